@@ -1,0 +1,1 @@
+"""What every room shares: the packet that travels, the contracts, the clock."""

@@ -1,0 +1,125 @@
+"""What a stage, a runner, a source and an output promise each other. The pipeline knows nothing else of them."""
+from abc import ABC, abstractmethod
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from edge.core.packet import Frame, Packet
+
+CONSTANT, REPLICATE = "constant", "replicate"
+BGR, RGB = "bgr", "rgb"
+
+
+class Crop(NamedTuple):
+    """Which part of the frame goes into a network, and the arithmetic on its pixels.
+
+    A model asks for it; the runtime fills its own input buffer from it: value = pixel * scale + offset.
+    """
+
+    matrix: np.ndarray  # (2, 3) float64, frame pixels -> input pixels
+    size: Tuple[int, int]  # width, height of the input
+    colour: str  # BGR or RGB
+    scale: float
+    offset: Tuple[float, float, float]  # per channel, in the order of `colour`
+    border: str = CONSTANT  # CONSTANT (black pixels, before the arithmetic) or REPLICATE
+
+
+class Tensor(NamedTuple):
+    """Name and static shape of one input or output; all are float32."""
+
+    name: str
+    shape: Tuple[int, ...]
+
+
+class Ticket(ABC):
+    """A submitted inference."""
+
+    @abstractmethod
+    def result(self) -> Dict[str, np.ndarray]:
+        """Wait and return the outputs by name. The arrays are views, valid until the next submit of the runner."""
+
+
+class Runner(ABC):
+    """Runs one network. Opened, used and closed in one thread."""
+
+    inputs = ()  # type: Tuple[Tensor, ...]
+    outputs = ()  # type: Tuple[Tensor, ...]
+    backend = ""  # what the status shows, e.g. "onnxruntime", "openvino f32", "tensorrt fp16"
+    model = ""  # name of the network, e.g. "yunet_s"
+
+    @abstractmethod
+    def open(self) -> None:
+        """Load the network, allocate, warm up. Raises ModelError or EngineError."""
+
+    @abstractmethod
+    def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
+        """Fill the (N, C, H, W) input from `image` (H, W, 3 uint8 BGR), one crop for each of the N, and start."""
+
+    @abstractmethod
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Run on ready-made inputs; for verification and benchmarks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what open() took; may be called twice."""
+
+
+class Stage(ABC):
+    """One step of the work on a packet. Knows no thread, queue, clock or metric."""
+
+    name = ""
+    runners = ()  # type: Tuple[Runner, ...]  # what the status lists as backend and model of the stage
+
+    def open(self) -> None:
+        """Called once, in the thread that will call process()."""
+
+    @abstractmethod
+    def process(self, packet: Packet) -> Optional[Packet]:
+        """The packet with this stage's fields filled in; None swallows it. FrameError drops it and is counted."""
+
+    def close(self) -> None:
+        """Called once in the same thread, also after a failure."""
+
+    def counters(self) -> Dict[str, int]:
+        """Cumulative counts for the status record, such as {"skipped": 12}."""
+        return {}
+
+
+class Source(ABC):
+    """Where frames come from."""
+
+    live = False  # a live source drops the oldest frame when the pipeline is busy; a recorded one waits
+    name = ""  # what the status shows
+    frame_count = None  # type: Optional[int]  # for progress, where it is known
+
+    @abstractmethod
+    def open(self) -> None:
+        """Raises SourceError with the cure."""
+
+    @abstractmethod
+    def read(self, timeout_s: float) -> Optional[Frame]:
+        """The next frame; None when none came within `timeout_s`. EOFError at the end of a recorded source."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the device; may be called twice and from another thread than read()."""
+
+
+class Output(ABC):
+    """Where results go. Called from one thread, its own."""
+
+    name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
+    needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
+    blocking = False  # True: never drop; the pipeline waits (a file written from a file)
+
+    @abstractmethod
+    def open(self) -> None:
+        """Raises OutputError with the cure."""
+
+    @abstractmethod
+    def emit(self, item: Any) -> None:
+        """Write one frame. Raises OutputError."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flush and close; may be called twice."""

@@ -1,0 +1,107 @@
+"""The packet that travels through the pipeline. Immutable: a stage returns a new one with its field filled in.
+
+Axes, signs and units are those of the frame record: pixels x right, y down, the centre of the top-left pixel at (0, 0);
+camera frame as in OpenCV, millimetres; head frame x to the subject's left, y up, z out of the face, millimetres.
+"Right" and "left" are always the subject's.
+"""
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+
+class Frame(NamedTuple):
+    """One picture. `image` is (H, W, 3) uint8 BGR and read-only; many threads look at it."""
+
+    seq: int  # given at capture, from 0; a gap is a dropped frame
+    captured_at: float  # seconds, monotonic clock
+    time_s: float  # seconds since the first frame: presentation time of a file, captured_at of a camera
+    image: np.ndarray
+
+
+class Roi(NamedTuple):
+    """A rotated square of the frame: what a network looks at."""
+
+    cx: float  # pixels
+    cy: float
+    size: float  # side, pixels
+    angle: float  # radians, clockwise in the picture: the crop's x axis is (cos, sin) in frame pixels
+
+
+class Pose(NamedTuple):
+    """x_C = F R x_H + t with F = diag(1, -1, -1)."""
+
+    rotation: np.ndarray  # (3, 3)
+    translation_mm: Optional[np.ndarray]  # (3,), None where no camera is known
+    residual_px: Optional[float]  # rms reprojection error, None where the pose was not fitted to points
+
+
+class Iris(NamedTuple):
+    """The limbus, a circle in frame pixels."""
+
+    center: np.ndarray  # (2,)
+    radius: float
+    score: float  # 0..1
+
+
+class Gaze(NamedTuple):
+    """Line of sight. Angles in degrees in the head frame, signs as for the head; (yaw, pitch)."""
+
+    both: Tuple[float, float]
+    right: Optional[Tuple[float, float]]
+    left: Optional[Tuple[float, float]]
+    direction: np.ndarray  # (3,) unit vector in the camera frame; (0, 0, -1) looks into the lens
+
+
+class Eyes(NamedTuple):
+    """One value for each of the subject's eyes; None where it is not known."""
+
+    right: Any
+    left: Any
+
+
+NOTHING_MISSING = {}  # type: Dict[str, str]
+
+
+class Face(NamedTuple):
+    """What is known of one face; a field that a stage could not fill stays None and `missing` says why."""
+
+    track_id: int
+    roi: Roi
+    score: float
+    box: Tuple[float, float, float, float]  # x0, y0, x1, y1 pixels
+    landmarks: Optional[np.ndarray] = None  # (468, 3) frame pixels; z in the same scale, smaller = nearer
+    pose: Optional[Pose] = None
+    irises: Optional[Eyes] = None  # of Iris
+    eye_contours: Optional[Eyes] = None  # of (71, 2) frame pixels
+    gaze: Optional[Gaze] = None
+    expression: Optional[Mapping[str, float]] = None
+    missing: Mapping[str, str] = NOTHING_MISSING  # quantity -> reason; never written to in place
+
+    def without(self, quantity: str, reason: str) -> "Face":
+        """The same face, with the reason why `quantity` is not known."""
+        missing = dict(self.missing)
+        missing[quantity] = reason
+        return self._replace(missing=missing)
+
+
+class Span(NamedTuple):
+    """When a stage got a packet, started on it and was done. Monotonic seconds."""
+
+    stage: str
+    queued_at: float
+    started_at: float
+    finished_at: float
+
+
+class Packet(NamedTuple):
+    """A frame, what is known of its faces, and what each stage took."""
+
+    frame: Frame
+    faces: Tuple[Face, ...] = ()
+    spans: Tuple[Span, ...] = ()
+
+    def with_faces(self, faces: Tuple[Face, ...]) -> "Packet":
+        return self._replace(faces=tuple(faces))
+
+    def with_span(self, span: Span) -> "Packet":
+        return self._replace(spans=self.spans + (span,))

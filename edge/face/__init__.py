@@ -1,0 +1,1 @@
+"""What a face does: pure functions of points and pose."""

@@ -1,0 +1,1 @@
+"""Pure numpy geometry; PnP is the one place that calls OpenCV."""

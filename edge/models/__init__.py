@@ -1,0 +1,1 @@
+"""What the tensors of each network mean: which crop goes in, which values come out."""

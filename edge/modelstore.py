@@ -1,0 +1,94 @@
+"""Where the converted networks lie and what the build step says about them.
+
+`$NANOFACE_HOME` holds `cache/` (downloads), `onnx/` (converted networks and their index) and `plans/` (TensorRT). The build
+step (`engines/`) writes `onnx/index.json`, this module reads it: the two share the file format and nothing else.
+"""
+import hashlib
+import json
+import os
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
+
+from edge.errors import ModelError
+
+INDEX = "index.json"
+SCHEMA = 1
+CURE = "run `nanoface models fetch`"
+
+
+class StoredNetwork(NamedTuple):
+    """One converted network on disk."""
+
+    name: str
+    file: str  # path of the .onnx for TensorRT and OpenVINO (PReLU kept)
+    cpu_file: str  # path of the .onnx for ONNX Runtime (PReLU rewritten); the same where nothing had to be rewritten
+    decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
+
+
+def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
+    """`$NANOFACE_HOME`; else the checkout's `engines/` when run from one; else the user's data directory."""
+    env = os.environ if environ is None else environ
+    if env.get("NANOFACE_HOME"):
+        return os.path.abspath(os.path.expanduser(env["NANOFACE_HOME"]))
+    checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if os.path.exists(os.path.join(checkout, "setup.py")) and os.path.exists(os.path.join(checkout, "engines", "manifest.yaml")):
+        return os.path.join(checkout, "engines")
+    data = env.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "nanoface")
+
+
+def onnx_dir(home: str) -> str:
+    return os.path.join(home, "onnx")
+
+
+def read_index(home: str) -> Dict[str, Dict[str, Any]]:
+    """Network name -> its entry. Empty when nothing was built yet. Raises ModelError for an index that cannot be read."""
+    path = os.path.join(onnx_dir(home), INDEX)
+    try:
+        with open(path, encoding="utf-8") as f:
+            index = json.load(f)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, e, CURE))
+    if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("networks"), dict):
+        raise ModelError("{} is not an index of this version: delete it and {}".format(path, CURE))
+    return index["networks"]
+
+
+def sha256_of(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _checked(home: str, name: str, file: str, sha256: str) -> str:
+    path = os.path.join(onnx_dir(home), file)
+    try:
+        found = sha256_of(path)
+    except OSError as e:
+        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, e, CURE))
+    if found != sha256:
+        raise ModelError("{} is corrupt (sha256 {}... instead of {}...): {}".format(path, found[:12], sha256[:12], CURE))
+    return path
+
+
+def locate(home: str, name: str) -> StoredNetwork:
+    """The files of a network, their hashes checked. Raises ModelError with the cure."""
+    entry = read_index(home).get(name)
+    if entry is None:
+        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), CURE))
+    file = _checked(home, name, entry["file"], entry["sha256"])
+    cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
+    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}))
+
+
+def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
+    """The first candidate that was built, and the preferred ones that were not. A corrupt one is an error, not a fallback."""
+    built, skipped = read_index(home), []
+    for name in candidates:
+        if name in built:
+            return locate(home, name), tuple(skipped)
+        skipped.append(name)
+    raise ModelError("none of the networks {} is in {}: {}".format(", ".join(skipped), onnx_dir(home), CURE))

@@ -1,0 +1,1 @@
+"""Converters to ONNX that need neither torch, TensorFlow nor MXNet."""

@@ -1,0 +1,52 @@
+"""Distribution and command `nanoface`, package `edge`. JetPack's own numpy, cv2 and tensorrt are never replaced by pip."""
+import os
+import re
+
+from setuptools import find_packages, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(*parts):
+    with open(os.path.join(HERE, *parts), encoding="utf-8") as f:
+        return f.read()
+
+
+# On the Jetson (aarch64, Python 3.6) numpy and OpenCV come with JetPack; everywhere else from the package index.
+NOT_BOARD = "(platform_machine != 'aarch64' or python_version >= '3.7')"
+OLD, NEW = "python_version < '3.7'", "python_version >= '3.7'"
+
+setup(
+    name="nanoface",
+    version=re.search(r'__version__ = "(.+)"', read("edge", "__init__.py")).group(1),
+    description="Face, head pose, gaze and blinks from a camera, thirty times a second, on a Jetson Nano or any PC",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*"]),
+    package_data={"edge": ["*.yaml", "sources/*.jpg"], "engines": ["*.yaml"]},
+    python_requires=">=3.6",
+    install_requires=[
+        "numpy>=1.13,<1.20; {} and {}".format(NOT_BOARD, OLD),
+        "numpy>=1.19,<2.4; " + NEW,
+        "opencv-python-headless==4.1.1.26; {} and {}".format(NOT_BOARD, OLD),
+        "opencv-python-headless>=4.8,<4.12; " + NEW,  # 4.12 and 4.13 run solvePnP ten times slower
+        "PyYAML>=3.12,<7",
+    ],
+    extras_require={
+        "onnxruntime": ["onnxruntime>=1.10,<1.11; " + OLD, "onnxruntime>=1.14,<2; " + NEW],
+        "openvino": ["openvino>=2024.0,<2027; python_version >= '3.9'"],
+        # the converters: protobuf 4 and later have no wheels for Python 3.6 and onnx 1.11 does not load with them
+        "convert": [
+            "onnx>=1.11,<1.12; " + OLD,
+            "protobuf>=3.19,<3.20; " + OLD,
+            "onnx>=1.14,<2; " + NEW,
+            "tflite>=2.10,<3",
+            "flatbuffers>=2,<26",
+        ],
+        "jetson": ["pycuda>=2020.1,<2023", "jetson-stats>=4.2,<5"],
+        "dev": ["pytest>=7,<10", "hypothesis>=6.31,<7"],
+        "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML"],
+    },
+    entry_points={"console_scripts": ["nanoface = edge.cli:main"]},
+)
