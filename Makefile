@@ -1,0 +1,107 @@
+# make run     set up, fetch and convert the networks, track the built-in demo, show what each stage cost
+# make test    set up and run every test, on the twins of the board's Python too where a CPython 3.6 is found
+# make lint    ruff, mypy, vermin
+# make bench   the tracker beside MediaPipe's FaceMesh, in one run
+# make clean   remove what the above made
+# PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
+
+PYTHON ?= python3
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
+ifeq ($(VERSION),)
+$(error $(PYTHON) does not run: name a Python 3.6 or later with PYTHON=/path/to/python)
+endif
+DEFAULT := $(shell python3 -c 'import sys; print("%d%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := $(if $(filter $(VERSION),$(DEFAULT)),.venv,.venv-py$(VERSION))
+BIN := $(VENV)/bin
+# JetPack's own numpy, OpenCV and TensorRT are seen from inside the environment, never replaced
+VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages)
+PINS := $(if $(filter 36,$(VERSION)),-c tests/pins/py36.txt)
+
+PYTHON36 := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.6*/bin/python) $(shell command -v python3.6 2>/dev/null))
+PYTEST := -m pytest -c tests/pytest.ini --rootdir . -q
+
+ifneq ($(wildcard ../shared/models),)
+export NANOFACE_MIRROR ?= $(abspath ../shared/models)
+endif
+export OPENBLAS_NUM_THREADS = 1
+export OMP_NUM_THREADS = 1
+
+.PHONY: run test test-host test-twin test-board lint bench clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.run: setup.py tests/pins/py36.txt
+	@echo "== $(VENV): virtual environment of $(PYTHON)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade $(if $(filter 36,$(VERSION)),pip==21.3.1,pip)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
+	@touch $@
+comma := ,
+
+run: $(VENV)/.run
+	@$(BIN)/nanoface models fetch
+	@mkdir -p out
+	@$(BIN)/nanoface run --source portrait --output video:out/demo.mp4 --output image:out/demo.jpg --status out/status.jsonl
+	@echo "see out/demo.jpg, out/demo.mp4 and out/status.jsonl"
+
+test: test-board test-twin test-host
+
+test-host: $(VENV)/.dev
+	@$(BIN)/nanoface models fetch --all
+	@echo "== tests on $$($(BIN)/python --version)"
+	@$(BIN)/python $(PYTEST)
+
+ifeq ($(PYTHON36),)
+test-twin test-board:
+	@echo "== no CPython 3.6 found (neither ~/.pyenv/versions/3.6* nor python3.6): the twins of the board are not tested"
+else
+.venv-py36/.test: setup.py tests/pins/py36.txt
+	@echo "== .venv-py36: twin of the board's Python"
+	@test -x .venv-py36/bin/python || $(PYTHON36) -m venv .venv-py36
+	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
+	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/py36.txt
+	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev]'
+	@touch $@
+
+.venv-board/.test: setup.py tests/pins/board.txt
+	@echo "== .venv-board: twin of the board at run time (numpy 1.13.3, no onnx, no onnxruntime)"
+	@test -x .venv-board/bin/python || $(PYTHON36) -m venv .venv-board
+	@.venv-board/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
+	@.venv-board/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/board.txt
+	@touch $@
+
+test-twin: .venv-py36/.test
+	@echo "== tests on the twin of the board's Python: $$(.venv-py36/bin/python --version), OpenCV 4.1.1"
+	@.venv-py36/bin/python -m edge.cli models fetch --all
+	@.venv-py36/bin/python $(PYTEST)
+
+test-board: .venv-board/.test
+	@echo "== tests on the twin of the board at run time: numpy 1.13.3"
+	@PYTHONPATH=. .venv-board/bin/python $(PYTEST)
+endif
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --config tests/ruff.toml edge engines tests setup.py
+	@$(BIN)/mypy --config-file tests/mypy.ini edge engines
+	@$(BIN)/vermin -t=3.6- --no-tips edge engines
+
+BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media/video/flame.mp4,portrait)
+.venv-mediapipe/.bench:
+	@echo "== .venv-mediapipe: MediaPipe 0.10.21, to measure beside"
+	@test -x .venv-mediapipe/bin/python || $(PYTHON) -m venv .venv-mediapipe
+	@.venv-mediapipe/bin/python -m pip install $(PIP_FLAGS) mediapipe==0.10.21
+	@touch $@
+
+bench: $(VENV)/.run .venv-mediapipe/.bench
+	@$(BIN)/nanoface models fetch
+	@$(BIN)/nanoface bench --source $(BENCH_SOURCE) --beside .venv-mediapipe/bin/python
+
+clean:
+	rm -rf .venv .venv-* out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf engines/onnx engines/plans engines/cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,108 @@
+"""A pinhole camera with OpenCV's distortion model, and the pose of known points before it (PnP)."""
+import json
+import math
+from typing import NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from edge.errors import ConfigError
+from edge.geometry.rotation import FLIP
+
+
+class Camera(NamedTuple):
+    """Intrinsics in pixels of a width x height picture; the centre of the top-left pixel is (0, 0)."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    distortion: Tuple[float, ...] = ()  # k1 k2 p1 p2 [k3 ...], OpenCV's order
+
+    def matrix(self) -> np.ndarray:
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """The same camera delivering another size of the same aspect (crop and scale about the centre otherwise)."""
+        if (width, height) == (self.width, self.height):
+            return self
+        s = max(width / self.width, height / self.height)
+        cx = (self.cx + 0.5 - self.width / 2.0) * s + width / 2.0 - 0.5
+        cy = (self.cy + 0.5 - self.height / 2.0) * s + height / 2.0 - 0.5
+        return Camera(self.fx * s, self.fy * s, cx, cy, width, height, self.distortion)
+
+    def ray(self, point: np.ndarray) -> np.ndarray:
+        """(3,) direction in the camera frame, z = 1, of a pixel (distortion included)."""
+        x, y = float(point[0]), float(point[1])
+        if any(self.distortion):
+            x, y = self.undistorted(np.array([[x, y]]))[0]
+        return np.array([(x - self.cx) / self.fx, (y - self.cy) / self.fy, 1.0])
+
+    def undistorted(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) pixels as a camera without distortion would see them."""
+        if not any(self.distortion):
+            return points
+        m = self.matrix()
+        flat = np.ascontiguousarray(points, np.float64).reshape(-1, 1, 2)
+        return cv2.undistortPoints(flat, m, np.array(self.distortion), P=m).reshape(-1, 2)
+
+
+class Fit(NamedTuple):
+    """Pose of known points: x_C = FLIP rotation x_H + translation, and the rms distance in pixels that is left."""
+
+    rotation: np.ndarray  # (3, 3)
+    translation: np.ndarray  # (3,), unit of the model
+    residual_px: float
+
+
+def from_fov(width: int, height: int, fov_deg: float) -> Camera:
+    """An ideal camera whose picture is `fov_deg` wide, square pixels, principal point in the middle."""
+    f = width / 2.0 / math.tan(math.radians(fov_deg) / 2.0)
+    return Camera(f, f, (width - 1) / 2.0, (height - 1) / 2.0, width, height)
+
+
+def load(path: str) -> Camera:
+    """Read fx fy cx cy width height [distortion] from a JSON file. Raises ConfigError that names what is wrong."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            data = json.load(f)
+    except (OSError, ValueError) as e:
+        raise ConfigError("camera intrinsics {} cannot be read: {}".format(path, e))
+    keys = ("fx", "fy", "cx", "cy", "width", "height")
+    absent = [k for k in keys if not isinstance(data, dict) or k not in data]
+    if absent:
+        raise ConfigError("camera intrinsics {}: {} missing (needed: {})".format(path, ", ".join(absent), " ".join(keys)))
+    distortion = data.get("distortion") or ()
+    try:
+        numbers = [float(data[k]) for k in keys]
+        distortion = tuple(float(v) for v in distortion)
+    except (TypeError, ValueError):
+        raise ConfigError("camera intrinsics {}: every value must be a number".format(path))
+    if not all(math.isfinite(v) for v in numbers + list(distortion)) or min(numbers[0], numbers[1], *numbers[4:]) <= 0:
+        raise ConfigError("camera intrinsics {}: fx, fy, width and height must be positive".format(path))
+    if len(distortion) not in (0, 4, 5, 8):
+        raise ConfigError("camera intrinsics {}: distortion takes 4, 5 or 8 numbers, found {}".format(path, len(distortion)))
+    fx, fy, cx, cy, width, height = numbers
+    return Camera(fx, fy, cx, cy, int(width), int(height), distortion)
+
+
+def solve_pnp(model: np.ndarray, pixels: np.ndarray, camera: Camera) -> Optional[Fit]:
+    """Pose of (N, 3) head-frame points seen at (N, 2) pixels, N >= 6; None where no pose before the camera fits.
+
+    EPNP for the start, then Levenberg-Marquardt (OpenCV 4.1.1 has no SQPNP). Stateless: a frame's pose depends on no other.
+    """
+    k = camera.matrix()
+    points = np.ascontiguousarray(camera.undistorted(pixels), np.float64).reshape(-1, 1, 2)
+    model = np.ascontiguousarray(model, np.float64)
+    ok, rvec, tvec = cv2.solvePnP(model, points, k, None, flags=cv2.SOLVEPNP_EPNP)
+    if ok:
+        ok, rvec, tvec = cv2.solvePnP(model, points, k, None, rvec, tvec, True, cv2.SOLVEPNP_ITERATIVE)
+    translation = tvec.reshape(3)
+    if not ok or not np.isfinite(tvec).all() or not np.isfinite(rvec).all() or translation[2] <= 0:
+        return None
+    r_cv = cv2.Rodrigues(rvec)[0]
+    seen = model.dot(r_cv.T) + translation
+    error = seen[:, :2] / seen[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy) - points[:, 0]
+    return Fit(FLIP.dot(r_cv), translation, math.sqrt(float((error * error).sum(axis=1).mean())))

@@ -1,0 +1,79 @@
+"""The One-Euro filter on arrays and on rotations, correct for any distance between frames.
+
+Casiez, Roussel, Vogel: "1 Euro Filter: a simple speed-based low-pass filter for noisy input in interactive systems", CHI 2012.
+"""
+import math
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from edge.geometry import rotation as rot
+
+FORGET_AFTER_S = 0.5  # a value older than this says nothing of the present one
+
+
+class OneEuroSettings(NamedTuple):
+    """Cutoffs in Hz; `beta` in Hz per unit of speed."""
+
+    min_cutoff_hz: float
+    beta: float
+    derivative_cutoff_hz: float
+
+
+def smoothing_factor(cutoff_hz, dt_s: float):
+    """Weight of the new value in an exponential filter of that cutoff, after `dt_s` seconds; scalar or array."""
+    r = 2.0 * math.pi * dt_s * cutoff_hz
+    return r / (r + 1.0)
+
+
+class OneEuro:
+    """Filters an array of one shape; every element has a speed of its own."""
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._settings = settings
+        self._time_s = None  # type: Optional[float]
+        self._value = np.zeros(0)
+        self._speed = np.zeros(0)
+
+    def __call__(self, value: np.ndarray, time_s: float, unit: float = 1.0) -> np.ndarray:
+        """`value` filtered; `unit` is what one unit of speed is measured in (the face's size in pixels for points)."""
+        dt = None if self._time_s is None else time_s - self._time_s
+        if dt is not None and dt == 0.0:
+            return self._value
+        if dt is None or dt < 0.0 or dt > FORGET_AFTER_S or self._value.shape != value.shape:
+            self._speed = np.zeros_like(value)
+            filtered = value
+        else:
+            s = self._settings
+            speed = (value - self._value) / (dt * unit)
+            self._speed = self._speed + smoothing_factor(s.derivative_cutoff_hz, dt) * (speed - self._speed)
+            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * np.abs(self._speed), dt)
+            filtered = self._value + alpha * (value - self._value)
+        self._time_s, self._value = time_s, filtered
+        return filtered
+
+
+class OneEuroRotation:
+    """The same for a rotation: the angle to the last one is the distance, along the shortest path. Speed in rad/s."""
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._settings = settings
+        self._time_s = None  # type: Optional[float]
+        self._value = np.eye(3)
+        self._speed = np.zeros(3)
+
+    def __call__(self, value: np.ndarray, time_s: float) -> np.ndarray:
+        """(3, 3) rotation filtered."""
+        dt = None if self._time_s is None else time_s - self._time_s
+        if dt is not None and dt == 0.0:
+            return self._value
+        if dt is None or dt < 0.0 or dt > FORGET_AFTER_S:
+            self._speed, filtered = np.zeros(3), value
+        else:
+            s = self._settings
+            step = rot.log(self._value.T.dot(value))
+            self._speed = self._speed + smoothing_factor(s.derivative_cutoff_hz, dt) * (step / dt - self._speed)
+            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * float(np.linalg.norm(self._speed)), dt)
+            filtered = self._value.dot(rot.exp(alpha * step))
+        self._time_s, self._value = time_s, filtered
+        return filtered

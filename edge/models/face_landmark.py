@@ -1,0 +1,51 @@
+"""MediaPipe's face mesh: 468 points with depth, and the probability that a face is there.
+
+The crop and tracking rules are those of MediaPipe's face_landmark graphs: a square of 1.5 times the longer side of the
+points' upright box, turned by the line between the outer eye corners, RGB in 0..1.
+"""
+import math
+from typing import Mapping, Tuple
+
+import numpy as np
+
+from edge.core.contracts import RGB, Crop
+from edge.core.packet import Roi
+from edge.geometry import roi as regions
+
+POINTS = 468
+SIZE = 192
+EYE_OUTER_RIGHT, EYE_INNER_RIGHT, EYE_INNER_LEFT, EYE_OUTER_LEFT = 33, 133, 362, 263
+MARGIN = 1.5
+
+
+class FaceLandmark:
+    """`network` is face_landmark or facemesh_pth: the same weights from two sources."""
+
+    def __init__(self, network: str = "face_landmark") -> None:
+        self.network = network
+
+    def roi_of_detection(self, box: Tuple[float, float, float, float], angle: float) -> Roi:
+        """Where to look after a detection; `angle` is that of the eye line."""
+        return regions.around(box, MARGIN, angle)
+
+    def roi_of_landmarks(self, landmarks: np.ndarray) -> Roi:
+        """Where to look for the same face in the next frame; (468, 3) frame pixels."""
+        angle = regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT])
+        return regions.around(regions.bounds(landmarks), MARGIN, angle)
+
+    def crop(self, roi: Roi) -> Crop:
+        return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0))
+
+    def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Tuple[np.ndarray, float]:
+        """(468, 3) float64 landmarks in frame pixels (z in the same scale, smaller is nearer), presence 0..1."""
+        points = outputs["landmarks"].reshape(POINTS, 3).astype(np.float64)
+        scale = roi.size / SIZE
+        c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
+        half = SIZE / 2.0
+        turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, scale]])
+        points[:, :2] -= half
+        landmarks = points.dot(turn)
+        landmarks[:, 0] += roi.cx
+        landmarks[:, 1] += roi.cy
+        logit = float(outputs["presence"].reshape(-1)[0])
+        return landmarks, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))

@@ -1,0 +1,60 @@
+"""MediaPipe's iris network: for each eye the iris (centre and four points of the limbus) and 71 points of lid and brow.
+
+It was trained on the eye whose corners are mesh points 33 and 133 (the subject's right); the left eye is shown mirrored.
+Both eyes are one batch of two. A crop is a square of 2.3 times the distance of the eye's corners, turned by the eye.
+"""
+from typing import Mapping, NamedTuple, Tuple
+
+import numpy as np
+
+from edge.core.contracts import REPLICATE, RGB, Crop
+from edge.core.packet import Eyes, Roi
+from edge.geometry import roi as regions
+from edge.models.face_landmark import EYE_INNER_LEFT, EYE_INNER_RIGHT, EYE_OUTER_LEFT, EYE_OUTER_RIGHT
+
+SIZE = 64
+MARGIN = 2.3
+CONTOUR_POINTS, IRIS_POINTS = 71, 5
+
+
+class EyePoints(NamedTuple):
+    """What the network sees of one eye, frame pixels."""
+
+    iris: np.ndarray  # (5, 2): centre, then four points of the limbus
+    contour: np.ndarray  # (71, 2): 16 of the lid opening, then lids and brow
+
+
+class IrisLandmark:
+    """Regions, crops and decoding for the eyes of one face."""
+
+    network = "iris_landmark"
+
+    def rois(self, landmarks: np.ndarray) -> Tuple[Roi, Roi]:
+        """Regions of the subject's right and left eye from (468, 3) frame pixels."""
+        return (
+            self._roi(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_INNER_RIGHT]),
+            self._roi(landmarks[EYE_INNER_LEFT], landmarks[EYE_OUTER_LEFT]),
+        )
+
+    @staticmethod
+    def _roi(a: np.ndarray, b: np.ndarray) -> Roi:
+        box = regions.bounds(np.stack([a[:2], b[:2]]))
+        return regions.around(box, MARGIN, regions.eye_angle(a, b))
+
+    def crops(self, rois: Tuple[Roi, Roi]) -> Tuple[Crop, Crop]:
+        right, left = (regions.matrix(roi, SIZE, mirror) for roi, mirror in zip(rois, (False, True)))
+        return self._crop(right), self._crop(left)
+
+    @staticmethod
+    def _crop(matrix: np.ndarray) -> Crop:
+        return Crop(matrix, (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0), REPLICATE)
+
+    def decode(self, outputs: Mapping[str, np.ndarray], crops: Tuple[Crop, Crop]) -> Eyes:
+        """EyePoints of both eyes; the crop's own matrix takes the mirroring back."""
+        irises = outputs["iris"].reshape(2, IRIS_POINTS, 3)
+        contours = outputs["contour"].reshape(2, CONTOUR_POINTS, 3)
+        eyes = []
+        for iris, contour, crop in zip(irises, contours, crops):
+            back = regions.invert(crop.matrix)
+            eyes.append(EyePoints(regions.apply(back, iris[:, :2]), regions.apply(back, contour[:, :2])))
+        return Eyes(*eyes)

@@ -1,0 +1,57 @@
+"""3DDFA_V2 mb05: 62 parameters of a morphable face, of which the first 12 are a 3x4 projection matrix: the pose.
+
+No morphable model is needed for it. The second output, unused upstream, is 68 points of the iBUG layout.
+Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020; the layout of the
+second head was found by regression against ground truth.
+"""
+from typing import Any, Mapping, Optional
+
+import numpy as np
+
+from edge.core.contracts import BGR, Crop
+from edge.core.packet import Roi
+from edge.geometry import roi as regions
+from edge.geometry.rotation import nearest
+
+SIZE = 120
+MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
+# mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
+OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397,
+                    288, 361, 323, 454, 356])
+
+
+class Mb05:
+    """`decode_numbers` holds the mean and standard deviation of the 12 pose parameters that came with the weights."""
+
+    network = "mb05"
+
+    def __init__(self, decode_numbers: Mapping[str, Any]) -> None:
+        self._mean = np.array(decode_numbers["mean"], np.float64)[:12]
+        self._std = np.array(decode_numbers["std"], np.float64)[:12]
+
+    def roi(self, landmarks: np.ndarray, angle: float) -> Roi:
+        """The region from (468, 3) mesh points in frame pixels, turned by the eye line so that the head is upright."""
+        points = landmarks[OUTLINE, :2]
+        turn = regions.matrix(Roi(0.0, 0.0, 1.0, angle), 1.0)[:, :2]
+        x0, y0, x1, y1 = regions.bounds(points.dot(turn.T))
+        size = (x1 - x0 + y1 - y0) / 2.0
+        cx, cy = np.array([(x0 + x1) / 2.0, (y0 + y1) / 2.0 + DOWN * size]).dot(turn)
+        return Roi(float(cx), float(cy), MARGIN * size, angle)
+
+    def crop(self, roi: Roi) -> Crop:
+        return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), BGR, 1.0 / 128.0, (-127.5 / 128.0,) * 3)
+
+    def decode(self, outputs: Mapping[str, np.ndarray]) -> Optional[np.ndarray]:
+        """(3, 3) rotation of the head as the crop shows it, our signs; None where the parameters are degenerate."""
+        p = outputs["params"].reshape(-1)[:12] * self._std + self._mean
+        rows = p.reshape(3, 4)[:2, :3]
+        length = np.sqrt((rows * rows).sum(axis=1))
+        if not np.isfinite(length).all() or length.min() < 1e-12:
+            return None
+        r1, r2 = rows[0] / length[0], rows[1] / length[1]
+        return nearest(np.stack([r1, r2, np.cross(r1, r2)]))
+
+    def landmarks68(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> np.ndarray:
+        """(68, 2) iBUG points in frame pixels."""
+        crop_points = outputs["landmarks"].reshape(2, 68).T * (SIZE / 2.0) + SIZE / 2.0
+        return regions.apply(regions.invert(regions.matrix(roi, SIZE)), crop_points)

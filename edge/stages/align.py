@@ -1,0 +1,99 @@
+"""468 points in each region; whoever is no face, or one that is there already, goes. Seals the tracks for the next frame."""
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from edge.core.contracts import Runner, Stage
+from edge.core.packet import Face, Packet, Roi
+from edge.geometry import roi as regions
+from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, FaceLandmark
+from edge.stages.tracks import Sighting, Tracks
+
+SAME_FACE = 0.35  # IoU of the points' boxes above which two regions have found one face
+MIN_SIZE_PX = 24.0  # region below which 468 points mean nothing
+MAX_GROWTH, MAX_SHRINK = 1.8, 0.45  # of the region from one frame to the next
+MIN_EYE_DISTANCE = 0.06  # of the region's size: a profile still has this, a collapsed mesh does not
+MIN_VISIBLE = 0.3  # share of the region that must lie in the picture
+
+
+class AlignSettings(NamedTuple):
+    """`presence` is the probability below which a track is lost."""
+
+    presence: float
+
+
+class Align(Stage):
+    """Fills landmarks, score and box; drops faces that are not held."""
+
+    name = "align"
+
+    def __init__(self, runner: Runner, aligner: FaceLandmark, tracks: Tracks, settings: AlignSettings) -> None:
+        self.runners = (runner,)
+        self._runner, self._aligner = runner, aligner
+        self._tracks, self._settings = tracks, settings
+        self._lost = 0
+
+    def open(self) -> None:
+        self._runner.open()
+
+    def process(self, packet: Packet) -> Packet:
+        sightings = None  # type: Optional[List[Sighting]]
+        try:
+            faces = self._distinct([f for f in (self._align(packet, face) for face in packet.faces) if f is not None])
+            sightings = [Sighting(f.track_id, f.roi, f.box) for f in faces]
+        finally:
+            ids = self._tracks.seal(packet.frame.time_s, sightings)
+        return packet.with_faces(tuple(f._replace(track_id=i) for f, i in zip(faces, ids)))
+
+    def _align(self, packet: Packet, face: Face) -> Optional[Face]:
+        """The face with its points and its next region; None where no face is.
+
+        A detector's box has its own idea of a face's size: a new face is fitted a second time in the mesh's own region.
+        """
+        found = self._fit(packet, face.roi)
+        if found is not None and face.track_id == 0:
+            found = self._fit(packet, self._aligner.roi_of_landmarks(found[0]))
+        if found is None:
+            self._lost += face.track_id != 0
+            return None
+        landmarks, presence = found
+        roi = self._aligner.roi_of_landmarks(landmarks)
+        return face._replace(roi=roi, score=presence, box=regions.bounds(landmarks[:, :2]), landmarks=landmarks)
+
+    def _fit(self, packet: Packet, roi: Roi) -> Optional[Tuple[np.ndarray, float]]:
+        image = packet.frame.image
+        if roi.size < MIN_SIZE_PX or regions.visible_share(roi, image.shape[1], image.shape[0]) < MIN_VISIBLE:
+            return None
+        outputs = self._runner.submit(image, (self._aligner.crop(roi),)).result()
+        landmarks, presence = self._aligner.decode(outputs, roi)
+        if presence < self._settings.presence or not plausible(landmarks, roi, self._aligner.roi_of_landmarks(landmarks)):
+            return None
+        return landmarks, presence
+
+    @staticmethod
+    def _distinct(faces: List[Face]) -> List[Face]:
+        """One face for each head: tracked ones stay before new ones, sure ones before unsure ones."""
+        kept = []  # type: List[Face]
+        for face in sorted(faces, key=lambda f: (f.track_id == 0, f.track_id or -f.score)):
+            if all(regions.overlap(face.box, other.box) <= SAME_FACE for other in kept):
+                kept.append(face)
+        return kept
+
+    def close(self) -> None:
+        self._tracks.close()
+        self._runner.close()
+
+    def counters(self) -> Dict[str, int]:
+        return {"lost": self._lost}
+
+
+def plausible(landmarks: np.ndarray, roi: Roi, following: Roi) -> bool:
+    """Whether points can be a face: finite, not collapsed, and of about the region's size and place."""
+    if not np.isfinite(landmarks).all():
+        return False
+    growth = following.size / roi.size
+    if not MAX_SHRINK <= growth <= MAX_GROWTH:
+        return False
+    across = landmarks[EYE_OUTER_LEFT] - landmarks[EYE_OUTER_RIGHT]
+    moved = max(abs(following.cx - roi.cx), abs(following.cy - roi.cy))
+    return float(np.sqrt(across.dot(across))) > MIN_EYE_DISTANCE * roi.size and moved < 0.5 * roi.size

@@ -1,0 +1,83 @@
+"""Where faces are: from the tracks that hold, and from the detector only when it has something to find."""
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from edge.core.contracts import Runner, Stage
+from edge.core.packet import Face, Packet, Roi
+from edge.geometry import roi as regions
+from edge.models.face_landmark import FaceLandmark
+from edge.models.spec import Detections, Detector
+from edge.stages.tracks import Tracks
+
+SAME_FACE = 0.3  # IoU of a detection with a tracked region's face above which it is that face
+
+
+class DetectSettings(NamedTuple):
+    """`threshold` None takes the network's own."""
+
+    max_faces: int
+    threshold: Optional[float]
+    refresh_s: float  # how often to look for more faces while fewer than max_faces are tracked
+
+
+class Detect(Stage):
+    """Fills `faces` with regions: tracked ones with their id, new ones with id 0."""
+
+    name = "detect"
+
+    def __init__(self, runner: Runner, detector: Detector, aligner: FaceLandmark, tracks: Tracks, settings: DetectSettings):
+        self.runners = (runner,)
+        self._runner, self._detector, self._aligner = runner, detector, aligner
+        self._tracks, self._settings = tracks, settings
+        self._looked_at_s = None  # type: Optional[float]
+        self._skipped = 0
+
+    def open(self) -> None:
+        self._runner.open()
+
+    def process(self, packet: Packet) -> Packet:
+        time_s = packet.frame.time_s
+        held = self._tracks.regions_at(time_s)
+        faces = [Face(track_id, roi, 0.0, face_box(roi)) for track_id, roi in held]
+        if self._due(len(held), time_s):
+            self._looked_at_s = time_s
+            faces += self._candidates(self._detect(packet), faces)
+        else:
+            self._skipped += 1
+        self._tracks.hand_over()
+        return packet.with_faces(tuple(faces))
+
+    def _due(self, tracked: int, time_s: float) -> bool:
+        if tracked >= self._settings.max_faces:
+            return False
+        last = self._looked_at_s
+        return tracked == 0 or last is None or not 0.0 <= time_s - last < self._settings.refresh_s
+
+    def _detect(self, packet: Packet) -> Detections:
+        image = packet.frame.image
+        crop = self._detector.crop(image.shape[1], image.shape[0])
+        outputs = self._runner.submit(image, (crop,)).result()
+        threshold = self._detector.threshold if self._settings.threshold is None else self._settings.threshold
+        return self._detector.decode(outputs, crop, threshold, self._settings.max_faces)
+
+    def _candidates(self, found: Detections, tracked: List[Face]) -> List[Face]:
+        """New faces, the surest first, as many as there is room for."""
+        new = []
+        for i in range(len(found.boxes)):
+            box = tuple(float(v) for v in found.boxes[i])  # type: Tuple[float, float, float, float]
+            if any(regions.overlap(box, face.box) > SAME_FACE for face in tracked):
+                continue
+            angle = 0.0 if found.keypoints is None else regions.eye_angle(found.keypoints[i, 0], found.keypoints[i, 1])
+            new.append(Face(0, self._aligner.roi_of_detection(box, angle), float(found.scores[i]), box))
+        return new[: self._settings.max_faces - len(tracked)]
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def counters(self) -> Dict[str, int]:
+        return {"skipped": self._skipped}
+
+
+def face_box(roi: Roi) -> Tuple[float, float, float, float]:
+    """About where the face is inside its region: the middle, without the margin."""
+    half = roi.size / 3.0
+    return roi.cx - half, roi.cy - half, roi.cx + half, roi.cy + half
