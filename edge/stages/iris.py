@@ -1,0 +1,51 @@
+"""Where the irises are and what the lids do: both eyes of a face in one batch."""
+import math
+from typing import Optional
+
+import numpy as np
+
+from edge.core.contracts import Runner, Stage
+from edge.core.packet import Eyes, Face, Iris, Packet
+from edge.models.iris_landmark import EyePoints, IrisLandmark
+
+MIN_EYE_PX = 6.0  # distance of the eye's corners below which an iris is a pixel or two
+
+
+class IrisStage(Stage):
+    """Fills `irises` and `eye_contours`."""
+
+    name = "iris"
+
+    def __init__(self, runner: Runner, network: IrisLandmark) -> None:
+        self.runners = (runner,)
+        self._runner, self._network = runner, network
+
+    def open(self) -> None:
+        self._runner.open()
+
+    def process(self, packet: Packet) -> Packet:
+        return packet.with_faces(tuple(self._with_irises(packet, face) for face in packet.faces))
+
+    def _with_irises(self, packet: Packet, face: Face) -> Face:
+        if face.landmarks is None:
+            return face.without("iris", "no landmarks")
+        rois = self._network.rois(face.landmarks)
+        if min(roi.size for roi in rois) < MIN_EYE_PX * 2.3:
+            return face.without("iris", "the eyes are too small in the picture")
+        crops = self._network.crops(rois)
+        seen = self._network.decode(self._runner.submit(packet.frame.image, crops).result(), crops)
+        irises = Eyes(_circle(seen.right), _circle(seen.left))
+        return face._replace(irises=irises, eye_contours=Eyes(seen.right.contour, seen.left.contour))
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+def _circle(eye: EyePoints) -> Optional[Iris]:
+    """The limbus from its centre and four points; the score is how well the four agree on one radius."""
+    spokes = eye.iris[1:] - eye.iris[0]
+    radii = np.sqrt((spokes * spokes).sum(axis=1))
+    radius = float(radii.mean())
+    if not math.isfinite(radius) or radius <= 0.0:
+        return None
+    return Iris(eye.iris[0], radius, max(0.0, 1.0 - float(radii.std()) / radius))

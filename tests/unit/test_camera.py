@@ -1,0 +1,78 @@
+"""Intrinsics from a file or a field of view; PnP finds the pose that made the points."""
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError
+from edge.geometry import camera as cam
+from edge.geometry import rotation as rot
+
+GOOD = {"fx": 600, "fy": 610, "cx": 319.5, "cy": 239.5, "width": 640, "height": 480}
+RNG = np.random.RandomState(0)
+HEAD = np.concatenate([RNG.uniform(-70, 70, (30, 2)), RNG.uniform(-40, 50, (30, 1))], axis=1)
+
+
+def project(model, rotation, t, camera):
+    x = model.dot(rot.FLIP.dot(rotation).T) + t
+    return x[:, :2] / x[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+
+
+@settings(max_examples=60)
+@given(st.floats(-50, 50), st.floats(-40, 40), st.floats(-170, 170), st.floats(-150, 150), st.floats(-100, 100),
+       st.floats(300, 1500))
+def test_pnp_finds_the_pose_that_made_the_points(yaw, pitch, roll, x, y, z):
+    camera = cam.from_fov(640, 480, 60)
+    rotation, t = rot.from_angles(yaw, pitch, roll), np.array([x, y, z])
+    fit = cam.solve_pnp(HEAD, project(HEAD, rotation, t, camera), camera)
+    assert rot.distance_deg(fit.rotation, rotation) < 0.01
+    assert np.allclose(fit.translation, t, atol=0.05)
+    assert fit.residual_px < 0.01
+
+
+def test_pnp_knows_about_the_lens():
+    lens = cam.Camera(600, 600, 319.5, 239.5, 640, 480, (-0.2, 0.05, 0.0, 0.0))
+    rotation, t = rot.from_angles(10, 5, 3), np.array([80.0, 40, 500])
+    ideal = project(HEAD, rotation, t, lens)
+    n = (ideal - (lens.cx, lens.cy)) / lens.fx
+    r2 = (n * n).sum(axis=1, keepdims=True)
+    seen = n * (1 - 0.2 * r2 + 0.05 * r2 * r2) * lens.fx + (lens.cx, lens.cy)
+    assert np.allclose(cam.solve_pnp(HEAD, seen, lens).translation, t, atol=0.1)
+    assert abs(cam.solve_pnp(HEAD, seen, lens._replace(distortion=())).translation[2] - 500) > 5
+
+
+def test_a_field_of_view_spans_the_picture():
+    camera = cam.from_fov(640, 480, 90)
+    assert camera.fx == pytest.approx(320) and camera.cx == 319.5
+    assert camera.ray([camera.cx, camera.cy]).tolist() == [0, 0, 1]
+
+
+def test_intrinsics_follow_the_size_of_the_picture(tmp_path):
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps(GOOD))
+    camera = cam.load(str(path))
+    half = camera.resized(320, 240)
+    assert (half.fx, half.fy, half.cx, half.cy) == (300, 305, 159.5, 119.5)
+    assert camera.resized(640, 480) is camera
+
+
+@pytest.mark.parametrize("text, word", [
+    ("", "cannot be read"), ("[1]", "missing"), (json.dumps({"fx": 1}), "fy"),
+    (json.dumps(dict(GOOD, fx=0)), "positive"), (json.dumps(dict(GOOD, fx="a")), "number"),
+    (json.dumps(dict(GOOD, cx=float("nan"))), "positive"), (json.dumps(dict(GOOD, distortion=[1, 2, 3])), "distortion"),
+    (json.dumps(dict(GOOD, distortion=5)), "number"),
+])
+def test_a_bad_intrinsics_file_is_named_with_what_is_wrong(tmp_path, text, word):
+    path = tmp_path / "camera.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as e:
+        cam.load(str(path))
+    assert word in str(e.value) and "camera.json" in str(e.value)
+
+
+def test_a_missing_intrinsics_file_is_named(tmp_path):
+    with pytest.raises(ConfigError) as e:
+        cam.load(str(tmp_path / "none.json"))
+    assert "none.json" in str(e.value)
