@@ -1,1 +1,80 @@
-"""Converters to ONNX that need neither torch, TensorFlow nor MXNet."""
+"""Converters to ONNX that need neither torch, TensorFlow nor MXNet.
+
+What comes out is made for TensorRT 8.2 and runs everywhere: static shapes, opset <= 13, IR <= 7, float32, one (N, C, H, W)
+input called "input". Every error is a ModelError of one line. The imports are lazy: without the packages `onnx` and `tflite`
+the rest of `engines` still works.
+"""
+import struct
+import zipfile
+from contextlib import contextmanager
+from importlib import import_module
+from os.path import basename
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
+
+from edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+# kind -> module of this package; its convert(files, options) returns the model
+KINDS = {
+    "onnx": "surgery",
+    "tflite": "lite_graph",
+    "mxnet": "mx_graph",
+    "mb05": "mb05",
+    "faceboxes": "faceboxes",
+    "facemesh": "facemesh",
+}
+CURE = "delete it and run `nanoface models fetch`"
+
+# What the readers raise on bytes that are not what they expect; a flatbuffer, for one, is not checked by its own package.
+_DAMAGE = (struct.error, zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+
+
+@contextmanager
+def _readable(files: Sequence[str]) -> Iterator[None]:
+    """Turn what a reader raises on a damaged file into one clear line."""
+    names = " and ".join(basename(f) for f in files)
+    try:
+        yield
+    except ImportError as e:
+        raise ModelError("converting {} needs the package {}: pip install 'nanoface[convert]'".format(names, e.name)) from e
+    except OSError as e:
+        raise ModelError("{} cannot be read ({}): {}".format(names, e.strerror or e, CURE)) from e
+    except _DAMAGE as e:
+        raise ModelError("{} is truncated or not what its name says: {}".format(names, CURE)) from e
+
+
+def convert(kind: str, files: Sequence[str], options: Mapping[str, Any]) -> "ModelProto":
+    """The network in `files` as ONNX; `kind` and `options` are those of its manifest entry. Raises ModelError."""
+    if kind not in KINDS:
+        raise ModelError("no converter is called {!r}: take one of {}".format(kind, ", ".join(sorted(KINDS))))
+    with _readable(files):
+        return import_module("engines.convert." + KINDS[kind]).convert(list(files), dict(options))  # type: ignore
+
+
+def cpu_variant(model: "ModelProto") -> "Optional[ModelProto]":
+    """The same network without PRelu, bit for bit, faster in ONNX Runtime; None where there is no PRelu."""
+    from engines.convert.prelu import without_prelu
+    return without_prelu(model)
+
+
+def serialise(model: "ModelProto") -> bytes:
+    """Identical on every run and in every supported version of Python, onnx and protobuf."""
+    return model.SerializeToString(deterministic=True)
+
+
+def decode_numbers(kind: str, files: Sequence[str]) -> Dict[str, Any]:
+    """Numbers that came with the weights and that the decoder needs; empty for most kinds. Raises ModelError."""
+    if kind != "mb05":
+        return {}
+    with _readable(files):
+        from engines.convert.mb05 import pose_statistics
+        return pose_statistics(list(files))
+
+
+def canonical_face(files: Sequence[str]) -> bytes:
+    """A .npy of float32 (468, 4): x y z in mm in the head frame, and the vertex's weight in a Procrustes fit (0: unused)."""
+    with _readable(files):
+        from engines.convert.canonical import face_model
+        return face_model(list(files))
