@@ -1,0 +1,150 @@
+"""Reads a .tflite file: its tensors, its constants as float arrays, its operators in order."""
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tflite
+
+from edge.errors import ModelError
+
+_DTYPES = {
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.INT32: np.int32,
+}
+_IDENTIFIER = b"TFL3"
+
+
+class LiteTensor(NamedTuple):
+    """Activations are NHWC. `values` is None where the tensor is calculated."""
+
+    name: str
+    shape: Tuple[int, ...]
+    values: Optional[np.ndarray]
+
+
+class LiteOp(NamedTuple):
+    """One operator; `options` is the table of the flatbuffer, to be opened by the class that fits."""
+
+    kind: str  # e.g. "CONV_2D"
+    inputs: Tuple[int, ...]  # indices of tensors; -1 stands for one left out
+    output: int
+    options: Any
+
+
+class LiteFile(NamedTuple):
+    """Inputs and outputs are indices of tensors."""
+
+    tensors: List[LiteTensor]
+    ops: List[LiteOp]  # without those that only unpack constants
+    inputs: Tuple[int, ...]
+    outputs: Tuple[int, ...]
+
+
+def _dense_shape(sparsity: Any, shape: Tuple[int, ...]) -> Tuple[List[int], List[int]]:
+    """Sizes of the traversed dimensions, blocks included, in order of storage; and the dimensions that are cut into blocks."""
+    block_map = [sparsity.BlockMap(i) for i in range(sparsity.BlockMapLength())]
+    order = [sparsity.TraversalOrder(i) for i in range(sparsity.TraversalOrderLength())]
+    blocks = {}
+    for level in range(len(shape), len(order)):
+        blocks[order[level]] = sparsity.DimMetadata(level).DenseSize()
+    sizes = []
+    for dim in order:
+        if dim < len(shape):
+            cut = [blocks[len(shape) + i] for i, owner in enumerate(block_map) if owner == dim]
+            sizes.append(shape[dim] // int(np.prod(cut)) if cut else shape[dim])
+        else:
+            sizes.append(blocks[dim])
+    return sizes, block_map
+
+
+def _vector(metadata: Any, part: str) -> np.ndarray:
+    """`ArraySegments` or `ArrayIndices` of one level, which come in three integer widths."""
+    kinds = {
+        tflite.SparseIndexVector.Int32Vector: tflite.Int32Vector,
+        tflite.SparseIndexVector.Uint16Vector: tflite.Uint16Vector,
+        tflite.SparseIndexVector.Uint8Vector: tflite.Uint8Vector,
+    }
+    table = getattr(metadata, part)()
+    vector = kinds[getattr(metadata, part + "Type")()]()
+    vector.Init(table.Bytes, table.Pos)
+    return np.asarray(vector.ValuesAsNumpy(), dtype=np.int64)
+
+
+def _positions(sparsity: Any, sizes: List[int]) -> np.ndarray:
+    """(stored values, levels) coordinates of every stored value, level by level from the outermost.
+
+    The levels are those of a TACO-style format: a dense level has all its coordinates, a sparse one lists them per parent.
+    """
+    coordinates = np.zeros((1, 0), dtype=np.int64)
+    for level, size in enumerate(sizes):
+        metadata = sparsity.DimMetadata(level)
+        if metadata.Format() == tflite.DimensionType.DENSE:
+            counts = np.full(len(coordinates), size)
+            column = np.tile(np.arange(size), len(coordinates))
+        else:
+            counts = np.diff(_vector(metadata, "ArraySegments"))
+            column = _vector(metadata, "ArrayIndices")
+        coordinates = np.column_stack([np.repeat(coordinates, counts, axis=0), column])
+    return coordinates
+
+
+def densified(values: np.ndarray, sparsity: Any, shape: Tuple[int, ...]) -> np.ndarray:
+    """The dense array of a sparse constant; what DENSIFY does at run time."""
+    sizes, block_map = _dense_shape(sparsity, shape)
+    order = [sparsity.TraversalOrder(i) for i in range(sparsity.TraversalOrderLength())]
+    coordinates = _positions(sparsity, sizes)
+    if len(coordinates) != len(values):
+        raise ValueError("sparse constant of another size than its index")
+    index = [coordinates[:, order.index(dim)] for dim in range(len(shape))]
+    for block, dim in enumerate(block_map):
+        level = order.index(len(shape) + block)
+        index[dim] = index[dim] * sizes[level] + coordinates[:, level]
+    dense = np.zeros(shape, dtype=values.dtype)
+    dense[tuple(index)] = values
+    return dense
+
+
+def _tensor(model: Any, tensor: Any) -> LiteTensor:
+    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+    name = tensor.Name().decode("utf-8")
+    buffer = model.Buffers(tensor.Buffer())
+    if not buffer.DataLength():
+        return LiteTensor(name, shape, None)
+    if tensor.Type() not in _DTYPES:
+        raise ModelError("the tensor {} has number type {}, which no known network uses".format(name, tensor.Type()))
+    values = np.frombuffer(buffer.DataAsNumpy().tobytes(), dtype=_DTYPES[tensor.Type()])
+    sparsity = tensor.Sparsity()
+    return LiteTensor(name, shape, values.reshape(shape) if sparsity is None else densified(values, sparsity, shape))
+
+
+def _op_names() -> Dict[int, str]:
+    return {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
+
+
+def _op(model: Any, op: Any, names: Dict[int, str]) -> LiteOp:
+    code = model.OperatorCodes(op.OpcodeIndex())
+    # old files have only the deprecated field, and new ones set both for the operators that both can name
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    inputs = tuple(int(op.Inputs(i)) for i in range(op.InputsLength()))
+    return LiteOp(names[number], inputs, int(op.Outputs(0)), op.BuiltinOptions())
+
+
+def read(path: str) -> LiteFile:
+    """Constants that are unpacked by DEQUANTIZE (float16) or DENSIFY come out as float32 arrays."""
+    with open(path, "rb") as f:
+        data = f.read()
+    if data[4:8] != _IDENTIFIER:
+        raise ValueError("no TFLite identifier")
+    model = tflite.Model.GetRootAsModel(data, 0)
+    graph = model.Subgraphs(0)
+    tensors = [_tensor(model, graph.Tensors(i)) for i in range(graph.TensorsLength())]
+    names, ops = _op_names(), []
+    for i in range(graph.OperatorsLength()):
+        op = _op(model, graph.Operators(i), names)
+        values = tensors[op.inputs[0]].values
+        if op.kind in ("DEQUANTIZE", "DENSIFY") and values is not None:
+            tensors[op.output] = tensors[op.output]._replace(values=values)
+        else:
+            ops.append(op)
+    inputs = tuple(int(graph.Inputs(i)) for i in range(graph.InputsLength()))
+    return LiteFile(tensors, ops, inputs, tuple(int(graph.Outputs(i)) for i in range(graph.OutputsLength())))
