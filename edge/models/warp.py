@@ -1,0 +1,107 @@
+"""Fills a network's input from the part of the frame that a model asks for, on the CPU.
+
+Pixel centres lie at integers on both sides: input pixel (u, v) shows the frame at the inverse of `crop.matrix`,
+bilinearly and with OpenCV's resolution of 1/32 pixel. Nothing is shifted by half a pixel.
+"""
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB, Crop
+from edge.errors import FrameError, ModelError
+
+BORDERS = {CONSTANT: cv2.BORDER_CONSTANT, REPLICATE: cv2.BORDER_REPLICATE}
+GRID = 1.0 / 64.0  # input pixels by which a frame's edge may miss a whole pixel and still count as lying on it
+
+
+class _Scratch(NamedTuple):
+    """Reused for every crop of one size."""
+
+    pixels: np.ndarray  # (H, W, 3) uint8 BGR
+    planes: np.ndarray  # (3, H, W) uint8, in the order of the crop's colour
+    targets: Dict[str, List[np.ndarray]]  # for each colour, where the planes B, G and R go
+
+
+class Warper:
+    """Owns the scratch memory, so: one for each runner, never shared between threads."""
+
+    def __init__(self) -> None:
+        self._scratch = {}  # type: Dict[Tuple[int, int], _Scratch]
+        self._offsets = {}  # type: Dict[Tuple[float, float, float], Optional[np.ndarray]]
+
+    def fill(self, image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
+        """Write `crop` of `image` (H, W, 3 uint8 BGR) into `out` (3, height, width float32, contiguous), in place.
+
+        Fastest of 14 ways timed on OpenCV 4.1.1 and 4.11: warp the bytes, split them in the wanted order, let numpy
+        widen and scale all three planes in one pass (blobFromImage takes 4 to 7 times as long for that, and allocates).
+        Raises FrameError for a picture and ModelError for a crop that cannot be used.
+        """
+        scratch = self._scratch.get(crop.size)
+        if scratch is None:
+            scratch = self._scratch[crop.size] = _allocate(crop.size)
+        if out.shape != scratch.planes.shape:
+            raise ModelError("a crop of {}x{} pixels does not fit an input of shape {}".format(*crop.size, out.shape))
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise FrameError("a picture must be (height, width, 3) uint8, not {} {}".format(image.shape, image.dtype))
+        try:
+            _sample(image, crop, scratch.pixels)
+        except cv2.error as e:
+            height, width = image.shape[:2]
+            raise FrameError("a picture of {}x{} cannot be cropped: {}".format(width, height, " ".join(str(e).split())))
+        cv2.split(scratch.pixels, scratch.targets[crop.colour])
+        if crop.scale == 1.0:
+            np.copyto(out, scratch.planes)
+        else:
+            np.multiply(scratch.planes, np.float32(crop.scale), out=out, dtype=np.float32)
+        offset = self._offset(crop.offset)
+        if offset is not None:
+            np.add(out, offset, out=out)
+
+    def _offset(self, values: Tuple[float, float, float]) -> Optional[np.ndarray]:
+        """The offsets shaped to be added to the planes, None where there is nothing to add."""
+        if values not in self._offsets:
+            self._offsets[values] = np.array(values, np.float32).reshape(3, 1, 1) if any(values) else None
+        return self._offsets[values]
+
+
+def _allocate(size: Tuple[int, int]) -> _Scratch:
+    width, height = size
+    planes = np.empty((3, height, width), np.uint8)
+    blue_first, red_first = list(planes), list(planes[::-1])
+    return _Scratch(np.empty((height, width, 3), np.uint8), planes, {BGR: blue_first, RGB: red_first})
+
+
+def _sample(image: np.ndarray, crop: Crop, pixels: np.ndarray) -> None:
+    placed = _placed(image.shape[1], image.shape[0], crop)
+    if placed is not None:
+        x0, y0, x1, y1 = placed
+        if x1 - x0 < crop.size[0] or y1 - y0 < crop.size[1]:
+            pixels.fill(0)
+        cv2.resize(image, (x1 - x0, y1 - y0), dst=pixels[y0:y1, x0:x1], interpolation=cv2.INTER_LINEAR)
+        return
+    # OpenCV inverts the matrix itself: handing it the inverse was measured to save nothing
+    cv2.warpAffine(image, crop.matrix, crop.size, dst=pixels, flags=cv2.INTER_LINEAR, borderMode=BORDERS[crop.border])
+
+
+def _placed(width: int, height: int, crop: Crop) -> Optional[Tuple[int, int, int, int]]:
+    """x0, y0, x1, y1 input pixels where the whole frame lands, upright, not enlarged and on whole pixels; else None.
+
+    That is how a detector looks at a frame; cv2.resize takes the same samples in a fifth of warpAffine's time (VGA).
+    """
+    (a, b, x), (c, d, y) = crop.matrix.tolist()
+    if b or c or not (0.0 < a <= 1.0 and 0.0 < d <= 1.0) or crop.border != CONSTANT:
+        return None
+    # the frame's outer edges lie half a pixel beyond the centres of its first and last pixels
+    x0, x1 = _whole(x + 0.5 - 0.5 * a, width * a, crop.size[0])
+    y0, y1 = _whole(y + 0.5 - 0.5 * d, height * d, crop.size[1])
+    return (x0, y0, x1, y1) if x1 and y1 else None
+
+
+def _whole(start: float, length: float, limit: int) -> Tuple[int, int]:
+    """First and last edge as whole input pixels within 0..limit; (0, 0) where they are not, or are not finite."""
+    if not -GRID <= start <= start + length <= limit + GRID:
+        return 0, 0
+    first, last = int(round(start)), int(round(start + length))
+    exact = abs(start - first) <= GRID and abs(start + length - last) <= GRID and first < last
+    return (first, last) if exact else (0, 0)
