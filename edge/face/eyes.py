@@ -1,4 +1,4 @@
-"""How far an eye is open, from the contour of its lids.
+"""How far an eye is open, from the contour of its lids, and the range that one person's eyes have.
 
 The contour's first 16 points run around the opening: 0 the outer corner, 1 to 7 the lower lid, 8 the inner corner, 9 to 15
 the upper lid, so that k and k + 8 stand above each other.
@@ -8,16 +8,61 @@ from typing import Optional
 
 import numpy as np
 
+CORNERS_RIGHT, CORNERS_LEFT = (33, 133), (362, 263)  # mesh points of the eyes' corners
 OUTER, INNER = 0, 8
 LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends say little
 
+USUAL_OPEN = 0.24  # lid distance over the eye's width when open; 0.17 to 0.33 were seen
+OPEN_LIMITS = (0.12, 0.45)
+CLOSED_SHARE = 0.25  # of the open level, before a closed eye was seen; lashes keep the contour from closing fully
+CLOSED_LEAST = 0.05
+OPEN_SHARE = 0.6  # of the open level: an eye below it is closing and says nothing about how open it can be
+RISE_S, FALL_S = 1.5, 6.0  # time constants with which the open level follows
+CLOSED_FORGET_S = 60.0
 
-def opening(contour: np.ndarray) -> Optional[float]:
-    """Mean distance of the lids over the eye's width, from (71, 2) points; None for an eye without width."""
+
+def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
+    """Mean distance of the lids over the eye's `width`, from (71, 2) points; None for an eye without width.
+
+    `width` is the distance of the corners in the mesh's three dimensions, in pixels: it does not shrink when the head turns.
+    """
     across = contour[INNER] - contour[OUTER]
-    width = math.hypot(float(across[0]), float(across[1]))
-    if width < 1e-6:
+    seen = math.hypot(float(across[0]), float(across[1]))
+    if seen < 1e-6 or width < 1e-6:
         return None
-    down = np.array([-across[1], across[0]]) / width
-    gap = (contour[LOWER] - contour[UPPER]).dot(down)
-    return abs(float(gap.mean())) / width
+    down = np.array([-across[1], across[0]]) / seen
+    return abs(float((contour[LOWER] - contour[UPPER]).dot(down).mean())) / width
+
+
+class EyeRange:
+    """Learns what open and closed are for one eye of one person, and says how far it is open between the two."""
+
+    def __init__(self) -> None:
+        self._open = USUAL_OPEN
+        self._closed = CLOSED_SHARE * USUAL_OPEN
+        self._age_s = 0.0
+        self._time_s = None  # type: Optional[float]
+
+    def learn(self, distance: float, time_s: float) -> None:
+        """Take a lid distance seen nearly from the front into account."""
+        dt = 0.0 if self._time_s is None else min(1.0, max(0.0, time_s - self._time_s))
+        first, self._time_s = self._time_s is None, time_s
+        self._age_s += dt
+        if first and distance > OPEN_SHARE * self._open:
+            self._open = distance
+        elif distance > self._open:
+            self._open += (distance - self._open) * self._weight(dt, RISE_S)
+        elif distance > OPEN_SHARE * self._open:
+            self._open += (distance - self._open) * self._weight(dt, FALL_S)
+        self._open = min(OPEN_LIMITS[1], max(OPEN_LIMITS[0], self._open))
+        usual = CLOSED_SHARE * self._open
+        self._closed += (usual - self._closed) * self._weight(dt, CLOSED_FORGET_S)
+        self._closed = min(usual, max(CLOSED_LEAST * self._open, min(self._closed, distance)))
+
+    def _weight(self, dt: float, tau_s: float) -> float:
+        """Of a new value: that of a running mean at first, later of an exponential filter."""
+        return 1.0 - math.exp(-dt / max(1e-6, min(tau_s, self._age_s)))
+
+    def openness(self, distance: float) -> float:
+        """0 closed, 1 as open as this eye usually is."""
+        return min(1.0, max(0.0, (distance - self._closed) / (self._open - self._closed)))

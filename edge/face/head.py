@@ -1,24 +1,33 @@
-"""The rigid head that points are fitted to: which mesh points, where they are on the head, how far they are to be trusted."""
+"""The rigid head that the mesh is fitted to: which mesh points, where they are on the head, how far they are to be trusted."""
 from typing import NamedTuple
 
 import numpy as np
 
+from edge.geometry.procrustes import fit
+
+MESH_POINTS = 468
+EVERY = 9  # the mesh's numbering strolls over the face: every ninth point covers it, at a ninth of the cost
+TO_HEAD_AXES = np.array([1.0, -1.0, -1.0])  # mesh: y down, z away from the camera; head: y up, z out of the face
+
 
 class HeadModel(NamedTuple):
-    """Points of a head in its own frame."""
+    """Two sets of points of one head, millimetres in the head frame."""
 
-    indices: np.ndarray  # (N,) numbers of mesh points
-    points: np.ndarray  # (N, 3) millimetres, head frame
-    weights: np.ndarray  # (N,) for a weighted fit, > 0
     name: str
-
-
-# Points that lie on bone or cartilage and hardly move with lids, lips, brows or jaw: the bridge and sides of the nose, the
-# corners of the eyes, forehead, temples, cheekbones.
-RIGID = np.array([1, 4, 5, 6, 8, 9, 10, 33, 133, 168, 195, 197, 263, 362, 98, 327, 2, 129, 358, 67, 297, 103, 332, 54, 284,
-                  21, 251, 162, 389, 127, 356, 234, 454, 227, 447, 116, 345, 117, 346, 50, 280, 109, 338, 151, 108, 337])
+    spread: np.ndarray  # (N,) mesh points all over the face, for PnP
+    spread_points: np.ndarray  # (N, 3)
+    stable: np.ndarray  # (M,) mesh points that expressions move little, for the fit of the mesh's own three dimensions
+    stable_points: np.ndarray  # (M, 3)
+    stable_weights: np.ndarray  # (M,) > 0
 
 
 def of_canonical(table: np.ndarray) -> HeadModel:
-    """From the (468, 4) table of MediaPipe's canonical face: x y z in mm (head frame) and its own Procrustes weight."""
-    return HeadModel(RIGID, table[RIGID, :3].astype(np.float64), np.ones(len(RIGID)), "canonical face")
+    """From the (468, 4) table of MediaPipe's canonical face: x y z in mm and its own Procrustes weight (0: not used)."""
+    table = table.astype(np.float64)
+    spread, stable = np.arange(0, MESH_POINTS, EVERY), np.flatnonzero(table[:, 3] > 0.0)
+    return HeadModel("canonical face", spread, table[spread, :3], stable, table[stable, :3], table[stable, 3])
+
+
+def rotation_of_mesh(head: HeadModel, landmarks: np.ndarray) -> np.ndarray:
+    """(3, 3) rotation of the head as seen along its own line of sight, from (468, 3) points with the mesh's own depth."""
+    return fit(head.stable_points, landmarks[head.stable] * TO_HEAD_AXES, head.stable_weights).rotation

@@ -63,6 +63,23 @@ def from_fov(width: int, height: int, fov_deg: float) -> Camera:
     return Camera(f, f, (width - 1) / 2.0, (height - 1) / 2.0, width, height)
 
 
+class CameraGuess:
+    """The camera of pictures of any size: the one that was given, else an ideal one with an assumed field of view."""
+
+    def __init__(self, known: Optional[Camera], fov_deg: float) -> None:
+        self._known, self._fov_deg = known, fov_deg
+        self._last = None  # type: Optional[Camera]
+
+    def of_size(self, width: int, height: int) -> Camera:
+        """Cheap while the size stays."""
+        last = self._last
+        if last is None or (last.width, last.height) != (width, height):
+            known = self._known
+            last = from_fov(width, height, self._fov_deg) if known is None else known.resized(width, height)
+            self._last = last
+        return last
+
+
 def load(path: str) -> Camera:
     """Read fx fy cx cy width height [distortion] from a JSON file. Raises ConfigError that names what is wrong."""
     try:

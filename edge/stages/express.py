@@ -1,0 +1,162 @@
+"""From points to what a face does: lids, mouth and line of sight; then everything that is shown is smoothed.
+
+What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
+"""
+import math
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from edge.core.contracts import Stage
+from edge.core.packet import Eyes, Face, Iris, Packet, Pose
+from edge.face import eyes, gaze, mouth
+from edge.geometry import rotation as rot
+from edge.geometry.camera import Camera, CameraGuess
+from edge.geometry.filters import OneEuro, OneEuroRotation, OneEuroSettings
+
+SHUT = 0.2  # an eye less open than this shows no iris
+LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
+HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
+FORGET_AFTER_S = 5.0  # of a track that is gone
+EYE_NAMES = ("right", "left")
+
+
+class ExpressSettings(NamedTuple):
+    """`smoothing` None: nothing is smoothed."""
+
+    camera: CameraGuess
+    smoothing: Optional[OneEuroSettings]
+
+
+class _Memory:
+    """What is remembered of one track."""
+
+    def __init__(self, smoothing: Optional[OneEuroSettings]) -> None:
+        self.seen_s = 0.0
+        self.ranges = (eyes.EyeRange(), eyes.EyeRange())
+        self.smoother = None if smoothing is None else _Smoother(smoothing)
+
+
+class Express(Stage):
+    """Fills `expression` and `gaze`, and smooths points, irises and pose."""
+
+    name = "express"
+
+    def __init__(self, settings: ExpressSettings) -> None:
+        self._settings = settings
+        self._memories = {}  # type: Dict[int, _Memory]
+
+    def process(self, packet: Packet) -> Packet:
+        time_s, image = packet.frame.time_s, packet.frame.image
+        camera = self._settings.camera.of_size(image.shape[1], image.shape[0])
+        faces = tuple(self._express(face, time_s, camera) for face in packet.faces)
+        if len(self._memories) > len(faces):
+            self._memories = {
+                i: m for i, m in self._memories.items() if abs(time_s - m.seen_s) <= FORGET_AFTER_S
+            }
+        return packet.with_faces(faces)
+
+    def _express(self, face: Face, time_s: float, camera: Camera) -> Face:
+        memory = self._memories.get(face.track_id)
+        if memory is None:
+            memory = self._memories[face.track_id] = _Memory(self._settings.smoothing)
+        memory.seen_s = time_s
+        face = _with_expression(face, memory, time_s)
+        if memory.smoother is not None:
+            face = memory.smoother(face, time_s)
+        return _with_gaze(face, camera)
+
+
+def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
+    if face.landmarks is None:
+        return face.without("expression", "no landmarks")
+    expression = {}  # type: Dict[str, float]
+    opened = []
+    for i, name in enumerate(EYE_NAMES):
+        reason, value = _eye_open(face, i, memory.ranges[i], time_s)
+        opened.append(value)
+        if value is None:
+            face = face.without("eye_open_" + name, reason)
+        else:
+            expression["eye_open_" + name] = value
+    expression["mouth_open"] = mouth.opening(face.landmarks)
+    return _without_shut_irises(face._replace(expression=expression), opened)
+
+
+def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: float) -> Tuple[str, Optional[float]]:
+    """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
+    if face.eye_contours is None or face.landmarks is None:
+        return face.missing.get("iris", "no eye contours"), None
+    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rot.angles(face.pose.rotation)
+    if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
+        return "turned away", None
+    a, b = (eyes.CORNERS_RIGHT, eyes.CORNERS_LEFT)[i]
+    across = face.landmarks[b] - face.landmarks[a]
+    distance = eyes.lid_distance(face.eye_contours[i], math.sqrt(float(across.dot(across))))
+    if distance is None or not math.isfinite(distance):
+        return "no eye contours", None
+    if abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
+        learned.learn(distance, time_s)
+    return "", learned.openness(distance)
+
+
+def _without_shut_irises(face: Face, opened) -> Face:
+    if face.irises is None:
+        return face
+    kept = []
+    for iris, value, name in zip(face.irises, opened, EYE_NAMES):
+        shut = value is None or value < SHUT
+        if shut:
+            face = face.without("iris." + name, "turned away" if value is None else "eye closed")
+        kept.append(None if shut else iris)
+    return face._replace(irises=Eyes(*kept))
+
+
+def _with_gaze(face: Face, camera: Camera) -> Face:
+    if face.pose is None or face.pose.translation_mm is None:
+        return face.without("gaze", "no head pose")
+    if face.irises is None or face.landmarks is None:
+        return face.without("gaze", face.missing.get("iris", "no irises"))
+    if face.irises.right is None and face.irises.left is None:
+        return face.without("gaze", "both eyes closed")
+    directions = []
+    for iris, (a, b) in zip(face.irises, (eyes.CORNERS_RIGHT, eyes.CORNERS_LEFT)):
+        middle = (face.landmarks[a, :2] + face.landmarks[b, :2]) / 2.0
+        directions.append(None if iris is None else gaze.of_eye(iris.center, middle, face.pose, camera))
+    found = gaze.combine(directions[0], directions[1], face.pose)
+    return face.without("gaze", "the irises are on no eyeball") if found is None else face._replace(gaze=found)
+
+
+class _Smoother:
+    """One-Euro filters of one track. Points and irises move in units of the face's size, the pose in radians and metres."""
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._points = OneEuro(settings)
+        self._irises = (OneEuro(settings), OneEuro(settings))
+        self._rotation = OneEuroRotation(settings)
+        self._translation = OneEuro(settings)
+
+    def __call__(self, face: Face, time_s: float) -> Face:
+        size = face.roi.size
+        if face.landmarks is not None:
+            face = face._replace(landmarks=self._points(face.landmarks, time_s, size))
+        if face.irises is not None:
+            face = face._replace(irises=Eyes(*(
+                self._iris(f, iris, time_s, size) for f, iris in zip(self._irises, face.irises)
+            )))
+        if face.pose is not None:
+            face = face._replace(pose=self._pose(face.pose, time_s))
+        return face
+
+    @staticmethod
+    def _iris(smooth: OneEuro, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
+        if iris is None:
+            return None
+        x, y, radius = smooth(np.array([iris.center[0], iris.center[1], iris.radius]), time_s, size)
+        return Iris(np.array([x, y]), float(radius), iris.score)
+
+    def _pose(self, pose: Pose, time_s: float) -> Pose:
+        t = pose.translation_mm
+        if t is not None:
+            t = self._translation(t, time_s, float(abs(t[2])))
+        return pose._replace(rotation=self._rotation(pose.rotation, time_s), translation_mm=t)
