@@ -3,6 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge.face import measured_head
 from edge.geometry.procrustes import fit
 
 MESH_POINTS = 468
@@ -26,6 +27,16 @@ def of_canonical(table: np.ndarray) -> HeadModel:
     table = table.astype(np.float64)
     spread, stable = np.arange(0, MESH_POINTS, EVERY), np.flatnonzero(table[:, 3] > 0.0)
     return HeadModel("canonical face", spread, table[spread, :3], stable, table[stable, :3], table[stable, 3])
+
+
+def measured() -> HeadModel:
+    """The head of our own measuring, for where the canonical face is not there."""
+    table = np.array(measured_head.TABLE)
+    indices = table[:, 0].astype(int)
+    stable = np.array([i not in measured_head.LIVELY for i in indices])
+    return HeadModel(
+        "measured head", indices, table[:, 1:], indices[stable], table[stable, 1:], np.ones(int(stable.sum()))
+    )
 
 
 def rotation_of_mesh(head: HeadModel, landmarks: np.ndarray) -> np.ndarray:
