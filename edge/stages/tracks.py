@@ -86,17 +86,14 @@ class Tracks:
 
     def _update(self, time_s: float, sightings: Sequence[Sighting]) -> List[int]:
         before, self._held = self._held, {}
+        self._lost = {i: t for i, t in self._lost.items() if time_s - t.time_s <= self._lost_after_s}
         ids = []
         for sighting in sightings:
             track_id = sighting.track_id or self._id_of(sighting)
             ids.append(track_id)
             if self._memory:
                 self._held[track_id] = _moved(before.get(track_id), sighting, track_id, time_s)
-        lost = {i: t for i, t in before.items() if i not in self._held}
-        lost.update(self._lost)
-        self._lost = {
-            i: t for i, t in lost.items() if i not in self._held and time_s - t.time_s <= self._lost_after_s
-        }
+        self._lost.update((i, t) for i, t in before.items() if i not in self._held)
         return ids
 
     def _id_of(self, sighting: Sighting) -> int:

@@ -1,0 +1,251 @@
+"""Stages on made-up runners: what each fills in, what it drops, and why a value is missing."""
+import numpy as np
+import pytest
+
+from edge.core.contracts import BGR, Crop, Runner, Ticket
+from edge.core.packet import Eyes, Face, Frame, Iris, Packet, Roi
+from edge.errors import FrameError
+from edge.face import head as heads
+from edge.geometry import rotation as rot
+from edge.geometry.camera import CameraGuess, from_fov
+from edge.geometry.filters import OneEuroSettings
+from edge.models.face_landmark import FaceLandmark
+from edge.models.iris_landmark import IrisLandmark
+from edge.models.spec import Detections
+from edge.stages.align import Align, AlignSettings
+from edge.stages.detect import Detect, DetectSettings
+from edge.stages.express import Express, ExpressSettings
+from edge.stages.iris import IrisStage
+from edge.stages.pose import PoseStage
+from edge.stages.tracks import Tracks
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+FOV = 60.0
+
+
+class Answer(Ticket):
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def result(self):
+        return self.outputs
+
+
+class FakeRunner(Runner):
+    """Answers with what `respond(crops)` says; counts."""
+
+    def __init__(self, respond):
+        self.respond, self.calls = respond, 0
+
+    def open(self):
+        pass
+
+    def submit(self, image, crops):
+        self.calls += 1
+        return Answer(self.respond(crops))
+
+    def infer(self, feeds):
+        raise NotImplementedError
+
+    def close(self):
+        pass
+
+
+class FakeDetector:
+    threshold = 0.5
+
+    def crop(self, width, height):
+        return Crop(np.eye(2, 3), (width, height), BGR, 1.0, (0.0, 0.0, 0.0))
+
+    def decode(self, outputs, crop, threshold, limit):
+        boxes = np.array([box for box, score in outputs["faces"] if score >= threshold], np.float32).reshape(-1, 4)
+        scores = np.array([score for _, score in outputs["faces"] if score >= threshold], np.float32)
+        return Detections(boxes[:limit], scores[:limit], None)
+
+
+def frame(seq=0, time_s=0.0):
+    return Packet(Frame(seq, time_s, time_s, IMAGE))
+
+
+def mesh_in_crop():
+    """468 points in 192 px units that look like a face in the middle of its region: the measured head seen from the front."""
+    points = np.zeros((468, 3))
+    table = np.array(heads.measured_head.TABLE)
+    points[:, :2] = 96.0
+    points[table[:, 0].astype(int)] = table[:, 1:] * (0.7, -0.7, -0.7) + (96, 96, 0)
+    return points
+
+
+def mesh_outputs(presence=9.0):
+    return {"landmarks": mesh_in_crop().reshape(1, -1).astype(np.float32), "presence": np.array([[presence]], np.float32)}
+
+
+def tracker(detector_answers, mesh=lambda crops: mesh_outputs(), max_faces=1, refresh_s=1.0):
+    tracks, aligner = Tracks(1.0), FaceLandmark()
+    finder = FakeRunner(lambda crops: {"faces": detector_answers.pop(0) if len(detector_answers) > 1 else detector_answers[0]})
+    fitter = FakeRunner(mesh)
+    detect = Detect(finder, FakeDetector(), aligner, tracks, DetectSettings(max_faces, None, refresh_s))
+    return detect, Align(fitter, aligner, tracks, AlignSettings(0.5)), finder, fitter
+
+
+FACE, OTHER = ((250, 150, 350, 270), 0.9), ((40, 60, 140, 180), 0.8)
+
+
+def test_the_detector_sleeps_while_a_track_holds():
+    detect, align, finder, fitter = tracker([[FACE]])
+    ids = [align.process(detect.process(frame(i, i / 30))).faces[0].track_id for i in range(20)]
+    assert ids == [1] * 20 and finder.calls == 1
+    assert detect.counters() == {"skipped": 19}
+    assert fitter.calls == 21  # a new face is fitted twice
+
+
+def test_the_detector_looks_again_every_second_while_there_is_room_for_more():
+    detect, align, finder, _ = tracker([[FACE], [FACE, OTHER]], max_faces=2)
+    counts = [len(align.process(detect.process(frame(i, i / 30))).faces) for i in range(40)]
+    assert counts == [1] * 30 + [2] * 10 and finder.calls == 2
+
+
+def test_a_lost_face_is_looked_for_at_once_and_keeps_its_id():
+    logits = [9.0, 9.0, 9.0, -9.0, 9.0, 9.0]
+    detect, align, finder, _ = tracker([[FACE]], lambda crops: mesh_outputs(logits.pop(0)))
+    found = [[f.track_id for f in align.process(detect.process(frame(i, i / 30))).faces] for i in range(4)]
+    assert found == [[1], [1], [], [1]] and finder.calls == 2
+
+
+def test_two_regions_on_one_head_become_one_face():
+    near = ((255, 155, 355, 275), 0.7)
+    detect, align, _, _ = tracker([[FACE, near]], max_faces=2)
+    assert len(align.process(detect.process(frame())).faces) == 1
+
+
+@pytest.mark.parametrize("mesh", [
+    {"landmarks": np.full((1, 1404), np.nan, np.float32), "presence": np.array([[9.0]], np.float32)},
+    {"landmarks": np.full((1, 1404), 96.0, np.float32), "presence": np.array([[9.0]], np.float32)},
+    mesh_outputs(-0.1),
+], ids=["not a number", "collapsed", "not present"])
+def test_what_cannot_be_a_face_is_dropped(mesh):
+    detect, align, _, _ = tracker([[FACE]], lambda crops: mesh)
+    assert align.process(detect.process(frame())).faces == ()
+
+
+@pytest.mark.parametrize("box", [(-400, -400, -300, -300), (10, 10, 20, 20), (5000, 0, 5100, 100)])
+def test_regions_outside_the_picture_or_too_small_are_dropped(box):
+    detect, align, _, fitter = tracker([[(box, 0.9)]])
+    assert align.process(detect.process(frame())).faces == () and fitter.calls == 0
+
+
+def test_a_frame_that_fails_in_align_leaves_the_loop_open_for_the_next():
+    calls = []
+
+    def mesh(crops):
+        calls.append(1)
+        if len(calls) == 3:
+            raise FrameError("boom")
+        return mesh_outputs()
+
+    detect, align, _, _ = tracker([[FACE]], mesh)
+    align.process(detect.process(frame(0)))
+    with pytest.raises(FrameError):
+        align.process(detect.process(frame(1, 1 / 30)))
+    assert align.process(detect.process(frame(2, 2 / 30))).faces[0].track_id == 1
+
+
+def posed_face(yaw, pitch, roll, t, camera):
+    model = heads.measured()
+    table = np.array(heads.measured_head.TABLE)
+    r = rot.FLIP.dot(rot.from_angles(yaw, pitch, roll))
+    x = table[:, 1:].dot(r.T) + t
+    landmarks = np.zeros((468, 3))
+    indices = table[:, 0].astype(int)
+    landmarks[indices, :2] = x[:, :2] / x[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    # the mesh's depth is that of the head as seen along its own line of sight
+    view = rot.toward(np.array(t, float))
+    landmarks[indices, 2] = (x - t).dot(view)[:, 2] * camera.fx / t[2]
+    return model, Face(1, Roi(320, 240, 200, 0.0), 0.9, (200, 150, 400, 330), landmarks=landmarks)
+
+
+@pytest.mark.parametrize("yaw, pitch, roll", [(0, 0, 0), (30, 0, 0), (-25, 15, 10), (0, -20, -40)])
+@pytest.mark.parametrize("t", [(0, 0, 600), (150, -90, 700)])
+def test_without_a_network_the_pose_is_that_of_the_points(yaw, pitch, roll, t):
+    model, face = posed_face(yaw, pitch, roll, t, from_fov(640, 480, FOV))
+    stage = PoseStage(None, model, CameraGuess(None, FOV))
+    stage.open()
+    pose = stage.process(frame().with_faces((face,))).faces[0].pose
+    assert rot.distance_deg(pose.rotation, rot.from_angles(yaw, pitch, roll)) < 2.5  # weak perspective of the mesh's depth
+    assert np.allclose(pose.translation_mm, t, atol=1.0) and pose.residual_px < 0.1
+
+
+def test_points_that_fit_no_head_leave_the_pose_missing():
+    stage = PoseStage(None, heads.measured(), CameraGuess(None, FOV))
+    face = Face(1, Roi(320, 240, 200, 0.0), 0.9, (0, 0, 1, 1), landmarks=np.full((468, 3), np.nan))
+    out = stage.process(frame().with_faces((face,))).faces[0]
+    assert out.pose is None and "pose" in out.missing
+
+
+def eye_outputs():
+    iris = np.zeros((2, 5, 3), np.float32)
+    iris[:, :, :2] = np.array([[32, 32], [38, 32], [32, 26], [26, 32], [32, 38]])
+    return {"iris": iris.reshape(2, 15), "contour": np.full((2, 213), 32, np.float32)}
+
+
+def test_both_eyes_come_back_unmirrored_from_one_batch():
+    _, face = posed_face(0, 0, 0, (0, 0, 600), from_fov(640, 480, FOV))
+    out = IrisStage(FakeRunner(lambda crops: eye_outputs()), IrisLandmark()).process(frame().with_faces((face,))).faces[0]
+    for iris, (a, b) in zip(out.irises, ((33, 133), (362, 263))):
+        middle = (face.landmarks[a, :2] + face.landmarks[b, :2]) / 2
+        assert np.allclose(iris.center, middle, atol=0.01) and iris.score == pytest.approx(1.0)
+    assert out.irises.right.center[0] < out.irises.left.center[0]  # the subject's right eye is at the image's left
+
+
+def test_eyes_of_a_few_pixels_are_missing():
+    _, face = posed_face(0, 0, 0, (0, 0, 6000), from_fov(640, 480, FOV))
+    out = IrisStage(FakeRunner(lambda crops: eye_outputs()), IrisLandmark()).process(frame().with_faces((face,))).faces[0]
+    assert out.irises is None and "small" in out.missing["iris"]
+
+
+def expressive_face(opening, gaze_px=0.0):
+    from tests.unit.test_eyes import contour
+
+    model, face = posed_face(0, 0, 0, (0, 0, 600), from_fov(640, 480, FOV))
+    face = PoseStage(None, model, CameraGuess(None, FOV)).process(frame().with_faces((face,))).faces[0]
+    marks, sides = face.landmarks, ((33, 133), (362, 263))
+    middles = [(marks[a, :2] + marks[b, :2]) / 2 for a, b in sides]
+    widths = [np.linalg.norm(marks[a] - marks[b]) for a, b in sides]
+    irises = Eyes(*(Iris(m + (gaze_px, 0), 5.0, 1.0) for m in middles))
+    return face._replace(irises=irises, eye_contours=Eyes(*(contour(opening, w) for w in widths)))
+
+
+def express(openings, smoothing=None, **more):
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), smoothing))
+    return [stage.process(frame(i, i / 30).with_faces((expressive_face(o, **more),))).faces[0]
+            for i, o in enumerate(openings)]
+
+
+def test_a_blink_shuts_the_eyes_and_takes_the_irises_and_the_gaze_with_it():
+    faces = express([0.25] * 30 + [0.02] * 3 + [0.25] * 3)
+    opened = [f.expression["eye_open_left"] for f in faces]
+    assert min(opened[:30]) > 0.9 and max(opened[30:33]) < 0.1 and opened[-1] > 0.9
+    shut = faces[31]
+    assert shut.irises == Eyes(None, None) and shut.gaze is None
+    assert shut.missing["gaze"] == "both eyes closed" and shut.missing["iris.right"] == "eye closed"
+
+
+@pytest.mark.parametrize("px, sign", [(-2.0, 1), (2.0, -1)])
+def test_an_iris_toward_the_images_left_looks_with_a_positive_yaw(px, sign):
+    gaze = express([0.25], gaze_px=px)[0].gaze
+    assert sign * gaze.both[0] > 5 and abs(gaze.both[1]) < 15
+    assert np.linalg.norm(gaze.direction) == pytest.approx(1.0) and gaze.direction[2] < 0
+    assert np.sign(gaze.direction[0]) == -sign
+
+
+def test_smoothing_can_be_switched_off_and_changes_no_still_face():
+    plain, smooth = express([0.25] * 5), express([0.25] * 5, OneEuroSettings(1.0, 0.5, 1.0))
+    assert np.allclose(plain[-1].landmarks, smooth[-1].landmarks, atol=1e-6)
+    assert rot.distance_deg(plain[-1].pose.rotation, smooth[-1].pose.rotation) < 1e-4
+
+
+def test_what_was_not_measured_is_missing_with_its_reason():
+    bare = Face(1, Roi(320, 240, 200, 0.0), 0.9, (0, 0, 1, 1))
+    out = Express(ExpressSettings(CameraGuess(None, FOV), None)).process(frame().with_faces((bare,))).faces[0]
+    assert out.gaze is None and out.expression is None
+    assert out.missing["gaze"] == "no head pose" and out.missing["expression"] == "no landmarks"
