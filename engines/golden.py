@@ -1,9 +1,10 @@
 """Stored inputs and outputs of the networks in their ORIGINAL runtimes: the form of a golden file. Needs numpy only.
 
-A golden is an .npz: `about` (JSON text: network, runtime, input shape, tolerances, the recipe of each case's input) and, for
-case i and output o, `i/o` (every k-th value of the output, flattened) and `i/o/moments` (mean and root mean square of all its
-values, so that what lies between the samples is seen too). Inputs are recipes and not arrays: random numbers from a seed, or
-regions of one picture, `face.npz` beside the goldens (part of NASA's portrait of Eileen Collins, in the public domain).
+A golden is an .npz: `about` (JSON text: network, runtime, input shape, tolerances, the recipe of each case's input)
+and, for case i and output o, `i/o` (every k-th value of the output, flattened) and `i/o/moments` (mean and root mean
+square of all its values, so that what lies between the samples is seen too). Inputs are recipes and not arrays:
+random numbers from a seed, or regions of one picture, `face.npz` beside the goldens (part of NASA's portrait of
+Eileen Collins, in the public domain).
 """
 import json
 import os
@@ -55,7 +56,9 @@ def moments(values: np.ndarray) -> np.ndarray:
 
 
 def _resampled(picture: np.ndarray, region: Sequence[int], size: Tuple[int, int]) -> np.ndarray:
-    """`region` (x, y, width, height) of the picture, nearest pixels, as (height, width, 3). Integers, so always the same."""
+    """`region` (x, y, width, height) of the picture, nearest pixels, as (height, width, 3). Integers, so always the
+    same.
+    """
     x, y, width, height = region
     columns = x + (np.arange(size[0]) * width) // size[0]
     rows = y + (np.arange(size[1]) * height) // size[1]
@@ -85,7 +88,9 @@ def read_picture(folder: str) -> np.ndarray:
 
 
 def write(path: str, about: Mapping[str, Any], outputs: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """`about` holds network, runtime, shape, tolerances and cases [{title, inputs: recipes}]; `outputs` one dict a case."""
+    """`about` holds network, runtime, shape, tolerances and cases [{title, inputs: recipes}]; `outputs` one dict a
+    case.
+    """
     shapes = {name: list(values.shape) for name, values in outputs[0].items()}
     arrays = {"about": np.array(json.dumps(dict(about, shapes=shapes), sort_keys=True))}
     for i, case in enumerate(outputs):
@@ -93,12 +98,12 @@ def write(path: str, about: Mapping[str, Any], outputs: Sequence[Mapping[str, np
             step = sampling_step(values.size)
             arrays["{}/{}".format(i, name)] = values.ravel()[::step].astype(np.float32)
             arrays["{}/{}/moments".format(i, name)] = moments(values)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **arrays)  # type: ignore
 
 
 def _case(archive: Any, index: int, about: Mapping[str, Any], picture: np.ndarray) -> Case:
     case, prefix = about["cases"][index], "{}/".format(index)
-    expected = {}  # type: Dict[str, Expected]
+    expected: Dict[str, Expected] = {}
     for name in about["tolerances"]:
         step = sampling_step(int(np.prod(about["shapes"][name])))
         expected[name] = Expected(step, archive[prefix + name], archive[prefix + name + "/moments"])
@@ -111,7 +116,7 @@ def read(path: str) -> Golden:
         with np.load(path) as archive:
             about = json.loads(str(archive["about"]))
             picture = read_picture(os.path.dirname(os.path.abspath(path)))
-            cases = [_case(archive, i, about, picture) for i in range(len(about["cases"]))]  # type: List[Case]
+            cases: List[Case] = [_case(archive, i, about, picture) for i in range(len(about["cases"]))]
             return Golden(about["network"], about["runtime"], about["tolerances"], cases)
     except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as e:
         raise ModelError("{} is not a golden file ({}): make it again with make_goldens.py".format(path, e)) from e

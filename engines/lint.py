@@ -1,4 +1,6 @@
-"""What the parser of TensorRT 8.2 asks of a graph, as far as the graph shows it. Read in onnx-tensorrt release/8.2-GA."""
+"""What the parser of TensorRT 8.2 asks of a graph, as far as the graph shows it. Read in onnx-tensorrt
+release/8.2-GA.
+"""
 from typing import Dict, List, Set
 
 import numpy as np
@@ -12,14 +14,14 @@ MAX_FLOAT16 = 65504.0
 
 # Operators of our networks that the parser has and that need nothing but a static shape.
 OPERATORS = {
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Flatten", "Gemm",
-    "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "Neg", "PRelu", "Pad", "Relu", "Reshape", "Resize", "Sigmoid", "Slice",
-    "Softmax", "Sub", "Transpose",
+    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Flatten",
+    "Gemm", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "Neg", "PRelu", "Pad", "Relu", "Reshape", "Resize",
+    "Sigmoid", "Slice", "Softmax", "Sub", "Transpose",
 }
 # Inputs that must be initializers, because the parser wants their values: operator -> positions
 _STATIC = {
-    "Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "BatchNormalization": (1, 2, 3, 4), "PRelu": (1,), "Pad": (1, 2),
-    "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
+    "Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "BatchNormalization": (1, 2, 3, 4), "PRelu": (1,),
+    "Pad": (1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
 }
 
 
@@ -81,13 +83,17 @@ def lint(model: ModelProto) -> List[str]:
     """What TensorRT 8.2 would refuse, misread or overflow in float16; one line each, empty where nothing is wrong."""
     graph = model.graph
     values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    shapes = inferred_shapes(model)
     found = _header(model) + _interface(graph, set(values))
+    try:
+        shapes = inferred_shapes(model)
+    except ValueError as e:
+        return found + [str(e)]
     opset = max([o.version for o in model.opset_import if o.domain in ("", "ai.onnx")] or [0])
     for node in graph.node:
         found += _node(node, opset, values, shapes)
     names = [node.name for node in graph.node]
-    found.extend("two nodes are called {!r}".format(n) for n in sorted({n for n in names if names.count(n) > 1 or not n}))
+    doubtful = {name for name in names if names.count(name) > 1 or not name}
+    found.extend("the name {!r} is not that of one node".format(name) for name in sorted(doubtful))
     for name, array in values.items():
         if array.dtype not in (np.float32, np.int64):
             found.append("{} is {}: only float32, and int64 for shapes".format(name, array.dtype))

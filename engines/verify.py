@@ -29,8 +29,8 @@ def _session(model: Union[str, bytes]) -> Any:
         raise ModelError("verifying needs ONNX Runtime: pip install 'nanoface[onnxruntime]'") from e
     from onnxruntime.capi import onnxruntime_pybind11_state as state
     refusals = (
-        state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.NotImplemented,
-        state.RuntimeException)
+        state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile,
+        state.NotImplemented, state.RuntimeException)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -47,8 +47,8 @@ def _compare(case: Case, outputs: Mapping[str, np.ndarray], golden: Golden, larg
         samples = values.ravel()[::expected.step]
         if samples.size != expected.values.size:
             return ["{}: {} has {} values, not as many as upstream's".format(golden.network, name, values.size)]
-        difference = float(max(
-            np.abs(samples.astype(np.float64) - expected.values).max(), np.abs(moments(values) - expected.moments).max()))
+        errors = np.append(samples.astype(np.float64) - expected.values, moments(values) - expected.moments)
+        difference = float(np.abs(errors).max())
         largest[name] = max(largest[name], difference)
         if not difference <= golden.tolerances[name]:  # so that NaN is a problem too
             problems.append("{}: {} differs by {:.2g} from {} on {} (at most {:.2g} is rounding)".format(
@@ -57,8 +57,8 @@ def _compare(case: Case, outputs: Mapping[str, np.ndarray], golden: Golden, larg
 
 
 def verify(model: Union[str, bytes], golden: str) -> Differences:
-    """`model` is the path or the bytes of an ONNX file, `golden` the path of an .npz. Raises ModelError for either of them
-    that cannot be read; a network that differs is not an error but has `problems`.
+    """`model` is the path or the bytes of an ONNX file, `golden` the path of an .npz. Raises ModelError for either of
+    them that cannot be read; a network that differs is not an error but has `problems`.
     """
     expected = read(golden)
     session = _session(model)
@@ -70,7 +70,7 @@ def verify(model: Union[str, bytes], golden: str) -> Differences:
         problem = "{}: inputs {} and outputs {} instead of {} and {}".format(
             expected.network, inputs, ", ".join(sorted(names)), wanted, ", ".join(sorted(largest)))
         return Differences(expected.network, largest, expected.tolerances, [problem])
-    problems = []  # type: List[str]
+    problems: List[str] = []
     for case in expected.cases:
         outputs = dict(zip(names, session.run(names, {INPUT: case.feed})))
         problems += _compare(case, outputs, expected, largest)

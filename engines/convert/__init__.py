@@ -1,8 +1,8 @@
 """Converters to ONNX that need neither torch, TensorFlow nor MXNet.
 
-What comes out is made for TensorRT 8.2 and runs everywhere: static shapes, opset <= 13, IR <= 7, float32, one (N, C, H, W)
-input called "input". Every error is a ModelError of one line. The imports are lazy: without the packages `onnx` and `tflite`
-the rest of `engines` still works.
+What comes out is made for TensorRT 8.2 and runs everywhere: static shapes, opset <= 13, IR <= 7, float32, one (N, C,
+H, W) input called "input". Every error is a ModelError of one line. The imports are lazy: without the packages `onnx`
+and `tflite` the rest of `engines` still works.
 """
 import struct
 import zipfile
@@ -27,8 +27,9 @@ KINDS = {
 }
 CURE = "delete it and run `nanoface models fetch`"
 
-# What the readers raise on bytes that are not what they expect; a flatbuffer, for one, is not checked by its own package.
-_DAMAGE = (struct.error, zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+# What the readers raise on bytes that are not what they expect; a flatbuffer, for one, its own package does not check.
+_DAMAGE = (
+    struct.error, zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def _readable(files: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except ImportError as e:
-        raise ModelError("converting {} needs the package {}: pip install 'nanoface[convert]'".format(names, e.name)) from e
+        raise ModelError("converting {} needs the package {}: pip install 'nanoface[convert]'".format(
+            names, e.name or e)) from e
     except OSError as e:
         raise ModelError("{} cannot be read ({}): {}".format(names, e.strerror or e, CURE)) from e
     except _DAMAGE as e:
@@ -74,7 +76,9 @@ def decode_numbers(kind: str, files: Sequence[str]) -> Dict[str, Any]:
 
 
 def canonical_face(files: Sequence[str]) -> bytes:
-    """A .npy of float32 (468, 4): x y z in mm in the head frame, and the vertex's weight in a Procrustes fit (0: unused)."""
+    """A .npy of float32 (468, 4): x y z in mm in the head frame, and the vertex's weight in a Procrustes fit (0:
+    unused).
+    """
     with _readable(files):
         from engines.convert.canonical import face_model
         return face_model(list(files))

@@ -23,8 +23,8 @@ def _text(files: Sequence[str], ending: str) -> str:
 
 
 def face_model(files: Sequence[str]) -> bytes:
-    """See engines.convert.canonical_face. The file's axes are ours (x to the subject's left, y up, z toward the camera), its
-    unit is the centimetre; both are checked.
+    """See engines.convert.canonical_face. The file's axes are ours (x to the subject's left, y up, z toward the
+    camera), its unit is the centimetre; both are checked.
     """
     lines = [line.split() for line in _text(files, ".obj").splitlines()]
     points = np.array([[float(v) for v in line[1:4]] for line in lines if line[:1] == ["v"]]) * _MM_PER_CM

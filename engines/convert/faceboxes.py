@@ -4,11 +4,10 @@ from typing import Any, Dict, List, Mapping, Sequence
 import numpy as np
 from onnx import ModelProto
 
-from engines.convert.graph import BatchNorm, Graph, Kernel, fold, same
-from engines.convert.unpickle import norm_of, read_pth
+from engines.convert.graph import Graph, Kernel, fold, same, torch_norm
+from engines.convert.unpickle import read_pth
 
 _INPUT = (1, 3, 240, 320)
-_EPS = 1e-5
 
 
 class _Network:
@@ -18,8 +17,7 @@ class _Network:
         self.graph, self.weights = graph, weights
 
     def normalised(self, module: str, x: str, kernel: Kernel) -> str:
-        norm = BatchNorm(*norm_of(self.weights, module + ".bn"), eps=_EPS)
-        weight, bias = fold(self.weights[module + ".conv.weight"], None, norm)
+        weight, bias = fold(self.weights[module + ".conv.weight"], None, torch_norm(self.weights, module + ".bn"))
         return self.graph.conv(module + ".conv", x, weight, bias, kernel)
 
     def relu(self, module: str, x: str, kernel: Kernel) -> str:

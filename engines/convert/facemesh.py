@@ -1,6 +1,6 @@
-"""facemesh.pth: MediaPipe's face_landmark as somebody read it out of an iOS framework. The weights are those of the .tflite
-(up to float16 rounding); the code published beside them pads the first convolution on the wrong side. Every stride of two
-here pads to the right and at the bottom, as TFLite does.
+"""facemesh.pth: MediaPipe's face_landmark as somebody read it out of an iOS framework. The weights are those of the
+.tflite (up to float16 rounding); the code published beside them pads the first convolution on the wrong side. Every
+stride of two here pads to the right and at the bottom, as TFLite does.
 """
 from typing import Any, Dict, Mapping, Sequence
 
@@ -31,7 +31,9 @@ class _Network:
         return self.graph.prelu(module, x, self.weights[module + ".weight"])
 
     def block(self, module: str, x: str, stride: int) -> str:
-        """Depthwise-separable convolution beside a shortcut, which is pooled and padded with channels where sizes change."""
+        """Depthwise-separable convolution beside a shortcut, which is pooled and padded with channels where sizes
+        change.
+        """
         channels = len(self.weights[module + ".convs.0.weight"])
         wider = len(self.weights[module + ".convs.1.weight"]) - channels
         kernel = same(3, 1, channels) if stride == 1 else Kernel((2, 2), _HALVING, (1, 1), channels)
@@ -44,7 +46,9 @@ class _Network:
         return self.prelu(module + ".act", self.graph.add("Add", module + ".add", [x, y]))
 
     def head(self, blocks: Sequence, last: Sequence[str], x: str, output: str) -> str:
-        """Blocks, a narrowing convolution, one more block and a convolution over all of the 3 x 3 pixels that are left."""
+        """Blocks, a narrowing convolution, one more block and a convolution over all of the 3 x 3 pixels that are
+        left.
+        """
         for module, stride in blocks:
             x = self.block(module, x, stride)
         narrow, act, block, final = last
@@ -53,7 +57,9 @@ class _Network:
 
 
 def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
-    """Input RGB in [0, 1]. Outputs as of face_landmark: landmarks (1, 1404) in pixels of the crop, presence (1, 1) logit."""
+    """Input RGB in [0, 1]. Outputs as of face_landmark: landmarks (1, 1404) in pixels of the crop, presence (1, 1)
+    logit.
+    """
     graph = Graph("facemesh")
     network = _Network(graph, read_pth(files[0]))
     x = graph.input([1, 3, _SIDE, _SIDE])

@@ -1,5 +1,5 @@
 """Builds an ONNX graph node by node, always in the same order and with the same names."""
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import onnx
@@ -21,6 +21,13 @@ class BatchNorm(NamedTuple):
     eps: float
 
 
+def torch_norm(weights: Mapping[str, np.ndarray], module: str) -> BatchNorm:
+    """The normalisation called `module` of a state dict. torch's default eps, which all these networks keep."""
+    gamma, beta, mean, variance = (
+        weights[module + "." + part] for part in ("weight", "bias", "running_mean", "running_var"))
+    return BatchNorm(gamma, beta, mean, variance, 1e-5)
+
+
 class Kernel(NamedTuple):
     """How a window slides: (vertical, horizontal) strides, and padding as ONNX has it: top, left, bottom, right."""
 
@@ -35,7 +42,7 @@ def same(size: int, stride: int = 1, group: int = 1) -> Kernel:
     return Kernel((stride, stride), (size // 2,) * 4, (1, 1), group)
 
 
-def fold(weight: np.ndarray, bias: Optional[np.ndarray], norm: BatchNorm) -> "tuple":
+def fold(weight: np.ndarray, bias: Optional[np.ndarray], norm: BatchNorm) -> Tuple[np.ndarray, np.ndarray]:
     """Weight (O, ...) and bias (O,) of a convolution followed by `norm`, as one. Calculated in double precision."""
     scale = norm.gamma.astype(np.float64) / np.sqrt(norm.variance.astype(np.float64) + norm.eps)
     shift = norm.beta - norm.mean * scale + (0.0 if bias is None else bias * scale)
@@ -48,14 +55,14 @@ class Graph:
 
     def __init__(self, name: str, opset: int = 11) -> None:
         self._name, self._opset = name, opset
-        self._nodes = []  # type: List[onnx.NodeProto]
-        self._constants = {}  # type: Dict[str, onnx.TensorProto]
-        self._input = None  # type: Optional[onnx.ValueInfoProto]
+        self._nodes: List[onnx.NodeProto] = []
+        self._constants: Dict[str, onnx.TensorProto] = {}
+        self._inputs: List[onnx.ValueInfoProto] = []
         self._names = {INPUT}
 
     def input(self, shape: Sequence[int]) -> str:
         """Declare the one input, (N, C, H, W)."""
-        self._input = helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [int(n) for n in shape])
+        self._inputs = [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, [int(n) for n in shape])]
         return INPUT
 
     def constant(self, name: str, values: Any, dtype: Any = np.float32) -> str:
@@ -80,7 +87,8 @@ class Graph:
             pads=list(kernel.pads), dilations=list(kernel.dilations), group=kernel.group)
 
     def max_pool(self, name: str, x: str, size: Sequence[int], kernel: Kernel) -> str:
-        return self.add("MaxPool", name, [x], kernel_shape=list(size), strides=list(kernel.strides), pads=list(kernel.pads))
+        return self.add(
+            "MaxPool", name, [x], kernel_shape=list(size), strides=list(kernel.strides), pads=list(kernel.pads))
 
     def prelu(self, name: str, x: str, slope: np.ndarray) -> str:
         """One slope a channel, shaped (C, 1, 1) as TensorRT broadcasts it."""
@@ -96,7 +104,7 @@ class Graph:
     def model(self, outputs: Sequence[str]) -> ModelProto:
         """The finished model; the shapes of its outputs are inferred. Raises ModelError where one is not static."""
         graph = helper.make_graph(
-            self._nodes, self._name, [self._input], [helper.make_empty_tensor_value_info(n) for n in outputs],
+            self._nodes, self._name, self._inputs, [helper.make_empty_tensor_value_info(n) for n in outputs],
             initializer=list(self._constants.values()))
         return finish(graph, self._opset)
 
@@ -112,19 +120,26 @@ def dims_of(value: "onnx.ValueInfoProto") -> List[int]:
 
 
 def inferred_shapes(model: ModelProto) -> Dict[str, List[int]]:
-    """Tensor name -> dimensions, as far as ONNX can tell; the outputs declared in the model are not trusted."""
+    """Tensor name -> dimensions, as far as ONNX can tell; the outputs declared in the model are not trusted. Raises
+    ValueError where the shapes contradict each other.
+    """
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.value_info[:]
     for output in bare.graph.output:
         output.ClearField("type")
         output.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
-    graph = shape_inference.infer_shapes(bare).graph
+    try:
+        graph = shape_inference.infer_shapes(bare).graph
+    except shape_inference.InferenceError as e:
+        raise ValueError("contradictory shapes") from e
     return {v.name: dims_of(v) for v in list(graph.input) + list(graph.value_info) + list(graph.output)}
 
 
 def finish(graph: "onnx.GraphProto", opset: int) -> ModelProto:
-    """Wrap `graph` in a model whose outputs have their inferred static shapes. Raises ModelError where they have none."""
+    """Wrap `graph` in a model whose outputs have their inferred static shapes. Raises ModelError where they have
+    none.
+    """
     model = helper.make_model(graph, producer_name="nanoface", opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = IR_VERSION
     shapes = inferred_shapes(model)

@@ -1,5 +1,5 @@
 """Reads a .tflite file: its tensors, its constants as float arrays, its operators in order."""
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tflite
@@ -40,23 +40,6 @@ class LiteFile(NamedTuple):
     outputs: Tuple[int, ...]
 
 
-def _dense_shape(sparsity: Any, shape: Tuple[int, ...]) -> Tuple[List[int], List[int]]:
-    """Sizes of the traversed dimensions, blocks included, in order of storage; and the dimensions that are cut into blocks."""
-    block_map = [sparsity.BlockMap(i) for i in range(sparsity.BlockMapLength())]
-    order = [sparsity.TraversalOrder(i) for i in range(sparsity.TraversalOrderLength())]
-    blocks = {}
-    for level in range(len(shape), len(order)):
-        blocks[order[level]] = sparsity.DimMetadata(level).DenseSize()
-    sizes = []
-    for dim in order:
-        if dim < len(shape):
-            cut = [blocks[len(shape) + i] for i, owner in enumerate(block_map) if owner == dim]
-            sizes.append(shape[dim] // int(np.prod(cut)) if cut else shape[dim])
-        else:
-            sizes.append(blocks[dim])
-    return sizes, block_map
-
-
 def _vector(metadata: Any, part: str) -> np.ndarray:
     """`ArraySegments` or `ArrayIndices` of one level, which come in three integer widths."""
     kinds = {
@@ -70,37 +53,33 @@ def _vector(metadata: Any, part: str) -> np.ndarray:
     return np.asarray(vector.ValuesAsNumpy(), dtype=np.int64)
 
 
-def _positions(sparsity: Any, sizes: List[int]) -> np.ndarray:
-    """(stored values, levels) coordinates of every stored value, level by level from the outermost.
-
-    The levels are those of a TACO-style format: a dense level has all its coordinates, a sparse one lists them per parent.
+def _positions(sparsity: Any, sizes: Sequence[int]) -> np.ndarray:
+    """(stored values, levels) coordinates of every stored value, level by level from the outermost. A dense level has
+    all its coordinates; a compressed one lists them, with the segment that belongs to each coordinate of the level
+    outside it.
     """
-    coordinates = np.zeros((1, 0), dtype=np.int64)
+    coordinates: np.ndarray = np.zeros((1, 0), dtype=np.int64)
     for level, size in enumerate(sizes):
         metadata = sparsity.DimMetadata(level)
         if metadata.Format() == tflite.DimensionType.DENSE:
-            counts = np.full(len(coordinates), size)
-            column = np.tile(np.arange(size), len(coordinates))
+            counts: np.ndarray = np.full(len(coordinates), size)
+            column: np.ndarray = np.tile(np.arange(size), len(coordinates))
         else:
-            counts = np.diff(_vector(metadata, "ArraySegments"))
-            column = _vector(metadata, "ArrayIndices")
+            counts, column = np.diff(_vector(metadata, "ArraySegments")), _vector(metadata, "ArrayIndices")
         coordinates = np.column_stack([np.repeat(coordinates, counts, axis=0), column])
     return coordinates
 
 
 def densified(values: np.ndarray, sparsity: Any, shape: Tuple[int, ...]) -> np.ndarray:
     """The dense array of a sparse constant; what DENSIFY does at run time."""
-    sizes, block_map = _dense_shape(sparsity, shape)
     order = [sparsity.TraversalOrder(i) for i in range(sparsity.TraversalOrderLength())]
-    coordinates = _positions(sparsity, sizes)
-    if len(coordinates) != len(values):
+    if sorted(order) != list(range(len(shape))):
+        raise ModelError("a constant stored in sparse blocks, which no known network uses")
+    coordinates = _positions(sparsity, [shape[dim] for dim in order])
+    if len(coordinates) != values.size:
         raise ValueError("sparse constant of another size than its index")
-    index = [coordinates[:, order.index(dim)] for dim in range(len(shape))]
-    for block, dim in enumerate(block_map):
-        level = order.index(len(shape) + block)
-        index[dim] = index[dim] * sizes[level] + coordinates[:, level]
     dense = np.zeros(shape, dtype=values.dtype)
-    dense[tuple(index)] = values
+    dense[tuple(coordinates[:, order.index(dim)] for dim in range(len(shape)))] = values
     return dense
 
 

@@ -27,7 +27,8 @@ def _options(op: LiteOp, table_class: Any) -> Any:
 
 def _needed(lite: LiteFile, outputs: Sequence[int]) -> List[LiteOp]:
     """The operators that `outputs` depend on, in their order."""
-    wanted, kept = set(outputs), []  # type: Set[int], List[LiteOp]
+    wanted: Set[int] = set(outputs)
+    kept: List[LiteOp] = []
     for op in reversed(lite.ops):
         if op.output in wanted:
             wanted.update(op.inputs)
@@ -40,16 +41,18 @@ class _Translation:
 
     def __init__(self, lite: LiteFile, graph: Graph, batch: int, outputs: Mapping[int, str]) -> None:
         self.lite, self.graph, self.batch, self.outputs = lite, graph, batch, outputs
-        self.tensors = {}  # type: Dict[int, str]
-        self.folded_pads = {}  # type: Dict[int, Tuple[int, ...]]  # output of a PAD that its convolutions take over
-        self._taken = set()  # type: Set[str]
-        self._readers = {}  # type: Dict[int, List[LiteOp]]
+        self.tensors: Dict[int, str] = {}
+        self.folded_pads: Dict[int, Tuple[int, ...]] = {}  # output of a PAD that its convolutions take over
+        self._taken: Set[str] = set()
+        self._readers: Dict[int, List[LiteOp]] = {}
         for op in lite.ops:
             for i in op.inputs:
                 self._readers.setdefault(i, []).append(op)
 
     def name(self, index: int) -> str:
-        """Upstream's name, short: of names that the TFLite compiler joined the first, and of its path the last two parts."""
+        """Upstream's name, short: of names that the TFLite compiler joined the first, and of its path the last two
+        parts.
+        """
         if index in self.outputs:
             return self.outputs[index]
         short = "_".join(self.lite.tensors[index].name.split(";")[0].split("/")[-2:])
@@ -195,7 +198,8 @@ def _named_outputs(lite: LiteFile, wanted: Mapping[str, str]) -> Dict[int, str]:
     wanted = wanted or {name: name for name in by_name}
     unknown = sorted(set(wanted.values()) - set(by_name))
     if unknown:
-        raise ModelError("the network has no output {}: it has {}".format(", ".join(unknown), ", ".join(sorted(by_name))))
+        raise ModelError("the network has no output {}: it has {}".format(
+            ", ".join(unknown), ", ".join(sorted(by_name))))
     return {by_name[old]: new for new, old in wanted.items()}
 
 
@@ -203,7 +207,7 @@ def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
     """options: batch (1); outputs {name: upstream's tensor}. An output of 1 x 1 pixels comes out as (N, C)."""
     lite, batch = read(files[0]), int(options.get("batch", 1))
     outputs = _named_outputs(lite, options.get("outputs") or {})
-    graph = Graph(options.get("name", "tflite"))
+    graph = Graph("tflite")
     pixels = {i: name for i, name in outputs.items() if len(lite.tensors[i].shape) == 4}
     t = _Translation(lite, graph, batch, {i: name for i, name in outputs.items() if i not in pixels})
     _, height, width, channels = lite.tensors[lite.inputs[0]].shape

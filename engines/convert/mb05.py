@@ -1,5 +1,5 @@
-"""3DDFA_V2 mb05: a MobileNet of half width that gives 62 pose and shape parameters, and 68 landmarks by a head that upstream
-trained and never uses.
+"""3DDFA_V2 mb05: a MobileNet of half width that gives 62 pose and shape parameters, and 68 landmarks by a head that
+upstream trained and never uses.
 """
 from typing import Any, Dict, List, Mapping, Sequence
 
@@ -7,11 +7,10 @@ import numpy as np
 from onnx import ModelProto
 
 from edge.errors import ModelError
-from engines.convert.graph import BatchNorm, Graph, Kernel, fold, same
-from engines.convert.unpickle import norm_of, read_pkl, read_pth
+from engines.convert.graph import Graph, Kernel, fold, same, torch_norm
+from engines.convert.unpickle import read_pkl, read_pth
 
 _SIDE = 120
-_EPS = 1e-5  # torch's default, which upstream keeps
 _POSE = 12  # of the 62 parameters: a 3 x 4 matrix, row by row
 # depthwise-separable blocks in order, with the stride of their depthwise half
 _BLOCKS = (
@@ -30,7 +29,7 @@ def _file(files: Sequence[str], ending: str) -> str:
 def _conv(graph: Graph, weights: Mapping[str, np.ndarray], names: Sequence[str], x: str, kernel: Kernel) -> str:
     """Convolution, batch normalisation and Relu; `names` are those of the first two in the state dict."""
     conv, norm = names
-    weight, bias = fold(weights[conv + ".weight"], None, BatchNorm(*norm_of(weights, norm), eps=_EPS))
+    weight, bias = fold(weights[conv + ".weight"], None, torch_norm(weights, norm))
     return graph.add("Relu", conv + ".relu", [graph.conv(conv, x, weight, bias, kernel)])
 
 

@@ -7,7 +7,9 @@ import numpy as np
 
 _LIST_MAGIC = 0x112
 _ARRAY_MAGIC = 0xF993FAC9  # with a storage type, since MXNet 1.0
-_DTYPES = {0: np.dtype("<f4"), 1: np.dtype("<f8"), 2: np.dtype("<f2")}
+_DTYPES: Dict[int, np.dtype] = {
+    0: np.dtype("<f4"), 1: np.dtype("<f8"), 2: np.dtype("<f2"),
+}
 
 
 class MxNode(NamedTuple):

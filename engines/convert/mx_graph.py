@@ -27,11 +27,12 @@ def _true(node: MxNode, attribute: str, default: str) -> bool:
 class _Translation:
     """The state of one conversion. A tensor is known by the index of its node."""
 
-    def __init__(self, symbol: MxSymbol, params: Dict[str, np.ndarray], graph: Graph, outputs: Mapping[int, str]) -> None:
+    def __init__(
+            self, symbol: MxSymbol, params: Dict[str, np.ndarray], graph: Graph, outputs: Mapping[int, str]) -> None:
         self.nodes, self.params, self.graph, self.outputs = symbol.nodes, params, graph, outputs
-        self.tensors = {}  # type: Dict[int, str]
-        self.sizes = {}  # type: Dict[int, Tuple[int, ...]]  # (C, H, W)
-        self.norms = {}  # type: Dict[int, int]  # convolution -> the normalisation that is folded into it
+        self.tensors: Dict[int, str] = {}
+        self.sizes: Dict[int, Tuple[int, ...]] = {}  # (C, H, W)
+        self.norms: Dict[int, int] = {}  # convolution -> the normalisation that is folded into it
         readers = [i for node in symbol.nodes for i in node.inputs]
         for index, node in enumerate(symbol.nodes):
             if node.op == "BatchNorm":
@@ -172,8 +173,8 @@ def _files(files: Sequence[str]) -> List[str]:
 
 
 def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
-    """options: input [1, 3, H, W]. Outputs for each stride: cls_<stride> (1, 4, h, w), probabilities, face = the last two
-    channels; bbox_<stride> (1, 8, h, w).
+    """options: input [1, 3, H, W]. Outputs for each stride: cls_<stride> (1, 4, h, w), probabilities, face = the last
+    two channels; bbox_<stride> (1, 8, h, w).
     """
     symbol_file, params_file = _files(files)
     symbol, shape = read_symbol(symbol_file), tuple(options.get("input") or _INPUT)

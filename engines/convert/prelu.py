@@ -1,16 +1,17 @@
 """A network with PRelu as ONNX Runtime runs it fastest on a CPU.
 
 PRelu is max(x, 0) + slope * min(x, 0). On x86, ONNX Runtime keeps the tensors between its convolutions in blocks of
-channels, and falls back to plain layout, with a copy before and after, for every operator that it has no blocked form of:
-PRelu, Sub, Mul by one factor a channel, Pad. Relu, Add and BatchNormalization (which it turns into a convolution of one pixel)
-do have one. So min(x, 0) is spelled -relu(-x), both factors are BatchNormalizations with neither mean nor variance, and
-padding with channels of zeros is a convolution of one pixel. Each of these is exact: a product with 1 or -1, a sum with zero,
-or the very product that PRelu makes; without ONNX Runtime's own fusions the outputs agree bit for bit, with them they differ
-as much as any two orders of summing do (3e-5 of 166 pixels). Measured, one thread of an AMD EPYC, median CPU time, ONNX Runtime
-1.32 and 1.10: face_landmark 1.1 and 1.1 ms (as PRelu 3.8 and 4.0; as Relu, Sub, Mul, Add 1.6 and 2.0), iris_landmark with a batch
-of two 3.0 and 2.9 ms (7.6 and 8.1; 4.1 and 4.9). Where there is no blocked layout it costs what Relu, Sub, Mul, Add do.
+channels, and falls back to plain layout, with a copy before and after, for every operator that it has no blocked form
+of: PRelu, Sub, Mul by one factor a channel, Pad. Relu, Add and BatchNormalization (which it turns into a convolution
+of one pixel) do have one. So min(x, 0) is spelled -relu(-x), both factors are BatchNormalizations with neither mean
+nor variance, and padding with channels of zeros is a convolution of one pixel. Each of these is exact: a product with
+1 or -1, a sum with zero, or the very product that PRelu makes; without ONNX Runtime's own fusions the outputs agree
+bit for bit, with them they differ as much as any two orders of summing do (3e-5 of 166 pixels). Measured, one thread
+of an AMD EPYC, median CPU time, ONNX Runtime 1.32 and 1.10: face_landmark 1.1 and 1.1 ms (as PRelu 3.8 and 4.0; as
+Relu, Sub, Mul, Add 1.6 and 2.0), iris_landmark with a batch of two 3.0 and 2.9 ms (7.6 and 8.1; 4.1 and 4.9). Where
+there is no blocked layout it costs what Relu, Sub, Mul, Add do.
 """
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import onnx
@@ -23,16 +24,16 @@ class _Rewriting:
     """The new nodes, and the constants they need."""
 
     def __init__(self, model: ModelProto) -> None:
-        self.values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}  # type: Dict[str, np.ndarray]
+        self.values: Dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.shapes = inferred_shapes(model)
-        self.constants = {}  # type: Dict[str, onnx.TensorProto]
-        self.nodes = []  # type: List[NodeProto]
+        self.constants: Dict[str, onnx.TensorProto] = {}
+        self.nodes: List[NodeProto] = []
 
     def constant(self, name: str, values: np.ndarray) -> str:
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
         return name
 
-    def add(self, op: str, inputs: List[str], output: str, **attributes: object) -> str:
+    def add(self, op: str, inputs: List[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 

@@ -1,13 +1,13 @@
 """Weights out of pickle files (.pth of both formats, .pkl of arrays) without running anything that the file names.
 
-A pickle is a program: it may import and call whatever it likes. Here every name it asks for is looked up in a short list of
-our own stand-ins, none of which does more than keep its arguments; any other name is refused.
+A pickle is a program: it may import and call whatever it likes. Here every name it asks for is looked up in a short
+list of our own stand-ins, none of which does more than keep its arguments; any other name is refused.
 """
 import io
 import pickle
 import struct
 import zipfile
-from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class _Tensor(NamedTuple):
 
 
 class _Name:
-    """What the pickle gets for a name on the list: something to call, and nothing of the process to reach through it."""
+    """What the pickle gets for a name on the list: something to call, and no way from there into the process."""
 
     __slots__ = ("_call",)
 
@@ -85,12 +85,12 @@ def _tensor(storage: _Storage, offset: int, shape: Tuple, strides: Tuple, *_: An
 
 def _allowed() -> Dict[Tuple[str, str], Any]:
     """A fresh list for each file, so that no file can leave anything behind."""
-    names = {
+    names: Dict[Tuple[str, str], Any] = {
         ("collections", "OrderedDict"): _Name(_Dict),
         ("torch._utils", "_rebuild_tensor_v2"): _Name(_tensor),
         ("numpy", "ndarray"): _Name(_Array),
         ("numpy", "dtype"): _Name(_Dtype),
-    }  # type: Dict[Tuple[str, str], Any]
+    }
     for package in ("numpy.core.multiarray", "numpy._core.multiarray"):
         names[package, "_reconstruct"] = _Name(_Array)
     for name, dtype in _STORAGES.items():
@@ -107,7 +107,8 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._names:
-            raise ModelError("the weights ask for {}.{}, which no weights need: the file is refused".format(module, name))
+            asked = repr(module + "." + name)[:80]
+            raise ModelError("the weights ask for {}, which no weights need: they are refused".format(asked))
         return self._names[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
@@ -143,7 +144,7 @@ def _from_legacy(path: str) -> Tuple[Any, Callable[[_Storage], np.ndarray]]:
         _load(f), _load(f)
         content, keys = _load(f), _load(f)
         rest = f.read()
-    dtypes = {t.storage.key: t.storage.dtype for t in content_tensors(content).values()}
+    dtypes = {t.storage.key: t.storage.dtype for t in _tensors_of(content).values()}
     data, at = {}, 0
     for key in keys:
         count, = struct.unpack_from("<q", rest, at)
@@ -153,7 +154,7 @@ def _from_legacy(path: str) -> Tuple[Any, Callable[[_Storage], np.ndarray]]:
     return content, lambda s: data[s.key]
 
 
-def content_tensors(content: Any) -> Dict[str, _Tensor]:
+def _tensors_of(content: Any) -> Dict[str, _Tensor]:
     """Name -> tensor of a state dict, which may lie under "state_dict" in a checkpoint; other entries are left out."""
     weights = content.get("state_dict", content)
     return {str(name): value for name, value in weights.items() if isinstance(value, _Tensor)}
@@ -173,8 +174,8 @@ def _view(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
 def read_pth(path: str) -> Dict[str, np.ndarray]:
     """Name -> array, without the prefix "module." of a network that was trained on several GPUs."""
     content, storage = _from_zip(path) if zipfile.is_zipfile(path) else _from_legacy(path)
-    arrays = {}  # type: Dict[str, np.ndarray]
-    for name, tensor in content_tensors(content).items():
+    arrays: Dict[str, np.ndarray] = {}
+    for name, tensor in _tensors_of(content).items():
         arrays[name[7:] if name.startswith("module.") else name] = _view(tensor, storage(tensor.storage))
     return arrays
 
@@ -184,8 +185,3 @@ def read_pkl(path: str) -> Dict[str, np.ndarray]:
     with open(path, "rb") as f:
         content = _load(f)
     return {str(name): value.values for name, value in content.items() if isinstance(value, _Array)}
-
-
-def norm_of(weights: Dict[str, np.ndarray], name: str) -> List[np.ndarray]:
-    """gamma, beta, mean, variance of a batch normalisation in a state dict."""
-    return [weights[name + "." + part] for part in ("weight", "bias", "running_mean", "running_var")]

@@ -1,9 +1,9 @@
-"""Makes the golden files beside it: what each network gives in its ORIGINAL runtime. Nothing of engines.convert is used.
+"""Makes the golden files beside it: what each network gives in its ORIGINAL runtime, without engines.convert.
 
-Five runs, each in an environment of its own, from the project's root and with PYTHONPATH=. (versions as they were used):
+Five runs, each in an environment of its own, from the project's root with PYTHONPATH=. (versions as used):
 
-  make_goldens.py face PICTURE        numpy, opencv-python-headless 4.11; PICTURE is skimage/data/astronaut.png of the
-                                      scikit-image 0.22.0 wheel: NASA's portrait of Eileen Collins, in the public domain
+  make_goldens.py face PICTURE        numpy, opencv-python-headless 4.11; PICTURE is skimage/data/astronaut.png of
+                                      the scikit-image 0.22.0 wheel: NASA's portrait of Eileen Collins, public domain
   make_goldens.py litert MODELS       Python 3.11, numpy 2.2.6, ai-edge-litert 2.3.0
   make_goldens.py torch MODELS        Python 3.11, numpy 2.2.6, torch 2.13.0+cpu
   make_goldens.py mxnet MODELS        Python 3.8, numpy 1.23.5, mxnet 1.9.1
@@ -11,8 +11,9 @@ Five runs, each in an environment of its own, from the project's root and with P
 
 MODELS is the mirror of the weights: github/<owner>/<repo>/<path> and pip/<package>==<version>/<path in the wheel>.
 
-The networks of .pth files are written here as plain torch functions, apart from the converter's. Of facemesh.pth no correct upstream code exists (models.md, section 1): its golden is torch with the
-padding that TFLite has, and the .tflite with the same weights in LiteRT (face_landmark.npz) is the second witness.
+The networks of .pth files are written here as plain torch functions, apart from the converter's. Of facemesh.pth no
+correct upstream code exists: its golden is torch with the padding that TFLite has, and the .tflite with the same
+weights in LiteRT (face_landmark.npz) is the second witness.
 """
 import os
 import sys
@@ -44,7 +45,9 @@ def region(where, colour="rgb", scale=1.0, offset=(0.0, 0.0, 0.0), mirror=False)
 
 
 def make(network, runtime, shape, pairs, run, name=None):
-    """pairs: (random recipes, face recipes), each one for every sample of the batch; run: feed -> {output: (array, tolerance)}."""
+    """pairs: (random recipes, face recipes), each one for every sample of the batch; run: feed -> {output: (array,
+    tolerance)}.
+    """
     picture = golden.read_picture(HERE)
     cases = [{"title": title, "inputs": recipes} for title, recipes in zip(("random numbers", "a face"), pairs)]
     results = [run(golden.feed_of(case["inputs"], shape, picture)) for case in cases]
