@@ -1,0 +1,111 @@
+"""Annotated pictures: a folder of all of them, or the newest one with a face."""
+import errno
+import os
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from edge.core import clock
+from edge.core.contracts import Output
+from edge.core.packet import Packet
+from edge.errors import OutputError
+from edge.outputs import overlay
+from edge.outputs.files import failure, make_parent, write_whole
+from edge.outputs.spec import OutputSpec
+from edge.outputs.stagetimes import SteadyTimes
+
+JPEG_QUALITY = 92
+REWRITE_S = 1.0
+
+
+class FolderOutput(Output):
+    """FOLDER/000012.jpg for frame 12."""
+
+    needs_picture = True
+    fatal = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self._spec, self._style, self._times = spec, style, SteadyTimes()
+
+    def open(self) -> None:
+        try:
+            os.makedirs(self._spec.target, exist_ok=True)
+        except OSError as e:
+            raise failure(self._spec, e)
+        _prove(self._spec, os.path.join(self._spec.target, "000000.jpg"))
+
+    def emit(self, item: Packet) -> None:
+        picture = overlay.draw(item, self._style, self._times.update(item))
+        path = os.path.join(self._spec.target, "{:06d}.jpg".format(item.frame.seq))
+        write_whole(self._spec, path, encoded(self._spec, path, picture))
+
+    def close(self) -> None:
+        """Every picture is complete when emit() returns."""
+
+
+class PictureOutput(Output):
+    """The newest frame with a face, rewritten at most once a second and at the end; never half a picture.
+
+    A run that never saw a face leaves its newest frame at the end, so that one sees what the camera sees.
+    """
+
+    needs_picture = True
+    fatal = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._waiting: Optional[Packet] = None  # newer than the file
+        self._seen_face = False
+        self._written_at = -REWRITE_S
+
+    def open(self) -> None:
+        try:
+            make_parent(self._spec.target)
+        except OSError as e:
+            raise failure(self._spec, e)
+        _prove(self._spec, self._spec.target)
+        self._written_at = clock.monotonic() - REWRITE_S
+
+    def emit(self, item: Packet) -> None:
+        self._times.update(item)
+        if item.faces or not self._seen_face:
+            self._waiting = item
+        self._seen_face = self._seen_face or bool(item.faces)
+        if item.faces and clock.monotonic() - self._written_at >= REWRITE_S:
+            self._write()
+
+    def _write(self) -> None:
+        packet, self._waiting = self._waiting, None
+        if packet is not None:
+            picture = overlay.draw(packet, self._style, self._times.means(packet))
+            write_whole(self._spec, self._spec.target, encoded(self._spec, self._spec.target, picture))
+            self._written_at = clock.monotonic()
+
+    def close(self) -> None:
+        self._write()
+
+
+def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:
+    """The bytes of a picture file, in the format of the extension."""
+    extension = os.path.splitext(path)[1].lower()
+    quality = [] if extension == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    ok, data = cv2.imencode(extension, picture, quality)
+    if not ok:
+        raise OutputError("output {}: OpenCV cannot write {} files here; use .jpg".format(spec.text, extension))
+    return data.tobytes()
+
+
+def _prove(spec: OutputSpec, path: str) -> None:
+    """Raises OutputError where `path` could not be written; leaves nothing behind."""
+    if os.path.isdir(path):
+        raise failure(spec, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    draft = "{}.{}".format(path, os.getpid())
+    try:
+        with open(draft, "wb"):
+            pass
+        os.unlink(draft)
+    except OSError as e:
+        raise failure(spec, e)

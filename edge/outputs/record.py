@@ -1,0 +1,183 @@
+"""The frame record of `output-schema.md`: from the packet to a dict of plain numbers, lists and texts.
+
+Every number is finite and rounded to what it is worth, so that lines are short and two runs compare equal. What is not
+known is absent, and the face's `missing` says why; a part of a quantity is named with a dot, such as `iris.right`.
+"""
+import math
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from edge.core.packet import Eyes, Face, Gaze, Iris, Packet, Pose
+
+SCHEMA = 1
+TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
+NOT_FINITE = "not finite"
+NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
+
+Record = Dict[str, Any]
+Missing = Dict[str, str]
+
+
+def encode(packet: Packet, now: float, landmarks: bool) -> Record:
+    """The record of one frame; `now` is the monotonic time of writing, `landmarks` adds the points and eye contours."""
+    frame = packet.frame
+    times = (("captured_at", frame.captured_at, TIME), ("time_s", frame.time_s, TIME),
+             ("age_ms", (now - frame.captured_at) * 1000.0, 3))
+    record: Record = {"schema": SCHEMA, "frame": int(frame.seq)}
+    for key, value, digits in times:
+        number = _number(value, digits)
+        if number is not None:
+            record[key] = number
+    height, width = frame.image.shape[:2]
+    record["size"] = [int(width), int(height)]
+    record["faces"] = [_face(face, landmarks) for face in packet.faces]
+    return record
+
+
+def _face(face: Face, landmarks: bool) -> Record:
+    missing = {str(key): str(reason) for key, reason in face.missing.items()}
+    record: Record = {"id": int(face.track_id)}
+    for key, value, encoder in _quantities(face, landmarks):
+        if key in missing:  # a stage does not trust it, whatever it left there
+            continue
+        encoded = None if value is None else encoder(value, missing)
+        if encoded is not None:
+            record[key] = encoded
+        else:
+            missing[key] = NOT_MEASURED if value is None else NOT_FINITE
+    record["missing"] = missing
+    return record
+
+
+def _quantities(face: Face, landmarks: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
+    """(key, value or None, encoder) in the order of the record."""
+    yield "score", face.score, _score
+    yield "box", face.box, _box
+    if landmarks:
+        yield "landmarks", face.landmarks, _points
+    yield "pose", face.pose, _pose
+    yield "iris", _known(face.irises), _irises
+    yield "gaze", face.gaze, _gaze
+    yield "expression", face.expression, _expression
+    if landmarks:
+        yield "eye_contours", _known(face.eye_contours), _contours
+
+
+def _known(eyes: Optional[Eyes]) -> Optional[Eyes]:
+    return None if eyes is None or (eyes.right is None and eyes.left is None) else eyes
+
+
+def _number(value: float, digits: int) -> Optional[float]:
+    number = float(value)
+    return round(number, digits) + 0.0 if math.isfinite(number) else None  # + 0.0: no "-0.0"
+
+
+def _numbers(values: Iterable[float], digits: int) -> Optional[List[float]]:
+    """A short list of numbers; None when one of them is not finite."""
+    numbers = [_number(value, digits) for value in values]
+    return None if None in numbers else numbers  # type: ignore[return-value]
+
+
+def _array(values: np.ndarray, digits: int) -> Optional[List[Any]]:
+    """The same for an array of any shape, as nested lists. Rounds in float64: a float32 would print all its digits."""
+    with np.errstate(over="ignore"):  # what overflows is reported as not finite
+        rounded = np.round(np.asarray(values, np.float64), digits) + 0.0
+    return rounded.tolist() if np.isfinite(rounded).all() else None
+
+
+def _score(value: float, missing: Missing) -> Optional[float]:
+    return _number(value, SCORE)
+
+
+def _box(value: Iterable[float], missing: Missing) -> Optional[List[float]]:
+    return _numbers(value, PIXEL)
+
+
+def _points(value: np.ndarray, missing: Missing) -> Optional[List[Any]]:
+    return _array(value, PIXEL)
+
+
+def _pose(pose: Pose, missing: Missing) -> Optional[Record]:
+    rotation = _array(pose.rotation, UNIT)
+    if rotation is None:
+        return None
+    yaw, pitch, roll = _angles(np.asarray(pose.rotation, np.float64).tolist())
+    record: Record = {"yaw": yaw, "pitch": pitch, "roll": roll, "rotation": rotation}
+    place, residual = pose.translation_mm, pose.residual_px
+    if place is None:
+        _put(record, missing, "pose", "translation_mm", None, "no camera is known")
+    else:
+        _put(record, missing, "pose", "translation_mm", _numbers(place, MILLIMETRE), NOT_FINITE)
+    if residual is None:
+        _put(record, missing, "pose", "residual_px", None, "the pose was not fitted to points")
+    else:
+        _put(record, missing, "pose", "residual_px", _number(residual, PIXEL), NOT_FINITE)
+    return record
+
+
+def _angles(r: List[List[float]]) -> Tuple[float, float, float]:
+    """yaw, pitch, roll in degrees of R = Rx(pitch) Ry(yaw) Rz(roll), the 300W-LP convention of the record."""
+    yaw = -math.asin(min(1.0, max(-1.0, r[0][2])))
+    pitch, roll = math.atan2(r[1][2], r[2][2]), math.atan2(r[0][1], r[0][0])
+    return tuple(round(math.degrees(a), ANGLE) + 0.0 for a in (yaw, pitch, roll))  # type: ignore[return-value]
+
+
+def _put(record: Record, missing: Missing, quantity: str, part: str, encoded: Any, reason: str) -> None:
+    """Store a part of a quantity, or the reason why it is not there; a reason that a stage gave comes first."""
+    name = "{}.{}".format(quantity, part)
+    if name in missing:
+        return
+    if encoded is None:
+        missing[name] = reason
+    else:
+        record[part] = encoded
+
+
+def _per_eye(record: Record, eyes: Eyes, quantity: str, missing: Missing, encoder: Callable[[Any], Any]) -> None:
+    for side, value in zip(Eyes._fields, eyes):
+        reason = NOT_MEASURED if value is None else NOT_FINITE
+        _put(record, missing, quantity, side, None if value is None else encoder(value), reason)
+
+
+def _irises(irises: Eyes, missing: Missing) -> Optional[Record]:
+    record: Record = {}
+    _per_eye(record, irises, "iris", missing, _iris)
+    return record or None
+
+
+def _iris(iris: Iris) -> Optional[Record]:
+    center, radius, score = _numbers(iris.center, PIXEL), _number(iris.radius, PIXEL), _number(iris.score, SCORE)
+    if center is None or radius is None or score is None:
+        return None
+    return {"center": center, "radius": radius, "score": score}
+
+
+def _contours(contours: Eyes, missing: Missing) -> Optional[Record]:
+    record: Record = {}
+    _per_eye(record, contours, "eye_contours", missing, lambda points: _array(points, PIXEL))
+    return record or None
+
+
+def _gaze(gaze: Gaze, missing: Missing) -> Optional[Record]:
+    both, direction = _sight(gaze.both), _numbers(gaze.direction, UNIT)
+    if both is None or direction is None:
+        return None
+    record = dict(both, direction=direction)
+    _per_eye(record, Eyes(gaze.right, gaze.left), "gaze", missing, _sight)
+    return record
+
+
+def _sight(angles: Iterable[float]) -> Optional[Record]:
+    numbers = _numbers(angles, ANGLE)
+    return None if numbers is None else {"yaw": numbers[0], "pitch": numbers[1]}
+
+
+def _expression(expression: Mapping[str, float], missing: Missing) -> Optional[Record]:
+    """Names to 0..1. A stage may give the reason of a single name as the name itself or as `expression.NAME`."""
+    record: Record = {}
+    for name, value in expression.items():
+        if name not in missing:
+            number = None if value is None else _number(value, SCORE)
+            _put(record, missing, "expression", name, number, NOT_MEASURED if value is None else NOT_FINITE)
+    return record

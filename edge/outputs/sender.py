@@ -1,0 +1,197 @@
+"""The thread in front of an output, so that writing and drawing never slow the tracking."""
+import sys
+import threading
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Optional
+
+from edge.core.contracts import Output
+from edge.errors import OutputError
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+NEW, OPENING, OK, DOWN, FAILED, CLOSED, HANGING = "new", "opening", "ok", "down", "failed", "closed", "hanging"
+ENDED = (FAILED, CLOSED)
+
+
+class Sender:
+    """Opens, feeds and closes one output in a thread of its own; every wait is on one condition.
+
+    A blocking output makes put() wait while `capacity` items are waiting; another loses its oldest one, and counts it.
+    An output whose failure ends the run (`fatal`) stops at its first error; another is reopened, ever more patiently.
+    `on_event` is called from the sender's thread when the output has failed for good or its user asks the run to stop.
+    """
+
+    def __init__(self, output: Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
+        self.name, self.needs_picture = output.name, output.needs_picture
+        self.blocking = output.blocking
+        self.fatal = bool(getattr(output, "fatal", False))
+        self.error: Optional[BaseException] = None  # what ended a fatal output, or the last failure of another
+        self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
+        self._waiting: Deque[Any] = deque()
+        self._changed = threading.Condition()
+        self._state = NEW
+        self._closing = False
+        self._counts = {"sent": 0, "failed": 0, "dropped": 0}
+        self._thread = threading.Thread(target=self._run, name="output " + self.name, daemon=True)
+
+    @property
+    def stop_wanted(self) -> bool:
+        """True once the user of the output, such as a window, asks the run to stop."""
+        return bool(getattr(self._output, "closed", False))
+
+    def start(self) -> None:
+        """Returns when the output is open. Raises what open() raised, an OutputError."""
+        with self._changed:
+            self._state = OPENING
+        self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != OPENING or self._closing)
+        if self._state == FAILED and self.error is not None:
+            self._thread.join()
+            raise self.error
+
+    def put(self, item: Any) -> bool:
+        """Hand over one packet or record. False: it was not taken, since the output has ended."""
+        with self._changed:
+            if self.blocking:
+                self._changed.wait_for(lambda: self._over() or self._state == DOWN or self._has_room())
+            if self._over():
+                self._counts["dropped"] += 1
+                return False
+            if not self._has_room():
+                self._waiting.popleft()
+                self._counts["dropped"] += 1
+            self._waiting.append(item)
+            self._changed.notify_all()
+            return True
+
+    def close(self, timeout_s: float) -> bool:
+        """Write what waits, close the output, end the thread. False where that takes longer: the thread is left behind.
+
+        `error` tells whether the output could be finished. May be called twice.
+        """
+        with self._changed:
+            self._closing = True
+            if self._state == NEW:
+                self._state = CLOSED
+            self._changed.notify_all()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        with self._changed:
+            if self._thread.is_alive():
+                self._state = HANGING
+                self._drop_all()
+                return False
+        return True
+
+    def stats(self) -> Dict[str, Any]:
+        """Cumulative counts, and the state: "ok", or what is wrong."""
+        with self._changed:
+            state = self._state if self.error is None or self._state == OK else "{}: {}".format(self._state, self.error)
+            return dict(self._counts, state=state)
+
+    def _over(self) -> bool:
+        return self._closing or self._state in ENDED
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < self._capacity
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self._end()
+
+    def _serve(self) -> None:
+        try:
+            self._output.open()
+        except OutputError as e:
+            self._become(FAILED, e)
+            return
+        self._become(OK, None)
+        pause_s = FIRST_RETRY_S
+        while True:
+            item = self._next()
+            if item is None:
+                return
+            try:
+                self._output.emit(item)
+                pause_s = FIRST_RETRY_S
+                self._count("sent")
+            except OutputError as e:
+                self._count("failed")
+                if self.fatal:
+                    self._become(FAILED, e)
+                    return
+                pause_s = self._reopen(e, pause_s)
+            if self.stop_wanted:
+                self._tell()
+
+    def _next(self) -> Any:
+        """The oldest item; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return None
+            item = self._waiting.popleft()
+            self._changed.notify_all()
+            return item
+
+    def _reopen(self, error: OutputError, pause_s: float) -> float:
+        """Close and open again after a pause, until that works or close() is called; returns the next pause."""
+        while True:
+            self._become(DOWN, error)
+            try:
+                self._output.close()
+            except OutputError as e:
+                error = e
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closing, pause_s):
+                    self._drop_all()
+                    return pause_s
+            pause_s = min(LONGEST_RETRY_S, 2.0 * pause_s)
+            try:
+                self._output.open()
+            except OutputError as e:
+                error = e
+            else:
+                self._become(OK, None)
+                return pause_s
+
+    def _end(self) -> None:
+        """Close the output and say how it ended; called in a `finally`, with or without an exception under way."""
+        try:
+            self._output.close()
+        except OutputError as e:
+            if self.fatal and self._state != FAILED:
+                self._count("failed")
+                self._become(FAILED, e)
+        finally:
+            bug = sys.exc_info()[1]  # not an OutputError: Python reports it when the thread ends
+            with self._changed:
+                self._drop_all()
+                if bug is not None and self._state != FAILED:
+                    self._become(FAILED, bug)
+                if self._state != FAILED:
+                    self._become(CLOSED, self.error)
+            if self._state == FAILED:
+                self._tell()
+
+    def _become(self, state: str, error: Optional[BaseException]) -> None:
+        with self._changed:
+            self._state, self.error = state, error
+            self._changed.notify_all()
+
+    def _count(self, what: str) -> None:
+        with self._changed:
+            self._counts[what] += 1
+
+    def _drop_all(self) -> None:
+        """With the condition held."""
+        self._counts["dropped"] += len(self._waiting)
+        self._waiting.clear()
+        self._changed.notify_all()
+
+    def _tell(self) -> None:
+        if self._on_event is not None:
+            self._on_event()

@@ -1,0 +1,130 @@
+"""Lines of JSON survive what happens to files, pipes and processes."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edge.errors import OutputError
+from edge.outputs.jsonl import JsonlOutput
+from edge.outputs.spec import parse_output
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RECORD = {"schema": 1, "frame": 0, "faces": [{"landmarks": [[1.25, 2.5, -3.75]] * 468}]}
+
+
+def opened(target):
+    output = JsonlOutput(parse_output("jsonl:" + str(target)), False)
+    output.open()
+    return output
+
+
+def start(code, **options):
+    environ = dict(os.environ, PYTHONPATH=ROOT)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environ, **options)
+
+
+def test_each_record_is_one_line_that_reads_back_the_same(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.jsonl"
+    output = opened(path)
+    for i in range(3):
+        output.emit(dict(RECORD, frame=i))
+        assert len(path.read_text().splitlines()) == i + 1  # nothing stays in a buffer
+    output.close()
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [dict(RECORD, frame=i) for i in range(3)]
+
+
+def test_an_older_file_is_replaced(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("old\n" * 100)
+    opened(path).close()
+    assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda d: d, "is a folder"),
+    (lambda d: d / "file" / "a.jsonl", "part of the path is a file"),
+    (lambda d: d / ("x" * 300), "choose another place"),
+], ids=["a folder", "a file for a folder", "too long a name"])
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, make, words):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError) as caught:
+        opened(make(tmp_path))
+    assert words in str(caught.value) and str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_clear_line():
+    output = opened("/dev/full")
+    with pytest.raises(OutputError, match="free some space"):
+        output.emit(RECORD)
+    output.close()
+
+
+LIMITED = """
+import resource, signal, sys
+from edge.errors import OutputError
+from edge.outputs.jsonl import JsonlOutput
+from edge.outputs.spec import parse_output
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
+output = JsonlOutput(parse_output("jsonl:" + sys.argv[1]), False)
+output.open()
+try:
+    for i in range(10000):
+        output.emit({"frame": i, "faces": ["x" * 1000]})
+except OutputError as e:
+    sys.exit(str(e))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit on the size of files")
+def test_a_line_that_did_not_fit_is_taken_back(tmp_path):
+    path = tmp_path / "a.jsonl"
+    child = subprocess.Popen([sys.executable, "-c", LIMITED, str(path)], cwd=ROOT, stderr=subprocess.PIPE,
+                             env=dict(os.environ, PYTHONPATH=ROOT))
+    message = child.communicate()[1].decode()
+    assert child.returncode == 1 and "a.jsonl" in message and "Traceback" not in message
+    text = path.read_text()
+    assert text.endswith("\n") and [json.loads(line)["frame"] for line in text.splitlines()] == list(range(9))
+
+
+ENDLESS = """
+from edge.outputs.jsonl import JsonlOutput
+from edge.outputs.sender import Sender
+from edge.outputs.spec import parse_output
+sender = Sender(JsonlOutput(parse_output({target!r}), True), capacity=4)
+sender.start()
+i = 0
+while sender.put({{"frame": i, "faces": [{{"landmarks": [[1.25, 2.5, -3.75]] * 468}}]}}):
+    i += 1
+raise SystemExit("{{}}".format(sender.error))
+"""
+
+
+def test_kill_9_leaves_whole_lines_but_perhaps_the_last(tmp_path):
+    path = tmp_path / "a.jsonl"
+    child = start(ENDLESS.format(target="jsonl:" + str(path)))
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 500000):
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    lines = path.read_text().split("\n")
+    assert len(lines) > 30
+    assert [json.loads(line)["frame"] for line in lines[:-1]] == list(range(len(lines) - 1))
+
+
+def test_a_closed_pipe_ends_in_one_clear_line_and_no_traceback():
+    child = start(ENDLESS.format(target="jsonl:-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = json.loads(child.stdout.readline().decode())
+    child.stdout.close()
+    message = child.stderr.read().decode()
+    child.stderr.close()
+    assert child.wait() == 1 and first["frame"] == 0
+    assert message.strip() == "output jsonl:-: Broken pipe: its reader has gone"
