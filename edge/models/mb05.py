@@ -4,6 +4,7 @@ No morphable model is needed for it. The second output, unused upstream, is 68 p
 Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020; the layout of the
 second head was found by regression against ground truth.
 """
+import math
 from typing import Any, Mapping, Optional
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy as np
 from edge.core.contracts import BGR, Crop
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
-from edge.geometry.rotation import nearest
 
 SIZE = 120
 MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
@@ -48,10 +48,23 @@ class Mb05:
         length = np.sqrt((rows * rows).sum(axis=1))
         if not np.isfinite(length).all() or length.min() < 1e-12:
             return None
-        r1, r2 = rows[0] / length[0], rows[1] / length[1]
-        return nearest(np.stack([r1, r2, np.cross(r1, r2)]))
+        return _completed(rows[0] / length[0], rows[1] / length[1])
 
     def landmarks68(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> np.ndarray:
         """(68, 2) iBUG points in frame pixels."""
         crop_points = outputs["landmarks"].reshape(2, 68).T * (SIZE / 2.0) + SIZE / 2.0
         return regions.apply(regions.invert(regions.matrix(roi, SIZE)), crop_points)
+
+
+def _completed(x: np.ndarray, y: np.ndarray) -> Optional[np.ndarray]:
+    """The rotation whose first two rows are nearest to the unit vectors x and y; None where those are parallel.
+
+    Both give way by the same angle: sum and difference of unit vectors stand at right angles.
+    """
+    along, across = x + y, x - y
+    a, b = math.sqrt(2.0 * along.dot(along)), math.sqrt(2.0 * across.dot(across))
+    if min(a, b) < 1e-6:
+        return None
+    along, across = along / a, across / b
+    (x0, x1, x2), (y0, y1, y2) = (along + across).tolist(), (along - across).tolist()
+    return np.array([[x0, x1, x2], [y0, y1, y2], [x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0]])
