@@ -12,7 +12,7 @@ from edge.core.packet import Gaze, Pose
 from edge.geometry.camera import Camera
 from edge.geometry.rotation import FLIP
 
-LIMBUS_DISTANCE_MM = 10.0  # from the centre of the eyeball to the plane of the limbus; adults vary by half a millimetre
+LIMBUS_DISTANCE_MM = 10.5  # from the centre of the eyeball to that of the limbus; adults vary by half a millimetre
 BEHIND_CORNERS_MM = 7.0  # from the line between the corners back to the centre of the eyeball
 MAX_ANGLE_DEG = 50.0  # no eye turns further in its socket
 

@@ -115,13 +115,14 @@ def _without_shut_irises(face: Face, opened) -> Face:
 def _with_gaze(face: Face, camera: Camera) -> Face:
     if face.pose is None or face.pose.translation_mm is None:
         return face.without("gaze", "no head pose")
-    if face.irises is None or face.landmarks is None:
+    if face.irises is None or face.eye_contours is None:
         return face.without("gaze", face.missing.get("iris", "no irises"))
     if face.irises.right is None and face.irises.left is None:
         return face.without("gaze", "both eyes closed")
     directions = []
-    for iris, (a, b) in zip(face.irises, (eyes.CORNERS_RIGHT, eyes.CORNERS_LEFT)):
-        middle = (face.landmarks[a, :2] + face.landmarks[b, :2]) / 2.0
+    for iris, contour in zip(face.irises, face.eye_contours):
+        # the contour's corners follow the eye far more closely than the mesh's
+        middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
         directions.append(None if iris is None else gaze.of_eye(iris.center, middle, face.pose, camera))
     found = gaze.combine(directions[0], directions[1], face.pose)
     return face.without("gaze", "the irises are on no eyeball") if found is None else face._replace(gaze=found)
