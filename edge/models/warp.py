@@ -27,8 +27,8 @@ class Warper:
     """Owns the scratch memory, so: one for each runner, never shared between threads."""
 
     def __init__(self) -> None:
-        self._scratch = {}  # type: Dict[Tuple[int, int], _Scratch]
-        self._offsets = {}  # type: Dict[Tuple[float, float, float], Optional[np.ndarray]]
+        self._scratch: Dict[Tuple[int, int], _Scratch] = {}
+        self._offsets: Dict[Tuple[float, float, float], Optional[np.ndarray]] = {}
 
     def fill(self, image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
         """Write `crop` of `image` (H, W, 3 uint8 BGR) into `out` (3, height, width float32, contiguous), in place.

@@ -1,0 +1,1 @@
+"""What runs a network. A runner keeps edge.core.contracts.Runner's promises; choose.py picks one."""
