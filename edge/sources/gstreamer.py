@@ -1,0 +1,136 @@
+"""GStreamer pipelines as text, and their opener. Element and caps names are those of JetPack 4.6 (L4T 32.7).
+
+Every pipeline ends in an appsink that keeps one buffer and drops the older: OpenCV sets neither by itself.
+"""
+import re
+from typing import Any, Callable, NamedTuple
+
+import cv2
+
+from edge.errors import ConfigError, SourceError
+from edge.sources.live import Mode, Opener
+
+Factory = Callable[..., Any]
+APPSINK = "appsink drop=true max-buffers=1 sync=false"
+TO_BGR = "video/x-raw, format=(string)BGRx ! videoconvert ! video/x-raw, format=(string)BGR"
+SENSOR_MODES = (Mode(1280, 720, 60), Mode(1640, 1232, 30), Mode(1920, 1080, 30), Mode(3264, 1848, 28), Mode(3264, 2464, 21))
+LATENCY_MS = 100  # rtspsrc's buffer against jitter
+# nvvidconv's flip-method for (flip, rotation): first flipped, then rotated clockwise. Not the numbers of videoflip.
+FLIP_METHODS = {
+    "none": {0: 0, 90: 3, 180: 2, 270: 1},
+    "both": {0: 2, 90: 1, 180: 0, 270: 3},
+    "horizontal": {0: 4, 90: 5, 180: 6, 270: 7},
+    "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
+}
+NO_GSTREAMER = (
+    "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use JetPack's own, "
+    "in an environment made with --system-site-packages and without opencv-python"
+)
+
+
+class CsiCamera(NamedTuple):
+    """A camera on the ribbon cable. `mode` is the size before it is rotated; the sensor runs in the nearest larger one."""
+
+    sensor: int
+    mode: Mode
+    flip: str = "none"
+    rotate: int = 0
+
+
+class GstOpener(Opener):
+    """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer."""
+
+    def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture) -> None:
+        self.name, self.pipeline, self._factory = name, pipeline, factory
+
+    def open(self) -> Any:
+        if not has_gstreamer():
+            raise SourceError(NO_GSTREAMER.format(self.name))
+        try:
+            capture = self._factory(self.pipeline, cv2.CAP_GSTREAMER)
+            opened = capture.isOpened()
+        except cv2.error:
+            opened = False
+        if not opened:
+            raise SourceError("{}: the pipeline does not start; try it with: gst-launch-1.0 {}".format(self.name, self.pipeline))
+        return capture
+
+
+def has_gstreamer() -> bool:
+    """Whether this OpenCV can open csi:// and gst: sources."""
+    return re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()) is not None
+
+
+def csi(camera: CsiCamera) -> str:
+    """Argus delivers NV12 in the GPU's memory; nvvidconv scales, flips and rotates it there."""
+    mode = check_mode(camera.mode)
+    sensor = sensor_mode(mode)
+    width, height = (mode.height, mode.width) if camera.rotate in (90, 270) else (mode.width, mode.height)
+    return " ! ".join((
+        "nvarguscamerasrc sensor-id={}".format(camera.sensor),
+        "video/x-raw(memory:NVMM), width=(int){}, height=(int){}, format=(string)NV12, framerate=(fraction){}".format(
+            sensor.width, sensor.height, fraction(mode.fps)),
+        "nvvidconv flip-method={}".format(FLIP_METHODS[camera.flip][camera.rotate]),
+        "video/x-raw, width=(int){}, height=(int){}, {}".format(width, height, TO_BGR[len("video/x-raw, "):]),
+        APPSINK,
+    ))
+
+
+def v4l2_mjpeg(device: str, mode: Mode, hardware: bool) -> str:
+    """A USB camera's JPEG pictures, decoded by the board's decoder or by the CPU."""
+    mode = check_mode(mode)
+    decoder = "jpegparse ! nvv4l2decoder mjpeg=1 ! nvvidconv ! " + TO_BGR if hardware else "jpegdec ! " + _software_bgr()
+    return "v4l2src device={} io-mode=2 ! image/jpeg, width=(int){}, height=(int){}, framerate=(fraction){} ! {} ! {}".format(
+        device, mode.width, mode.height, fraction(mode.fps), decoder, APPSINK)
+
+
+def rtsp_h264(url: str, hardware: bool) -> str:
+    """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it."""
+    decoder = "nvv4l2decoder enable-max-performance=1 ! nvvidconv ! " + TO_BGR if hardware else "avdec_h264 ! " + _software_bgr()
+    return 'rtspsrc location="{}" latency={} protocols=tcp ! rtph264depay ! h264parse ! {} ! {}'.format(
+        url.replace('"', "%22"), LATENCY_MS, decoder, APPSINK)
+
+
+def with_appsink(pipeline: str) -> str:
+    """A user's pipeline: as it is where it has an appsink, else with a conversion to BGR and one appended."""
+    text = pipeline.strip().rstrip("! \t\n")
+    if re.search(r"(?:^|[\s!])appsink\b", text) or "opencvsink" in text:
+        return text
+    return "{} ! {} ! {}".format(text, _software_bgr(), APPSINK)
+
+
+def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:
+    """`gst:` with a device or an RTSP address instead of a pipeline means the fitting one of the above."""
+    if re.match(r"^/dev/[\w/.:-]+$", target):
+        return v4l2_mjpeg(target, mode, hardware)
+    if re.match(r"^rtsps?://\S+$", target):
+        return rtsp_h264(target, hardware)
+    return with_appsink(target)
+
+
+def sensor_mode(mode: Mode) -> Mode:
+    """The smallest mode of the IMX219 that covers size and rate, of the same aspect if there is one: no field of view lost."""
+    fitting = [m for m in SENSOR_MODES if m.width >= mode.width and m.height >= mode.height and m.fps >= mode.fps]
+    if not fitting:
+        modes = ", ".join("{}x{} at {:g}".format(*m) for m in SENSOR_MODES)
+        raise ConfigError("the camera has no mode for {}x{} at {:g} fps: it has {}".format(mode.width, mode.height, mode.fps, modes))
+    aspect = mode.width / float(mode.height)
+    same = [m for m in fitting if abs(m.width / float(m.height) - aspect) < 0.02 * aspect]
+    return min(same or fitting, key=lambda m: m.width * m.height)
+
+
+def check_mode(mode: Mode) -> Mode:
+    """Raises ConfigError. OpenCV 4.1 reads rows without padding, and GStreamer pads BGR rows to 4 bytes."""
+    if mode.width % 4 or mode.height % 2:
+        raise ConfigError("size {}x{}: with GStreamer the width must be a multiple of 4 and the height even".format(
+            mode.width, mode.height))
+    return mode
+
+
+def fraction(fps: float) -> str:
+    """30.0 -> 30/1; 29.97 -> 2997/100."""
+    return "{}/1".format(int(fps)) if fps == int(fps) else "{}/100".format(int(round(fps * 100)))
+
+
+def _software_bgr() -> str:
+    return "videoconvert ! video/x-raw, format=(string)BGR"

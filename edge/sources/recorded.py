@@ -1,0 +1,195 @@
+"""Whatever has an end: a video file, pictures, the demo. Plays each frame in order, or at its own pace like a camera."""
+import threading
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from edge.core import clock
+from edge.core.contracts import Source
+from edge.core.packet import Frame
+from edge.errors import SourceError
+from edge.sources.picture import Shape
+from edge.sources.quiet import quiet
+from edge.sources.spec import REALTIME, SourceOptions
+
+SAME_TIME_S = 0.0005  # users give times to the millisecond
+CATCH_UP_S = 0.2  # how long a late player skips frames before it plays slower than life instead
+CLOSE_S = 0.9  # how long close() waits for a frame that is being decoded
+
+
+class Recording(ABC):
+    """Frames in order. Used by one thread at a time; times are seconds since the recording's first frame."""
+
+    name = ""
+    fps = 30.0  # nominal: the step after the last frame of a loop, and progress
+    count = None  # type: Optional[int]  # frames in all
+    stills = False  # unrelated pictures: nothing can be tracked from one to the next
+    warning = ""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Raises SourceError with the cure."""
+
+    @abstractmethod
+    def advance(self) -> float:
+        """Go to the next frame without decoding more than needed, and return its time. EOFError after the last."""
+
+    @abstractmethod
+    def picture(self) -> Optional[np.ndarray]:
+        """The frame that advance() went to, in memory of its own; None where it cannot be read."""
+
+    @abstractmethod
+    def rewind(self) -> None:
+        """The next advance() goes to the first frame."""
+
+    def seek(self, time_s: float) -> None:
+        """A hint: the next frames wanted are those from `time_s` on. May go anywhere at or before it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """May be called twice."""
+
+    def count_between(self, start_s: float, end_s: Optional[float]) -> Optional[int]:
+        """How many frames lie in [start, end), where that is known."""
+        if self.count is None:
+            return None
+        first = np.ceil((start_s - SAME_TIME_S) * self.fps)
+        last = self.count if end_s is None else min(self.count, np.ceil((end_s - SAME_TIME_S) * self.fps))
+        return int(max(0, last - max(0, first)))
+
+
+class Taken(NamedTuple):
+    """A frame that waits for its turn."""
+
+    seq: int
+    time_s: float
+    image: np.ndarray
+
+
+class RecordedSource(Source):
+    """A recording as a source. open() decodes the first frame already, so that a bad file is an error there, not later."""
+
+    lost_since = None  # a recording is never lost; for the pipeline, which asks every source
+
+    def __init__(self, recording: Recording, options: SourceOptions) -> None:
+        self._recording, self._options = recording, options
+        self._shape = Shape(options, scale=True)
+        self.name = recording.name
+        self.live = options.pace == REALTIME
+        self.stills = recording.stills and not options.sequence
+        self.fps = recording.fps
+        self._lock = threading.Lock()  # the recording belongs to whoever holds it: read() and close() are two threads
+        self._closed = threading.Event()
+        self._ended = False
+        self._waiting = None  # type: Optional[Taken]
+        self._began = None  # type: Optional[float]  # monotonic time at which time_s 0 was due
+        self._seq, self._time_s = -1, 0.0
+        self._pass_time_s, self._pass_origin_s = 0.0, None  # type: float, Optional[float]
+
+    @property
+    def warning(self) -> str:
+        """One line for the user, "" while all is well."""
+        return self._recording.warning
+
+    def open(self) -> None:
+        options = self._options
+        with self._lock, quiet():
+            self._recording.open()
+            self.fps = self._recording.fps
+            if not options.loop:
+                self.frame_count = self._recording.count_between(options.start_s, options.end_s)
+            self._recording.seek(options.start_s)
+            try:
+                self._waiting = self._take()
+            except EOFError:
+                self._recording.close()
+                raise SourceError(self._nothing())
+
+    def read(self, timeout_s: float) -> Optional[Frame]:
+        deadline = clock.monotonic() + timeout_s
+        if self._waiting is None:
+            with self._lock:
+                self._waiting = self._take()
+        if self.live and not self._its_turn(self._waiting.time_s, deadline):
+            return None
+        if self._closed.is_set():
+            raise EOFError(self.name + " was closed")
+        taken, self._waiting = self._waiting, None
+        return Frame(taken.seq, clock.monotonic(), taken.time_s, taken.image)
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._lock.acquire(timeout=CLOSE_S):
+            try:
+                self._recording.close()
+            finally:
+                self._lock.release()
+
+    def _take(self) -> Taken:
+        """The next frame that can be read and is not late. One that cannot be read keeps its number."""
+        entered_at = clock.monotonic()
+        while True:
+            self._advance()
+            if self._is_late(entered_at):
+                continue
+            image = self._recording.picture()
+            if image is not None:
+                return Taken(self._seq, self._time_s, self._shape(image))
+
+    def _advance(self) -> None:
+        """To the next frame between start and end; from the end to the start where the recording loops."""
+        options, before = self._options, self._seq
+        while not (self._ended or self._closed.is_set()):
+            try:
+                time_s = self._recording.advance()
+            except EOFError:
+                time_s = float("inf")
+            if time_s < options.start_s - SAME_TIME_S:
+                continue
+            if time_s < (float("inf") if options.end_s is None else options.end_s - SAME_TIME_S):
+                if self._pass_origin_s is None:
+                    self._pass_origin_s = time_s
+                self._seq += 1
+                self._time_s = self._pass_time_s + time_s - self._pass_origin_s
+                return
+            self._next_pass(before)
+        raise EOFError(self.name + " has ended")
+
+    def _next_pass(self, seq_before: int) -> None:
+        """Back to the start; the end where it does not loop or has no frame at all."""
+        if not self._options.loop or self._pass_origin_s is None:
+            self._ended = True
+            return
+        self._pass_time_s, self._pass_origin_s = self._time_s + 1.0 / self._recording.fps, None
+        self._recording.rewind()
+        self._recording.seek(self._options.start_s)
+
+    def _is_late(self, entered_at: float) -> bool:
+        """At its own pace: whether the next frame is due as well. Who cannot catch up plays slower instead of nothing."""
+        if not self.live or self._began is None:
+            return False
+        now = clock.monotonic()
+        if now - (self._began + self._time_s) <= 1.0 / self._recording.fps:
+            return False
+        if now - entered_at < CATCH_UP_S:
+            return True
+        self._began = now - self._time_s
+        return False
+
+    def _its_turn(self, time_s: float, deadline: float) -> bool:
+        """Wait until a frame is due, no longer than the deadline. The first one starts the clock."""
+        now = clock.monotonic()
+        if self._began is None:
+            self._began = now - time_s
+        due = self._began + time_s
+        self._closed.wait(max(0.0, min(due, deadline) - now))
+        return due <= deadline
+
+    def _nothing(self) -> str:
+        options = self._options
+        if options.start_s == 0 and options.end_s is None:
+            return "{}: no picture in it can be read; is it damaged, or another kind of file than its name says?".format(self.name)
+        end = "its end" if options.end_s is None else "{:g} s".format(options.end_s)
+        length = "" if self._recording.count is None else " (it is {:.1f} s long)".format(self._recording.count / self.fps)
+        return "{} has no frame between {:g} s and {}{}".format(self.name, options.start_s, end, length)

@@ -1,0 +1,190 @@
+"""The text of `--source`: which kind of source, and where it is."""
+import difflib
+import os
+import re
+from typing import List, NamedTuple, Optional, Tuple
+
+from edge.errors import ConfigError, SourceError
+
+CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
+LIVE_KINDS = (CAMERA, RTSP, CSI, GST)
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # to guess what was meant
+
+AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
+FLIPS = ("none", "horizontal", "vertical", "both")
+ROTATIONS = (0, 90, 180, 270)
+DEMO = "use --source portrait for the built-in demo"
+
+
+class SourceOptions(NamedTuple):
+    """What the user wants to be tracked.
+
+    `width`, `height`, `fps` are what a camera is asked for. A file or stream is scaled to that size (one of the two keeps
+    the aspect), and `fps` replaces a file's own times. The picture is flipped first, then rotated.
+    """
+
+    spec: Optional[str] = None  # None: the first camera that opens
+    width: Optional[int] = None
+    height: Optional[int] = None
+    fps: Optional[float] = None
+    flip: str = "none"
+    rotate: int = 0  # degrees clockwise
+    loop: bool = False
+    start_s: float = 0.0  # from the file's first frame
+    end_s: Optional[float] = None  # not included
+    pace: str = AUTO  # a file: every-frame unless told otherwise
+    sequence: bool = False  # the pictures of a folder or list follow each other
+
+
+class Kind(NamedTuple):
+    """`target` is a camera's number or device, a path, a URL, a sensor's number or a pipeline; `paths` the pictures."""
+
+    kind: str
+    target: str
+    paths: Tuple[str, ...] = ()
+
+
+def check(options: SourceOptions) -> None:
+    """Raises ConfigError for a value that no source can have."""
+    if options.flip not in FLIPS:
+        raise ConfigError("flip {!r}: it must be one of {}".format(options.flip, ", ".join(FLIPS)))
+    if options.rotate not in ROTATIONS:
+        raise ConfigError("rotate {}: it must be 0, 90, 180 or 270 (degrees clockwise)".format(options.rotate))
+    if options.pace not in (AUTO, EVERY_FRAME, REALTIME):
+        raise ConfigError("pace {!r}: it must be auto, every-frame or realtime".format(options.pace))
+    for name, value in (("width", options.width), ("height", options.height)):
+        if value is not None and not 16 <= value <= 16384:
+            raise ConfigError("{} {}: it must lie between 16 and 16384 pixels".format(name, value))
+    if options.fps is not None and not 0 < options.fps <= 1000:
+        raise ConfigError("fps {:g}: it must be more than 0 and at most 1000".format(options.fps))
+    if not 0 <= options.start_s < float("inf"):
+        raise ConfigError("start {:g} s: it must be 0 or more".format(options.start_s))
+    if options.end_s is not None and not options.end_s > options.start_s:
+        raise ConfigError("end {:g} s: it must lie after the start, {:g} s".format(options.end_s, options.start_s))
+
+
+def check_live(options: SourceOptions, name: str) -> None:
+    """Raises ConfigError where a camera or stream is asked for what only a file can do."""
+    for option, given in (
+        ("start", options.start_s > 0), ("end", options.end_s is not None), ("loop", options.loop),
+        ("every-frame", options.pace == EVERY_FRAME),
+    ):
+        if given:
+            raise ConfigError("--{} is for files: {} is live".format(option, name))
+
+
+def classify(spec: str) -> Kind:
+    """Raises SourceError for what does not exist, with the nearest name that does."""
+    text = spec.strip()
+    if not text:
+        raise SourceError("--source is empty: give a camera's number, a file, a folder or a URL, or " + DEMO)
+    if re.match(r"^[+-]?\d+$", text):
+        if int(text) < 0:
+            raise SourceError("--source {}: cameras are counted from 0".format(text))
+        return Kind(CAMERA, str(int(text)))
+    if text.startswith(("/dev/video", "/dev/v4l/")):
+        return Kind(CAMERA, text)
+    if text.lower() == PORTRAIT:
+        return Kind(PORTRAIT, "")
+    scheme = re.match(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$", text)
+    if scheme:
+        return _of_scheme(scheme.group(1).lower(), scheme.group(2), text)
+    if text.lower().startswith("gst:"):
+        if not text[4:].strip():
+            raise SourceError("--source gst: the pipeline is missing; write it as gst:videotestsrc ! videoconvert")
+        return Kind(GST, text[4:].strip())
+    return _of_path(text)
+
+
+def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
+    if scheme in STREAM_SCHEMES:
+        if not rest.strip("/"):
+            raise SourceError("--source {}: the address is missing".format(text))
+        return Kind(RTSP, text)
+    if scheme == CSI:
+        sensor = rest.strip("/") or "0"
+        if not re.match(r"^\d$", sensor):
+            raise SourceError("--source {}: write the sensor's number, as in csi://0".format(text))
+        return Kind(CSI, sensor)
+    if scheme == "file":
+        return _of_path("/" + rest.lstrip("/"))
+    known = STREAM_SCHEMES + (CSI,)
+    near = difflib.get_close_matches(scheme, known, n=1)
+    meant = "did you mean {}://?".format(near[0]) if near else "there are {}".format(", ".join(s + "://" for s in known))
+    raise SourceError("--source {}: unknown kind of address; {}".format(text, meant))
+
+
+def _of_path(text: str) -> Kind:
+    path = os.path.expanduser(text)
+    if os.path.isdir(path):
+        return Kind(IMAGES, path, tuple(_pictures_in(path)))
+    if not os.path.exists(path) and "," in text:
+        paths = [os.path.expanduser(p.strip()) for p in text.split(",") if p.strip()]
+        return Kind(IMAGES, text, tuple(_checked(paths, text)))
+    if not os.path.exists(path):
+        raise SourceError(_missing(path))
+    if path.lower().endswith(PICTURE_SUFFIXES):
+        return Kind(IMAGES, path, (path,))
+    if path.lower().endswith(".txt"):
+        return Kind(IMAGES, path, tuple(_checked(_listed(path), path)))
+    return Kind(VIDEO, path)
+
+
+def _pictures_in(folder: str) -> List[str]:
+    """In the order of their names; hidden files are left out."""
+    try:
+        names = sorted(n for n in os.listdir(folder) if not n.startswith("."))
+    except OSError as e:
+        raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror))
+    pictures = [n for n in names if n.lower().endswith(PICTURE_SUFFIXES)]
+    if not pictures:
+        videos = [n for n in names if n.lower().endswith(VIDEO_SUFFIXES)]
+        hint = "; for a video name the file, as in {}".format(os.path.join(folder, videos[0])) if videos else ""
+        raise SourceError("there is no picture ({}) in the folder {}{}".format(", ".join(PICTURE_SUFFIXES), folder, hint))
+    return [os.path.join(folder, n) for n in pictures]
+
+
+def _listed(path: str) -> List[str]:
+    """One picture a line, relative to the list's own folder; empty lines and lines that begin with # do not count."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            lines = [line.strip() for line in f]
+    except (OSError, UnicodeDecodeError) as e:
+        raise SourceError("the list of pictures {} cannot be read: {}".format(path, getattr(e, "strerror", "it is no text")))
+    folder = os.path.dirname(path)
+    paths = [os.path.join(folder, os.path.expanduser(p)) for p in lines if p and not p.startswith("#")]
+    if not paths:
+        raise SourceError("the list of pictures {} is empty: write one path a line".format(path))
+    return paths
+
+
+def _checked(paths: List[str], where: str) -> List[str]:
+    for path in paths:
+        if not os.path.isfile(path):
+            raise SourceError("{}: {}".format(where, _missing(path)))
+        if not path.lower().endswith(PICTURE_SUFFIXES):
+            raise SourceError("{}: {} is not a picture ({})".format(where, path, ", ".join(PICTURE_SUFFIXES)))
+    return paths
+
+
+def _missing(path: str) -> str:
+    """That a path does not exist, and what may have been meant."""
+    folder, name = os.path.split(path.rstrip("/"))
+    if folder and not os.path.isdir(folder):
+        return "there is no folder {}".format(folder)
+    if os.path.isdir(path):
+        return "{} is a folder".format(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        names = []
+    words = [] if folder else [PORTRAIT]
+    near = difflib.get_close_matches(name, names + words, n=1, cutoff=0.6)
+    text = "there is no {}".format(path)
+    if near:
+        return "{}; did you mean {}?".format(text, os.path.join(folder, near[0]))
+    if name.lower() in ("camera", "webcam", "cam"):
+        return "{}; a camera is given by its number, as in --source 0".format(text)
+    return text
