@@ -47,8 +47,8 @@ class Warper:
         try:
             _sample(image, crop, scratch.pixels)
         except cv2.error as e:
-            height, width = image.shape[:2]
-            raise FrameError("a picture of {}x{} cannot be cropped: {}".format(width, height, " ".join(str(e).split())))
+            size = "{}x{}".format(image.shape[1], image.shape[0])
+            raise FrameError("a picture of {} cannot be cropped: {}".format(size, " ".join(str(e).split()))) from e
         cv2.split(scratch.pixels, scratch.targets[crop.colour])
         if crop.scale == 1.0:
             np.copyto(out, scratch.planes)
