@@ -6,7 +6,7 @@ step (`engines/`) writes `onnx/index.json`, this module reads it: the two share 
 import hashlib
 import json
 import os
-from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.errors import ModelError
 
@@ -19,8 +19,8 @@ class StoredNetwork(NamedTuple):
     """One converted network on disk."""
 
     name: str
-    file: str  # path of the .onnx for TensorRT and OpenVINO (PReLU kept)
-    cpu_file: str  # path of the .onnx for ONNX Runtime (PReLU rewritten); the same where nothing had to be rewritten
+    file: str  # path of the .onnx for TensorRT (PReLU kept)
+    cpu_file: str  # path of the .onnx for the runtimes of a CPU (PReLU rewritten); the same where nothing had to be
     decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
 
 
@@ -86,7 +86,8 @@ def locate(home: str, name: str) -> StoredNetwork:
 
 def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
     """The first candidate that was built, and the preferred ones that were not. A corrupt one is an error, not a fallback."""
-    built, skipped = read_index(home), []
+    built = read_index(home)
+    skipped = []  # type: List[str]
     for name in candidates:
         if name in built:
             return locate(home, name), tuple(skipped)

@@ -19,6 +19,7 @@ LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen n
 HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
 FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
+EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
 
 
 class ExpressSettings(NamedTuple):
@@ -89,7 +90,7 @@ def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: float) -> Tupl
         return face.missing.get("iris", "no eye contours"), None
     yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rot.angles(face.pose.rotation)
     if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
-        return "turned away", None
+        return TURNED_AWAY, None
     a, b = (eyes.CORNERS_RIGHT, eyes.CORNERS_LEFT)[i]
     across = face.landmarks[b] - face.landmarks[a]
     distance = eyes.lid_distance(face.eye_contours[i], math.sqrt(float(across.dot(across))))
@@ -107,8 +108,10 @@ def _without_shut_irises(face: Face, opened) -> Face:
     for iris, value, name in zip(face.irises, opened, EYE_NAMES):
         shut = value is None or value < SHUT
         if shut:
-            face = face.without("iris." + name, "turned away" if value is None else "eye closed")
+            face = face.without("iris." + name, TURNED_AWAY if value is None else EYE_CLOSED)
         kept.append(None if shut else iris)
+    if kept == [None, None]:
+        face = face.without("iris", "no eye is open toward the camera")
     return face._replace(irises=Eyes(*kept))
 
 
@@ -118,7 +121,8 @@ def _with_gaze(face: Face, camera: Camera) -> Face:
     if face.irises is None or face.eye_contours is None:
         return face.without("gaze", face.missing.get("iris", "no irises"))
     if face.irises.right is None and face.irises.left is None:
-        return face.without("gaze", "both eyes closed")
+        closed = face.missing.get("iris.right") == face.missing.get("iris.left") == EYE_CLOSED
+        return face.without("gaze", "both eyes closed" if closed else face.missing["iris"])
     directions = []
     for iris, contour in zip(face.irises, face.eye_contours):
         # the contour's corners follow the eye far more closely than the mesh's
