@@ -35,7 +35,8 @@ def face(center=(320.0, 240.0), side=200.0, **fields):
         pose=Pose(np.eye(3), np.array([0.0, 0.0, 600.0]), 1.0),
         irises=Eyes(Iris(np.array([x - 0.2 * side, y - 0.1 * side]), radius, 0.9),
                     Iris(np.array([x + 0.2 * side, y - 0.1 * side]), radius, 0.9)),
-        gaze=Gaze((-20.0, 0.0), (-20.0, 0.0), (-20.0, 0.0), np.array([0.342, 0.0, -0.94])), expression={"mouth_open": 0.1},
+        gaze=Gaze((-20.0, 0.0), (-20.0, 0.0), (-20.0, 0.0), np.array([0.342, 0.0, -0.94])),
+        expression={"mouth_open": 0.1},
     )
     return full._replace(**fields)
 
@@ -90,7 +91,8 @@ def test_an_iris_is_a_ring_of_its_radius():
     assert len(inside) > 60 and np.abs(np.hypot(*(inside - (300, 200)).T) - 20.0).max() < 1.6
 
 
-@pytest.mark.parametrize("yaw, pitch, roll", [(0, 0, 0), (30, 0, 0), (-30, 0, 0), (0, 25, 0), (0, 0, 40), (20, -15, 10)])
+@pytest.mark.parametrize("yaw, pitch, roll", [
+    (0, 0, 0), (30, 0, 0), (-30, 0, 0), (0, 25, 0), (0, 0, 40), (20, -15, 10)])
 def test_the_axes_point_where_the_head_does(yaw, pitch, roll):
     rotation = from_angles(yaw, pitch, roll)
     drawn = draw(packet(only(pose=Pose(rotation, None, None)), level=0), BARE)
@@ -128,7 +130,8 @@ def test_a_mirror_does_not_flip_texts(monkeypatch):
 @pytest.mark.parametrize("size", [(320, 240), (640, 480), (480, 640), (1920, 1080), (48, 32), (3, 2)])
 @pytest.mark.parametrize("count", range(5))
 def test_any_number_of_faces_on_any_size_of_picture(size, count):
-    faces = [face((size[0] * (i + 0.5) / 4, size[1] * 0.4), max(2.0, 0.4 * size[1]), track_id=i + 1) for i in range(count)]
+    side = max(2.0, 0.4 * size[1])
+    faces = [face((size[0] * (i + 0.5) / 4, size[1] * 0.4), side, track_id=i + 1) for i in range(count)]
     taken = packet(*faces, size=size)
     drawn = draw(taken, Style(mirror=True))
     assert drawn.shape == (size[1], size[0], 3)

@@ -48,7 +48,8 @@ def test_the_record_is_the_one_of_the_schema():
     assert {k: v for k, v in seen.items() if k != "faces"} == {
         "schema": 1, "frame": 12, "captured_at": 81234.567, "time_s": 0.4, "age_ms": 23.4, "size": [640, 480]}
     found = seen["faces"][0]
-    assert sorted(found) == ["box", "expression", "eye_contours", "gaze", "id", "iris", "landmarks", "missing", "pose", "score"]
+    assert sorted(found) == [
+        "box", "expression", "eye_contours", "gaze", "id", "iris", "landmarks", "missing", "pose", "score"]
     assert (found["id"], found["score"], found["box"], found["missing"]) == (1, 0.98, [212.0, 101.5, 390.25, 322.8], {})
     assert found["pose"]["translation_mm"] == [4.0, 11.2, 612.0] and found["pose"]["residual_px"] == 0.8
     assert [found["pose"][k] for k in ("yaw", "pitch", "roll")] == [3.1, -7.4, 0.2]
@@ -91,11 +92,13 @@ def test_what_is_not_known_is_absent_and_says_why(fields, absent, reason):
 
 @pytest.mark.parametrize("fields, path, name, reason", [
     ({"pose": Pose(np.eye(3), None, 0.5)}, ("pose", "translation_mm"), "pose.translation_mm", "no camera is known"),
-    ({"pose": Pose(np.eye(3), np.array([0, NAN, 1]), 0.5)}, ("pose", "translation_mm"), "pose.translation_mm", NOT_FINITE),
+    ({"pose": Pose(np.eye(3), np.array([0, NAN, 1]), 0.5)}, ("pose", "translation_mm"), "pose.translation_mm",
+     NOT_FINITE),
     ({"pose": Pose(np.eye(3), np.ones(3), None)}, ("pose", "residual_px"), "pose.residual_px",
      "the pose was not fitted to points"),
     ({"irises": Eyes(None, Iris(np.ones(2), 5.0, 1.0))}, ("iris", "right"), "iris.right", NOT_MEASURED),
-    ({"irises": Eyes(Iris(np.ones(2), NAN, 1.0), Iris(np.ones(2), 5.0, 1.0))}, ("iris", "right"), "iris.right", NOT_FINITE),
+    ({"irises": Eyes(Iris(np.ones(2), NAN, 1.0), Iris(np.ones(2), 5.0, 1.0))}, ("iris", "right"), "iris.right",
+     NOT_FINITE),
     ({"irises": Eyes(None, Iris(np.ones(2), 5.0, 1.0)), "missing": {"iris.right": "closed"}}, ("iris", "right"),
      "iris.right", "closed"),
     ({"gaze": Gaze((1.0, 2.0), (1.0, 2.0), None, np.ones(3))}, ("gaze", "left"), "gaze.left", NOT_MEASURED),
@@ -160,7 +163,8 @@ def packets(draw, number):
         return draw(st.one_of(st.none(), strategy))
 
     def array(*shape):
-        return np.array(draw(st.lists(number, min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))).reshape(shape)
+        count = int(np.prod(shape))
+        return np.array(draw(st.lists(number, min_size=count, max_size=count))).reshape(shape)
 
     iris = st.builds(Iris, st.tuples(number, number).map(np.array), number, number)
     sight = st.tuples(number, number)
@@ -182,7 +186,8 @@ def packets(draw, number):
 @given(packets(ANYTHING), st.booleans())
 def test_no_number_whatever_makes_invalid_json_or_hides_without_a_reason(taken, landmarks):
     found = through_json(encode(taken, 0.0, landmarks))["faces"][0]
-    asked = ["score", "box", "pose", "iris", "gaze", "expression"] + (["landmarks", "eye_contours"] if landmarks else [])
+    asked = ["score", "box", "pose", "iris", "gaze", "expression"]
+    asked += ["landmarks", "eye_contours"] if landmarks else []
     for key in asked:
         assert (key in found) != (key in found["missing"])
     assert all(reason for reason in found["missing"].values())
