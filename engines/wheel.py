@@ -1,0 +1,88 @@
+"""A wheel as a file: `pip download` for a fixed platform, so that any machine can have it. Nothing is installed."""
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from typing import Callable, List
+
+from engines.networks import Wheel
+
+POLL_S = 0.2
+_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "LC_ALL": "C"}
+
+
+class WheelError(Exception):
+    """`disk_full`: it is the machine and not the index."""
+
+    def __init__(self, reason: str, disk_full: bool = False) -> None:
+        super().__init__(reason)
+        self.disk_full = disk_full
+
+
+def _command(wheel: Wheel, folder: str) -> List[str]:
+    return [
+        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+        "--platform", wheel.platform, "--python-version", wheel.python, "--implementation", wheel.implementation,
+        "--timeout", "10", "--retries", "1", "--dest", folder, wheel.requirement]
+
+
+def _largest_file(folder: str) -> int:
+    """Bytes of the largest file below `folder`: while pip works, what it has of the wheel."""
+    sizes = [0]
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                sizes.append(os.path.getsize(os.path.join(root, name)))
+            except OSError:
+                pass  # pip moved it meanwhile
+    return max(sizes)
+
+
+def _reason(wheel: Wheel, said: str) -> WheelError:
+    """pip's many lines as one."""
+    if "No module named pip" in said:
+        return WheelError("this Python has no pip: install python3-pip")
+    if "No space left" in said or "Errno 28" in said:
+        return WheelError("no space left", disk_full=True)
+    if "from versions: none" in said:
+        return WheelError("no package index can be reached, or none has {}".format(wheel.requirement))
+    errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:] or ["no reason given"]
+    return WheelError("pip says: {}".format(errors[-1][:200]))
+
+
+def download(wheel: Wheel, folder: str, progress: Callable[[int], None]) -> str:
+    """Download into `folder`, which pip also uses for what it needs meanwhile; returns the path. Raises WheelError."""
+    environment = dict(os.environ, TMPDIR=folder, **_ENVIRONMENT)
+    said_file = os.path.join(folder, "pip.log")
+    with open(said_file, "wb") as log:
+        process = subprocess.Popen(
+            _command(wheel, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        try:
+            while True:
+                try:
+                    code = process.wait(POLL_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    progress(min(_largest_file(folder), wheel.size))
+        finally:
+            if process.poll() is None:  # Ctrl-C
+                process.kill()
+                process.wait()
+    with open(said_file, encoding="utf-8", errors="replace") as f:
+        said = f.read()
+    found = [name for name in os.listdir(folder) if name.endswith(".whl")]
+    if code or len(found) != 1:
+        raise _reason(wheel, said)
+    return os.path.join(folder, found[0])
+
+
+def member(path: str, name: str) -> bytes:
+    """One file out of a wheel. Raises WheelError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except KeyError as e:
+        raise WheelError("the wheel has no {}".format(name)) from e
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError) as e:
+        raise WheelError("the wheel is damaged ({})".format(e)) from e
