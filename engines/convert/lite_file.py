@@ -50,7 +50,7 @@ def _vector(metadata: Any, part: str) -> np.ndarray:
     table = getattr(metadata, part)()
     vector = kinds[getattr(metadata, part + "Type")()]()
     vector.Init(table.Bytes, table.Pos)
-    return np.asarray(vector.ValuesAsNumpy(), dtype=np.int64)
+    return np.array(vector.ValuesAsNumpy() if vector.ValuesLength() else [], dtype=np.int64)
 
 
 def _positions(sparsity: Any, sizes: Sequence[int]) -> np.ndarray:

@@ -204,10 +204,12 @@ def _named_outputs(lite: LiteFile, wanted: Mapping[str, str]) -> Dict[int, str]:
 
 
 def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
-    """options: batch (1); outputs {name: upstream's tensor}. An output of 1 x 1 pixels comes out as (N, C)."""
+    """options: name of the graph; batch (1); outputs {name: upstream's tensor}. An output of 1 x 1 pixels comes out as
+    (N, C).
+    """
     lite, batch = read(files[0]), int(options.get("batch", 1))
     outputs = _named_outputs(lite, options.get("outputs") or {})
-    graph = Graph("tflite")
+    graph = Graph(str(options.get("name", "tflite")))
     pixels = {i: name for i, name in outputs.items() if len(lite.tensors[i].shape) == 4}
     t = _Translation(lite, graph, batch, {i: name for i, name in outputs.items() if i not in pixels})
     _, height, width, channels = lite.tensors[lite.inputs[0]].shape

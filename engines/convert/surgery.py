@@ -1,5 +1,7 @@
 """ONNX to ONNX: another static input size, initializers out of the inputs, names that a reader can follow."""
 import re
+import warnings
+from os.path import basename
 from typing import Any, Dict, List, Mapping, Sequence
 
 import onnx
@@ -17,10 +19,16 @@ _NUMBER = re.compile(r"\d+$")
 def _load(path: str) -> ModelProto:
     with open(path, "rb") as f:
         data = f.read()
+    model = ModelProto()
     try:
-        return onnx.load_from_string(data)
+        with warnings.catch_warnings(record=True) as incomplete:  # protobuf 3.19 warns and leaves out the rest
+            warnings.simplefilter("always", RuntimeWarning)
+            model.ParseFromString(data)
     except DecodeError as e:
         raise ValueError("not an ONNX file") from e
+    if incomplete or not model.graph.node or not model.opset_import:
+        raise ValueError("no graph")
+    return model
 
 
 def _new_names(graph: "onnx.GraphProto", outputs: Mapping[str, str]) -> Dict[str, str]:
@@ -71,8 +79,8 @@ def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
     graph = source.graph
     outputs = dict(options.get("outputs") or {o.name: o.name for o in graph.output})
     unknown = sorted(set(outputs.values()) - {o.name for o in graph.output})
-    if unknown or not graph.node:
-        raise ModelError("{} has no output {}".format(files[0], ", ".join(unknown) or "at all"))
+    if unknown:
+        raise ModelError("{} has no output {}".format(basename(files[0]), ", ".join(unknown)))
     names = _new_names(graph, outputs)
     renamed = helper.make_graph(
         _nodes(graph, names), graph.name,

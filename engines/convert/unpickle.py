@@ -1,10 +1,13 @@
 """Weights out of pickle files (.pth of both formats, .pkl of arrays) without running anything that the file names.
 
-A pickle is a program: it may import and call whatever it likes. Here every name it asks for is looked up in a short
-list of our own stand-ins, none of which does more than keep its arguments; any other name is refused.
+A pickle is a program: it may import and call whatever it likes, or ask for more memory than there is. Here it is first
+read without being run, and refused where it has an instruction that no weights need; then every name it asks for is
+looked up in a short list of our own stand-ins, none of which does more than keep its arguments, and any other name is
+refused.
 """
 import io
 import pickle
+import pickletools
 import struct
 import zipfile
 from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Tuple
@@ -16,6 +19,12 @@ from edge.errors import ModelError
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _STORAGES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": "<f8", "LongStorage": "<i8"}
 _ARRAY_DTYPES = ("<f4", "<f8")
+_INSTRUCTIONS = frozenset((
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE"
+    " BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND"
+    " APPENDS EMPTY_DICT SETITEM SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE"
+    " BUILD BINPERSID"
+).split())
 
 
 class _Storage(NamedTuple):
@@ -120,16 +129,36 @@ class _Restricted(pickle.Unpickler):
         return _Storage(str(key), dtype)
 
 
+def _inspect(file: BinaryIO) -> None:
+    """Raises ValueError for a pickle with an unwanted instruction; leaves the file where it was.
+
+    Memo entries are numbered in the order of writing, and the unpickler makes room for the highest number at once.
+    """
+    start = file.tell()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        if opcode.name not in _INSTRUCTIONS or (opcode.name == "LONG_BINPUT" and int(argument or 0) > count):
+            raise ValueError("the instruction {} in a pickle of weights".format(opcode.name))
+    file.seek(start)
+
+
 def _load(file: BinaryIO) -> Any:
     try:
+        _inspect(file)
         return _Restricted(file).load()
     except (pickle.UnpicklingError, MemoryError, RecursionError, ImportError) as e:
         raise ValueError("damaged pickle") from e
 
 
+def _bytes_of(path: str) -> BinaryIO:
+    with open(path, "rb") as f:
+        return io.BytesIO(f.read())
+
+
 def _from_zip(path: str) -> Tuple[Any, Callable[[_Storage], np.ndarray]]:
     """The object of a .pth as torch >= 1.6 writes it, and what reads a storage of it."""
     with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("torch compresses nothing")
         members = {name.split("/", 1)[-1]: archive.read(name) for name in archive.namelist()}
     if members.get("byteorder", b"little").strip() != b"little":
         raise ValueError("big-endian weights")
@@ -138,12 +167,12 @@ def _from_zip(path: str) -> Tuple[Any, Callable[[_Storage], np.ndarray]]:
 
 def _from_legacy(path: str) -> Tuple[Any, Callable[[_Storage], np.ndarray]]:
     """The same of an older .pth: five pickles (magic, protocol, machine, object, storage keys), then the storages."""
-    with open(path, "rb") as f:
-        if _load(f) != _LEGACY_MAGIC:
-            raise ValueError("not a .pth file")
-        _load(f), _load(f)
-        content, keys = _load(f), _load(f)
-        rest = f.read()
+    file = _bytes_of(path)
+    if _load(file) != _LEGACY_MAGIC:
+        raise ValueError("not a .pth file")
+    _load(file), _load(file)
+    content, keys = _load(file), _load(file)
+    rest = file.read()
     dtypes = {t.storage.key: t.storage.dtype for t in _tensors_of(content).values()}
     data, at = {}, 0
     for key in keys:
@@ -182,6 +211,5 @@ def read_pth(path: str) -> Dict[str, np.ndarray]:
 
 def read_pkl(path: str) -> Dict[str, np.ndarray]:
     """The arrays of a pickled dictionary."""
-    with open(path, "rb") as f:
-        content = _load(f)
+    content = _load(_bytes_of(path))
     return {str(name): value.values for name, value in content.items() if isinstance(value, _Array)}

@@ -211,7 +211,7 @@ def make_torch(models):
         [random(6, -1, 1)], [region(FACE, "bgr", 1 / 128.0, (-127.5 / 128,) * 3)]), network(MB05, mb05))
     make("faceboxes", runtime, (1, 3, 240, 320), (
         [random(7, -120, 135)], [region(WHOLE, "bgr", 1.0, (-104, -117, -123))]), network(FACEBOXES, faceboxes))
-    make("facemesh", runtime, (1, 3, 192, 192), (
+    make("facemesh_pth", runtime, (1, 3, 192, 192), (
         [random(1, 0, 1)], [region(FACE, scale=1 / 255.0)]), network(FACEMESH, facemesh))
 
 
