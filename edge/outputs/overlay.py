@@ -185,12 +185,12 @@ def _label(canvas: np.ndarray, face: Face, unit: float, mirror: bool) -> None:
     x0, y0, x1, y1 = face.box
     if mirror:
         x0, x1 = canvas.shape[1] - 1 - x1, canvas.shape[1] - 1 - x0
-    cap = max(6.0, min(8.0 * unit, max(0.06 * (x1 - x0), 5.0 * unit)))
+    cap = float(round(max(6.0, min(8.0 * unit, max(0.06 * (x1 - x0), 5.0 * unit)))))  # whole: letters must not breathe
     score = "  {:.2f}".format(face.score) if math.isfinite(face.score) else ""
     text.tag(canvas, "{}{}".format(face.track_id, score), (x0, y0 - 2.6 * cap), cap, (WHITE, INK))
     if face.pose is None or not _finite(face.pose.rotation):
         return
     degrees = [int(round(angle)) for angle in angles(np.asarray(face.pose.rotation, np.float64))]
-    words, small = "yaw {:+d}  pitch {:+d}  roll {:+d}".format(*degrees), max(6.0, 0.85 * cap)
+    words, small = "yaw {:+d}  pitch {:+d}  roll {:+d}".format(*degrees), max(6.0, round(0.85 * cap))
     if x1 - x0 > 0.8 * text.width_of(words, small):
         text.tag(canvas, words, (x0, y1 + 0.7 * small), small, (WHITE, INK))

@@ -14,7 +14,7 @@ from edge.outputs.stagetimes import SteadyTimes
 
 TITLE = "nanoface"
 QUIT_KEYS = (ord("q"), ord("Q"), 27)
-TRIAL = "import cv2; cv2.namedWindow('{0}'); cv2.waitKey(1); cv2.destroyAllWindows()".format(TITLE)
+TRIAL = "import cv2; cv2.namedWindow('{}'); cv2.waitKey(1); cv2.destroyAllWindows()".format(TITLE)
 TRIAL_S = 20.0  # a Jetson Nano takes some seconds to load OpenCV
 
 
@@ -70,8 +70,8 @@ def _is_visible() -> bool:
 def _try_in_another_process() -> None:
     """Qt aborts the whole process where it cannot reach the display, so another one tries it first."""
     try:
-        trial = subprocess.run([sys.executable, "-c", TRIAL], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, timeout=TRIAL_S)
+        trial = subprocess.run([sys.executable, "-c", TRIAL], check=False, timeout=TRIAL_S, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise _no_display(str(e))
     if trial.returncode == 0:
