@@ -1,0 +1,158 @@
+"""The configuration: an immutable tree. What its values mean, their units and ranges stand in defaults.yaml, key by key.
+
+Three layers, each over the one before: defaults.yaml, the user's file, the command line.
+"""
+import os
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+
+from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file
+from edge.configrules import OFF, RULES, no_such_key, worker_groups
+from edge.errors import ConfigError
+
+STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".txt")  # .txt: a list of pictures
+
+
+class SourceConfig(NamedTuple):
+    spec: Optional[str]
+    width: Optional[int]
+    height: Optional[int]
+    fps: Optional[float]
+    flip: str
+    rotate: int
+    loop: bool
+    start_s: float
+    end_s: Optional[float]
+    pace: str
+    sequence: bool
+    max_frames: Optional[int]
+
+
+class CameraConfig(NamedTuple):
+    fov_deg: float
+    intrinsics: Optional[str]
+
+
+class ModelsConfig(NamedTuple):
+    """Names of networks, the preferred one first; pose and iris are ("none",) where they are switched off."""
+
+    detect: Tuple[str, ...]
+    align: Tuple[str, ...]
+    pose: Tuple[str, ...]
+    iris: Tuple[str, ...]
+    runtime: str
+
+
+class TrackingConfig(NamedTuple):
+    max_faces: int
+    max_faces_stills: int
+    detect_score: Optional[float]
+    presence: float
+    refresh_s: float
+    lost_after_s: float
+
+
+class SmoothingConfig(NamedTuple):
+    enabled: bool
+    min_cutoff_hz: float
+    beta: float
+    derivative_cutoff_hz: float
+
+
+class PipelineConfig(NamedTuple):
+    workers: str
+
+    def groups(self) -> Tuple[Tuple[str, ...], ...]:
+        """The stages of each worker, in order."""
+        return worker_groups(self.workers)
+
+
+class OutputConfig(NamedTuple):
+    landmarks: bool
+    mirror: bool
+    draw_times: bool
+
+
+class StatusConfig(NamedTuple):
+    path: Optional[str]
+    interval_s: float
+    max_bytes: int
+    keep: int
+
+    def file(self, environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
+        """Where the status log is written; None where it is switched off."""
+        if self.path == OFF:
+            return None
+        env = os.environ if environ is None else environ
+        state = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+        return self.path or os.path.join(state, "nanoface", "status.jsonl")
+
+
+class Config(NamedTuple):
+    source: SourceConfig
+    camera: CameraConfig
+    models: ModelsConfig
+    tracking: TrackingConfig
+    smoothing: SmoothingConfig
+    pipeline: PipelineConfig
+    outputs: Tuple[str, ...]
+    output: OutputConfig
+    status: StatusConfig
+
+
+TREE = {
+    "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
+    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "output": OutputConfig, "status": StatusConfig,
+}  # type: Dict[str, Any]
+NO_SPELLING = {}  # type: Dict[str, str]
+
+
+def load_config(
+    path: Optional[str], overrides: Mapping[str, Any], environ: Mapping[str, str], spelled: Mapping[str, str] = NO_SPELLING
+) -> Config:
+    """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
+    `spelled` says by which option each came, for the errors. Raises ConfigError.
+    """
+    values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
+    user_file = choose_file(path, environ)
+    if user_file is not None:
+        values.update(_checked(read_file(user_file)))
+    values.update(_checked({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()}))
+    config = _tree(values)
+    contradiction = _contradiction(config.source)
+    if contradiction:
+        raise ConfigError(contradiction)
+    return config
+
+
+def _checked(written: Mapping[str, Found]) -> Dict[str, Any]:
+    values = {}
+    for key, found in written.items():
+        if key not in RULES:
+            raise ConfigError("{}: {}".format(found.where, no_such_key(key)))
+        try:
+            values[key] = RULES[key].read(found.value)
+        except ValueError as e:
+            reason = "; {}".format(e) if str(e) else ""
+            raise ConfigError("{}: {} is {}{}; allowed: {}".format(
+                found.where, key, describe(found.value), reason, RULES[key].allowed))
+    return values
+
+
+def _tree(values: Mapping[str, Any]) -> Config:
+    sections = {
+        name: section(**{field: values["{}.{}".format(name, field)] for field in section._fields})
+        for name, section in TREE.items()
+    }
+    return Config(outputs=values["outputs"], **sections)
+
+
+def _contradiction(source: SourceConfig) -> Optional[str]:
+    """What is wrong with wishes that are each allowed."""
+    if source.end_s is not None and source.end_s <= source.start_s:
+        return "source.end_s {:g} is not after source.start_s {:g}".format(source.end_s, source.start_s)
+    if source.pace == "realtime" and source.sequence:
+        return "source.pace realtime is for videos and source.sequence for pictures: set one of them"
+    spec = source.spec or ""
+    if source.pace == "realtime" and (spec.lower().endswith(STILLS) or os.path.isdir(spec)):
+        return "source.pace realtime is for videos, and {} holds pictures: leave realtime out".format(spec)
+    return None

@@ -1,0 +1,141 @@
+"""Reads a YAML file of the configuration into dotted keys, each with the place where it stands. Checks no value."""
+import os
+import reprlib
+from typing import Any, Dict, Mapping, NamedTuple, Optional
+
+import yaml
+
+from edge.configrules import RULES, SECTIONS, no_such_key
+from edge.errors import ConfigError
+
+SYSTEM_FILE = "/etc/nanoface.yaml"
+DEFAULTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "defaults.yaml")
+LARGEST_BYTES = 1 << 20
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlist, _SHORT.maxdict = 2, 60, 60, 4, 3
+
+
+class Found(NamedTuple):
+    """A value as it was written, and where: "FILE:LINE" or the option of the command line."""
+
+    value: Any
+    where: str
+
+
+class UserFile(NamedTuple):
+    """The file of this run and why it is that one, for the error when it cannot be read."""
+
+    path: str
+    because: str
+
+
+def choose_file(path: Optional[str], environ: Mapping[str, str]) -> Optional[UserFile]:
+    """The file that was asked for, else the one of the environment, else the machine's where there is one."""
+    if path is not None:
+        return UserFile(path, "--config")
+    if environ.get("NANOFACE_CONFIG"):
+        return UserFile(environ["NANOFACE_CONFIG"], "$NANOFACE_CONFIG")
+    return UserFile(SYSTEM_FILE, "the machine's configuration") if os.path.exists(SYSTEM_FILE) else None
+
+
+def describe(value: Any) -> str:
+    """A value as its writer knows it, on one line and short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "a section with keys of its own"
+    return ("the text " if isinstance(value, str) else "") + _SHORT.repr(value)
+
+
+def read_file(user_file: UserFile) -> Dict[str, Found]:
+    """Dotted key -> what was written. Raises ConfigError for what is no readable YAML of known sections and keys."""
+    text = _read_text(user_file)
+    path = user_file.path
+    try:
+        lines = _lines(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise ConfigError(_yaml_problem(path, e))
+    except RecursionError:
+        raise ConfigError("{}: nested too deeply".format(path))
+    except (ValueError, OverflowError, AttributeError, TypeError) as e:  # PyYAML on impossible dates and numbers
+        raise ConfigError("{}: a value cannot be read ({}); put it in quotes if it is a text".format(path, _one_line(e)))
+    return _flat({} if document is None else document, lines, path)
+
+
+def _read_text(user_file: UserFile) -> str:
+    path, because = user_file
+    try:
+        with open(path, "rb") as f:
+            data = f.read(LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError("the configuration file {} ({}) does not exist".format(path, because))
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or _one_line(e)
+        raise ConfigError("the configuration file {} ({}) cannot be read: {}".format(path, because, reason))
+    if len(data) > LARGEST_BYTES:
+        raise ConfigError("{} has more than {} bytes: this is no configuration".format(path, LARGEST_BYTES))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = data.count(b"\n", 0, e.start) + 1
+        raise ConfigError("{}:{}: not UTF-8 (byte 0x{:02x}); save the file as UTF-8".format(path, line, data[e.start]))
+
+
+def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:
+    """Dotted key -> its line. Raises ConfigError for a key that stands there twice, of which YAML keeps one silently."""
+    lines = {}  # type: Dict[str, int]
+
+    def walk(node: Optional[yaml.Node], prefix: str) -> None:
+        for key_node, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            key, line = prefix + str(key_node.value), key_node.start_mark.line + 1
+            if key in lines:
+                raise ConfigError("{}:{}: {} is already set in line {}".format(path, line, key, lines[key]))
+            lines[key] = line
+            if not prefix:
+                walk(value, key + ".")
+
+    walk(root, "")
+    return lines
+
+
+def _yaml_problem(path: str, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+    place = "{}:{}".format(path, mark.line + 1) if mark is not None else path
+    tab = "; indent with spaces" if "'\\t'" in str(problem) else ""
+    return "{}: not YAML: {}{}".format(place, _one_line(problem), tab)
+
+
+def _one_line(problem: Any) -> str:
+    return " ".join(str(problem).split())
+
+
+def _flat(document: Any, lines: Mapping[str, int], path: str) -> Dict[str, Found]:
+    if not isinstance(document, dict):
+        raise ConfigError("{}: found {} where sections such as source: are meant".format(path, describe(document)))
+
+    def where(key: str) -> str:
+        return "{}:{}".format(path, lines[key]) if key in lines else path
+
+    found = {}  # type: Dict[str, Found]
+    for name, value in document.items():
+        section = str(name)
+        if section not in SECTIONS:
+            if section not in RULES:
+                raise ConfigError("{}: {}".format(where(section), no_such_key(section)))
+            found[section] = Found(value, where(section))
+            continue
+        if value is None:  # a section whose keys are all commented out
+            continue
+        if not isinstance(value, dict):
+            first = next(key for key in RULES if key.startswith(section + "."))
+            raise ConfigError("{}: {} is {}; write its keys below it, such as {}".format(
+                where(section), section, describe(value), first))
+        for leaf, written in value.items():
+            key = "{}.{}".format(section, leaf)
+            if key not in RULES:
+                raise ConfigError("{}: {}".format(where(key), no_such_key(key)))
+            found[key] = Found(written, where(key))
+    return found

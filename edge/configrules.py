@@ -1,0 +1,250 @@
+"""What each key of the configuration allows: one table, read by the file loader and by the command line."""
+import difflib
+import os
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
+OFF = "none"
+NETWORKS = {
+    "detect": (
+        "yunet_s", "yunet_n", "fmr_8and16", "fmr_16and32", "rfb320", "faceboxes", "blazeface_short", "blazeface_full",
+    ),
+    "align": ("face_landmark", "facemesh_pth"),
+    "pose": ("mb05",),
+    "iris": ("iris_landmark",),
+}  # type: Dict[str, Tuple[str, ...]]
+CAN_BE_OFF = ("pose", "iris")
+LONGEST_S = 1e7  # no recording is longer
+
+
+class Rule(NamedTuple):
+    """`read` raises ValueError, with the reason where `allowed` alone would not explain it."""
+
+    allowed: str  # ends the sentence "allowed: ..."
+    read: Callable[[Any], Any]  # what YAML or from_text gave -> what the configuration holds
+    from_text: Callable[[str], Any]  # a word of the command line -> what YAML would have given
+
+
+def nearest(word: str, known: Iterable[str]) -> Optional[str]:
+    """The known word that was probably meant."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
+    """"detect+align | pose+iris+express" as groups of stages. Raises ValueError for a stage missing, twice or misplaced."""
+    groups = tuple(tuple(stage.strip() for stage in group.split("+")) for group in text.split("|"))
+    named = [stage for group in groups for stage in group]
+    for stage in named:
+        if stage not in STAGES:
+            near = nearest(stage, STAGES)
+            raise ValueError("there is no stage {!r}{}".format(stage, ", did you mean {}?".format(near) if near else ""))
+    for stage in STAGES:
+        if named.count(stage) != 1:
+            raise ValueError("{} is named {}".format(stage, "twice" if stage in named else "nowhere"))
+    if tuple(named) != STAGES:
+        raise ValueError("the stages are out of order")
+    return groups
+
+
+def _numeral(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _expect_number(value: Any, kinds: Tuple[type, ...], low: float, high: float) -> None:
+    if isinstance(value, str) and not isinstance(_numeral(value), str):
+        raise ValueError("write the number without quotes" + (", as 1.0e+3" if "e" in value.lower() else ""))
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        raise ValueError
+
+
+def _number(low: float, high: float, unit: str = "") -> Rule:
+    def read(value: Any) -> float:
+        _expect_number(value, (int, float), low, high)
+        return float(value)
+
+    return Rule("a number from {:g} to {:g}{}".format(low, high, unit and " " + unit), read, _numeral)
+
+
+def _whole(low: int, high: int, unit: str = "") -> Rule:
+    def read(value: Any) -> int:
+        _expect_number(value, (int,), low, high)
+        return int(value)
+
+    return Rule("a whole number from {} to {}{}".format(low, high, unit and " " + unit), read, _numeral)
+
+
+def _choice(*values: Any) -> Rule:
+    def read(value: Any) -> Any:
+        for known in values:
+            if type(value) is type(known) and value == known:
+                return known
+        near = nearest(value, (v for v in values if isinstance(v, str))) if isinstance(value, str) else None
+        raise ValueError("did you mean {}?".format(near) if near else "")
+
+    return Rule("one of " + ", ".join(str(v) for v in values), read, _numeral if isinstance(values[0], int) else str)
+
+
+def _flag() -> Rule:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+    def read(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return Rule("true or false", read, lambda text: words.get(text.lower(), text))
+
+
+def _text(allowed: str, number_too: bool = False) -> Rule:
+    """A text on one line; `~` is the home folder. `number_too`: the index of a camera may stand without quotes."""
+
+    def read(value: Any) -> str:
+        if number_too and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return str(value)
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise ValueError
+        return os.path.expanduser(value)
+
+    return Rule(allowed, read, str)
+
+
+def _texts(allowed: str) -> Rule:
+    def read(value: Any) -> Tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() and "\0" not in t for t in texts):
+            raise ValueError
+        return tuple(texts)
+
+    return Rule(allowed, read, lambda text: [text])
+
+
+def _networks(role: str) -> Rule:
+    known = NETWORKS[role]
+
+    def read(value: Any) -> Tuple[str, ...]:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise ValueError
+        if names == [OFF] and role in CAN_BE_OFF:
+            return (OFF,)
+        for name in names:
+            if name not in known:
+                raise ValueError(_why_not(name, role))
+            if names.count(name) > 1:
+                raise ValueError("{} is named twice".format(name))
+        return tuple(names)
+
+    off = ", or none alone to switch it off" if role in CAN_BE_OFF else ""
+    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read, _split)
+
+
+def _split(text: str) -> List[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _why_not(name: str, role: str) -> str:
+    for other, names in NETWORKS.items():
+        if name in names:
+            return "{} is a network for {}, not for {}".format(name, other, role)
+    if name == OFF:
+        return "none stands alone" if role in CAN_BE_OFF else "{} cannot be switched off".format(role)
+    near = nearest(name, NETWORKS[role])
+    return "there is no network {!r}{}".format(name, ", did you mean {}?".format(near) if near else "")
+
+
+def _workers() -> Rule:
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError
+        return " | ".join("+".join(group) for group in worker_groups(value))
+
+    order = " ".join(STAGES)
+    return Rule("the stages {} in this order, + within a thread, | between two".format(order), read, str)
+
+
+def _or_null(rule: Rule) -> Rule:
+    return Rule(
+        rule.allowed + ", or null",
+        lambda value: None if value is None else rule.read(value),
+        lambda text: None if text == "null" else rule.from_text(text),
+    )
+
+
+RULES = {
+    "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
+    "source.width": _or_null(_whole(16, 16384, "pixels")),
+    "source.height": _or_null(_whole(16, 16384, "pixels")),
+    "source.fps": _or_null(_number(0.1, 1000, "frames per second")),
+    "source.flip": _choice("none", "horizontal", "vertical", "both"),
+    "source.rotate": _choice(0, 90, 180, 270),
+    "source.loop": _flag(),
+    "source.start_s": _number(0, LONGEST_S, "s"),
+    "source.end_s": _or_null(_number(0, LONGEST_S, "s")),
+    "source.pace": _choice("auto", "every-frame", "realtime"),
+    "source.sequence": _flag(),
+    "source.max_frames": _or_null(_whole(1, 10 ** 12)),
+    "camera.fov_deg": _number(10, 170, "degrees"),
+    "camera.intrinsics": _or_null(_text("the path of a JSON file")),
+    "models.detect": _networks("detect"),
+    "models.align": _networks("align"),
+    "models.pose": _networks("pose"),
+    "models.iris": _networks("iris"),
+    "models.runtime": _choice("auto", "openvino", "onnxruntime", "tensorrt"),
+    "tracking.max_faces": _whole(1, 4),
+    "tracking.max_faces_stills": _whole(1, 32),
+    "tracking.detect_score": _or_null(_number(0, 1)),
+    "tracking.presence": _number(0, 1),
+    "tracking.refresh_s": _number(0, 3600, "s"),
+    "tracking.lost_after_s": _number(0, 3600, "s"),
+    "smoothing.enabled": _flag(),
+    "smoothing.min_cutoff_hz": _number(0.01, 1000, "Hz"),
+    "smoothing.beta": _number(0, 1000),
+    "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
+    "pipeline.workers": _workers(),
+    "outputs": _texts("a list of KIND:TARGET texts, such as [jsonl:face.jsonl]"),
+    "output.landmarks": _flag(),
+    "output.mirror": _flag(),
+    "output.draw_times": _flag(),
+    "status.path": _or_null(_text("the path of a file, or none to write no status log")),
+    "status.interval_s": _number(0.2, 3600, "s"),
+    "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
+    "status.keep": _whole(0, 100, "files"),
+}  # type: Dict[str, Rule]
+
+SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))
+
+
+def nearest_key(key: str) -> Optional[str]:
+    """The dotted key or section that was probably meant; a leaf's name alone, or under a wrong section, is recognised too."""
+    leaves = {known.split(".")[-1]: known for known in RULES}
+    leaf = key.split(".")[-1]
+    if leaf in leaves:
+        return leaves[leaf]
+    near = nearest(key, list(RULES) + ([] if "." in key else list(SECTIONS)))
+    near_leaf = None if near else nearest(leaf, leaves)
+    return leaves[near_leaf] if near_leaf else near
+
+
+def no_such_key(key: str) -> str:
+    """The sentence that tells it, with what was probably meant or what there is."""
+    section = key.split(".")[0]
+    if key in SECTIONS:
+        return "{} is a section; name one of its keys: {}".format(key, ", ".join(_leaves_of(key)))
+    near = nearest_key(key)
+    if near:
+        hint = "did you mean {}?".format(near)
+    elif section in SECTIONS:
+        hint = "{} has {}".format(section, ", ".join(_leaves_of(section)))
+    else:
+        hint = "there are {}".format(", ".join(SECTIONS + ("outputs",)))
+    return "there is no key {}; {}".format(repr(key[:60])[1:-1], hint)
+
+
+def _leaves_of(section: str) -> List[str]:
+    return [key.split(".")[1] for key in RULES if key.startswith(section + ".")]
