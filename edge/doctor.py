@@ -1,0 +1,199 @@
+"""What this machine has for nanoface, and the cure for each thing that is missing or would make it slow.
+
+Nothing heavy is imported here: numpy and OpenCV are asked in a process of their own, where a crash is a finding.
+"""
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from glob import glob
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from edge import modelstore
+from edge.config import Config
+from edge.configrules import OFF
+from edge.errors import ModelError
+from edge.machine import FAIL, GIB, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
+
+NEWEST_TESTED = (3, 13)
+PROBE = "import {0}; print({0}.__version__); print(getattr({0}, 'getBuildInformation', str)())"
+PROBE_TIMEOUT_S = 60.0
+ILLEGAL_INSTRUCTION = -4
+ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
+INSTALL = "python3 -m pip install "
+STILL_RUNS = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # detect and align must be there
+
+
+class Probe(NamedTuple):
+    """What importing a package in another process said. `trouble` is "" where it went well."""
+
+    version: str
+    build: str  # OpenCV's build information
+    trouble: str
+
+
+class Software(NamedTuple):
+    """How the checks ask about packages; tests replace it."""
+
+    python: Tuple[int, ...]
+    probe: Callable[[str], Probe]  # imports it elsewhere
+    version_of: Callable[[str], Optional[str]]  # looks at what is installed, imports nothing; None: not there
+
+
+def examine(config: Config, machine: Machine, software: Software) -> List[Finding]:
+    """All findings; what the others depend on comes first."""
+    jetson = is_jetson(machine)
+    findings = [check_python(software.python), check_numpy(software), check_opencv(software, jetson)]
+    findings += check_runtimes(software, jetson) + check_models(config, machine)
+    findings += check_folders(config, machine) + check_cameras(machine) + check_board(machine)
+    return findings
+
+
+def this_software() -> Software:
+    return Software(tuple(sys.version_info[:3]), import_elsewhere, installed_version)
+
+
+def import_elsewhere(module: str) -> Probe:
+    """Import `module` with this Python in a new process."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE.format(module)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, universal_newlines=True, timeout=PROBE_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return Probe("", "", "cannot be tried: {}".format(e))
+    if done.returncode == ILLEGAL_INSTRUCTION:
+        return Probe("", "", "illegal instruction")
+    if done.returncode:
+        last = (done.stderr.strip().split("\n") or [""])[-1]
+        return Probe("", "", last or "its import ends with exit code {}".format(done.returncode))
+    version, _, build = done.stdout.partition("\n")
+    return Probe(version.strip(), build, "")
+
+
+def installed_version(module: str) -> Optional[str]:
+    """By the folder that its installer left beside it; "" where the package is there and its version is not."""
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        return None
+    places = list(spec.submodule_search_locations or [spec.origin or ""])
+    for kind in ("dist-info", "egg-info"):
+        for note in sorted(glob(os.path.join(os.path.dirname(places[0]), "{}*-*.{}".format(module, kind)))):
+            found = re.match(r"{}(?:_[a-z]+)?-([0-9][^-]*?)(?:-py[0-9.]+)?\.{}$".format(module, kind), os.path.basename(note))
+            if found:
+                return found.group(1)
+    return ""
+
+
+def check_python(version: Sequence[int]) -> Finding:
+    text = "{} on {}".format(".".join(str(n) for n in version), platform.machine())
+    if tuple(version[:2]) < (3, 6):
+        return Finding("python", FAIL, text, "install Python 3.6 or later")
+    if tuple(version[:2]) > NEWEST_TESTED:
+        tested = "{}.{}".format(*NEWEST_TESTED)
+        return Finding("python", WARN, text + ", newer than what was tested", "use Python {} if anything fails".format(tested))
+    return Finding("python", OK, text)
+
+
+def check_numpy(software: Software) -> Finding:
+    probe = software.probe("numpy")
+    if not probe.trouble:
+        return Finding("numpy", OK, probe.version)
+    return Finding("numpy", FAIL, probe.trouble, _import_cure(probe, INSTALL + "numpy"))
+
+
+def check_opencv(software: Software, jetson: bool) -> Finding:
+    """Its version, and whether GStreamer was built in: pip's wheels have none, JetPack's own build does."""
+    probe = software.probe("cv2")
+    if probe.trouble:
+        cure = "sudo apt install python3-opencv (JetPack's own)" if jetson else INSTALL + "'opencv-python-headless<4.12'"
+        return Finding("opencv", FAIL, probe.trouble, _import_cure(probe, cure))
+    gstreamer = bool(re.search(r"GStreamer:\s+YES", probe.build))
+    text = "{}, with{} GStreamer".format(probe.version, "" if gstreamer else "out")
+    if re.match(r"4\.1[23]\.", probe.version):
+        return Finding("opencv", WARN, text + "; its solvePnP is ten times slower than that of 4.11",
+                       INSTALL + "'opencv-python-headless>=4.8,<4.12'")
+    if jetson and not gstreamer:
+        return Finding("opencv", WARN, text + ": csi:// and gst: sources will not open",
+                       "python3 -m pip uninstall opencv-python opencv-python-headless: JetPack's own OpenCV has GStreamer")
+    return Finding("opencv", OK, text + ("" if gstreamer else " (only csi:// and gst: sources need it)"))
+
+
+def _import_cure(probe: Probe, install: str) -> str:
+    if probe.trouble == "illegal instruction":  # numpy 1.19.5's OpenBLAS takes the Nano's cores for others
+        return "export OPENBLAS_CORETYPE=ARMV8"
+    return install
+
+
+def check_runtimes(software: Software, jetson: bool) -> List[Finding]:
+    """One that runs networks is enough; on the board it should be TensorRT."""
+    found = {name: software.version_of(name) for name in ("openvino", "onnxruntime", "tensorrt")}
+    findings = [
+        Finding("runtime", OK, "{} {}".format(name, version).strip()) for name, version in found.items() if version is not None
+    ]
+    if jetson and found["tensorrt"] is None:
+        findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", "sudo apt install python3-libnvinfer"))
+    elif jetson and software.version_of("pycuda") is None:
+        findings.append(Finding("runtime", WARN, "no pycuda: the GPU is not used", INSTALL + "'nanoface[jetson]'"))
+    if not any(version is not None for version in found.values()):
+        cure = "'nanoface[onnxruntime]'" + ("" if software.python < (3, 9) else " (or 'nanoface[openvino]', the faster one)")
+        findings.append(Finding("runtime", FAIL, "nothing that can run a network is installed", INSTALL + cure))
+    return findings
+
+
+def check_models(config: Config, machine: Machine) -> List[Finding]:
+    """Of each role: which network would be used, whether its files are whole."""
+    home = modelstore.home_dir(machine.environ)
+    roles = {role: getattr(config.models, role) for role in ("detect", "align", "pose", "iris")}  # type: Dict[str, Sequence[str]]
+    return [_check_role(home, role, names) for role, names in roles.items()]
+
+
+def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
+    name = "model " + role
+    if tuple(names) == (OFF,):
+        return Finding(name, OK, "switched off")
+    try:
+        known = modelstore.read_index(home)
+        if role in STILL_RUNS and not any(n in known for n in names):
+            return Finding(name, WARN, "{} is not fetched: {}".format(" or ".join(names), STILL_RUNS[role]), _fetch(names))
+        network, skipped = modelstore.first_available(home, names)
+    except ModelError as e:
+        text, _, cure = str(e).rpartition(": ")  # a ModelError ends with its cure
+        return Finding(name, FAIL, text, cure)
+    if skipped:
+        return Finding(name, WARN, "{}, since {} is not fetched".format(network.name, " and ".join(skipped)), _fetch(skipped))
+    return Finding(name, OK, network.name)
+
+
+def _fetch(names: Sequence[str]) -> str:
+    return "nanoface models fetch " + names[0]
+
+
+def check_folders(config: Config, machine: Machine) -> List[Finding]:
+    """The networks' home and the status log's folder: writable, and room on the disk."""
+    home = modelstore.home_dir(machine.environ)
+    free = shutil.disk_usage(_existing(home)).free
+    text = "{}, {:.1f} GiB free".format(home, free / GIB)
+    if free < ROOM_BYTES:
+        findings = [Finding("home", WARN, text, "make room, or set NANOFACE_HOME to a folder of another disk")]
+    elif not machine.may_use(_existing(home)):
+        findings = [Finding("home", WARN, text + ", not writable: no network can be fetched",
+                            "sudo chown -R $USER {}, or set NANOFACE_HOME".format(home))]
+    else:
+        findings = [Finding("home", OK, text)]
+    log = config.status.file(machine.environ)
+    if log is None:
+        return findings + [Finding("status log", OK, "switched off")]
+    if machine.may_use(log if os.path.exists(log) else _existing(os.path.dirname(log))):
+        return findings + [Finding("status log", OK, log)]
+    return findings + [Finding("status log", WARN, log + " cannot be written", "set status.path, or use --status PATH")]
+
+
+def _existing(path: str) -> str:
+    """The path itself, or the nearest folder above it that exists."""
+    path = os.path.abspath(path)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path

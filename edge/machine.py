@@ -1,0 +1,167 @@
+"""What /proc, /sys, /etc and /dev tell of cameras and of a Jetson board, as findings of `nanoface doctor`.
+
+Every path is taken below `Machine.root`, so that tests look at a tree of their own.
+"""
+import os
+import re
+import struct
+from glob import glob
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+GIB = float(1 << 30)
+
+VIDIOC_QUERYCAP = 0x80685600  # linux/videodev2.h: _IOR('V', 0, struct v4l2_capability), 104 bytes
+CAPABILITY = struct.Struct("16s32s32s3I12x")  # driver, card, bus, version, capabilities, device_caps
+CAN_CAPTURE = 0x1 | 0x1000  # V4L2_CAP_VIDEO_CAPTURE, and its multi-planar form
+
+JETPACK_OF_L4T = {
+    "32.6.1": "4.6", "32.7.1": "4.6.1", "32.7.2": "4.6.2", "32.7.3": "4.6.3", "32.7.4": "4.6.4", "32.7.5": "4.6.5",
+    "32.7.6": "4.6.6",
+}
+OLDEST_L4T = (32, 7, 1)  # TensorRT 8.2; plans and Python bindings of earlier ones differ
+SWAP_NEEDED_GIB = 3.5  # the build of a plan and its tactics beside the system, on a board of 4 GB
+VIDEO_GROUP = "sudo usermod -aG video $USER, then log out and in again"
+
+
+class Finding(NamedTuple):
+    """One line of the report. `cure` is what to do, "" where nothing is wrong."""
+
+    name: str
+    state: str  # OK, WARN: it runs, less well; FAIL: nothing can run
+    text: str
+    cure: str = ""
+
+
+def camera_name(path: str) -> Optional[str]:
+    """The name that a capture device gives itself; None for a node that captures nothing. OSError: it cannot be opened."""
+    import fcntl  # not on Windows, which has no /dev/video*
+
+    device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        answer = fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size))
+    finally:
+        os.close(device)
+    _, card, _, _, capabilities, device_caps = CAPABILITY.unpack(answer)
+    has_own = capabilities & 0x80000000  # V4L2_CAP_DEVICE_CAPS: device_caps speak of this node alone
+    if not (device_caps if has_own else capabilities) & CAN_CAPTURE:
+        return None
+    return card.split(b"\0")[0].decode("utf-8", "replace") or "camera"
+
+
+class Machine(NamedTuple):
+    """Where the checks look; tests replace it."""
+
+    environ: Mapping[str, str]
+    root: str = "/"
+    ask_camera: Callable[[str], Optional[str]] = camera_name
+    may_use: Callable[[str], bool] = lambda path: os.access(path, os.R_OK | os.W_OK)
+
+    def path(self, absolute: str) -> str:
+        return os.path.join(self.root, absolute.lstrip("/"))
+
+    def read(self, absolute: str) -> str:
+        """The text of a small file; "" where it is absent or may not be read."""
+        try:
+            with open(self.path(absolute), "rb") as f:
+                return f.read(1 << 16).decode("utf-8", "replace").strip("\0 \n")
+        except OSError:
+            return ""
+
+
+def check_cameras(machine: Machine) -> List[Finding]:
+    """One finding for each capture device, or one that says there is none."""
+    findings = []
+    for path in sorted(glob(machine.path("/dev/video*")), key=_by_number):
+        name = "/dev/" + os.path.basename(path)
+        try:
+            camera = machine.ask_camera(path)
+        except PermissionError:
+            findings.append(Finding("camera", WARN, "{} may not be opened by this user".format(name), VIDEO_GROUP))
+            continue
+        except OSError as e:
+            findings.append(Finding("camera", WARN, "{}: {}".format(name, e.strerror or e),
+                                    "close the program that uses it, or unplug the camera and plug it in again"))
+            continue
+        if camera is not None:
+            findings.append(Finding("camera", OK, "{}: {}".format(name, camera)))
+    if not findings:
+        findings.append(Finding("camera", WARN, "none is connected",
+                                "plug in a USB camera, or try without one: nanoface run --source portrait"))
+    return findings
+
+
+def _by_number(path: str) -> Tuple[int, str]:
+    digits = re.search(r"([0-9]+)$", path)
+    return (int(digits.group(1)) if digits else 0, path)
+
+
+def is_jetson(machine: Machine) -> bool:
+    return bool(machine.read("/etc/nv_tegra_release")) or "jetson" in machine.read("/proc/device-tree/model").lower()
+
+
+def check_board(machine: Machine) -> List[Finding]:
+    """Nothing on a PC; on a Jetson its software, swap, power mode and access to the GPU."""
+    if not is_jetson(machine):
+        return []
+    return [check for check in (_software(machine), _swap(machine), _power(machine), _gpu(machine)) if check is not None]
+
+
+def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:
+    """Of the first line of /etc/nv_tegra_release, "# R32 (release), REVISION: 7.1, ..."."""
+    found = re.search(r"R(\d+)\D.*?REVISION:\s*(\d+)(?:\.(\d+))?", release)
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
+
+
+def _software(machine: Machine) -> Finding:
+    model = machine.read("/proc/device-tree/model") or "Jetson"
+    version = l4t_version(machine.read("/etc/nv_tegra_release"))
+    if version is None:
+        return Finding("board", WARN, model + ", release of its software unknown",
+                       "install JetPack 4.6.1 or later: it brings /etc/nv_tegra_release")
+    l4t = ".".join(str(n) for n in version)
+    jetpack = JETPACK_OF_L4T.get(l4t)
+    text = "{}, L4T {}{}".format(model, l4t, " (JetPack {})".format(jetpack) if jetpack else "")
+    if version < OLDEST_L4T:
+        return Finding("board", WARN, text + ": its TensorRT is older than 8.2", "install JetPack 4.6.1 to 4.6.6")
+    return Finding("board", OK, text)
+
+
+def _swap(machine: Machine) -> Optional[Finding]:
+    total = re.search(r"^SwapTotal:\s*(\d+) kB", machine.read("/proc/meminfo"), re.MULTILINE)
+    if total is None:
+        return None
+    swap_gib = int(total.group(1)) * 1024 / GIB
+    text = "{:.1f} GiB of swap".format(swap_gib)
+    if swap_gib >= SWAP_NEEDED_GIB:
+        return Finding("swap", OK, text)
+    return Finding("swap", WARN, text + ": the build of the engines may be killed for memory",
+                   "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && "
+                   "sudo swapon /swapfile")
+
+
+def _power(machine: Machine) -> Optional[Finding]:
+    """By nvpmodel's own note of the mode; else by the cores that are on."""
+    found = re.search(r"pmode:(\d+)", machine.read("/var/lib/nvpmodel/status"))
+    cores = machine.read("/sys/devices/system/cpu/online")
+    cure = "sudo nvpmodel -m 0 (needs a 5 V 4 A supply)"
+    if found:
+        number = int(found.group(1))
+        named = re.search(r"POWER_MODEL\s+ID={}\s+NAME=(\S+)".format(number), machine.read("/etc/nvpmodel.conf"))
+        text = "power mode {}{}".format(number, " " + named.group(1) if named else "")
+        return Finding("power", WARN, text + ": not the fastest", cure) if number else Finding("power", OK, text)
+    if not cores:
+        return None
+    saving = cores in ("0", "0-1")
+    text = "cores {} are on{}".format(cores, ": a saving mode" if saving else "")
+    return Finding("power", WARN, text, cure) if saving else Finding("power", OK, text)
+
+
+def _gpu(machine: Machine) -> Optional[Finding]:
+    nodes = [n for n in ("/dev/nvhost-gpu", "/dev/nvhost-ctrl-gpu", "/dev/nvmap") if os.path.exists(machine.path(n))]
+    if not nodes:
+        return None
+    closed = [n for n in nodes if not machine.may_use(machine.path(n))]
+    if closed:
+        return Finding("gpu", WARN, "{} may not be used by this user".format(closed[0]), VIDEO_GROUP)
+    return Finding("gpu", OK, "its devices may be used")

@@ -1,0 +1,261 @@
+"""The doctor: what it finds on machines that are trees of files made here, and that every problem has a cure."""
+import os
+import sys
+
+import pytest
+
+from edge import doctor, machine
+from edge.config import load_config
+from edge.machine import FAIL, OK, WARN, Machine
+
+CONFIG = load_config(None, {}, {"NANOFACE_CONFIG": os.devnull})
+NANO = {
+    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
+    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
+    "proc/meminfo": "MemTotal:        4059292 kB\nSwapTotal:       6220224 kB\n",
+    "var/lib/nvpmodel/status": "pmode:0000 fmode:fanNull\n",
+    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=5W >\n",
+    "sys/devices/system/cpu/online": "0-3\n",
+    "dev/nvhost-gpu": "", "dev/nvhost-ctrl-gpu": "", "dev/nvmap": "",
+}
+BUILD = "  Video I/O:\n    GStreamer:                   {}\n"
+
+
+def tree(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Machine({"NANOFACE_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}, str(folder),
+                   ask_camera=lambda path: "Test Cam")
+
+
+def software(versions=None, probes=None, python=(3, 11, 7)):
+    versions = {"onnxruntime": "1.18.0"} if versions is None else versions
+    fine = {"numpy": doctor.Probe("1.26.4", "", ""), "cv2": doctor.Probe("4.11.0", BUILD.format("YES (1.20.3)"), "")}
+    fine.update(probes or {})
+    return doctor.Software(python, fine.get, versions.get)
+
+
+@pytest.mark.parametrize("version, state", [
+    ((3, 5, 2), FAIL), ((3, 6, 9), OK), ((3, 11, 7), OK), ((3, 13, 0), OK), ((3, 14, 0), WARN), ((4, 0, 0), WARN),
+])
+def test_python_is_judged_by_what_was_tested(version, state):
+    assert doctor.check_python(version).state == state
+
+
+@pytest.mark.parametrize("version, gstreamer, jetson, state, part", [
+    ("4.11.0", "NO", False, OK, "only csi:// and gst: sources need it"),
+    ("4.11.0", "YES (1.20.3)", False, OK, "with GStreamer"),
+    ("4.1.1", "YES (1.14.5)", True, OK, "with GStreamer"),
+    ("4.1.1", "NO", True, WARN, "csi:// and gst: sources will not open"),
+    ("4.12.0", "NO", False, WARN, "ten times slower"),
+    ("4.13.0.92", "YES", False, WARN, "ten times slower"),
+    ("4.10.0", "NO", False, OK, "4.10.0"),
+])
+def test_opencv_is_judged_by_version_and_gstreamer(version, gstreamer, jetson, state, part):
+    finding = doctor.check_opencv(software(probes={"cv2": doctor.Probe(version, BUILD.format(gstreamer), "")}), jetson)
+    assert finding.state == state and part in finding.text and bool(finding.cure) == (state != OK)
+
+
+@pytest.mark.parametrize("trouble, cure", [
+    ("illegal instruction", "OPENBLAS_CORETYPE=ARMV8"),
+    ("ModuleNotFoundError: No module named 'numpy'", "pip install"),
+])
+def test_package_that_does_not_load_is_a_failure_with_its_cure(trouble, cure):
+    broken = doctor.Probe("", "", trouble)
+    ill = software(probes={"numpy": broken, "cv2": broken})
+    for finding in (doctor.check_numpy(ill), doctor.check_opencv(ill, jetson=False), doctor.check_opencv(ill, jetson=True)):
+        assert finding.state == FAIL and trouble in finding.text and finding.cure
+    assert cure in doctor.check_numpy(ill).cure
+
+
+@pytest.mark.parametrize("versions, jetson, python, states, part", [
+    ({"onnxruntime": "1.18.0"}, False, (3, 11), [OK], "onnxruntime 1.18.0"),
+    ({"onnxruntime": "1.18.0", "openvino": "2024.4.0"}, False, (3, 11), [OK, OK], "openvino 2024.4.0"),
+    ({"onnxruntime": ""}, False, (3, 11), [OK], "onnxruntime"),
+    ({}, False, (3, 11), [FAIL], "nanoface[openvino]"),
+    ({}, False, (3, 6), [FAIL], "nanoface[onnxruntime]"),
+    ({"tensorrt": "8.2.1.8", "pycuda": "2021.1"}, True, (3, 6), [OK], "tensorrt 8.2.1.8"),
+    ({"tensorrt": "8.2.1.8"}, True, (3, 6), [OK, WARN], "no pycuda"),
+    ({"onnxruntime": "1.10.0"}, True, (3, 6), [OK, WARN], "python3-libnvinfer"),
+    ({}, True, (3, 6), [WARN, FAIL], "no TensorRT"),
+])
+def test_one_runtime_is_enough_and_on_the_board_it_should_be_tensorrt(versions, jetson, python, states, part):
+    findings = doctor.check_runtimes(software(versions, python=python), jetson)
+    assert sorted(f.state for f in findings) == sorted(states)
+    assert any(part in f.text + f.cure for f in findings)
+
+
+def test_what_is_installed_is_found_without_being_imported():
+    assert doctor.installed_version("yaml") is not None and doctor.installed_version("no_such_package") is None
+    assert doctor.installed_version("pytest") == pytest.__version__
+
+
+def test_import_elsewhere_tells_a_version_or_the_last_line_of_the_trouble(tmp_path, monkeypatch):
+    assert doctor.import_elsewhere("platform").version == __import__("platform").__version__
+    assert doctor.import_elsewhere("no_such_package").trouble.endswith("No module named 'no_such_package'")
+    (tmp_path / "dies.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)\n")
+    (tmp_path / "leaves.py").write_text("import os; os._exit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert doctor.import_elsewhere("dies").trouble == "illegal instruction"
+    assert doctor.import_elsewhere("leaves").trouble == "its import ends with exit code 3"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    assert doctor.import_elsewhere("platform").trouble.startswith("cannot be tried")
+
+
+def stored(folder, names, damage=()):
+    """An index of networks whose files hold their own names."""
+    import hashlib
+    import json
+
+    onnx = folder / "home" / "onnx"
+    onnx.mkdir(parents=True)
+    entries = {}
+    for name in names:
+        (onnx / (name + ".onnx")).write_text("changed" if name in damage else name)
+        entries[name] = {"file": name + ".onnx", "sha256": hashlib.sha256(name.encode()).hexdigest()}
+    (onnx / "index.json").write_text(json.dumps({"schema": 1, "networks": entries}))
+
+
+@pytest.mark.parametrize("names, damage, expected", [
+    (["yunet_s", "face_landmark", "mb05", "iris_landmark"], [], [OK, OK, OK, OK]),
+    (["blazeface_full", "face_landmark", "iris_landmark"], [], [WARN, OK, WARN, OK]),
+    (["yunet_s", "face_landmark"], [], [OK, OK, WARN, WARN]),
+    (["yunet_s"], [], [OK, FAIL, WARN, WARN]),
+    ([], [], [FAIL, FAIL, WARN, WARN]),
+    (["yunet_s", "face_landmark", "mb05", "iris_landmark"], ["mb05", "yunet_s"], [FAIL, OK, FAIL, OK]),
+])
+def test_models_are_judged_by_what_a_run_would_use(tmp_path, names, damage, expected):
+    stored(tmp_path, names, damage)
+    findings = doctor.check_models(CONFIG, tree(tmp_path, {}))
+    assert [f.state for f in findings] == expected
+    assert all(bool(f.cure) == (f.state != OK) for f in findings)
+    assert all("models fetch" in f.cure for f in findings if f.cure)
+
+
+def test_index_that_is_no_json_is_a_failure_and_roles_switched_off_are_none(tmp_path):
+    stored(tmp_path, [])
+    (tmp_path / "home" / "onnx" / "index.json").write_text("{")
+    config = load_config(None, {"models.pose": "none", "models.iris": ["none"]}, {"NANOFACE_CONFIG": os.devnull})
+    findings = doctor.check_models(config, tree(tmp_path, {}))
+    assert [f.state for f in findings] == [FAIL, FAIL, OK, OK]
+    assert "delete it" in findings[0].cure and "index.json" in findings[0].text
+
+
+@pytest.mark.parametrize("error, state, part", [
+    (PermissionError(13, "Permission denied"), WARN, "usermod -aG video"),
+    (OSError(16, "Device or resource busy"), WARN, "close the program that uses it"),
+    (None, OK, ""),
+])
+def test_camera_that_cannot_be_opened_has_its_cure(tmp_path, error, state, part):
+    def ask(path):
+        if error is not None:
+            raise error
+        return "C920" if path.endswith("2") else None
+
+    box = tree(tmp_path, {"dev/video10": "", "dev/video2": ""})._replace(ask_camera=ask)
+    findings = machine.check_cameras(box)
+    assert [f.state for f in findings] == ([state, state] if error else [OK])
+    assert part in findings[0].cure and findings[0].text.startswith("/dev/video2")
+
+
+def test_no_camera_names_the_demo(tmp_path):
+    only_metadata = tree(tmp_path, {"dev/video1": ""})._replace(ask_camera=lambda path: None)
+    for box in (only_metadata, only_metadata._replace(root=str(tmp_path / "nothing"))):
+        finding, = machine.check_cameras(box)
+        assert finding.state == WARN and "--source portrait" in finding.cure
+
+
+def test_file_that_is_no_camera_is_not_one(tmp_path):
+    path = tmp_path / "video0"
+    path.write_text("")
+    with pytest.raises(OSError):
+        machine.camera_name(str(path))
+
+
+@pytest.mark.parametrize("capabilities, own, expected", [
+    (0x84A00001, 0x04200001, "HD Webcam"), (0x84A00001, 0x04A00000, None), (0x00000001, 0, "HD Webcam"),
+    (0x80001000, 0x1000, "HD Webcam"), (0, 0, None),
+])
+def test_camera_name_is_that_of_nodes_that_capture(tmp_path, monkeypatch, capabilities, own, expected):
+    fcntl = pytest.importorskip("fcntl")
+    (tmp_path / "video0").write_text("")
+    answer = machine.CAPABILITY.pack(b"uvcvideo", b"HD Webcam", b"usb", 0x50000, capabilities, own)
+    assert len(answer) == 104 == machine.VIDIOC_QUERYCAP >> 16 & 0x3FFF
+    monkeypatch.setattr(fcntl, "ioctl", lambda device, request, buffer: answer)
+    assert machine.camera_name(str(tmp_path / "video0")) == expected
+
+
+@pytest.mark.parametrize("release, version", [
+    ("# R32 (release), REVISION: 7.1, GCID: 1", (32, 7, 1)), ("# R32 (release), REVISION: 7.6, GCID", (32, 7, 6)),
+    ("# R35 (release), REVISION: 4.1, x", (35, 4, 1)), ("# R36 (release), REVISION: 3, x", (36, 3, 0)),
+    ("", None), ("something else", None),
+])
+def test_release_of_the_board(release, version):
+    assert machine.l4t_version(release) == version
+
+
+@pytest.mark.parametrize("changes, states, part", [
+    ({}, [OK, OK, OK, OK], "JetPack 4.6.1"),
+    ({"etc/nv_tegra_release": "# R32 (release), REVISION: 6.1"}, [WARN, OK, OK, OK], "older than 8.2"),
+    ({"etc/nv_tegra_release": ""}, [WARN, OK, OK, OK], "unknown"),
+    ({"proc/meminfo": "SwapTotal: 2029640 kB\n"}, [OK, WARN, OK, OK], "1.9 GiB of swap"),
+    ({"proc/meminfo": ""}, [OK, OK, OK], "Nano"),
+    ({"var/lib/nvpmodel/status": "pmode:0001 fmode:x"}, [OK, OK, WARN, OK], "power mode 1 5W"),
+    ({"var/lib/nvpmodel/status": "", "sys/devices/system/cpu/online": "0-1"}, [OK, OK, WARN, OK], "a saving mode"),
+    ({"var/lib/nvpmodel/status": "nonsense"}, [OK, OK, OK, OK], "cores 0-3 are on"),
+    ({"var/lib/nvpmodel/status": "", "sys/devices/system/cpu/online": ""}, [OK, OK, OK], "Nano"),
+])
+def test_board_is_read_from_its_own_files(tmp_path, changes, states, part):
+    findings = machine.check_board(tree(tmp_path, dict(NANO, **changes)))
+    assert [f.state for f in findings] == states
+    assert any(part in f.text for f in findings)
+    assert all(bool(f.cure) == (f.state != OK) for f in findings)
+
+
+def test_gpu_that_this_user_may_not_use_names_the_group(tmp_path):
+    box = tree(tmp_path, NANO)._replace(may_use=lambda path: "nvhost" not in path)
+    gpu = machine.check_board(box)[-1]
+    assert gpu.state == WARN and "video" in gpu.cure
+
+
+def test_pc_has_no_board(tmp_path):
+    assert machine.check_board(tree(tmp_path, {"proc/meminfo": NANO["proc/meminfo"]})) == []
+
+
+def test_board_with_unreadable_bytes_is_still_one(tmp_path):
+    box = tree(tmp_path, NANO)
+    (tmp_path / "proc/device-tree/model").write_bytes(b"Jetson \xff\0")
+    assert machine.check_board(box)[0].state == OK
+
+
+@pytest.mark.parametrize("status, writable, states", [
+    (None, True, [OK, OK]), ("none", True, [OK, OK]), (None, False, [WARN, WARN]), ("none", False, [WARN, OK]),
+])
+def test_folders_are_judged_by_whether_they_can_be_written(tmp_path, status, writable, states):
+    overrides = {} if status is None else {"status.path": status}
+    config = load_config(None, overrides, {"NANOFACE_CONFIG": os.devnull})
+    box = tree(tmp_path, {})._replace(may_use=lambda path: writable)
+    findings = doctor.check_folders(config, box)
+    assert [f.state for f in findings] == states
+    assert all(bool(f.cure) == (f.state != OK) for f in findings)
+
+
+def test_full_disk_is_found(tmp_path, monkeypatch):
+    usage = doctor.shutil.disk_usage(str(tmp_path))
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: type(usage)(10 ** 9, 10 ** 9 - 5, 5))
+    finding = doctor.check_folders(CONFIG, tree(tmp_path, {}))[0]
+    assert finding.state == WARN and "make room" in finding.cure and "0.0 GiB" in finding.text
+
+
+def test_everything_together_on_a_board_and_on_a_pc(tmp_path):
+    stored(tmp_path, ["yunet_s", "face_landmark", "mb05", "iris_landmark"])
+    files = dict(NANO, **{"dev/video0": ""})
+    board = doctor.examine(CONFIG, tree(tmp_path, files), software({"tensorrt": "8.2.1.8", "pycuda": "2021.1"}, python=(3, 6, 9)))
+    assert [f for f in board if f.state != OK] == []
+    assert {"python", "numpy", "opencv", "runtime", "model align", "home", "status log", "camera", "board", "swap", "power",
+            "gpu"} <= {f.name for f in board}
+    pc = doctor.examine(CONFIG, tree(tmp_path, {})._replace(root=str(tmp_path / "pc")), software({}))
+    assert {f.name for f in pc if f.state == FAIL} == {"runtime"}
+    assert all(f.cure for f in pc if f.state != OK)
