@@ -56,7 +56,7 @@ def convert(kind: str, files: Sequence[str], options: Mapping[str, Any]) -> "Mod
 
 
 def cpu_variant(model: "ModelProto") -> "Optional[ModelProto]":
-    """The same network without PRelu, bit for bit, faster in ONNX Runtime; None where there is no PRelu."""
+    """The same function without PRelu, which ONNX Runtime runs faster; None where there is no PRelu."""
     from engines.convert.prelu import without_prelu
     return without_prelu(model)
 

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("onnx", reason="the converters need the package onnx")
 pytest.importorskip("tflite", reason="the converters need the package tflite")
 
+from edge.modelstore import home_dir  # noqa: E402
 from engines.convert import convert  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -69,13 +70,17 @@ NETWORKS = {
 WITH_PRELU = ("face_landmark", "iris_landmark", "facemesh_pth")
 
 
+def _path_of(file):
+    for folder in (MIRROR, os.path.join(home_dir(), "cache")):
+        path = os.path.join(folder, file)
+        if os.path.exists(path):
+            return path
+    return pytest.skip("needs {}: in ../shared/models, $NANOFACE_MIRROR or fetched".format(file))
+
+
 def paths_of(files):
-    """Where the files lie in the mirror; skips the test by their name where they do not."""
-    paths = [os.path.join(MIRROR, f) for f in files]
-    for path, f in zip(paths, files):
-        if not os.path.exists(path):
-            pytest.skip("needs {} in ../shared/models or $NANOFACE_MIRROR".format(f))
-    return paths
+    """Where the files lie; skips the test by their name where they do not."""
+    return [_path_of(file) for file in files]
 
 
 def golden_of(name):

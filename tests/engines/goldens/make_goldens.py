@@ -44,7 +44,7 @@ def region(where, colour="rgb", scale=1.0, offset=(0.0, 0.0, 0.0), mirror=False)
     return {"region": list(where), "colour": colour, "scale": scale, "offset": list(offset), "mirror": mirror}
 
 
-def make(network, runtime, shape, pairs, run, name=None):
+def make(network, runtime, shape, pairs, run):
     """pairs: (random recipes, face recipes), each one for every sample of the batch; run: feed -> {output: (array,
     tolerance)}.
     """
@@ -54,7 +54,7 @@ def make(network, runtime, shape, pairs, run, name=None):
     tolerances = {output: tolerance for output, (_, tolerance) in results[0].items()}
     about = {"network": network, "runtime": runtime, "shape": list(shape), "tolerances": tolerances, "cases": cases}
     outputs = [{output: array for output, (array, _) in result.items()} for result in results]
-    golden.write(os.path.join(HERE, (name or network) + ".npz"), about, outputs)
+    golden.write(os.path.join(HERE, network + ".npz"), about, outputs)
 
 
 def make_face(picture):
@@ -258,9 +258,9 @@ def make_onnxruntime(models):
     runtime = "the upstream .onnx in ONNX Runtime " + onnxruntime.__version__
     for size in ("s", "n"):
         for height, suffix in ((320, "_320"), (256, "")):
-            shape, network_name = (1, 3, height, 320), "yunet_" + size
-            make(network_name, runtime, shape, ([random(9, 0, 255)], [region(WHOLE, "bgr")]), network(
-                "{}yunet_{}_320_320.onnx".format(YUNET, size), shape, 4e-5), network_name + suffix)
+            shape = (1, 3, height, 320)
+            make("yunet_" + size + suffix, runtime, shape, ([random(9, 0, 255)], [region(WHOLE, "bgr")]), network(
+                "{}yunet_{}_320_320.onnx".format(YUNET, size), shape, 4e-5))
     make("rfb320", runtime, (1, 3, 240, 320), (
         [random(10, -1, 1)], [region(WHOLE, scale=1 / 128.0, offset=(-127 / 128.0,) * 3)]),
         network(RFB, (1, 3, 240, 320), 2e-5))
