@@ -1,6 +1,7 @@
 """A file that is cut short, damaged, missing or of another kind is one clear line, never a traceback."""
 import os
 import shutil
+import sys
 
 import pytest
 from convert_cases import NETWORKS, paths_of
@@ -103,3 +104,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
     shutil.copyfile(paths_of(NETWORKS["faceboxes"][1])[0], other)
     with pytest.raises(ModelError, match="facemesh.pth is truncated or not what its name says: " + CURE):
         convert("facemesh", [other], {})
+
+
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch, tmp_path):
+    for module in ("engines.convert.lite_graph", "engines.convert.lite_file"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "tflite", None)
+    with pytest.raises(ModelError, match="needs the package tflite: pip install 'nanoface.convert.'") as error:
+        convert("tflite", [str(tmp_path / "net.tflite")], {})
+    assert isinstance(error.value.__cause__, ImportError)
