@@ -1,0 +1,150 @@
+"""The two ends of the pipeline: packets come from a source, and go to senders."""
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from edge.core import clock
+from edge.core.contracts import Source, Stage
+from edge.core.packet import Frame, Packet, Span
+from edge.errors import FrameError, OutputError
+from edge.pipeline.link import LinkClosed
+from edge.pipeline.worker import Complaints, Item
+from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
+
+READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
+HANG_S = 3.0  # a read that ignores its time-out for so long hangs
+Encode = Callable[[Packet, float], Dict[str, Any]]  # (packet, now) -> frame record
+Sender = Any
+"""An output with a queue and a thread of its own (`edge.outputs.sender`). What is used of it:
+
+start() raises OutputError; put(item) -> bool, False where it was dropped, waits only where the output is blocking;
+close(timeout_s) -> bool, False where it takes longer, may be called twice;
+stats() -> {"sent", "failed", "dropped", "state"}, where "ok" is the good state; name; needs_picture;
+fatal: its failure ends the run; error: an exception or None; stop_wanted (optional): end the run.
+"""
+
+
+class Capture:
+    """Where the first worker's packets come from: reads the source to its end, `limit` frames, or the end of the run.
+
+    Span of a recorded source: started when read() was called, so that the work is decoding. Of a live one: queued when
+    the driver handed the frame over, started when read() gave it to us; the time for which the camera had nothing is in
+    neither.
+    """
+
+    def __init__(self, source: Source, ended: Callable[[], bool], meter: Meter, now: Callable[[], float]) -> None:
+        self.captured = 0
+        self.limit: Optional[int] = None
+        self.finished = False  # the source came to its end, or `limit` was reached
+        self._source, self._ended, self._meter, self._now = source, ended, meter, now
+        self._complaints = Complaints()
+        self._next_seq: Optional[int] = None
+        self._reading_since: Optional[float] = None
+
+    def get(self) -> Item:
+        """The next frame as a packet. Raises LinkClosed at the end, SourceError."""
+        while not self._ended():
+            if self.limit is not None and self.captured >= self.limit:
+                self.finished = True
+                break
+            called_at = self._now()
+            frame = self._read()
+            if frame is not None:
+                return self._packed(frame, called_at)
+        raise LinkClosed()
+
+    def abort(self) -> List[Item]:
+        """Nothing waits here."""
+        return []
+
+    def lost(self) -> str:
+        """Why no frames come, or "". Asked from the pipeline's thread."""
+        reading_since = self._reading_since
+        if getattr(self._source, "lost_since", None) is not None:
+            return "source lost"
+        if reading_since is not None and clock.monotonic() - reading_since > HANG_S:
+            return "source hangs"
+        return ""
+
+    def _read(self) -> Optional[Frame]:
+        self._reading_since = clock.monotonic()
+        try:
+            return self._source.read(READ_TIMEOUT_S)
+        except EOFError:
+            self.finished = True
+            raise LinkClosed()
+        except FrameError as e:
+            self._complaints.add(CAPTURE, e)
+            self._meter.missed(CAPTURE, 1)
+            return None
+        finally:
+            self._reading_since = None
+
+    def _packed(self, frame: Frame, called_at: float) -> Item:
+        returned_at = self._now()
+        if self._next_seq is not None and frame.seq > self._next_seq:  # the source itself had to drop some
+            self._meter.missed(CAPTURE, frame.seq - self._next_seq)
+        self._next_seq = frame.seq + 1
+        self.captured += 1
+        if self._source.live:
+            span = Span(CAPTURE, min(frame.captured_at, returned_at), returned_at, self._now())
+        else:
+            span = Span(CAPTURE, called_at, called_at, returned_at)
+        return span.finished_at, Packet(frame, (), (span,))
+
+
+class Delivery(Stage):
+    """The last stage: makes the frame record once; a sender gets it, or the packet where it needs the picture."""
+
+    name = OUTPUT
+
+    def __init__(self, senders: Sequence[Sender], encode: Encode, now: Callable[[], float],
+                 time_left: Callable[[], float]) -> None:
+        """`time_left`: how long close() may take, seconds."""
+        self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
+        self._wants_record = any(not s.needs_picture for s in senders)
+
+    def open(self) -> None:
+        for sender in self._senders:
+            sender.start()
+
+    def process(self, packet: Packet) -> Packet:
+        record = self._encode(packet, self._now()) if self._wants_record else None
+        for sender in self._senders:
+            taken = sender.put(packet if sender.needs_picture else record)
+            if not taken and sender.fatal and sender.error is not None:
+                raise sender.error
+        return packet
+
+    def close(self) -> None:
+        """Write what waits. Raises OutputError where an output that matters did not get done."""
+        unfinished = [error for error in [self._finish(sender) for sender in self._senders] if error is not None]
+        if unfinished:
+            raise unfinished[0]
+
+    def _finish(self, sender: Sender) -> Optional[Exception]:
+        allowed_s = self._time_left()
+        in_time = sender.close(allowed_s) is not False
+        if not sender.fatal:
+            return None
+        if sender.error is None and not in_time:
+            return OutputError("output {}: not written to its end within {:.0f} s: its disk or receiver hangs".format(
+                sender.name, allowed_s))
+        return sender.error
+
+
+class End:
+    """What the last worker passes packets on to: they are counted, and gone."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.delivered = 0
+        self._meter = meter
+
+    def wait_room(self) -> bool:
+        return True
+
+    def put(self, item: Item) -> bool:
+        self.delivered += 1
+        self._meter.finished(item[1], item[0])
+        return True
+
+    def close(self) -> None:
+        """Nobody is behind it."""

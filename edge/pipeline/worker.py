@@ -1,0 +1,224 @@
+"""A thread that runs one or more consecutive stages, and what it and the pipeline tell each other."""
+import logging
+import threading
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from edge.core import clock
+from edge.core.contracts import Source, Stage
+from edge.core.packet import Packet, Span
+from edge.errors import EdgeError, FrameError
+from edge.pipeline.link import LinkClosed
+from edge.telemetry.meter import Meter
+
+log = logging.getLogger(__name__)
+
+COMPLAINT_EVERY_S = 10.0
+Item = Tuple[float, Packet]  # what links carry: since when the packet waits, and the packet
+
+
+class Control:
+    """Where workers and the thread that runs the pipeline meet. The first failure is kept, those it causes are not."""
+
+    def __init__(self) -> None:
+        self.failure: Optional[BaseException] = None
+        self.opened = 0  # workers that have opened everything
+        self._running: Set[str] = set()
+        self._go = self._halted = False
+        self._changed = threading.Condition()
+
+    def entered(self, worker: str) -> None:
+        with self._changed:
+            self._running.add(worker)
+
+    def ready(self) -> bool:
+        """A worker has opened its stages. Waits for the others; False where the run ends before it began."""
+        with self._changed:
+            self.opened += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._go or self._halted)
+            return not self._halted
+
+    def fail(self, where: str, error: BaseException) -> None:
+        with self._changed:
+            first = self.failure is None
+            if first:
+                self.failure = error
+            self._changed.notify_all()
+        if isinstance(error, EdgeError):
+            log.log(logging.ERROR if first else logging.WARNING, "%s: %s", where, error)
+        else:
+            log.error("%s failed", where, exc_info=error)
+
+    def left(self, worker: str) -> None:
+        with self._changed:
+            self._running.discard(worker)
+            self._changed.notify_all()
+
+    def go(self) -> None:
+        with self._changed:
+            self._go = True
+            self._changed.notify_all()
+
+    def halt(self) -> None:
+        """The run ends: the source is to be read no more."""
+        with self._changed:
+            self._halted = True
+            self._changed.notify_all()
+
+    @property
+    def halted(self) -> bool:
+        return self._halted
+
+    def running(self) -> List[str]:
+        """Names of the workers that have not left."""
+        with self._changed:
+            return sorted(self._running)
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Sleep until `condition`, which is looked at whenever a worker reports something."""
+        with self._changed:
+            return self._changed.wait_for(condition, max(0.0, timeout_s))
+
+    def idle(self) -> bool:
+        """For wait(): every worker has left."""
+        return not self._running
+
+    def troubled(self) -> bool:
+        """For wait(): every worker has left, or one has failed."""
+        return not self._running or self.failure is not None
+
+
+class Job(NamedTuple):
+    """What a worker does. `intake` has get() -> Item and abort(); `outlet` has wait_room(), put(Item) and close()."""
+
+    name: str
+    intake: Any
+    stages: Sequence[Stage]
+    outlet: Any
+    source: Optional[Source] = None  # opened before the stages and closed after them, in the worker's thread
+
+
+class Worker:
+    """Opens its stages, processes, and closes them in reverse order, all in its own thread, whatever happens.
+
+    Whichever way it ends, it closes the link behind it and aborts the one before it; so an end of the source runs down
+    the pipeline with nothing lost, and a failure reaches every other worker without anybody in charge.
+    """
+
+    def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float]) -> None:
+        self.name = job.name
+        self._job, self._control, self._meter, self._now = job, control, meter, now
+        self._busy_since: Optional[float] = None
+        self._complaints = Complaints()
+        self._thread = threading.Thread(target=self._run, name="nanoface-" + job.name, daemon=True)
+
+    def start(self) -> None:
+        self._control.entered(self.name)
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, timeout_s))
+
+    def heartbeat(self, now: float) -> float:
+        """When it was last seen alive: when the stage that it is in began; `now` while it waits for work or room."""
+        busy_since = self._busy_since
+        return now if busy_since is None else busy_since
+
+    def _run(self) -> None:
+        opened: List[Any] = []
+        try:
+            self._open(opened)
+            if self._control.ready():
+                self._work()
+        except LinkClosed:
+            log.debug("%s is done", self.name)
+        except (Exception, SystemExit) as e:  # whatever a stage raises is the pipeline's failure, not a thread's secret
+            self._control.fail(self.name, e)
+        finally:
+            self._let_go()
+            self._close(opened)
+            self._control.left(self.name)
+
+    def _open(self, opened: List[Any]) -> None:
+        source: List[Any] = [] if self._job.source is None else [self._job.source]
+        for part in source + list(self._job.stages):
+            self._busy_since = self._now()
+            opened.append(part)  # also one whose open() fails half-way has something to close
+            part.open()
+        self._busy_since = None
+
+    def _work(self) -> None:
+        intake, outlet = self._job.intake, self._job.outlet
+        while True:
+            outlet.wait_room()
+            queued_at, packet = intake.get()
+            item = self._through(queued_at, packet)
+            self._busy_since = None
+            if item is not None:
+                self._pass_on(outlet, item)
+
+    def _through(self, queued_at: float, packet: Packet) -> Optional[Item]:
+        """The packet after all stages; None where one of them dropped or swallowed it."""
+        now = self._now
+        spans: List[Span] = []
+        for stage in self._job.stages:
+            self._busy_since = started_at = now()
+            try:
+                result = stage.process(packet)
+            except FrameError as e:
+                self._complaints.add(stage.name, e)
+                self._meter.left(packet.spans + tuple(spans), dropped_by=stage.name)
+                return None
+            finished_at = now()
+            spans.append(Span(stage.name, queued_at, started_at, finished_at))
+            queued_at = finished_at
+            if result is None:
+                self._meter.left(packet.spans + tuple(spans))
+                return None
+            packet = result
+        return queued_at, packet._replace(spans=packet.spans + tuple(spans)) if spans else packet
+
+    def _pass_on(self, outlet: Any, item: Item) -> None:
+        try:
+            outlet.put(item)
+        except LinkClosed:
+            self._lost(item)
+            raise
+
+    def _lost(self, item: Item) -> None:
+        """Nobody is left to take the packet: counted where it stood."""
+        self._meter.left(item[1].spans, dropped_by=item[1].spans[-1].stage if item[1].spans else self.name)
+
+    def _let_go(self) -> None:
+        """Neighbours first: closing a stage may take long, and a stage may be waiting for one of another worker."""
+        self._job.outlet.close()
+        for item in self._job.intake.abort():
+            self._lost(item)
+
+    def _close(self, opened: List[Any]) -> None:
+        for part in reversed(opened):
+            self._busy_since = self._now()
+            try:
+                part.close()
+            except Exception as e:  # the others are still to be closed
+                self._control.fail(self.name, e)
+        self._busy_since = None
+
+
+class Complaints:
+    """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
+
+    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
+        self._now = now
+        self._last_at: Dict[str, float] = {}
+        self._unsaid: Dict[str, int] = {}
+
+    def add(self, stage: str, error: FrameError) -> None:
+        now, last_at = self._now(), self._last_at.get(stage)
+        if last_at is not None and now - last_at < COMPLAINT_EVERY_S:
+            self._unsaid[stage] = self._unsaid.get(stage, 0) + 1
+            return
+        self._last_at[stage] = now
+        unsaid = self._unsaid.pop(stage, 0)
+        log.warning("%s: frame dropped: %s%s", stage, error, " ({} more before it)".format(unsaid) if unsaid else "")
