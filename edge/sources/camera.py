@@ -1,4 +1,4 @@
-"""A USB camera through Video4Linux2: found, asked for a mode, found again under another number after it was unplugged."""
+"""A USB camera through Video4Linux2: found, asked for a mode, and found again under another number."""
 import glob
 import os
 import re
@@ -18,7 +18,8 @@ Factory = Callable[..., Any]
 LINKS = "/dev/v4l/by-id"  # names that stay with a camera whatever its number
 SEARCHED = 10  # /dev/video0 to 9
 SEARCH_PATIENCE = Patience(first_frame_s=3.0)
-MJPG_FROM_PIXELS, MJPG_FROM_FPS = 640 * 480, 30  # where raw pictures of two cameras no longer fit through one USB 2 port
+MJPG = int.from_bytes(b"MJPG", "little")
+MJPG_FROM_PIXELS, MJPG_FROM_FPS = 640 * 480, 30  # from where raw pictures fill a USB 2 port
 
 
 class CameraOpener(Opener):
@@ -26,17 +27,18 @@ class CameraOpener(Opener):
 
     def __init__(self, target: str, mode: Mode, factory: Factory = cv2.VideoCapture) -> None:
         self.name = "/dev/video" + target if target.isdigit() and _is_linux() else target
-        self.wanted = mode
+        self.wanted, self.fps = mode, mode.fps
         self._factory = factory
         self._link = stable_link(self.name)
 
     def open(self) -> Any:
-        device = os.path.realpath(self._link) if self._link and os.path.exists(self._link) else os.path.realpath(self.name)
+        device = os.path.realpath(self._link if self._link and os.path.exists(self._link) else self.name)
         if _is_linux():
             explain_absence(device, self.name)
         number = re.match(r"^(?:/dev/video)?(\d+)$", device if _is_linux() else self.name)
         try:
-            capture = self._factory(int(number.group(1)) if number else device, cv2.CAP_V4L2 if _is_linux() else cv2.CAP_ANY)
+            api = cv2.CAP_V4L2 if _is_linux() else cv2.CAP_ANY
+            capture = self._factory(int(number.group(1)) if number else device, api)
             opened = capture.isOpened()
         except cv2.error:
             opened = False
@@ -46,10 +48,10 @@ class CameraOpener(Opener):
         return capture
 
     def _ask(self, capture: Any) -> None:
-        """The pixel format first: V4L2 drivers forget the size when it changes. What they make of it shows in the frames."""
+        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames."""
         mode = self.wanted or Mode()
         if mode.width * mode.height >= MJPG_FROM_PIXELS and mode.fps >= MJPG_FROM_FPS:
-            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG"))
+            capture.set(cv2.CAP_PROP_FOURCC, MJPG)
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
         capture.set(cv2.CAP_PROP_FPS, mode.fps)
@@ -67,12 +69,12 @@ class FirstCamera(Source):
                  devices: Optional[List[str]] = None, patience: Patience = SEARCH_PATIENCE) -> None:
         self._mode, self._shape, self._factory = mode, shape, factory
         self._devices, self._patience = devices, patience
-        self._chosen = None  # type: Optional[LiveSource]
+        self._chosen: Optional[LiveSource] = None
         self.fps = mode.fps
 
     def open(self) -> None:
         devices = present_cameras() if self._devices is None else self._devices
-        reasons = []  # type: List[str]
+        reasons: List[str] = []
         for device in devices:
             source = LiveSource(CameraOpener(device, self._mode, self._factory), self._shape, self._patience)
             try:
@@ -123,7 +125,7 @@ def present_cameras() -> List[str]:
 
 
 def stable_link(device: str, folder: str = LINKS) -> Optional[str]:
-    """The name in /dev/v4l/by-id of a device that is there; a replugged camera may get another number but keeps this."""
+    """The name in /dev/v4l/by-id of a device that is there: a replugged camera may change its number, never this."""
     links = sorted(glob.glob(os.path.join(folder, "*")))
     if device in links:
         return device
@@ -133,7 +135,7 @@ def stable_link(device: str, folder: str = LINKS) -> Optional[str]:
 def explain_absence(device: str, name: str) -> None:
     """Raises SourceError where the reason can be seen without opening the device."""
     if not os.path.exists(device):
-        found = present_cameras()  # type: List[str]
+        found = present_cameras()
         there = "there is " + ", ".join(found) if found else "no camera is plugged in; " + DEMO
         raise SourceError("there is no camera {}: {}".format(name, there))
     if not os.access(device, os.R_OK | os.W_OK):

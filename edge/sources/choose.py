@@ -9,7 +9,7 @@ from edge.errors import ConfigError
 from edge.sources import gstreamer, spec
 from edge.sources.camera import CameraOpener, FirstCamera, camera_mode
 from edge.sources.images import Pictures
-from edge.sources.live import LiveSource, Opener
+from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
@@ -22,7 +22,7 @@ TEGRA = "/etc/nv_tegra_release"  # a Jetson: GStreamer has the board's decoders
 
 
 def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> Source:
-    """The source, not yet opened. Raises ConfigError for options that do not fit, SourceError for what does not exist."""
+    """The source, not yet opened. Raises ConfigError for what does not fit, SourceError for what does not exist."""
     spec.check(options)
     if options.spec is None:
         spec.check_live(options, "a camera")
@@ -33,7 +33,8 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     spec.check_live(options, options.spec)
     if kind.kind == spec.CAMERA:
         return LiveSource(CameraOpener(kind.target, camera_mode(options), factory), Shape(options, scale=False))
-    if options.fps is not None and (kind.kind == spec.RTSP or (kind.kind == spec.GST and not kind.target.startswith("/dev/"))):
+    has_own_rate = kind.kind == spec.RTSP or kind.kind == spec.GST and not kind.target.startswith("/dev/")
+    if has_own_rate and options.fps is not None:
         raise ConfigError("--fps: {} comes at its own rate; leave it out".format(options.spec))
     if kind.kind == spec.RTSP:
         return LiveSource(StreamOpener(kind.target, factory), Shape(options, scale=True), STREAM_PATIENCE)
@@ -53,7 +54,7 @@ def _gstreamer_source(kind: Kind, options: SourceOptions, factory: Factory) -> S
     mode = camera_mode(options)
     if kind.kind == spec.CSI:
         camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate)
-        opener = gstreamer.GstOpener(options.spec or "", gstreamer.csi(camera), factory)  # type: Opener
+        opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
         return LiveSource(opener, Shape(SourceOptions(), scale=False))
     pipeline = gstreamer.user_pipeline(kind.target, mode, hardware=os.path.exists(TEGRA))
     return LiveSource(gstreamer.GstOpener("gst:" + kind.target, pipeline, factory), Shape(options, scale=True))

@@ -108,7 +108,7 @@ def _shown_at(stbl: bytes) -> np.ndarray:
     stts = _table(_inside(stbl, b"stts"), 2)
     steps = np.repeat(stts[:, 1], stts[:, 0])
     decoded = np.cumsum(steps) - steps
-    boxes = dict(_boxes(stbl))  # type: Dict[bytes, bytes]
+    boxes: Dict[bytes, bytes] = dict(_boxes(stbl))
     if b"ctts" in boxes:
         ctts = _table(boxes[b"ctts"], 2)
         offsets = np.repeat(ctts[:, 1].astype(np.uint32).astype(np.int32), ctts[:, 0])
@@ -134,7 +134,7 @@ def _edit(track: bytes, movie_scale: int, scale: int) -> Optional[Tuple[int, flo
 
 
 def _rotation(tkhd: bytes) -> int:
-    """From the first row (a, b) of the display matrix, 16.16 fixed point; other turns than by 90 degrees count as none."""
+    """From the first row (a, b) of the display matrix, 16.16 fixed point; other turns than by 90 degrees are none."""
     a, b = struct.unpack_from(">ii", tkhd, 52 if tkhd[0] == 1 else 40)
     return ROTATIONS.get((int(np.sign(a)), int(np.sign(b))), 0)
 
@@ -142,7 +142,8 @@ def _rotation(tkhd: bytes) -> int:
 def _gif_times(data: bytes) -> Optional[np.ndarray]:
     """Each image comes after its graphic control extension, which has the delay to the next."""
     position = 13 + _palette(data[10])
-    delay, times, now = GIF_DEFAULT, [], 0.0  # type: int, List[float], float
+    delay, now = GIF_DEFAULT, 0.0
+    times: List[float] = []
     while data[position] != 0x3B:
         if data[position] == 0x21:
             if data[position + 1] == 0xF9:

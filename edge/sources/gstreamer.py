@@ -3,7 +3,7 @@
 Every pipeline ends in an appsink that keeps one buffer and drops the older: OpenCV sets neither by itself.
 """
 import re
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import cv2
 
@@ -12,8 +12,11 @@ from edge.sources.live import Mode, Opener
 
 Factory = Callable[..., Any]
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
-TO_BGR = "video/x-raw, format=(string)BGRx ! videoconvert ! video/x-raw, format=(string)BGR"
-SENSOR_MODES = (Mode(1280, 720, 60), Mode(1640, 1232, 30), Mode(1920, 1080, 30), Mode(3264, 1848, 28), Mode(3264, 2464, 21))
+SOFTWARE_BGR = "videoconvert ! video/x-raw, format=(string)BGR"
+TO_BGR = "video/x-raw, format=(string)BGRx ! " + SOFTWARE_BGR  # nvvidconv writes no BGR
+SENSOR_MODES = tuple(Mode(*m) for m in (
+    (1280, 720, 60), (1640, 1232, 30), (1920, 1080, 30), (3264, 1848, 28), (3264, 2464, 21),
+))  # of the IMX219
 LATENCY_MS = 100  # rtspsrc's buffer against jitter
 # nvvidconv's flip-method for (flip, rotation): first flipped, then rotated clockwise. Not the numbers of videoflip.
 FLIP_METHODS = {
@@ -23,13 +26,13 @@ FLIP_METHODS = {
     "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
 }
 NO_GSTREAMER = (
-    "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use JetPack's own, "
-    "in an environment made with --system-site-packages and without opencv-python"
+    "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use "
+    "JetPack's own, in an environment made with --system-site-packages and without opencv-python"
 )
 
 
 class CsiCamera(NamedTuple):
-    """A camera on the ribbon cable. `mode` is the size before it is rotated; the sensor runs in the nearest larger one."""
+    """A camera on the ribbon cable. `mode` is the size before it is rotated; the sensor runs in the next larger one."""
 
     sensor: int
     mode: Mode
@@ -40,8 +43,9 @@ class CsiCamera(NamedTuple):
 class GstOpener(Opener):
     """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer."""
 
-    def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture) -> None:
-        self.name, self.pipeline, self._factory = name, pipeline, factory
+    def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
+                 fps: Optional[float] = None) -> None:
+        self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
 
     def open(self) -> Any:
         if not has_gstreamer():
@@ -52,7 +56,8 @@ class GstOpener(Opener):
         except cv2.error:
             opened = False
         if not opened:
-            raise SourceError("{}: the pipeline does not start; try it with: gst-launch-1.0 {}".format(self.name, self.pipeline))
+            cure = "try it with: gst-launch-1.0 " + self.pipeline
+            raise SourceError("{}: the pipeline does not start; {}".format(self.name, cure))
         return capture
 
 
@@ -71,7 +76,8 @@ def csi(camera: CsiCamera) -> str:
         "video/x-raw(memory:NVMM), width=(int){}, height=(int){}, format=(string)NV12, framerate=(fraction){}".format(
             sensor.width, sensor.height, fraction(mode.fps)),
         "nvvidconv flip-method={}".format(FLIP_METHODS[camera.flip][camera.rotate]),
-        "video/x-raw, width=(int){}, height=(int){}, {}".format(width, height, TO_BGR[len("video/x-raw, "):]),
+        "video/x-raw, width=(int){}, height=(int){}, format=(string)BGRx".format(width, height),
+        SOFTWARE_BGR,
         APPSINK,
     ))
 
@@ -79,16 +85,17 @@ def csi(camera: CsiCamera) -> str:
 def v4l2_mjpeg(device: str, mode: Mode, hardware: bool) -> str:
     """A USB camera's JPEG pictures, decoded by the board's decoder or by the CPU."""
     mode = check_mode(mode)
-    decoder = "jpegparse ! nvv4l2decoder mjpeg=1 ! nvvidconv ! " + TO_BGR if hardware else "jpegdec ! " + _software_bgr()
-    return "v4l2src device={} io-mode=2 ! image/jpeg, width=(int){}, height=(int){}, framerate=(fraction){} ! {} ! {}".format(
-        device, mode.width, mode.height, fraction(mode.fps), decoder, APPSINK)
+    board, cpu = "jpegparse ! nvv4l2decoder mjpeg=1 ! nvvidconv ! " + TO_BGR, "jpegdec ! " + SOFTWARE_BGR
+    caps = "image/jpeg, width=(int){}, height=(int){}, framerate=(fraction){}".format(
+        mode.width, mode.height, fraction(mode.fps))
+    return " ! ".join(("v4l2src device={} io-mode=2".format(device), caps, board if hardware else cpu, APPSINK))
 
 
 def rtsp_h264(url: str, hardware: bool) -> str:
     """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it."""
-    decoder = "nvv4l2decoder enable-max-performance=1 ! nvvidconv ! " + TO_BGR if hardware else "avdec_h264 ! " + _software_bgr()
-    return 'rtspsrc location="{}" latency={} protocols=tcp ! rtph264depay ! h264parse ! {} ! {}'.format(
-        url.replace('"', "%22"), LATENCY_MS, decoder, APPSINK)
+    board, cpu = "nvv4l2decoder enable-max-performance=1 ! nvvidconv ! " + TO_BGR, "avdec_h264 ! " + SOFTWARE_BGR
+    server = 'rtspsrc location="{}" latency={} protocols=tcp'.format(url.replace('"', "%22"), LATENCY_MS)
+    return " ! ".join((server, "rtph264depay ! h264parse", board if hardware else cpu, APPSINK))
 
 
 def with_appsink(pipeline: str) -> str:
@@ -96,7 +103,7 @@ def with_appsink(pipeline: str) -> str:
     text = pipeline.strip().rstrip("! \t\n")
     if re.search(r"(?:^|[\s!])appsink\b", text) or "opencvsink" in text:
         return text
-    return "{} ! {} ! {}".format(text, _software_bgr(), APPSINK)
+    return " ! ".join((text, SOFTWARE_BGR, APPSINK))
 
 
 def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:
@@ -109,11 +116,12 @@ def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:
 
 
 def sensor_mode(mode: Mode) -> Mode:
-    """The smallest mode of the IMX219 that covers size and rate, of the same aspect if there is one: no field of view lost."""
+    """The smallest mode that covers size and rate, of the same aspect if there is one: no field of view is lost."""
     fitting = [m for m in SENSOR_MODES if m.width >= mode.width and m.height >= mode.height and m.fps >= mode.fps]
     if not fitting:
         modes = ", ".join("{}x{} at {:g}".format(*m) for m in SENSOR_MODES)
-        raise ConfigError("the camera has no mode for {}x{} at {:g} fps: it has {}".format(mode.width, mode.height, mode.fps, modes))
+        wanted = "{}x{} at {:g} fps".format(*mode)
+        raise ConfigError("the camera has no mode for {}: it has {}".format(wanted, modes))
     aspect = mode.width / float(mode.height)
     same = [m for m in fitting if abs(m.width / float(m.height) - aspect) < 0.02 * aspect]
     return min(same or fitting, key=lambda m: m.width * m.height)
@@ -130,7 +138,3 @@ def check_mode(mode: Mode) -> Mode:
 def fraction(fps: float) -> str:
     """30.0 -> 30/1; 29.97 -> 2997/100."""
     return "{}/1".format(int(fps)) if fps == int(fps) else "{}/100".format(int(round(fps * 100)))
-
-
-def _software_bgr() -> str:
-    return "videoconvert ! video/x-raw, format=(string)BGR"

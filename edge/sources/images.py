@@ -1,5 +1,4 @@
 """Pictures: one file, a folder in the order of its names, or a list in its own order."""
-import os
 from typing import List, Optional, Sequence
 
 import cv2
@@ -21,23 +20,15 @@ class Pictures(Recording):
         self.fps = fps or Recording.fps
         self.count = len(self._paths)
         self._index = -1
-        self._bad = []  # type: List[str]
-
-    @property
-    def warning(self) -> str:  # type: ignore[override]
-        if not self._bad:
-            return ""
-        more = len(self._bad) - NAMED
-        names = ", ".join(self._bad[:NAMED]) + (" and {} more".format(more) if more > 0 else "")
-        return "{} of {} pictures cannot be read: {}".format(len(self._bad), self.count, names)
+        self._bad: List[str] = []
 
     def open(self) -> None:
-        """A single picture must be readable; of many, at least one."""
+        """A single picture must be readable."""
         self._index = -1
         if len(self._paths) == 1:
             reason = _unreadable(self._paths[0])
             if reason:
-                raise SourceError("{} cannot be read: {}".format(self._paths[0], reason))
+                raise SourceError("{} {}".format(self._paths[0], reason))
 
     def advance(self) -> float:
         if self._index + 1 >= len(self._paths):
@@ -48,12 +39,12 @@ class Pictures(Recording):
     def picture(self) -> Optional[np.ndarray]:
         """8 bits BGR, turned upright by its EXIF entry."""
         path = self._paths[self._index]
-        try:
-            image = cv2.imread(path, cv2.IMREAD_COLOR)
-        except cv2.error:  # more pixels than OpenCV accepts
-            image = None
+        image = _decoded(path)
         if image is None and path not in self._bad:
             self._bad.append(path)
+            more = len(self._bad) - NAMED
+            names = ", ".join(self._bad[:NAMED]) + (" and {} more".format(more) if more > 0 else "")
+            self.warning = "{} of {} pictures cannot be read: {}".format(len(self._bad), self.count, names)
         return image
 
     def rewind(self) -> None:
@@ -66,9 +57,19 @@ class Pictures(Recording):
         """Nothing stays open between two pictures."""
 
 
+def _decoded(path: str) -> Optional[np.ndarray]:
+    try:
+        return cv2.imread(path, cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV accepts
+        return None
+
+
 def _unreadable(path: str) -> str:
+    """Why, or "" where it can be read."""
     try:
         with open(path, "rb") as f:
-            return "" if f.read(1) else "it is empty"
+            if not f.read(1):
+                return "is empty"
     except OSError as e:
-        return e.strerror or os.path.basename(path)
+        return "cannot be read: {}".format(e.strerror)
+    return "" if _decoded(path) is not None else "is damaged, or no picture that OpenCV can read"

@@ -1,7 +1,7 @@
 """Whatever has no end: a camera or a stream. A thread of its own keeps the newest frame; what is lost is opened again.
 
-A driver may hang in any call and cannot be interrupted from Python, so each opened device belongs to one daemon thread. When
-it falls silent the thread is abandoned, not joined: it frees the device itself as soon as the driver lets go of it.
+A driver may hang in any call and cannot be interrupted from Python, so each opened device belongs to one daemon thread.
+When it falls silent the thread is abandoned, not joined: it frees the device itself once the driver lets go of it.
 """
 import threading
 from abc import ABC, abstractmethod
@@ -19,6 +19,7 @@ from edge.sources.quiet import quiet
 
 POLL_S = 0.05  # how often a waiting read() looks after the device
 CLOSE_S = 0.8  # how long close() waits for the driver
+DIM_LIGHT = "in dim light many cameras halve it: `v4l2-ctl -c exposure_auto_priority=0`"
 MAX_HUNG = 3  # abandoned threads that may still hang in the driver before no more are started
 
 
@@ -30,6 +31,9 @@ class Patience(NamedTuple):
     retry_s: float = 0.5  # before it is opened again; doubles with each failure
     retry_max_s: float = 5.0
     failed_read_s: float = 0.02  # pause after a read that gave nothing
+
+
+DEFAULT_PATIENCE = Patience()
 
 
 class Mode(NamedTuple):
@@ -44,7 +48,8 @@ class Opener(ABC):
     """Opens one device, as often as it is lost. Called from the capture threads."""
 
     name = ""
-    wanted = None  # type: Optional[Mode]
+    wanted: Optional[Mode] = None  # of a camera: what it was asked for
+    fps: Optional[float] = None  # where it is known
 
     @abstractmethod
     def open(self) -> Any:
@@ -58,8 +63,8 @@ class _Session:
         self._source, self._opener, self._pause_s = source, opener, pause_s
         self._stop = threading.Event()
         self.began_at = clock.monotonic()
-        self.heard_at = None  # type: Optional[float]  # of the newest frame
-        self.error = None  # type: Optional[SourceError]
+        self.heard_at: Optional[float] = None  # of the newest frame
+        self.error: Optional[SourceError] = None
         self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
         self.thread.start()
 
@@ -77,7 +82,8 @@ class _Session:
                 if not self._read(capture):
                     self._stop.wait(self._pause_s)
         except cv2.error as e:
-            self.error = SourceError("{}: the driver failed: {}".format(self._opener.name, str(e).strip().split("\n")[0]))
+            reason = str(e).strip().split("\n")[0]
+            self.error = SourceError("{}: the driver failed: {}".format(self._opener.name, reason))
         finally:
             capture.release()
 
@@ -99,20 +105,26 @@ class LiveSource(Source):
     live = True
     stills = False
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience = Patience()) -> None:
+    def __init__(self, opener: Opener, shape: Shape, patience: Patience = DEFAULT_PATIENCE) -> None:
         self.name = opener.name
-        self.fps = opener.wanted.fps if opener.wanted else None
         self._opener, self._shape, self._patience = opener, shape, patience
         self._changed = threading.Condition()  # guards all that follows
-        self._session = None  # type: Optional[_Session]
-        self._abandoned = []  # type: List[_Session]
-        self._newest = None  # type: Optional[Frame]
+        self._session: Optional[_Session] = None
+        self._abandoned: List[_Session] = []
+        self._newest: Optional[Frame] = None
         self._closed = False
-        self._seq, self._first_at, self._last_at = -1, None, None  # type: int, Optional[float], Optional[float]
+        self._seq = -1
+        self._first_at: Optional[float] = None
+        self._last_at: Optional[float] = None
         self._retry_at, self._retry_s = 0.0, patience.retry_s
         self._rate = Rate()
-        self._size = None  # type: Optional[Tuple[int, int]]
-        self.lost_since = None  # type: Optional[float]
+        self._size: Optional[Tuple[int, int]] = None
+        self.lost_since: Optional[float] = None
+
+    @property
+    def fps(self) -> Optional[float]:
+        """Nominal frames per second, where known."""
+        return self._opener.fps
 
     @property
     def warning(self) -> str:
@@ -138,8 +150,8 @@ class LiveSource(Source):
             if self._newest is not None:
                 return
         self.close()
-        raise session.error or SourceError("{} opens but gives no picture within {:g} s: is another program using it? {}".format(
-            self.name, self._patience.first_frame_s, "Unplug it and plug it in again"))
+        silent = "{} gives no picture within {:g} s: is another program using it, or is it stuck?"
+        raise session.error or SourceError(silent.format(self.name, self._patience.first_frame_s))
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
@@ -209,8 +221,9 @@ class Rate:
     WINDOW_S = 2.0
 
     def __init__(self) -> None:
-        self.fps = None  # type: Optional[float]
-        self._since, self._count = None, 0  # type: Optional[float], int
+        self.fps: Optional[float] = None
+        self._since: Optional[float] = None
+        self._count = 0
 
     def add(self, at: float) -> None:
         if self._since is None:
@@ -228,6 +241,5 @@ def mismatch(wanted: Mode, size: Tuple[int, int], fps: Optional[float]) -> str:
     if size != (wanted.width, wanted.height):
         parts.append("{}x{} instead of {}x{}".format(size[0], size[1], wanted.width, wanted.height))
     if fps is not None and fps < 0.9 * wanted.fps:
-        parts.append("{:.0f} frames per second instead of {:g} (dim light? `v4l2-ctl -c exposure_auto_priority=0`)".format(
-            fps, wanted.fps))
+        parts.append("{:.0f} frames per second instead of {:g} ({})".format(fps, wanted.fps, DIM_LIGHT))
     return "the camera gives " + " and ".join(parts) if parts else ""

@@ -1,7 +1,8 @@
-"""The built-in demo: a portrait that moves, turns and scales along a known path, so that a tracker can be checked anywhere.
+"""The built-in demo: a portrait that moves, turns and scales along a known path, to check a tracker anywhere.
 
-The picture is NASA's portrait of the astronaut Eileen Collins, in the public domain: head and shoulders (columns 66 to 385,
-rows 0 to 295) of `skimage/data/astronaut.png` from the scikit-image wheel, 24 rows of backdrop added above, times 1.5.
+The picture is NASA's portrait of the astronaut Eileen Collins, in the public domain: head and shoulders (columns 66 to
+385, rows 0 to 295) of `skimage/data/astronaut.png` from the scikit-image wheel, 24 rows of backdrop added above, times
+1.5.
 """
 import math
 import os
@@ -27,7 +28,7 @@ SWAY_PX = (120.0, 28.0)
 
 
 def truth(seq: int) -> np.ndarray:
-    """(2, 3) float64 similarity from pixels of the portrait to pixels of frame `seq`; it repeats every FRAMES frames."""
+    """(2, 3) float64 similarity from pixels of the portrait to pixels of frame `seq`; repeats every FRAMES frames."""
     phase = 2 * math.pi * _eased(max(0.0, (seq % FRAMES - STILL_FRAMES) / float(FRAMES - STILL_FRAMES)))
     roll = math.radians(MAX_ROLL_DEG) * math.sin(2 * phase)  # clockwise
     upright = math.acos((1 - MEAN_SCALE) / SWING_SCALE)  # where on its swing the scale is 1
@@ -65,7 +66,7 @@ class Portrait(Recording):
 
     def __init__(self, fps: Optional[float] = None) -> None:
         self.fps = fps or FPS
-        self._portrait = None  # type: Optional[np.ndarray]
+        self._portrait: Optional[np.ndarray] = None
         self._index = -1
 
     def open(self) -> None:

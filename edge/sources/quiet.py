@@ -1,4 +1,4 @@
-"""OpenCV and FFmpeg write their own complaints to the process's stderr; the user gets one clear line from us instead."""
+"""OpenCV and FFmpeg write complaints of their own to stderr; the user gets one clear line from us instead."""
 import os
 import threading
 from contextlib import contextmanager

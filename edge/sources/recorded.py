@@ -1,4 +1,4 @@
-"""Whatever has an end: a video file, pictures, the demo. Plays each frame in order, or at its own pace like a camera."""
+"""Whatever has an end: a video file, pictures, the demo. Each frame in order, or at its own pace like a camera."""
 import threading
 from abc import ABC, abstractmethod
 from typing import NamedTuple, Optional
@@ -23,7 +23,7 @@ class Recording(ABC):
 
     name = ""
     fps = 30.0  # nominal: the step after the last frame of a loop, and progress
-    count = None  # type: Optional[int]  # frames in all
+    count: Optional[int] = None  # frames in all
     stills = False  # unrelated pictures: nothing can be tracked from one to the next
     warning = ""
 
@@ -68,7 +68,7 @@ class Taken(NamedTuple):
 
 
 class RecordedSource(Source):
-    """A recording as a source. open() decodes the first frame already, so that a bad file is an error there, not later."""
+    """A recording as a source. open() decodes the first frame already, so that a bad file is an error there."""
 
     lost_since = None  # a recording is never lost; for the pipeline, which asks every source
 
@@ -82,10 +82,11 @@ class RecordedSource(Source):
         self._lock = threading.Lock()  # the recording belongs to whoever holds it: read() and close() are two threads
         self._closed = threading.Event()
         self._ended = False
-        self._waiting = None  # type: Optional[Taken]
-        self._began = None  # type: Optional[float]  # monotonic time at which time_s 0 was due
+        self._waiting: Optional[Taken] = None
+        self._began: Optional[float] = None  # monotonic time at which time_s 0 was due
         self._seq, self._time_s = -1, 0.0
-        self._pass_time_s, self._pass_origin_s = 0.0, None  # type: float, Optional[float]
+        self._pass_time_s = 0.0
+        self._pass_origin_s: Optional[float] = None  # time in the recording of this pass's first frame
 
     @property
     def warning(self) -> str:
@@ -94,8 +95,9 @@ class RecordedSource(Source):
 
     def open(self) -> None:
         options = self._options
-        with self._lock, quiet():
-            self._recording.open()
+        with self._lock:
+            with quiet():
+                self._recording.open()
             self.fps = self._recording.fps
             if not options.loop:
                 self.frame_count = self._recording.count_between(options.start_s, options.end_s)
@@ -104,7 +106,7 @@ class RecordedSource(Source):
                 self._waiting = self._take()
             except EOFError:
                 self._recording.close()
-                raise SourceError(self._nothing())
+                raise SourceError(self._nothing()) from None
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
@@ -139,7 +141,7 @@ class RecordedSource(Source):
 
     def _advance(self) -> None:
         """To the next frame between start and end; from the end to the start where the recording loops."""
-        options, before = self._options, self._seq
+        options = self._options
         while not (self._ended or self._closed.is_set()):
             try:
                 time_s = self._recording.advance()
@@ -153,10 +155,10 @@ class RecordedSource(Source):
                 self._seq += 1
                 self._time_s = self._pass_time_s + time_s - self._pass_origin_s
                 return
-            self._next_pass(before)
+            self._next_pass()
         raise EOFError(self.name + " has ended")
 
-    def _next_pass(self, seq_before: int) -> None:
+    def _next_pass(self) -> None:
         """Back to the start; the end where it does not loop or has no frame at all."""
         if not self._options.loop or self._pass_origin_s is None:
             self._ended = True
@@ -166,7 +168,7 @@ class RecordedSource(Source):
         self._recording.seek(self._options.start_s)
 
     def _is_late(self, entered_at: float) -> bool:
-        """At its own pace: whether the next frame is due as well. Who cannot catch up plays slower instead of nothing."""
+        """At its own pace: whether the next frame is due as well. Who cannot catch up plays slower."""
         if not self.live or self._began is None:
             return False
         now = clock.monotonic()
@@ -189,7 +191,8 @@ class RecordedSource(Source):
     def _nothing(self) -> str:
         options = self._options
         if options.start_s == 0 and options.end_s is None:
-            return "{}: no picture in it can be read; is it damaged, or another kind of file than its name says?".format(self.name)
+            return self.name + ": no picture in it can be read; is it damaged, or another kind of file?"
         end = "its end" if options.end_s is None else "{:g} s".format(options.end_s)
-        length = "" if self._recording.count is None else " (it is {:.1f} s long)".format(self._recording.count / self.fps)
+        count = self._recording.count
+        length = "" if count is None else " (it is {:.1f} s long)".format(count / self.fps)
         return "{} has no frame between {:g} s and {}{}".format(self.name, options.start_s, end, length)

@@ -21,8 +21,8 @@ DEMO = "use --source portrait for the built-in demo"
 class SourceOptions(NamedTuple):
     """What the user wants to be tracked.
 
-    `width`, `height`, `fps` are what a camera is asked for. A file or stream is scaled to that size (one of the two keeps
-    the aspect), and `fps` replaces a file's own times. The picture is flipped first, then rotated.
+    `width`, `height`, `fps` are what a camera is asked for. A file or stream is scaled to that size (one of the two
+    keeps the aspect), and `fps` replaces a file's own times. The picture is flipped first, then rotated.
     """
 
     spec: Optional[str] = None  # None: the first camera that opens
@@ -112,7 +112,7 @@ def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
         return _of_path("/" + rest.lstrip("/"))
     known = STREAM_SCHEMES + (CSI,)
     near = difflib.get_close_matches(scheme, known, n=1)
-    meant = "did you mean {}://?".format(near[0]) if near else "there are {}".format(", ".join(s + "://" for s in known))
+    meant = "did you mean {}://?".format(near[0]) if near else "there are " + ", ".join(s + "://" for s in known)
     raise SourceError("--source {}: unknown kind of address; {}".format(text, meant))
 
 
@@ -137,12 +137,13 @@ def _pictures_in(folder: str) -> List[str]:
     try:
         names = sorted(n for n in os.listdir(folder) if not n.startswith("."))
     except OSError as e:
-        raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror))
+        raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror)) from e
     pictures = [n for n in names if n.lower().endswith(PICTURE_SUFFIXES)]
     if not pictures:
         videos = [n for n in names if n.lower().endswith(VIDEO_SUFFIXES)]
         hint = "; for a video name the file, as in {}".format(os.path.join(folder, videos[0])) if videos else ""
-        raise SourceError("there is no picture ({}) in the folder {}{}".format(", ".join(PICTURE_SUFFIXES), folder, hint))
+        kinds = ", ".join(PICTURE_SUFFIXES)
+        raise SourceError("there is no picture ({}) in the folder {}{}".format(kinds, folder, hint))
     return [os.path.join(folder, n) for n in pictures]
 
 
@@ -152,7 +153,8 @@ def _listed(path: str) -> List[str]:
         with open(path, encoding="utf-8") as f:
             lines = [line.strip() for line in f]
     except (OSError, UnicodeDecodeError) as e:
-        raise SourceError("the list of pictures {} cannot be read: {}".format(path, getattr(e, "strerror", "it is no text")))
+        reason = getattr(e, "strerror", "it is no text")
+        raise SourceError("the list of pictures {} cannot be read: {}".format(path, reason)) from e
     folder = os.path.dirname(path)
     paths = [os.path.join(folder, os.path.expanduser(p)) for p in lines if p and not p.startswith("#")]
     if not paths:

@@ -37,6 +37,8 @@ class StreamOpener(Opener):
                 os.environ.pop(OPTIONS, None)
         if not opened:
             raise SourceError("{} cannot be opened: is the address right, and is the server running?".format(self.name))
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        self.fps = rate if 1 <= rate <= 240 else None
         return capture
 
 

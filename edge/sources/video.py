@@ -1,5 +1,4 @@
 """A video file (or GIF) through OpenCV: every frame once, at its presentation time, whatever the version of OpenCV."""
-import os
 from typing import Any, Callable, Optional
 
 import cv2
@@ -23,9 +22,9 @@ class VideoFile(Recording):
     def __init__(self, path: str, fps: Optional[float], factory: Factory = cv2.VideoCapture) -> None:
         self.name = path
         self._fixed_fps, self._factory = fps, factory
-        self._capture = None  # type: Any
-        self._container = None  # type: Optional[Container]
-        self._rotate = None  # type: Optional[int]
+        self._capture: Any = None
+        self._container: Optional[Container] = None
+        self._rotate: Optional[int] = None
         self._counts_frames = False  # POS_MSEC is the number of frames read / rate (OpenCV 4.1), not a time of the file
         self._base_s, self._time_s = 0.0, 0.0
         self._index = -1  # of the frame that advance() went to
@@ -103,7 +102,8 @@ class VideoFile(Recording):
             good = False
         if not good:
             self.close()
-            raise SourceError("{} is no video that OpenCV can read: is it damaged, cut off or another kind of file?".format(self.name))
+            cure = "is it damaged, cut off or another kind of file?"
+            raise SourceError("{} is no video that OpenCV can read: {}".format(self.name, cure))
         self._ahead, self._index, self._seeked = True, -1, False
 
     def _orientation(self) -> int:
@@ -115,7 +115,7 @@ class VideoFile(Recording):
         return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
     def _presentation_s(self) -> float:
-        """Seconds since the first frame, always later than the frame before; a bad time becomes one step at the mean rate."""
+        """Seconds since the first frame, later than the frame before; a bad time becomes one step at the mean rate."""
         if self._fixed_fps:
             return self._index / self._fixed_fps
         if self._index == 0:
@@ -142,7 +142,7 @@ def _check_readable(path: str) -> None:
         with open(path, "rb") as f:
             empty = not f.read(1)
     except OSError as e:
-        raise SourceError("{} cannot be read: {}".format(path, e.strerror))
+        raise SourceError("{} cannot be read: {}".format(path, e.strerror)) from e
     if empty:
         raise SourceError("{} is empty".format(path))
 

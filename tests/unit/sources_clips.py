@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 SHARED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "shared", "media")
-needs_media = pytest.mark.skipif(not os.path.isdir(SHARED), reason="the shared test media do not lie beside the project")
+needs_media = pytest.mark.skipif(not os.path.isdir(SHARED), reason="the shared media do not lie beside the project")
 
 BITS, BLOCK = 8, 16
 
@@ -32,6 +32,16 @@ def write_video(path, frames, fps=10.0, fourcc="mp4v"):
         writer.write(numbered(index))
     writer.release()
     return str(path)
+
+
+def read_bytes(path):
+    with open(str(path), "rb") as f:
+        return bytearray(f.read())
+
+
+def write_bytes(path, data):
+    with open(str(path), "wb") as f:
+        f.write(data)
 
 
 def boxes(data, start=0, end=None):
@@ -60,7 +70,7 @@ STBL = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 def set_durations(path, durations_ms):
     """Give the frames durations of their own (variable rate). The moov box must come last, as OpenCV writes it."""
-    data = bytearray(open(path, "rb").read())
+    data = read_bytes(path)
     (start, _), = find(data, *(b"moov", b"trak", b"mdia", b"mdhd"))[-1:]
     scale = struct.unpack_from(">I", data, start + 20)[0]
     entries = b"".join(struct.pack(">II", 1, int(round(d * scale / 1000.0))) for d in durations_ms)
@@ -71,21 +81,21 @@ def set_durations(path, durations_ms):
     data[start:end] = new
     for outer, outer_end in nested[:-1]:
         struct.pack_into(">I", data, outer, outer_end - outer + grown)
-    open(path, "wb").write(bytes(data))
+    write_bytes(path, bytes(data))
 
 
 def set_rotation(path, degrees):
     """Write a display matrix: `degrees` clockwise to show the picture upright."""
-    data = bytearray(open(path, "rb").read())
+    data = read_bytes(path)
     start = find(data, b"moov", b"trak", b"tkhd")[-1][0]
     a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
     struct.pack_into(">9i", data, start + 8 + 40, a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    open(path, "wb").write(bytes(data))
+    write_bytes(path, bytes(data))
 
 
 def cut_tail(path, share):
     """Keep the index, which is moved to the front, and only a share of the pictures."""
-    data = bytearray(open(path, "rb").read())
+    data = read_bytes(path)
     parts = {kind: bytes(data[start:end]) for kind, start, end in boxes(data)}
     moov = bytearray(parts[b"moov"])
     before = find(data, b"mdat")[0][0]
@@ -95,7 +105,7 @@ def cut_tail(path, share):
         at = start + 16 + 4 * i
         struct.pack_into(">I", moov, at, struct.unpack_from(">I", moov, at)[0] + after - before)
     kept = parts[b"mdat"][:int(len(parts[b"mdat"]) * share)]
-    open(path, "wb").write(parts[b"ftyp"] + bytes(moov) + kept)
+    write_bytes(path, parts[b"ftyp"] + bytes(moov) + kept)
 
 
 def drain(source, timeout_s=1.0):

@@ -215,9 +215,10 @@ def test_a_container_that_is_damaged_is_left_to_opencv(tmp_path, clip):
 
 @needs_media
 @pytest.mark.parametrize("name, frames, last_s", [
-    ("video/flame.mp4", 900, 29.9667), ("synth/head_seed1.mp4", 600, 19.9667), ("noface/noface_bottle-detection.mp4", 1189, 39.821),
-    ("video/intel_head-pose-face-detection-male.gif", 62, 5.08), ("video/intel_head-pose-face-detection-female.gif", 23, 1.83),
-    ("video/hysts_video00.mp4", 433, 17.28), ("video/fer_woman2.mp4", 464, 15.4488),
+    ("video/flame.mp4", 900, 29.9667), ("synth/head_seed1.mp4", 600, 19.9667),
+    ("noface/noface_bottle-detection.mp4", 1189, 39.821), ("video/intel_head-pose-face-detection-male.gif", 62, 5.08),
+    ("video/intel_head-pose-face-detection-female.gif", 23, 1.83), ("video/hysts_video00.mp4", 433, 17.28),
+    ("video/fer_woman2.mp4", 464, 15.4488),
 ])
 def test_the_shared_clips(name, frames, last_s):
     s = source(os.path.join(SHARED, name))

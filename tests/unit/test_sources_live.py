@@ -1,0 +1,359 @@
+"""Cameras: the newest frame and no other, and no way to bring the reader down: unplugged, hanging, talking nonsense."""
+import os
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.errors import SourceError
+from edge.sources.camera import CameraOpener, FirstCamera, camera_mode, stable_link
+from edge.sources.live import MAX_HUNG, LiveSource, Mode, Opener, Patience, Rate, mismatch
+from edge.sources.picture import Shape
+from edge.sources.spec import SourceOptions
+
+QUICK = Patience(first_frame_s=0.6, silence_s=0.15, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
+PATIENT_S = 20.0  # a test gives up; nothing is measured against it
+PLAIN = Shape(SourceOptions(), scale=False)
+
+
+class FakeCamera:
+    """Stands in for cv2.VideoCapture. `script` is called at each grab: an image, None for a failure, or it hangs."""
+
+    def __init__(self, script, opens=True):
+        self.script, self.opens = script, opens
+        self.asked, self.released, self.image = [], threading.Event(), None
+
+    def isOpened(self):
+        return self.opens
+
+    def set(self, name, value):
+        self.asked.append((name, value))
+        return True
+
+    def grab(self):
+        self.image = self.script()
+        return self.image is not None
+
+    def retrieve(self):
+        return True, self.image
+
+    def release(self):
+        self.released.set()
+
+
+class Driver:
+    """The factory: hands out cameras in order, the last one again and again, and remembers what it was asked for."""
+
+    def __init__(self, *cameras):
+        self.cameras, self.asked = list(cameras), []
+
+    def __call__(self, target, api):
+        self.asked.append(target)
+        made = self.cameras[min(len(self.asked), len(self.cameras)) - 1]
+        return made() if callable(made) else made
+
+
+def picture(value=50, size=(480, 640)):
+    return np.full(size + (3,), value, np.uint8)
+
+
+def steady(value=50, size=(480, 640)):
+    def script():
+        time.sleep(0.002)
+        return picture(value, size)
+    return script
+
+
+@pytest.fixture
+def device(tmp_path):
+    """A file that stands for /dev/video0: it can be unplugged."""
+    path = tmp_path / "video0"
+    path.write_text("")
+    return path
+
+
+def live(device, driver, patience=QUICK, mode=None, shape=PLAIN):
+    return LiveSource(CameraOpener(str(device), mode or Mode(), driver), shape, patience)
+
+
+def until(condition):
+    give_up = time.time() + PATIENT_S
+    while not condition():
+        assert time.time() < give_up, "it never came"
+        time.sleep(0.002)
+
+
+def next_frame(source):
+    found = []
+    until(lambda: found.append(source.read(0.02)) or found[-1] is not None)
+    return found[-1]
+
+
+def test_frames_are_numbered_at_the_driver_and_only_the_newest_is_kept(device):
+    count, gate = [0], threading.Semaphore(0)
+
+    def script():
+        gate.acquire()
+        count[0] += 1
+        return picture(count[0])
+    gate.release()
+    source = live(device, Driver(FakeCamera(script)))
+    source.open()
+    first = source.read(1.0)
+    for _ in range(5):
+        gate.release()
+    until(lambda: source._seq == 5)
+    newest = source.read(1.0)
+    assert (first.seq, newest.seq) == (0, 5) and newest.image[0, 0, 0] == 6
+    assert first.time_s == 0 and newest.time_s == newest.captured_at - first.captured_at
+    assert first.image[0, 0, 0] == 1 and not first.image.flags.writeable  # not overwritten by the later ones
+    assert source.read(0) is None
+    gate.release()
+    source.close()
+
+
+def test_what_the_camera_is_asked_for_comes_in_the_order_that_drivers_need(device):
+    camera = FakeCamera(steady())
+    source = live(device, Driver(camera))
+    source.open()
+    source.close()
+    assert camera.asked == [
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG")), (cv2.CAP_PROP_FRAME_WIDTH, 640),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 480), (cv2.CAP_PROP_FPS, 30), (cv2.CAP_PROP_BUFFERSIZE, 1)]
+
+
+@pytest.mark.parametrize("mode, mjpg", [
+    (Mode(640, 480, 30), True), (Mode(1280, 720, 30), True), (Mode(1280, 720, 60), True),
+    (Mode(320, 240, 30), False), (Mode(640, 480, 15), False),
+])
+def test_compressed_pictures_are_asked_for_where_raw_ones_do_not_fit(device, mode, mjpg):
+    camera = FakeCamera(steady())
+    CameraOpener(str(device), mode, Driver(camera)).open()
+    assert (cv2.CAP_PROP_FOURCC in dict(camera.asked)) is mjpg
+
+
+@pytest.mark.parametrize("options, mode", [
+    ({}, (640, 480, 30)), ({"width": 1280}, (1280, 960, 30)), ({"height": 240}, (320, 240, 30)),
+    ({"width": 1280, "height": 720, "fps": 60}, (1280, 720, 60)), ({"fps": 15.0}, (640, 480, 15)),
+])
+def test_the_default_mode_and_what_one_side_means(options, mode):
+    assert tuple(camera_mode(SourceOptions(**options))) == mode
+
+
+def refused():
+    return FakeCamera(steady(), opens=False)
+
+
+def broken():
+    raise cv2.error("no such ioctl")
+
+
+@pytest.mark.parametrize("camera, message", [
+    (refused, "cannot be opened"), (broken, "cannot be opened"),
+    (lambda: FakeCamera(lambda: None), "no picture within"),
+    (lambda: FakeCamera(lambda: np.zeros((0, 0, 3), np.uint8)), "no picture within"),
+    (lambda: FakeCamera(lambda: np.zeros((1, 614400), np.float32)), "no picture within"),
+    (lambda: FakeCamera(broken), "the driver failed"),
+])
+def test_a_camera_that_gives_no_picture_at_the_start_is_an_error(device, camera, message):
+    source = live(device, Driver(camera))
+    with pytest.raises(SourceError, match=message):
+        source.open()
+    until(lambda: not threads_of(source))
+
+
+def threads_of(source):
+    return [t for t in threading.enumerate() if t.name == "capture " + source.name]
+
+
+@pytest.mark.parametrize("failure", ["no answer", "error", "garbage"])
+def test_an_unplugged_camera_is_opened_again_and_nothing_is_raised(device, failure):
+    plugged = threading.Event()
+    plugged.set()
+
+    def script():
+        if plugged.is_set():
+            return steady()()
+        if failure == "error":
+            broken()
+        return np.zeros((0, 0), np.uint8) if failure == "garbage" else None
+    made = []
+    driver = Driver(lambda: made.append(FakeCamera(script)) or made[-1])
+    source = live(device, driver)
+    source.open()
+    before = next_frame(source)
+    plugged.clear()
+    device.unlink()
+    until(lambda: source.read(0.01) is None and source.lost_since is not None)
+    assert source.lost_since >= before.captured_at
+    until(lambda: made[0].released.is_set())
+    assert all(source.read(0.005) is None for _ in range(50))
+    device.write_text("")
+    plugged.set()
+    after = next_frame(source)
+    assert source.lost_since is None and after.seq > before.seq and after.time_s > before.time_s
+    source.close()
+    until(lambda: made[-1].released.is_set())
+
+
+def hanging():
+    """A script that gives one picture, then hangs until the event is set."""
+    free, given = threading.Event(), []
+
+    def script():
+        if given:
+            free.wait()
+            return None
+        given.append(1)
+        return picture(200)
+    return script, free
+
+
+def test_close_comes_back_although_the_driver_hangs(device):
+    script, free = hanging()
+    camera = FakeCamera(script)
+    source = live(device, Driver(camera))
+    source.open()
+    source.close()
+    assert not free.is_set() and not camera.released.is_set()
+    with pytest.raises(EOFError):
+        source.read(1.0)
+    free.set()
+    assert camera.released.wait(PATIENT_S)  # the thread frees the device when the driver lets go of it
+
+
+def test_a_hanging_camera_is_given_up_and_another_opening_goes_on(device):
+    script, free = hanging()
+    stuck = FakeCamera(script)
+    source = live(device, Driver(stuck, FakeCamera(steady(100))))
+    source.open()
+    assert next_frame(source).image[0, 0, 0] == 200
+    frame = next_frame(source)
+    assert frame.image[0, 0, 0] == 100 and frame.seq == 1 and source.hung == 1
+    free.set()
+    assert stuck.released.wait(PATIENT_S)
+    until(lambda: source.hung == 0)
+    source.close()
+
+
+def test_threads_that_hang_are_few(device):
+    free, started = threading.Event(), []
+
+    def never():
+        if len(started) > 1:
+            free.wait()
+        started.append(1)
+        return picture()
+    driver = Driver(lambda: FakeCamera(never))
+    source = live(device, driver, QUICK._replace(first_frame_s=0.05))
+    source.open()
+    until(lambda: source.read(0.01) is None and source.hung == MAX_HUNG)
+    opened = len(driver.asked)
+    assert all(source.read(0.01) is None for _ in range(20)) and len(driver.asked) == opened == MAX_HUNG
+    free.set()
+    assert next_frame(source) is not None
+    source.close()
+
+
+def test_each_failure_doubles_the_pause_up_to_the_longest(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("edge.core.clock.monotonic", lambda: now[0])
+    failing, opened_at = threading.Event(), []
+
+    class Once(Opener):
+        name = "once"
+
+        def open(self):
+            opened_at.append(now[0])
+            if failing.is_set():
+                raise SourceError("gone")
+            return FakeCamera(lambda: None if failing.is_set() else steady()())
+    source = LiveSource(Once(), PLAIN, Patience(retry_s=0.5, retry_max_s=5.0, silence_s=2.0, failed_read_s=0.001))
+    source.open()
+    failing.set()
+    time.sleep(0.05)
+    source.read(0)
+    while now[0] < 1030:
+        now[0] += 0.25
+        count = len(opened_at)
+        source.read(0)
+        if source._session is not None and count > 0:
+            until(lambda: source._session.error is not None or source._session.heard_at is not None)
+    pauses = np.diff(opened_at[1:])
+    assert list(np.round(pauses[:5], 2)) == sorted(np.round(pauses[:5], 2)) and pauses[0] >= 1.0 and max(pauses) <= 5.5
+    source.close()
+
+
+def test_a_replugged_camera_is_found_under_its_new_number(tmp_path):
+    links = tmp_path / "by-id"
+    links.mkdir()
+    for number in (0, 1):
+        (tmp_path / "video{}".format(number)).write_text("")
+    (links / "usb-Maker-Cam").symlink_to(tmp_path / "video0")
+    link = stable_link(str(tmp_path / "video0"), str(links))
+    assert link == str(links / "usb-Maker-Cam") == stable_link(link, str(links))
+    assert stable_link(str(tmp_path / "video1"), str(links)) is None
+    driver = Driver(FakeCamera(steady()))
+    opener = CameraOpener(link, Mode(), driver)
+    opener._link = link
+    opener.open()
+    (links / "usb-Maker-Cam").unlink()
+    (links / "usb-Maker-Cam").symlink_to(tmp_path / "video1")
+    opener.open()
+    assert [os.path.basename(target) for target in driver.asked] == ["video0", "video1"]
+
+
+def test_the_first_camera_that_gives_a_picture_is_taken(tmp_path):
+    devices = [str(tmp_path / "video{}".format(n)) for n in range(3)]
+    for path in devices[1:]:
+        open(path, "w").close()
+    driver = Driver(refused, FakeCamera(steady(9)))
+    source = FirstCamera(Mode(), PLAIN, driver, devices, QUICK)
+    source.open()
+    assert source.name == devices[2] and next_frame(source).image[0, 0, 0] == 9 and source.lost_since is None
+    source.close()
+
+
+def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
+    devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
+    open(devices[1], "w").close()
+    source = FirstCamera(Mode(), PLAIN, Driver(refused), devices, QUICK)
+    with pytest.raises(SourceError, match="there is no camera .*video0.*video1 cannot be opened.*--source portrait"):
+        source.open()
+    source.close()
+
+
+def test_another_size_than_asked_for_is_told(device):
+    source = live(device, Driver(FakeCamera(steady(size=(120, 160)))), mode=Mode(1280, 720, 30))
+    assert source.warning == ""
+    source.open()
+    assert source.warning == "the camera gives 160x120 instead of 1280x720"
+    assert next_frame(source).image.shape == (120, 160, 3)
+    source.close()
+
+
+@pytest.mark.parametrize("size, fps, words", [
+    ((640, 480), None, ""), ((640, 480), 29.0, ""), ((640, 480), 15.0, "15 frames per second instead of 30"),
+    ((320, 240), 10.0, "320x240 instead of 640x480 and 10 frames"),
+])
+def test_a_slower_rate_is_told(size, fps, words):
+    assert words in mismatch(Mode(), size, fps) and bool(words) == bool(mismatch(Mode(), size, fps))
+
+
+def test_the_rate_is_measured_over_two_seconds():
+    rate = Rate()
+    for i in range(61):
+        rate.add(i / 20.0)
+        assert (rate.fps is None) == (i < 40)
+    assert rate.fps == pytest.approx(20.0)
+
+
+def test_a_camera_that_hangs_upside_down(device):
+    image = picture(0)
+    image[:5, :5] = 255
+    source = live(device, Driver(FakeCamera(lambda: image.copy())), shape=Shape(SourceOptions(rotate=180), scale=False))
+    source.open()
+    assert next_frame(source).image[-1, -1].min() == 255
+    source.close()
