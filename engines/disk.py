@@ -159,8 +159,8 @@ def part_folder(parent: str, name: str) -> Iterator[str]:
 def one_builder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of `folder`; calls `waiting` once if another process has it.
 
-    The system frees it when a process dies. Where there is no locking (Windows, some network file systems, a folder that
-    is read-only) nothing is locked.
+    The system frees it when a process dies. Where there is no locking (Windows, some network file systems, a folder
+    that is read-only) nothing is locked.
     """
     fd = _locked(folder, waiting)
     try:

@@ -52,6 +52,11 @@ def _text(value: Any, where: str) -> str:
     return value
 
 
+def _optional_text(keys: Mapping[str, Any], key: str, where: str) -> str:
+    """The text under `key`; empty where there is no such key."""
+    return _text(keys[key], "{}.{}".format(where, key)) if key in keys else ""
+
+
 def _whole(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         _wrong(where, "expected a whole number above 0, not {!r}".format(value))
@@ -102,7 +107,7 @@ def _input(value: Any, where: str) -> Input:
 
 
 def _network(name: str, value: Any, where: str) -> Network:
-    if not _NAME.match(name):
+    if not isinstance(name, str) or not _NAME.match(name):
         _wrong(where, "a network's name has small letters, digits and _ only")
     keys = _keys(value, where, ("role", "sources", "licence", "outputs", "decode", "convert"), ("input",))
     if keys["role"] not in ROLES:
@@ -116,11 +121,14 @@ def _network(name: str, value: Any, where: str) -> Network:
     outputs = keys["outputs"]
     if not isinstance(outputs, dict) or not outputs:
         _wrong(where, "outputs are missing")
+    if not isinstance(keys["decode"], dict):
+        _wrong(where, "decode: expected keys and values, not {!r}".format(keys["decode"]))
     sources = _list(keys["sources"], where + ".sources")
     return Network(
         name=name, role=keys["role"],
         sources=tuple(_source(v, "{}.sources[{}]".format(where, i)) for i, v in enumerate(sources)),
-        licence=_text(licence["spdx"], where + ".licence.spdx"), licence_note=licence.get("note", ""),
+        licence=_text(licence["spdx"], where + ".licence.spdx"),
+        licence_note=_optional_text(licence, "note", where + ".licence"),
         input=_input(keys["input"], where + ".input") if "input" in keys else None,
         outputs={k: _shape(v, "{}.outputs.{}".format(where, k)) for k, v in outputs.items()},
         decode=keys["decode"], kind=convert["kind"],
@@ -132,11 +140,11 @@ def _roles(value: Any, where: str, networks: Mapping[str, Network]) -> Tuple[Rol
     for name in ROLES:
         here = "{}.{}".format(where, name)
         role = _keys(keys[name], here, ("candidates",), ("without",))
-        candidates = tuple(_list(role["candidates"], here + ".candidates"))
+        candidates = tuple(_text(c, here + ".candidates") for c in _list(role["candidates"], here + ".candidates"))
         for candidate in candidates:
             if candidate not in networks or networks[candidate].role != name:
                 _wrong(here, "{!r} is not a network of this role".format(candidate))
-        roles.append(Role(name, candidates, role.get("without", "")))
+        roles.append(Role(name, candidates, _optional_text(role, "without", here)))
     return tuple(roles)
 
 

@@ -24,7 +24,7 @@ def _command(wheel: Wheel, folder: str) -> List[str]:
     return [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
         "--platform", wheel.platform, "--python-version", wheel.python, "--implementation", wheel.implementation,
-        "--timeout", "10", "--retries", "1", "--dest", folder, wheel.requirement]
+        "--timeout", "8", "--retries", "1", "--dest", folder, wheel.requirement]
 
 
 def _largest_file(folder: str) -> int:
