@@ -1,0 +1,155 @@
+"""What every face detector has in common: how it looks at a frame, and what it answers."""
+from abc import ABC, abstractmethod
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from edge.core.contracts import Crop
+from edge.geometry import boxes as upright
+
+MOST_CANDIDATES = 300  # a threshold near zero must not make the suppression quadratic in thousands of anchors
+MOST_GROWTH = 4.0  # of exp(): a side is at most 55 times its anchor's, so wild outputs stay finite
+
+
+class Detections(NamedTuple):
+    """Faces, the surest first."""
+
+    boxes: np.ndarray  # (N, 4) float32 x0 y0 x1 y1
+    scores: np.ndarray  # (N,) float32, 0..1
+    keypoints: Optional[np.ndarray]  # (N, K, 2) float32; the first two are the subject's right and left eye
+
+    def rows(self, index: Sequence[int]) -> "Detections":
+        """Some of the faces, in the order of `index`."""
+        return Detections(self.boxes[index], self.scores[index], None if self.keypoints is None else self.keypoints[index])
+
+
+class Input(NamedTuple):
+    """The picture that a network expects: input value = pixel * scale + offset."""
+
+    size: Tuple[int, int]  # width, height
+    colour: str  # BGR or RGB
+    scale: float
+    offset: Tuple[float, float, float]  # per channel, in the order of `colour`
+    centred: bool = False  # the frame in the middle of what is left over, else at the top left
+
+
+class Detector(ABC):
+    """A face detector without its runner: pure arithmetic, from a frame's size to a Crop and from outputs to faces.
+
+    Used by one thread. A subclass sets the attributes and says what the network's tensors mean.
+    """
+
+    input = Input((0, 0), "", 1.0, (0.0, 0.0, 0.0))
+    threshold = 0.5  # score from which a detection is a face, unless the user wants another
+    most_iou = 0.3  # two faces overlap no more than this
+    keypoint_count = 0
+
+    def __init__(self, network: str) -> None:
+        """`network` is the name in the manifest."""
+        self.network = network
+        keypoints = np.zeros((0, self.keypoint_count, 2), np.float32) if self.keypoint_count else None
+        self._nobody = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), keypoints)
+        self._frame_size = (0, 0)
+        self._crop = None  # type: Optional[Crop]
+
+    @property
+    def size(self) -> Tuple[int, int]:
+        """Width and height of the input in pixels."""
+        return self.input.size
+
+    def crop(self, width: int, height: int) -> Crop:
+        """The whole frame, its aspect kept. The same object while the frames' size stays."""
+        if self._crop is None or self._frame_size != (width, height):
+            self._frame_size, self._crop = (width, height), whole_frame_crop(width, height, self.input)
+        return self._crop
+
+    def decode(self, outputs: Mapping[str, np.ndarray], crop: Crop, threshold: float, limit: int) -> Detections:
+        """At most `limit` faces with a score of at least `threshold`, in frame pixels. Copies what it keeps."""
+        anchors, scores = self._surest(outputs, threshold)
+        if not len(anchors):
+            return self._nobody
+        boxes, keypoints = self._places(outputs, anchors)
+        found = self._suppress(_finite(Detections(boxes, scores, keypoints)), limit)
+        return _on_frame(found, crop)
+
+    @abstractmethod
+    def _surest(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Anchors that reach the threshold and their scores, the surest first. Only these are decoded."""
+
+    @abstractmethod
+    def _places(
+        self, outputs: Mapping[str, np.ndarray], anchors: np.ndarray
+    ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """Boxes (N, 4) and keypoints (N, K, 2) of some anchors, input pixels counted from the picture's outer edge.
+
+        That is how the networks count: over 80 faces and their mirror images the centres agree within 0.2 pixel.
+        """
+
+    def _suppress(self, found: Detections, limit: int) -> Detections:
+        return found.rows(upright.nms(found.boxes, self.most_iou, limit))
+
+
+def fit(width: int, height: int, look: Input) -> float:
+    """Input pixels for a frame pixel when the whole frame is shown as large as the input allows."""
+    return min(look.size[0] / float(width), look.size[1] / float(height))
+
+
+def whole_frame_crop(width: int, height: int, look: Input) -> Crop:
+    """The whole frame in the input, as large as it fits, black around it.
+
+    input = scale * (frame + 0.5) - 0.5, plus whole pixels where it is centred. The frame's edges are put on whole input
+    pixels, so that the runtime may resize instead of warp, which is five times faster; the scales of the two axes differ
+    by the half pixel that this takes.
+    """
+    largest = fit(width, height, look)
+    matrix = np.zeros((2, 3))
+    for axis, (length, room) in enumerate(zip((width, height), look.size)):
+        shown = max(1, int(round(length * largest)))
+        scale = shown / float(length)
+        matrix[axis, axis] = scale
+        matrix[axis, 2] = 0.5 * scale - 0.5 + ((room - shown) // 2 if look.centred else 0)
+    matrix.flags.writeable = False  # one object serves many frames
+    return Crop(matrix, look.size, look.colour, look.scale, look.offset)
+
+
+def surest(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Indices of the scores (N,) that reach the threshold, the surest first, at most MOST_CANDIDATES. NaN never does."""
+    with np.errstate(invalid="ignore"):
+        index = np.flatnonzero(scores >= threshold)
+    order = np.argsort(-scores[index], kind="mergesort")  # stable: equal scores stay in the network's order
+    return index[order[:MOST_CANDIDATES]]
+
+
+def grid(columns: int, rows: int, per_cell: int = 1) -> np.ndarray:
+    """(rows * columns * per_cell, 2) float32 x, y of the cells, row by row, each `per_cell` times in a row."""
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    cells = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
+    return np.repeat(cells, per_cell, axis=0)
+
+
+def grown(exponent: np.ndarray) -> np.ndarray:
+    """exp() of what a network says about a side."""
+    return np.exp(np.minimum(exponent, np.float32(MOST_GROWTH)))
+
+
+def around(centre: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """(N, 4) boxes from (N, 2) centres and (N, 2) widths and heights."""
+    half = sides * np.float32(0.5)
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _finite(found: Detections) -> Detections:
+    """Without the faces of which an output was not a number."""
+    good = np.isfinite(found.boxes).all(axis=1)
+    if found.keypoints is not None:
+        good &= np.isfinite(found.keypoints).all(axis=(1, 2))
+    return found if good.all() else found.rows(np.flatnonzero(good))
+
+
+def _on_frame(found: Detections, crop: Crop) -> Detections:
+    """From input pixels counted from the edge to the frame's, whose centres are at integers; the crop is upright."""
+    scale = np.array([crop.matrix[0, 0], crop.matrix[1, 1]], np.float32)
+    shift = (crop.matrix[:, 2] + 0.5).astype(np.float32)
+    boxes = (found.boxes.reshape(-1, 2, 2) - shift) / scale
+    keypoints = None if found.keypoints is None else (found.keypoints - shift) / scale
+    return Detections(boxes.reshape(-1, 4), found.scores, keypoints)
