@@ -2,6 +2,7 @@
 import http.client
 import socket
 import ssl
+import textwrap
 import urllib.error
 import urllib.request
 from typing import Any, Callable, Iterator, Optional, Tuple
@@ -10,6 +11,9 @@ from urllib.parse import quote
 RAW = "https://raw.githubusercontent.com/{origin}/{commit}/{path}"
 CONNECT_S, READ_S = 4.0, 15.0
 BLOCK = 1 << 16
+
+# before Python 3.7 a certificate of another host is a ValueError
+_BROKEN = (OSError, http.client.HTTPException, ssl.CertificateError)
 
 
 class WebError(Exception):
@@ -74,9 +78,9 @@ def _reason(error: Exception) -> str:
         error = error.reason
     if isinstance(error, socket.timeout):
         return "no answer in time"
-    if isinstance(error, ssl.SSLError):
-        detail = getattr(error, "verify_message", "") or error.reason or error
-        return "its certificate is not accepted ({})".format(detail)
+    if isinstance(error, (ssl.SSLError, ssl.CertificateError)):
+        detail = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
+        return "its certificate is not accepted ({})".format(textwrap.shorten(detail, 100))
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -91,14 +95,14 @@ def blocks(url: str, progress: Callable[[int], None]) -> Iterator[bytes]:
         response = opener.open(request, timeout=CONNECT_S)
     except urllib.error.HTTPError as e:
         raise WebError("answers {} {}".format(e.code, e.reason), False) from e
-    except (OSError, http.client.HTTPException) as e:
+    except _BROKEN as e:
         raise WebError("cannot be reached: {}".format(_reason(e)), True) from e
     done = 0
     with response:
         while True:
             try:
                 block = response.read(BLOCK)
-            except (OSError, http.client.HTTPException) as e:
+            except _BROKEN as e:
                 raise WebError("broke off the transfer: {}".format(_reason(e)), True) from e
             if not block:
                 return

@@ -4,6 +4,7 @@ import http.server
 import io
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -184,6 +185,22 @@ def test_a_host_that_cannot_be_reached_is_tried_once(world, monkeypatch):
         with pytest.raises(Unavailable, match="127.0.0.1 cannot be reached: "):
             fetcher.fetch(world.manifest.networks[name])
     assert len(tries) == 1
+
+
+@pytest.mark.parametrize("error", [
+    ssl.CertificateError("hostname 'raw' doesn't match either of " + "'some.portal.example', " * 20),
+    ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+])
+def test_a_portal_that_answers_in_githubs_place_is_one_short_line(world, monkeypatch, error):
+    def connect(self):
+        raise error
+
+    monkeypatch.setattr(web, "RAW", "https://raw.example.invalid/{origin}/{commit}/{path}")
+    monkeypatch.setattr(web._Https, "connect", connect)
+    with pytest.raises(Unavailable) as e:
+        world.fetch("sharp", mirror=False)
+    assert str(e.value).startswith("raw.example.invalid cannot be reached: its certificate is not accepted (")
+    assert len(str(e.value)) < 200 and "\n" not in str(e.value)
 
 
 def test_a_file_that_is_missing_on_github_does_not_stop_the_others(world, github):
