@@ -1,4 +1,7 @@
-"""A network stream through FFmpeg: rtsp(s)://, and http(s):// as phones and cheap cameras serve it."""
+"""A network stream through FFmpeg: rtsp(s)://, and http(s):// as phones and cheap cameras serve it.
+
+A stream that ends counts as lost and is opened again, so a film that lies on a server begins anew: fetch it to play once.
+"""
 import os
 import re
 from typing import Any, Callable

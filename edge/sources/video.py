@@ -56,7 +56,10 @@ class VideoFile(Recording):
         return self._time_s
 
     def picture(self) -> Optional[np.ndarray]:
-        done, image = self._capture.retrieve()
+        try:
+            done, image = self._capture.retrieve()
+        except cv2.error:  # a damaged frame may have a size of its own
+            return None
         if not done or not is_picture(image):
             return None
         return image if self._rotate is None else cv2.rotate(image, self._rotate)

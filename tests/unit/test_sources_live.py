@@ -258,31 +258,29 @@ def test_threads_that_hang_are_few(device):
 
 
 def test_each_failure_doubles_the_pause_up_to_the_longest(monkeypatch):
-    now = [1000.0]
+    now, gone, opened_at = [1000.0], threading.Event(), []
     monkeypatch.setattr("edge.core.clock.monotonic", lambda: now[0])
-    failing, opened_at = threading.Event(), []
 
-    class Once(Opener):
-        name = "once"
+    class Door(Opener):
+        name = "door"
 
         def open(self):
             opened_at.append(now[0])
-            if failing.is_set():
+            if gone.is_set():
                 raise SourceError("gone")
-            return FakeCamera(lambda: None if failing.is_set() else steady()())
-    source = LiveSource(Once(), PLAIN, Patience(retry_s=0.5, retry_max_s=5.0, silence_s=2.0, failed_read_s=0.001))
+            return FakeCamera(lambda: None if gone.is_set() else steady()())
+    source = LiveSource(Door(), PLAIN, Patience(silence_s=2.0, retry_s=0.5, retry_max_s=5.0, failed_read_s=0.001))
     source.open()
-    failing.set()
-    time.sleep(0.05)
+    gone.set()
     source.read(0)
-    while now[0] < 1030:
-        now[0] += 0.25
-        count = len(opened_at)
+    while len(opened_at) < 8:
+        now[0] += 0.0625
         source.read(0)
-        if source._session is not None and count > 0:
-            until(lambda: source._session.error is not None or source._session.heard_at is not None)
-    pauses = np.diff(opened_at[1:])
-    assert list(np.round(pauses[:5], 2)) == sorted(np.round(pauses[:5], 2)) and pauses[0] >= 1.0 and max(pauses) <= 5.5
+        if now[0] > 1003:
+            until(lambda: not threads_of(source))  # the attempt has failed
+    pauses = np.diff(opened_at)
+    assert pauses[0] == pytest.approx(2.5, abs=0.2)  # silence, then the first pause
+    assert pauses[1:] == pytest.approx([1, 2, 4, 5, 5, 5], abs=0.2)
     source.close()
 
 
