@@ -1,6 +1,6 @@
 """A network stream through FFmpeg: rtsp(s)://, and http(s):// as phones and cheap cameras serve it.
 
-A stream that ends counts as lost and is opened again, so a film that lies on a server begins anew: fetch it to play once.
+A stream that ends counts as lost and is opened again: a film that lies on a server begins anew.
 """
 import os
 import re
