@@ -1,4 +1,4 @@
-"""The configuration: an immutable tree. What its values mean, their units and ranges stand in defaults.yaml, key by key.
+"""The configuration: an immutable tree. The meaning, unit and range of each value stand in defaults.yaml, key by key.
 
 Three layers, each over the one before: defaults.yaml, the user's file, the command line.
 """
@@ -107,7 +107,10 @@ NO_SPELLING = {}  # type: Dict[str, str]
 
 
 def load_config(
-    path: Optional[str], overrides: Mapping[str, Any], environ: Mapping[str, str], spelled: Mapping[str, str] = NO_SPELLING
+    path: Optional[str],
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+    spelled: Mapping[str, str] = NO_SPELLING,
 ) -> Config:
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
     `spelled` says by which option each came, for the errors. Raises ConfigError.

@@ -60,7 +60,7 @@ def read_file(user_file: UserFile) -> Dict[str, Found]:
     except RecursionError:
         raise ConfigError("{}: nested too deeply".format(path))
     except (ValueError, OverflowError, AttributeError, TypeError) as e:  # PyYAML on impossible dates and numbers
-        raise ConfigError("{}: a value cannot be read ({}); put it in quotes if it is a text".format(path, _one_line(e)))
+        raise ConfigError("{}: a value cannot be read ({}); quote it if it is a text".format(path, _one_line(e)))
     return _flat({} if document is None else document, lines, path)
 
 
@@ -84,7 +84,7 @@ def _read_text(user_file: UserFile) -> str:
 
 
 def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:
-    """Dotted key -> its line. Raises ConfigError for a key that stands there twice, of which YAML keeps one silently."""
+    """Dotted key -> its line. Raises ConfigError for a key that stands there twice: YAML keeps one of them silently."""
     lines = {}  # type: Dict[str, int]
 
     def walk(node: Optional[yaml.Node], prefix: str) -> None:

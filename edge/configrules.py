@@ -5,14 +5,14 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 
 STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
 OFF = "none"
-NETWORKS = {
+NETWORKS: Dict[str, Tuple[str, ...]] = {
     "detect": (
         "yunet_s", "yunet_n", "fmr_8and16", "fmr_16and32", "rfb320", "faceboxes", "blazeface_short", "blazeface_full",
     ),
     "align": ("face_landmark", "facemesh_pth"),
     "pose": ("mb05",),
     "iris": ("iris_landmark",),
-}  # type: Dict[str, Tuple[str, ...]]
+}
 CAN_BE_OFF = ("pose", "iris")
 LONGEST_S = 1e7  # no recording is longer
 
@@ -31,14 +31,17 @@ def nearest(word: str, known: Iterable[str]) -> Optional[str]:
     return near[0] if near else None
 
 
+def _did_you_mean(near: Optional[str]) -> str:
+    return ", did you mean {}?".format(near) if near else ""
+
+
 def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
-    """"detect+align | pose+iris+express" as groups of stages. Raises ValueError for a stage missing, twice or misplaced."""
+    """"detect+align | pose+iris+express" as groups. Raises ValueError for a stage missing, twice or out of order."""
     groups = tuple(tuple(stage.strip() for stage in group.split("+")) for group in text.split("|"))
     named = [stage for group in groups for stage in group]
     for stage in named:
         if stage not in STAGES:
-            near = nearest(stage, STAGES)
-            raise ValueError("there is no stage {!r}{}".format(stage, ", did you mean {}?".format(near) if near else ""))
+            raise ValueError("there is no stage {!r}{}".format(stage, _did_you_mean(nearest(stage, STAGES))))
     for stage in STAGES:
         if named.count(stage) != 1:
             raise ValueError("{} is named {}".format(stage, "twice" if stage in named else "nowhere"))
@@ -56,10 +59,12 @@ def _numeral(text: str) -> Any:
     return text
 
 
-def _expect_number(value: Any, kinds: Tuple[type, ...], low: float, high: float) -> None:
+def _expect_number(value: Any, kinds: Any, low: float, high: float) -> None:
     if isinstance(value, str) and not isinstance(_numeral(value), str):
         raise ValueError("write the number without quotes" + (", as 1.0e+3" if "e" in value.lower() else ""))
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise ValueError
+    if not low <= value <= high:
         raise ValueError
 
 
@@ -154,8 +159,7 @@ def _why_not(name: str, role: str) -> str:
             return "{} is a network for {}, not for {}".format(name, other, role)
     if name == OFF:
         return "none stands alone" if role in CAN_BE_OFF else "{} cannot be switched off".format(role)
-    near = nearest(name, NETWORKS[role])
-    return "there is no network {!r}{}".format(name, ", did you mean {}?".format(near) if near else "")
+    return "there is no network {!r}{}".format(name, _did_you_mean(nearest(name, NETWORKS[role])))
 
 
 def _workers() -> Rule:
@@ -176,7 +180,7 @@ def _or_null(rule: Rule) -> Rule:
     )
 
 
-RULES = {
+RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
     "source.width": _or_null(_whole(16, 16384, "pixels")),
     "source.height": _or_null(_whole(16, 16384, "pixels")),
@@ -215,13 +219,13 @@ RULES = {
     "status.interval_s": _number(0.2, 3600, "s"),
     "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
     "status.keep": _whole(0, 100, "files"),
-}  # type: Dict[str, Rule]
+}
 
 SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))
 
 
 def nearest_key(key: str) -> Optional[str]:
-    """The dotted key or section that was probably meant; a leaf's name alone, or under a wrong section, is recognised too."""
+    """The dotted key or section that was probably meant, also for a leaf's name alone or under a wrong section."""
     leaves = {known.split(".")[-1]: known for known in RULES}
     leaf = key.split(".")[-1]
     if leaf in leaves:

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 import sys
 from glob import glob
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge import modelstore
 from edge.config import Config
-from edge.configrules import OFF
+from edge.configrules import NETWORKS, OFF
 from edge.errors import ModelError
 from edge.machine import FAIL, GIB, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
 
@@ -23,8 +23,9 @@ PROBE = "import {0}; print({0}.__version__); print(getattr({0}, 'getBuildInforma
 PROBE_TIMEOUT_S = 60.0
 ILLEGAL_INSTRUCTION = -4
 ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
+RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
 INSTALL = "python3 -m pip install "
-STILL_RUNS = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # detect and align must be there
+WITHOUT = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # what still runs
 
 
 class Probe(NamedTuple):
@@ -47,7 +48,7 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     """All findings; what the others depend on comes first."""
     jetson = is_jetson(machine)
     findings = [check_python(software.python), check_numpy(software), check_opencv(software, jetson)]
-    findings += check_runtimes(software, jetson) + check_models(config, machine)
+    findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
     findings += check_folders(config, machine) + check_cameras(machine) + check_board(machine)
     return findings
 
@@ -81,7 +82,8 @@ def installed_version(module: str) -> Optional[str]:
     places = list(spec.submodule_search_locations or [spec.origin or ""])
     for kind in ("dist-info", "egg-info"):
         for note in sorted(glob(os.path.join(os.path.dirname(places[0]), "{}*-*.{}".format(module, kind)))):
-            found = re.match(r"{}(?:_[a-z]+)?-([0-9][^-]*?)(?:-py[0-9.]+)?\.{}$".format(module, kind), os.path.basename(note))
+            name = os.path.basename(note)
+            found = re.match(r"{}(?:_[a-z]+)?-([0-9][^-]*?)(?:-py[0-9.]+)?\.{}$".format(module, kind), name)
             if found:
                 return found.group(1)
     return ""
@@ -92,8 +94,8 @@ def check_python(version: Sequence[int]) -> Finding:
     if tuple(version[:2]) < (3, 6):
         return Finding("python", FAIL, text, "install Python 3.6 or later")
     if tuple(version[:2]) > NEWEST_TESTED:
-        tested = "{}.{}".format(*NEWEST_TESTED)
-        return Finding("python", WARN, text + ", newer than what was tested", "use Python {} if anything fails".format(tested))
+        cure = "use Python {}.{} if anything fails".format(*NEWEST_TESTED)
+        return Finding("python", WARN, text + ", newer than what was tested", cure)
     return Finding("python", OK, text)
 
 
@@ -108,7 +110,8 @@ def check_opencv(software: Software, jetson: bool) -> Finding:
     """Its version, and whether GStreamer was built in: pip's wheels have none, JetPack's own build does."""
     probe = software.probe("cv2")
     if probe.trouble:
-        cure = "sudo apt install python3-opencv (JetPack's own)" if jetson else INSTALL + "'opencv-python-headless<4.12'"
+        wheel = INSTALL + "'opencv-python-headless<4.12'"
+        cure = "sudo apt install libopencv-python (JetPack's own)" if jetson else wheel
         return Finding("opencv", FAIL, probe.trouble, _import_cure(probe, cure))
     gstreamer = bool(re.search(r"GStreamer:\s+YES", probe.build))
     text = "{}, with{} GStreamer".format(probe.version, "" if gstreamer else "out")
@@ -117,7 +120,7 @@ def check_opencv(software: Software, jetson: bool) -> Finding:
                        INSTALL + "'opencv-python-headless>=4.8,<4.12'")
     if jetson and not gstreamer:
         return Finding("opencv", WARN, text + ": csi:// and gst: sources will not open",
-                       "python3 -m pip uninstall opencv-python opencv-python-headless: JetPack's own OpenCV has GStreamer")
+                       "python3 -m pip uninstall opencv-python opencv-python-headless (JetPack's own has GStreamer)")
     return Finding("opencv", OK, text + ("" if gstreamer else " (only csi:// and gst: sources need it)"))
 
 
@@ -127,27 +130,31 @@ def _import_cure(probe: Probe, install: str) -> str:
     return install
 
 
-def check_runtimes(software: Software, jetson: bool) -> List[Finding]:
-    """One that runs networks is enough; on the board it should be TensorRT."""
-    found = {name: software.version_of(name) for name in ("openvino", "onnxruntime", "tensorrt")}
+def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Finding]:
+    """Any one runs the networks, unless `wanted` names one; on the board it should be TensorRT."""
+    found = {name: software.version_of(name) for name in RUNTIMES}
     findings = [
-        Finding("runtime", OK, "{} {}".format(name, version).strip()) for name, version in found.items() if version is not None
+        Finding("runtime", OK, "{} {}".format(name, version).strip())
+        for name, version in found.items() if version is not None
     ]
     if jetson and found["tensorrt"] is None:
-        findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", "sudo apt install python3-libnvinfer"))
+        cure = "sudo apt install python3-libnvinfer"
+        findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", cure))
     elif jetson and software.version_of("pycuda") is None:
         findings.append(Finding("runtime", WARN, "no pycuda: the GPU is not used", INSTALL + "'nanoface[jetson]'"))
     if not any(version is not None for version in found.values()):
-        cure = "'nanoface[onnxruntime]'" + ("" if software.python < (3, 9) else " (or 'nanoface[openvino]', the faster one)")
-        findings.append(Finding("runtime", FAIL, "nothing that can run a network is installed", INSTALL + cure))
+        cure = INSTALL + "'nanoface[{}]'".format("onnxruntime" if software.python < (3, 9) else "openvino")
+        findings.append(Finding("runtime", FAIL, "nothing that can run a network is installed", cure))
+    elif wanted in found and found[wanted] is None:
+        findings.append(Finding("runtime", FAIL, "models.runtime is {}, which is not installed".format(wanted),
+                                "install it, or set models.runtime to auto"))
     return findings
 
 
 def check_models(config: Config, machine: Machine) -> List[Finding]:
     """Of each role: which network would be used, whether its files are whole."""
     home = modelstore.home_dir(machine.environ)
-    roles = {role: getattr(config.models, role) for role in ("detect", "align", "pose", "iris")}  # type: Dict[str, Sequence[str]]
-    return [_check_role(home, role, names) for role, names in roles.items()]
+    return [_check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
 
 
 def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
@@ -156,14 +163,16 @@ def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
         return Finding(name, OK, "switched off")
     try:
         known = modelstore.read_index(home)
-        if role in STILL_RUNS and not any(n in known for n in names):
-            return Finding(name, WARN, "{} is not fetched: {}".format(" or ".join(names), STILL_RUNS[role]), _fetch(names))
+        if role in WITHOUT and not any(n in known for n in names):
+            text = "{} is not fetched: {}".format(" or ".join(names), WITHOUT[role])
+            return Finding(name, WARN, text, _fetch(names))
         network, skipped = modelstore.first_available(home, names)
     except ModelError as e:
         text, _, cure = str(e).rpartition(": ")  # a ModelError ends with its cure
         return Finding(name, FAIL, text, cure)
     if skipped:
-        return Finding(name, WARN, "{}, since {} is not fetched".format(network.name, " and ".join(skipped)), _fetch(skipped))
+        text = "{}, since {} is not fetched".format(network.name, " and ".join(skipped))
+        return Finding(name, WARN, text, _fetch(skipped))
     return Finding(name, OK, network.name)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import struct
 from glob import glob
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = float(1 << 30)
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 
 def camera_name(path: str) -> Optional[str]:
-    """The name that a capture device gives itself; None for a node that captures nothing. OSError: it cannot be opened."""
+    """The name that a capture device gives itself; None for a node that captures nothing. Raises OSError."""
     import fcntl  # not on Windows, which has no /dev/video*
 
     device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
@@ -104,7 +104,8 @@ def check_board(machine: Machine) -> List[Finding]:
     """Nothing on a PC; on a Jetson its software, swap, power mode and access to the GPU."""
     if not is_jetson(machine):
         return []
-    return [check for check in (_software(machine), _swap(machine), _power(machine), _gpu(machine)) if check is not None]
+    findings = (_software(machine), _swap(machine), _power(machine), _gpu(machine))
+    return [finding for finding in findings if finding is not None]
 
 
 def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:

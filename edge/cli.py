@@ -1,0 +1,284 @@
+"""The command `nanoface`: its commands, exit codes, and the only prints.
+
+Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug, 2 usage or configuration, 3 source, 4 model or
+engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the command that needs it.
+"""
+import errno
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import traceback
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, TextIO
+
+from edge.core import clock
+from edge.errors import ConfigError, EdgeError, EngineError, OutputError
+from edge.options import overrides_of, read_words
+from edge.stop import Stop
+
+INTERRUPTED = 130
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+SAME_PRESS_S = 0.3  # a terminal and a wrapping make both pass a Ctrl-C on
+FRESH_S = 20.0  # an older status record says how old it is
+QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
+OUR_PACKAGES = ("edge", "engines")
+PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command; the exit code. Bad input is one line on standard error, never a trace."""
+    for name in BLAS_THREADS:  # before numpy is loaded: its idle worker threads spin, which doubles the CPU use
+        os.environ.setdefault(name, "1")
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by whoever started us
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    words = list(sys.argv[1:] if argv is None else argv)
+    loud = "--verbose" in words or os.environ.get("NANOFACE_DEBUG") == "1"
+    try:
+        exit_code = _dispatch(words, loud)
+        _say("", end="")  # flushes what others wrote, here where a reader that has left is still noticed
+        return exit_code
+    except EdgeError as e:
+        return _fail(str(e), e.exit_code)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does: a normal end
+        _mute(sys.stdout)
+        return 0
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except Exception as e:
+        return _unforeseen(e, loud)
+
+
+def _unforeseen(error: Exception, loud: bool) -> int:
+    """A disk that is full, a package that is not there; anything else is a bug."""
+    if loud:
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _mute(sys.stdout)
+        what = error.filename or "to standard output"
+        return _fail("cannot write {}: the disk is full".format(what), OutputError.exit_code)
+    if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OUR_PACKAGES:
+        return _fail(_missing_package(error), EngineError.exit_code)
+    bug = "{}: {}".format(type(error).__name__, error)
+    return _fail("internal error ({}), please report it with what NANOFACE_DEBUG=1 shows".format(bug), 1)
+
+
+def _dispatch(words: Sequence[str], loud: bool) -> int:
+    try:
+        args = read_words(words)
+    except SystemExit as e:  # --help and --version have printed
+        return e.code if isinstance(e.code, int) else 0
+    level = logging.DEBUG if loud else logging.ERROR if getattr(args, "quiet", False) else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
+    commands: Dict[str, Callable[[Any], int]] = {
+        "run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor,
+    }
+    return commands[args.command](args)
+
+
+def _missing_package(error: ImportError) -> str:
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return "a package cannot be loaded, see nanoface doctor: {}".format(error)
+    package = error.name.split(".")[0]
+    return "the package {} is missing: python3 -m pip install {}".format(package, PACKAGES.get(package, package))
+
+
+def _say(text: str, stream: Optional[TextIO] = None, end: str = "\n") -> None:
+    """Print what the stream can show: a service without a locale has ASCII."""
+    stream = sys.stdout if stream is None else stream
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), file=stream, end=end, flush=True)
+    except OSError:
+        _mute(stream)
+        raise
+
+
+def _mute(stream: TextIO) -> None:
+    """The interpreter flushes once more when it ends, and must not fail then."""
+    with suppress(OSError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _fail(text: str, exit_code: int) -> int:
+    """One line on standard error; the same code where nobody reads it."""
+    with suppress(OSError):
+        _say("nanoface: " + " ".join(text.split("\n")), sys.stderr)
+    return exit_code
+
+
+def _config(args: Any) -> Any:
+    from edge.config import load_config
+
+    overrides, spelled = overrides_of(args.settings)
+    return load_config(args.config, overrides, os.environ, spelled)
+
+
+def _width(stream: TextIO) -> int:
+    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
+
+
+class _Reporter:
+    """Where a run's progress, notes and warnings go: standard error, progress on one line of a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stderr.isatty()
+        self._open_line = False
+        self._said_at = -QUIET_PROGRESS_S
+
+    def __call__(self, event: str, text: str) -> None:
+        if not self._quiet:
+            with suppress(OSError):  # a terminal that was closed ends no run
+                self._show(event, text)
+
+    def _show(self, event: str, text: str) -> None:
+        text = " ".join(text.split("\n")).strip()
+        if event != "progress":
+            self.end_line()
+            _say("warning: " + text if event == "warning" else text, sys.stderr)
+        elif self._terminal:
+            _say("\r" + text[:_width(sys.stderr) - 1] + "\x1b[K", sys.stderr, end="")
+            self._open_line = True
+        elif clock.monotonic() - self._said_at >= QUIET_PROGRESS_S:
+            self._said_at = clock.monotonic()
+            _say(text, sys.stderr)
+
+    def end_line(self) -> None:
+        if self._open_line:
+            self._open_line = False
+            with suppress(OSError):
+                _say("", sys.stderr)
+
+
+@contextmanager
+def _stopping(stop: Stop) -> Iterator[None]:
+    """SIGINT, SIGTERM and a closed terminal ask the run to stop; the second asks no more."""
+    asked_at: List[float] = []
+
+    def on_signal(number: int, _frame: Any) -> None:
+        if asked_at and clock.monotonic() - asked_at[0] > SAME_PRESS_S:
+            os._exit(128 + number)
+        asked_at.append(clock.monotonic())
+        stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # ignored under nohup
+        numbers.append(hang_up)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(args: Any) -> int:
+    config, report = _config(args), _Reporter(args.quiet)
+    stop = Stop()  # type: Any  # in the place of a threading.Event
+    with _stopping(stop):
+        from edge import app
+        from edge.telemetry import table
+
+        try:
+            record = app.run(config, stop, report)
+        finally:
+            report.end_line()
+    if not args.quiet:
+        stream = sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else sys.stdout
+        _say(table.render(record, _width(stream)), stream)
+    return 0
+
+
+def _status(args: Any) -> int:
+    from edge.telemetry import statusread
+
+    path = args.path or _config(args).status.file(os.environ)
+    if path is None:
+        raise ConfigError("status.path is none: the status log is switched off; name a log, as in nanoface status PATH")
+    if os.path.isdir(path):
+        raise ConfigError("{} is a folder, not a status log".format(path))
+    if not args.follow:
+        _show(statusread.read_last(path), path, args.json)
+        return 0
+    if not os.path.exists(path):
+        _say("waiting for {}".format(path), sys.stderr)
+    stop = Stop()  # type: Any  # in the place of a threading.Event
+    with _stopping(stop):
+        for record in statusread.follow(path, stop):
+            _show(record, path, args.json)
+    return 0
+
+
+def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
+    from edge.telemetry import table
+
+    try:
+        text = table.render(record, _width(sys.stdout)) if "state" in record and "stages" in record else ""
+    except (AttributeError, KeyError, TypeError, ValueError):  # JSON of other kinds of values
+        text = ""
+    if not text:
+        raise ConfigError("{} is not a status log: what it holds are no status records".format(path))
+    if as_json:
+        _say(json.dumps(record))
+        return
+    if sys.stdout.isatty():
+        _say("\x1b[H\x1b[2J", end="")
+    _say(text)
+    age_s = age_of(record, clock.wall())
+    if age_s is not None and age_s > FRESH_S:
+        _say("last written {} ago".format(table.duration(age_s)))
+
+
+def age_of(record: Mapping[str, Any], now_s: float) -> Optional[float]:
+    """Seconds of wall-clock time since a status record was written; None where it does not say."""
+    try:
+        at = datetime.strptime(str(record.get("at")), "%Y-%m-%dT%H:%M:%S.%fZ")
+    except ValueError:
+        return None
+    return now_s - (at - datetime(1970, 1, 1)).total_seconds()
+
+
+def _models(args: Any) -> int:
+    from edge.modelstore import home_dir
+    from engines import commands
+
+    if args.action == "fetch":
+        return commands.run_fetch(home_dir(), args.names, args.all, args.force, sys.stdout)
+    act = commands.run_list if args.action == "list" else commands.run_check
+    return act(home_dir(), sys.stdout)
+
+
+def _bench(args: Any) -> int:
+    config = _config(args)
+    from edge.bench import run_bench
+
+    beside = {"beside": args.beside} if args.beside else {}
+    run_bench(config, args.frames, args.rounds, args.json, sys.stdout, **beside)
+    return 0
+
+
+def _doctor(args: Any) -> int:
+    """4 where something that nothing can run without is missing, else 0."""
+    config = _config(args)
+    from edge import doctor, machine
+
+    findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
+    for finding in findings:
+        _say("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
+        if finding.cure:
+            _say(" " * 20 + "-> " + finding.cure)
+    counts = {state: sum(f.state == state for f in findings) for state in (machine.WARN, machine.FAIL)}
+    if counts[machine.FAIL]:
+        _say("nanoface cannot run here: {} to repair, {} to look at".format(counts[machine.FAIL], counts[machine.WARN]))
+        return EngineError.exit_code
+    _say("nanoface can run here" + (": {} to look at".format(counts[machine.WARN]) if counts[machine.WARN] else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
