@@ -1,5 +1,5 @@
 """From the text of `--output` to the object that writes it."""
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, Dict, NamedTuple
 
 from edge.core.contracts import Output
 from edge.outputs.csv import CsvOutput
@@ -7,7 +7,7 @@ from edge.outputs.images import FolderOutput, PictureOutput
 from edge.outputs.jsonl import JsonlOutput
 from edge.outputs.overlay import Style
 from edge.outputs.spec import OutputSpec
-from edge.outputs.video import VideoOutput
+from edge.outputs.video import Fps, VideoOutput
 from edge.outputs.window import WindowOutput
 
 
@@ -17,7 +17,7 @@ class OutputOptions(NamedTuple):
     landmarks: bool  # the records hold the points: CSV gives them columns
     mirror: bool  # pictures are shown as in a mirror; texts are not
     blocking: bool  # the source is a file: outputs to files may make it wait
-    fps: Optional[float]  # frames per second of the source, where it is known
+    fps: Fps  # frames per second of the source, where it is known
     stage_times: bool = True  # the panel in pictures
 
 

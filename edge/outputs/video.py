@@ -1,7 +1,7 @@
 """The annotated frames as an MP4 file."""
 import math
 import os
-from typing import Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ CODEC = "mp4v"  # MPEG-4 part 2: every OpenCV wheel has it; H.264 is left out of
 DEFAULT_FPS, MAX_FPS = 30.0, 240.0
 LONGEST_HOLD_S = 2.0  # a picture that stands longer than this was a pause of the source, not a slow frame
 
+Fps = Callable[[], Optional[float]]  # asked at the first frame: a file's own rate is known once it was opened
+
 
 class VideoOutput(Output):
     """MPEG-4 in the size of the first frame; frames of other sizes are fitted in, with black bars.
@@ -29,10 +31,10 @@ class VideoOutput(Output):
     needs_picture = True
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style, fps: Optional[float]) -> None:
+    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style, fps: Fps) -> None:
         self.name, self.blocking = spec.text, blocking
         self._spec, self._style, self._times = spec, style, SteadyTimes()
-        self._fps = min(MAX_FPS, fps) if fps is not None and math.isfinite(fps) and fps > 0 else DEFAULT_FPS
+        self._source_fps, self._fps = fps, DEFAULT_FPS
         self._writer: Optional[cv2.VideoWriter] = None
         self._size = (0, 0)  # width, height; even, as the codec wants it
         self._due_s: Optional[float] = None  # time_s at which what is written so far ends
@@ -58,6 +60,9 @@ class VideoOutput(Output):
             self._writer.write(picture)
 
     def _start(self, picture: np.ndarray) -> cv2.VideoWriter:
+        fps = self._source_fps()
+        if fps is not None and math.isfinite(fps) and fps > 0:
+            self._fps = min(MAX_FPS, fps)
         self._size = (max(2, picture.shape[1] & ~1), max(2, picture.shape[0] & ~1))
         writer = cv2.VideoWriter(self._spec.target, cv2.VideoWriter.fourcc(*CODEC), self._fps, self._size)
         if not writer.isOpened():

@@ -28,7 +28,7 @@ FACES = [(), (FULL,), (BARE,), (FULL, BARE, FULL._replace(track_id=3), BARE._rep
 
 
 def options(**changes):
-    return OutputOptions(landmarks=True, mirror=False, blocking=True, fps=30.0)._replace(**changes)
+    return OutputOptions(landmarks=True, mirror=False, blocking=True, fps=lambda: 30.0)._replace(**changes)
 
 
 def packets():

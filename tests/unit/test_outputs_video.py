@@ -24,7 +24,7 @@ def packet(seq, size=(64, 48), time_s=None, level=90):
 
 
 def opened(path, blocking=True, fps=25.0):
-    output = VideoOutput(parse_output("video:" + str(path)), blocking, Style(), fps)
+    output = VideoOutput(parse_output("video:" + str(path)), blocking, Style(), lambda: fps)
     output.open()
     return output
 
@@ -145,7 +145,7 @@ from edge.outputs.video import VideoOutput
 
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-sender = Sender(VideoOutput(parse_output("video:" + sys.argv[1]), True, Style(), 30.0), capacity=4)
+sender = Sender(VideoOutput(parse_output("video:" + sys.argv[1]), True, Style(), lambda: 30.0), capacity=4)
 sender.start()
 sent = 0
 while not stop.is_set():
