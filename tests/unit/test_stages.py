@@ -68,11 +68,16 @@ def frame(seq=0, time_s=0.0):
 
 
 def mesh_in_crop():
-    """468 points in 192 px units that look like a face in the middle of its region: the measured head seen from the front."""
+    """468 points in 192 px units: the measured head seen from the front, so placed that its region stays where it is."""
     points = np.zeros((468, 3))
     table = np.array(heads.measured_head.TABLE)
+    face = table[:, 1:] * (1.0, -1.0, -1.0)
+    low, high = face[:, :2].min(axis=0), face[:, :2].max(axis=0)
+    scale = 128.0 / (high - low).max()
+    face = face * scale
+    face[:, :2] += 96.0 - (low + high) / 2 * scale
     points[:, :2] = 96.0
-    points[table[:, 0].astype(int)] = table[:, 1:] * (0.7, -0.7, -0.7) + (96, 96, 0)
+    points[table[:, 0].astype(int)] = face
     return points
 
 
@@ -212,7 +217,7 @@ def expressive_face(opening, gaze_px=0.0):
     middles = [(marks[a, :2] + marks[b, :2]) / 2 for a, b in sides]
     widths = [np.linalg.norm(marks[a] - marks[b]) for a, b in sides]
     irises = Eyes(*(Iris(m + (gaze_px, 0), 5.0, 1.0) for m in middles))
-    return face._replace(irises=irises, eye_contours=Eyes(*(contour(opening, w) for w in widths)))
+    return face._replace(irises=irises, eye_contours=Eyes(*(contour(opening, w, at=m - (w / 2, 0)) for w, m in zip(widths, middles))))
 
 
 def express(openings, smoothing=None, **more):
