@@ -211,7 +211,7 @@ RULES: Dict[str, Rule] = {
     "smoothing.beta": _number(0, 1000),
     "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
     "pipeline.workers": _workers(),
-    "outputs": _texts("a list of KIND:TARGET texts, such as [jsonl:face.jsonl]"),
+    "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": _flag(),
     "output.mirror": _flag(),
     "output.draw_times": _flag(),

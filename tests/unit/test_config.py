@@ -72,7 +72,7 @@ def test_defaults_alone_are_a_configuration():
     ("models: {pose: none}", "models.pose", ("none",)),
     ("models: {iris: [none]}", "models.iris", ("none",)),
     ("outputs: jsonl:a.jsonl", "outputs", ("jsonl:a.jsonl",)),
-    ("outputs: [jsonl:a.jsonl, window]", "outputs", ("jsonl:a.jsonl", "window")),
+    ("outputs: ['jsonl:a.jsonl', window]", "outputs", ("jsonl:a.jsonl", "window")),
     ("pipeline: {workers: 'detect|align|pose|iris+express'}", "pipeline.workers",
      "detect | align | pose | iris+express"),
     ("status: {max_bytes: 5_000_000}", "status.max_bytes", 5000000),
