@@ -105,3 +105,8 @@ def _whole(start: float, length: float, limit: int) -> Tuple[int, int]:
     first, last = int(round(start)), int(round(start + length))
     exact = abs(start - first) <= GRID and abs(start + length - last) <= GRID and first < last
     return (first, last) if exact else (0, 0)
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV from starting threads of its own: a crop is too small to be shared, and the workers need the cores."""
+    cv2.setNumThreads(1)

@@ -1,11 +1,14 @@
 """Where faces are: from the tracks that hold, and from the detector only when it has something to find."""
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from edge.core.contracts import Runner, Stage
+import numpy as np
+
+from edge.core.contracts import Crop, Runner, Stage
 from edge.core.packet import Face, Packet, Roi
 from edge.geometry import roi as regions
 from edge.models.face_landmark import FaceLandmark
 from edge.models.spec import Detections, Detector
+from edge.models.tiles import merge, tile_crops
 from edge.stages.tracks import Tracks
 
 SAME_FACE = 0.3  # IoU of a detection with a tracked region's face above which it is that face
@@ -17,6 +20,7 @@ class DetectSettings(NamedTuple):
     max_faces: int
     threshold: Optional[float]
     refresh_s: float  # how often to look for more faces while fewer than max_faces are tracked
+    closer_look: bool = False  # also at overlapping tiles of the frame: for stills, where small faces count and time does not
 
 
 class Detect(Stage):
@@ -55,6 +59,14 @@ class Detect(Stage):
     def _detect(self, packet: Packet) -> Detections:
         image = packet.frame.image
         crop = self._detector.crop(image.shape[1], image.shape[0])
+        found = self._look(image, crop)
+        if not self._settings.closer_look:
+            return found
+        tiles = tile_crops(image.shape[1], image.shape[0], self._detector.input)
+        return merge([found] + [self._look(image, tile) for tile in tiles], (crop,) + tiles,
+                     (image.shape[1], image.shape[0]), self._settings.max_faces)
+
+    def _look(self, image: np.ndarray, crop: Crop) -> Detections:
         outputs = self._runner.submit(image, (crop,)).result()
         threshold = self._detector.threshold if self._settings.threshold is None else self._settings.threshold
         return self._detector.decode(outputs, crop, threshold, self._settings.max_faces)

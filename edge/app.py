@@ -1,0 +1,216 @@
+"""The composition root: from a configuration to a running pipeline. The only file that names concrete classes."""
+import os
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from edge import modelstore
+from edge.config import Config
+from edge.core import clock
+from edge.core.contracts import Runner, Source, Stage
+from edge.errors import ConfigError, ModelError
+from edge.face import head as heads
+from edge.geometry.camera import CameraGuess, load
+from edge.geometry.filters import OneEuroSettings
+from edge.models.detectors import make_detector
+from edge.models.face_landmark import FaceLandmark
+from edge.models.iris_landmark import IrisLandmark
+from edge.models.mb05 import Mb05
+from edge.models.warp import use_one_thread
+from edge.outputs.choose import OutputOptions, make_output
+from edge.outputs.record import encode
+from edge.outputs.sender import Sender
+from edge.outputs.spec import OutputSpec, parse_outputs
+from edge.pipeline.pipeline import Pipeline, Plan
+from edge.runtimes.choose import open_runner
+from edge.sources.choose import make_source
+from edge.sources.spec import SourceOptions
+from edge.stages.align import Align, AlignSettings
+from edge.stages.detect import Detect, DetectSettings
+from edge.stages.express import Express, ExpressSettings
+from edge.stages.iris import IrisStage
+from edge.stages.pose import PoseNetwork, PoseStage
+from edge.stages.tracks import Tracks
+from edge.telemetry.meter import Meter
+from edge.telemetry.progress import Progress
+from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
+
+Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
+CANONICAL_FACE = "canonical_face"
+OFF = "none"
+FILE_QUEUE = 4  # items that wait before a file output that may make the pipeline wait: writing comes in bursts
+CLOSE_STATUS_S = 1.0
+
+
+class Networks:
+    """Opens the runner of each role: the first candidate that was built; says so where it is not the preferred one."""
+
+    def __init__(self, config: Config, report: Report) -> None:
+        self._runtime = config.models.runtime
+        self._home = modelstore.home_dir()
+        self._report = report
+
+    def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
+        """Raises ModelError where no candidate was built."""
+        network, skipped = modelstore.first_available(self._home, candidates)
+        if skipped:
+            self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
+        return open_runner(network, self._runtime), network
+
+    def optional(self, role: str, candidates: Sequence[str],
+                 instead: str) -> Optional[Tuple[Runner, modelstore.StoredNetwork]]:
+        """The same, or None where it is switched off or not built; `instead` says what happens then."""
+        if tuple(candidates) == (OFF,):
+            return None
+        if not any(name in modelstore.read_index(self._home) for name in candidates):
+            self._report("note", "{}: {} not built, {}".format(role, " and ".join(candidates), instead))
+            return None
+        return self.required(role, candidates)
+
+    def head(self) -> heads.HeadModel:
+        """The canonical face, or the head of our own measuring where it was not fetched."""
+        if CANONICAL_FACE not in modelstore.read_index(self._home):
+            self._report("note", "pose: {} not fetched, using the head of our own measuring".format(CANONICAL_FACE))
+            return heads.measured()
+        path = modelstore.locate(self._home, CANONICAL_FACE).file
+        try:
+            table = np.load(path)
+        except (OSError, ValueError) as e:
+            raise ModelError("{} cannot be read ({}): {}".format(path, e, modelstore.CURE))
+        return heads.of_canonical(table)
+
+
+class Stages(NamedTuple):
+    """Every stage that runs, in order."""
+
+    detect: Detect
+    align: Align
+    pose: Optional[PoseStage]
+    iris: Optional[IrisStage]
+    express: Express
+
+    def groups(self, names: Sequence[Sequence[str]]) -> List[Tuple[Stage, ...]]:
+        """The stages of each worker; those that are switched off are left out."""
+        by_name = self._asdict()
+        groups = [tuple(by_name[n] for n in group if by_name[n] is not None) for group in names]
+        return [g for g in groups if g]
+
+
+def make_stages(config: Config, stills: bool, report: Report) -> Stages:
+    """Raises ModelError where a network that is needed was not built, EngineError where no runtime is there."""
+    networks, tracking = Networks(config, report), config.tracking
+    tracks, aligner = Tracks(tracking.lost_after_s, memory=not stills), FaceLandmark()
+    camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
+
+    runner, network = networks.required("detect", config.models.detect)
+    settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
+                              tracking.refresh_s, closer_look=stills)
+    detect = Detect(runner, make_detector(network.name), aligner, tracks, settings)
+    align = Align(networks.required("align", config.models.align)[0], aligner, tracks, AlignSettings(tracking.presence))
+
+    pose = None
+    if tuple(config.models.pose) != (OFF,):
+        found = networks.optional("pose", config.models.pose, "the pose is that of the mesh alone")
+        pose = PoseStage(None if found is None else PoseNetwork(found[0], Mb05(found[1].decode)), networks.head(), camera)
+    found = networks.optional("iris", config.models.iris, "there is no iris, blink or gaze")
+    iris = None if found is None else IrisStage(found[0], IrisLandmark())
+
+    smoothing = config.smoothing
+    filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
+    return Stages(detect, align, pose, iris,
+                  Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None)))
+
+
+def source_options(config: Config) -> SourceOptions:
+    return SourceOptions(**{name: getattr(config.source, name) for name in SourceOptions._fields})
+
+
+def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) -> List[Sender]:
+    """One thread for each output; files wait for a file, nothing waits for anything else."""
+    blocking = not source.live
+    options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
+                            lambda: getattr(source, "fps", None), config.output.draw_times)
+    outputs = [make_output(spec, options) for spec in specs]
+    return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
+
+
+def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
+    """Raises ConfigError where an output would write over what is to be read."""
+    spec = config.source.spec
+    if spec is None or not os.path.isfile(spec):
+        return
+    for output in specs:
+        if output.target and os.path.exists(output.target) and os.path.samefile(output.target, spec):
+            raise ConfigError("--output {} would write over the source {}".format(output.text, spec))
+
+
+class Run:
+    """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
+
+    def __init__(self, source: Source, senders: Sequence[Sender], meter: Meter, report: Report) -> None:
+        self._source, self._senders, self._meter, self._report = source, senders, meter, report
+        self._began = clock.monotonic()
+        self._state, self._reason = "STARTING", ""
+        self._progress = None  # type: Optional[Progress]
+        self._warned = ""
+        self.writer = None  # type: Optional[StatusWriter]
+
+    def on_state(self, state: str, reason: str) -> None:
+        self._state, self._reason = state, reason
+        if self.writer is not None:
+            self.writer.changed()
+
+    def on_tick(self, delivered: int) -> None:
+        """A line of progress, and the source's warning when it has a new one."""
+        warning = getattr(self._source, "warning", "")
+        if warning and warning != self._warned:
+            self._report("warning", warning)
+        self._warned = warning
+        now = clock.monotonic()
+        if self._progress is None:
+            total = None if self._source.live else self._source.frame_count
+            self._progress = Progress(total, now, tty=False)
+        self._report("progress", self._progress.line(delivered, now))
+
+    def snapshot(self) -> Dict[str, Any]:
+        """The status record of the interval that ends now."""
+        return self._record(self._meter.take(clock.monotonic()))
+
+    def final(self) -> Dict[str, Any]:
+        """The status record over the whole run."""
+        return self._record(self._meter.summary(clock.monotonic()))
+
+    def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
+        outputs = {sender.name: sender.stats() for sender in self._senders}
+        uptime_s = clock.monotonic() - self._began
+        return status_record(Situation(self._state, self._reason, uptime_s, self._source.name, outputs), measured,
+                             clock.wall())
+
+
+def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
+    """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
+
+    `stop` has is_set(). `report(event, text)` gets "progress", "note" and "warning" lines.
+    """
+    use_one_thread()
+    specs = parse_outputs(config.outputs)
+    check_targets(specs, config)
+    source = make_source(source_options(config))
+    stages = make_stages(config, bool(getattr(source, "stills", False)), report)
+    groups = stages.groups(config.pipeline.groups())
+    meter = Meter([stage for group in groups for stage in group], clock.monotonic())
+    senders = make_senders(specs, config, source)
+    this = Run(source, senders, meter, report)
+    plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
+                on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames)
+    path = config.status.file(os.environ)
+    if path is not None:
+        log = StatusLog(path, config.status.max_bytes, config.status.keep)
+        this.writer = StatusWriter(log, this.snapshot, config.status.interval_s)
+        this.writer.start()
+    try:
+        Pipeline(plan).run(stop)
+    finally:
+        if this.writer is not None:
+            this.writer.close(CLOSE_STATUS_S)
+    return this.final()
