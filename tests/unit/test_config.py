@@ -11,6 +11,7 @@ from edge import configfile
 from edge.config import TREE, Config, load_config
 from edge.configrules import NETWORKS, RULES, STAGES, nearest_key, worker_groups
 from edge.errors import ConfigError
+from engines.manifest import read_manifest
 
 NO_FILE = {"NANOFACE_CONFIG": os.devnull}  # an empty configuration, wherever the tests run
 
@@ -55,6 +56,14 @@ def test_defaults_alone_are_a_configuration():
     assert config.models.detect[0] == "yunet_s" and config.models.pose == ("mb05",)
     assert config.pipeline.groups() == (("detect", "align"), ("pose", "iris", "express"))
     assert type(config.camera.fov_deg) is float and type(config.source.start_s) is float
+
+
+@pytest.mark.parametrize("role", sorted(NETWORKS))
+def test_networks_are_those_of_the_manifest_and_preferred_in_its_order(role):
+    manifest = read_manifest()
+    assert set(NETWORKS[role]) == {name for name, network in manifest.networks.items() if network.role == role}
+    candidates, = [r.candidates for r in manifest.roles if r.name == role]
+    assert leaf(load_config(None, {}, NO_FILE), "models." + role)[:len(candidates)] == tuple(candidates)
 
 
 @pytest.mark.parametrize("text, key, value", [
