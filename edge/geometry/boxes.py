@@ -3,6 +3,8 @@ from typing import List, Tuple
 
 import numpy as np
 
+LEAST_WEIGHT = np.float32(1e-6)  # so that boxes without any score still have an average
+
 
 def areas(boxes: np.ndarray) -> np.ndarray:
     """(N,) areas; zero for a box whose edges are crossed."""
@@ -65,7 +67,7 @@ def weighted_nms(rows: np.ndarray, scores: np.ndarray, most_iou: float, limit: i
         if free[i] and len(merged) < limit:
             group = together[i] & free
             group[i] = True
-            weights = scores[group]
+            weights = np.maximum(scores[group], LEAST_WEIGHT)
             merged.append(weights.dot(rows[group]) / weights.sum())
             best.append(scores[i])
             free &= ~group

@@ -8,7 +8,8 @@ from edge.core.contracts import Crop
 from edge.geometry import boxes as upright
 
 MOST_CANDIDATES = 300  # a threshold near zero must not make the suppression quadratic in thousands of anchors
-MOST_GROWTH = 4.0  # of exp(): a side is at most 55 times its anchor's, so wild outputs stay finite
+MOST_GROWTH = 4.0  # of exp(): a side is at most 55 times its anchor's
+FAR_OUT = 1e5  # input pixels; no face is there
 
 
 class Detections(NamedTuple):
@@ -69,7 +70,7 @@ class Detector(ABC):
         if not len(anchors):
             return self._nobody
         boxes, keypoints = self._places(outputs, anchors)
-        found = self._suppress(_finite(Detections(boxes, scores, keypoints)), limit)
+        found = self._suppress(_sane(Detections(boxes, scores, keypoints)), limit)
         return _on_frame(found, crop)
 
     @abstractmethod
@@ -138,11 +139,12 @@ def around(centre: np.ndarray, sides: np.ndarray) -> np.ndarray:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def _finite(found: Detections) -> Detections:
-    """Without the faces of which an output was not a number."""
-    good = np.isfinite(found.boxes).all(axis=1)
-    if found.keypoints is not None:
-        good &= np.isfinite(found.keypoints).all(axis=(1, 2))
+def _sane(found: Detections) -> Detections:
+    """Without the faces of which an output was no number, or a wild one, as float16 overflows give."""
+    with np.errstate(invalid="ignore"):
+        good = (np.abs(found.boxes) < FAR_OUT).all(axis=1)
+        if found.keypoints is not None:
+            good &= (np.abs(found.keypoints) < FAR_OUT).all(axis=(1, 2))
     return found if good.all() else found.rows(np.flatnonzero(good))
 
 

@@ -13,9 +13,14 @@ from edge.models.spec import Detections, Input, fit
 
 ZOOM = 3.0  # tiles show the frame this much larger than the whole view does, but never larger than it is
 WORTH = 1.2  # below this gain they show nothing new
-OVERLAP = 80  # input pixels: what is no larger is whole in at least one tile
+OVERLAP = 80  # input pixels that two neighbours share at least, or half of a small input
 MOST_SHARED = 0.5  # of the smaller box: a part of a face, or the same face twice
 EDGE = 2.0  # input pixels from a tile's border at which a face counts as cut off
+
+
+def overlap_of(room: int) -> int:
+    """Input pixels by which tiles of `room` pixels overlap at least."""
+    return min(OVERLAP, room // 2)
 
 
 def tile_crops(width: int, height: int, look: Input) -> Tuple[Crop, ...]:
@@ -49,20 +54,21 @@ def _starts(length: int, room: int) -> List[int]:
     """Where tiles of `room` pixels begin so that they cover `length` and overlap enough, evenly."""
     if length <= room:
         return [0]
-    overlap = min(OVERLAP, room // 2)
+    overlap = overlap_of(room)
     count = -(-(length - overlap) // (room - overlap))
     return [int(round(i * (length - room) / float(count - 1))) for i in range(count)]
 
 
 def _whole_faces(found: Detections, crop: Crop, size: Tuple[int, int]) -> Detections:
-    """Those that fit the overlap and touch no border of the tile inside the frame."""
+    """Those that touch no border of the tile inside the frame and are so small that one tile has them whole."""
     scale = crop.matrix[0, 0]
-    low = -crop.matrix[:, 2] / scale  # frame pixel that the first input pixel shows
+    low = -(crop.matrix[:, 2] + 0.5) / scale  # the tile's edge in frame pixels
     high = low + np.array(crop.size) / scale
     border = EDGE / scale
     # where the tile ends at the frame's own border, a face may reach over it
     low = np.where(low <= border, -np.inf, low + border)
     high = np.where(high >= np.array(size) - border, np.inf, high - border)
     inside = (found.boxes[:, :2] >= low).all(axis=1) & (found.boxes[:, 2:] <= high).all(axis=1)
-    inside &= (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) <= min(OVERLAP, min(crop.size) // 2) / scale
+    largest = overlap_of(min(crop.size)) / scale - 2.0 * border
+    inside &= (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) <= largest
     return found.rows(np.flatnonzero(inside))
