@@ -47,7 +47,8 @@ def angles(direction: np.ndarray) -> Tuple[float, float]:
 
 
 def combine(right: Optional[np.ndarray], left: Optional[np.ndarray], pose: Pose) -> Optional[Gaze]:
-    """The gaze of both eyes from the head-frame directions of each; one is enough."""
+    """The gaze of both eyes from the head-frame directions of each, of about unit length; one is enough."""
+    right, left = (None if d is None else d / math.sqrt(float(d.dot(d))) for d in (right, left))
     known = [d for d in (right, left) if d is not None]
     if not known:
         return None

@@ -19,6 +19,7 @@ LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen n
 HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
 FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
+Looks = Tuple[Optional[np.ndarray], Optional[np.ndarray]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
 
 
@@ -63,9 +64,11 @@ class Express(Stage):
             memory = self._memories[face.track_id] = _Memory(self._settings.smoothing)
         memory.seen_s = time_s
         face = _with_expression(face, memory, time_s)
+        looks = _lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         if memory.smoother is not None:
             face = memory.smoother(face, time_s)
-        return _with_gaze(face, camera)
+            looks = memory.smoother.look(looks, time_s)
+        return _with_gaze(face, looks)
 
 
 def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
@@ -115,20 +118,27 @@ def _without_shut_irises(face: Face, opened) -> Face:
     return face._replace(irises=Eyes(*kept))
 
 
-def _with_gaze(face: Face, camera: Camera) -> Face:
+def _lines_of_sight(face: Face, camera: Camera) -> Looks:
+    """Unit vectors of the head frame for the subject's right and left eye, as far as they are known."""
+    if face.pose is None or face.irises is None or face.eye_contours is None:
+        return None, None
+    looks = []
+    for iris, contour in zip(face.irises, face.eye_contours):
+        # the contour's corners follow the eye far more closely than the mesh's
+        middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
+        looks.append(None if iris is None else gaze.of_eye(iris.center, middle, face.pose, camera))
+    return looks[0], looks[1]
+
+
+def _with_gaze(face: Face, looks: Looks) -> Face:
     if face.pose is None or face.pose.translation_mm is None:
         return face.without("gaze", "no head pose")
-    if face.irises is None or face.eye_contours is None:
+    if face.irises is None:
         return face.without("gaze", face.missing.get("iris", "no irises"))
     if face.irises.right is None and face.irises.left is None:
         closed = face.missing.get("iris.right") == face.missing.get("iris.left") == EYE_CLOSED
         return face.without("gaze", "both eyes closed" if closed else face.missing["iris"])
-    directions = []
-    for iris, contour in zip(face.irises, face.eye_contours):
-        # the contour's corners follow the eye far more closely than the mesh's
-        middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
-        directions.append(None if iris is None else gaze.of_eye(iris.center, middle, face.pose, camera))
-    found = gaze.combine(directions[0], directions[1], face.pose)
+    found = gaze.combine(looks[0], looks[1], face.pose)
     return face.without("gaze", "the irises are on no eyeball") if found is None else face._replace(gaze=found)
 
 
@@ -138,6 +148,7 @@ class _Smoother:
     def __init__(self, settings: OneEuroSettings) -> None:
         self._points = OneEuro(settings)
         self._irises = (OneEuro(settings), OneEuro(settings))
+        self._looks = (OneEuro(settings), OneEuro(settings))
         self._rotation = OneEuroRotation(settings)
         self._translation = OneEuro(settings)
 
@@ -152,6 +163,11 @@ class _Smoother:
         if face.pose is not None:
             face = face._replace(pose=self._pose(face.pose, time_s))
         return face
+
+    def look(self, looks: Looks, time_s: float) -> Looks:
+        """The lines of sight; an eye that was shut for a while starts afresh."""
+        right, left = (None if d is None else f(d, time_s) for f, d in zip(self._looks, looks))
+        return right, left
 
     @staticmethod
     def _iris(smooth: OneEuro, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
