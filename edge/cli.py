@@ -8,21 +8,19 @@ import json
 import logging
 import os
 import shutil
-import signal
 import sys
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, TextIO
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
 from edge.core import clock
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError
 from edge.options import overrides_of, read_words
-from edge.stop import Stop
+from edge.stop import Stop, stopped_by_signals
 
 INTERRUPTED = 130
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
-SAME_PRESS_S = 0.3  # a terminal and a wrapping make both pass a Ctrl-C on
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
 OUR_PACKAGES = ("edge", "engines")
@@ -71,8 +69,11 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
         args = read_words(words)
     except SystemExit as e:  # --help and --version have printed
         return e.code if isinstance(e.code, int) else 0
-    level = logging.DEBUG if loud else logging.ERROR if getattr(args, "quiet", False) else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
+    args.report = _Reporter(getattr(args, "quiet", False))
+    if loud:
+        logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+    else:
+        logging.basicConfig(handlers=[_Warnings(args.report)], level=logging.WARNING)
     commands: Dict[str, Callable[[Any], int]] = {
         "run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor,
     }
@@ -154,33 +155,22 @@ class _Reporter:
                 _say("", sys.stderr)
 
 
-@contextmanager
-def _stopping(stop: Stop) -> Iterator[None]:
-    """SIGINT, SIGTERM and a closed terminal ask the run to stop; the second asks no more."""
-    asked_at: List[float] = []
+class _Warnings(logging.Handler):
+    """Shows what is logged as a warning; what is logged as an error is raised as well, and is shown then."""
 
-    def on_signal(number: int, _frame: Any) -> None:
-        if asked_at and clock.monotonic() - asked_at[0] > SAME_PRESS_S:
-            os._exit(128 + number)
-        asked_at.append(clock.monotonic())
-        stop.set()
+    def __init__(self, report: _Reporter) -> None:
+        super().__init__()
+        self._report = report
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    hang_up = getattr(signal, "SIGHUP", None)
-    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # ignored under nohup
-        numbers.append(hang_up)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            self._report("warning", record.getMessage())
 
 
 def _run(args: Any) -> int:
-    config, report = _config(args), _Reporter(args.quiet)
+    config, report = _config(args), args.report
     stop = Stop()  # type: Any  # in the place of a threading.Event
-    with _stopping(stop):
+    with stopped_by_signals(stop):
         from edge import app
         from edge.telemetry import table
 
@@ -208,7 +198,7 @@ def _status(args: Any) -> int:
     if not os.path.exists(path):
         _say("waiting for {}".format(path), sys.stderr)
     stop = Stop()  # type: Any  # in the place of a threading.Event
-    with _stopping(stop):
+    with stopped_by_signals(stop):
         for record in statusread.follow(path, stop):
             _show(record, path, args.json)
     return 0

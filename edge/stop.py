@@ -1,9 +1,14 @@
-"""The wish to stop a run."""
+"""The wish to stop a run, and the signals that tell it."""
+import os
+import signal
 import time
+from contextlib import contextmanager
+from typing import Any, Iterator, List
 
 from edge.core import clock
 
 STEP_S = 0.05
+SAME_PRESS_S = 0.3  # a terminal and a wrapping make both pass a Ctrl-C on
 
 
 class Stop:
@@ -29,3 +34,26 @@ class Stop:
                 break
             time.sleep(min(STEP_S, left_s))
         return self._wanted
+
+
+@contextmanager
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
+    """SIGINT, SIGTERM and a closed terminal set `stop`; a second one ends the process at once. Main thread only."""
+    asked_at: List[float] = []
+
+    def on_signal(number: int, _frame: Any) -> None:
+        if asked_at and clock.monotonic() - asked_at[0] > SAME_PRESS_S:
+            os._exit(128 + number)
+        asked_at.append(clock.monotonic())
+        stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # ignored under nohup
+        numbers.append(hang_up)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -13,7 +13,7 @@ import pytest
 from edge import cli, options
 from edge.configrules import NETWORKS, RULES
 from edge.errors import ConfigError, EngineError, FrameError, ModelError, OutputError, SourceError
-from edge.stop import Stop
+from edge.stop import SAME_PRESS_S, Stop, stopped_by_signals
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RECORD = {
@@ -275,6 +275,25 @@ def test_names_of_models_may_stand_before_and_behind_options(words, names, every
     assert (args.action, args.names, args.all, args.force) == ("fetch", names, everything, force)
 
 
+@pytest.mark.parametrize("words, code, parts", [
+    (["--source", "absent.mp4"], 3, ["absent.mp4"]),
+    (["--source", "portrat"], 3, ["portrat", "did you mean portrait"]),
+    (["--source", "foo://bar"], 3, ["foo://bar"]),
+    (["--source", "0", "--loop"], 2, ["--loop"]),
+    (["--source", "portrait", "--output", "josnl:a"], 2, ["josnl:a", "jsonl:PATH"]),
+    (["--source", "portrait", "--output", "a.mp4"], 2, ["video:a.mp4"]),
+    (["--source", "portrait"], 4, ["nanoface models fetch"]),
+    (["--source", "portrait", "--detector", "rfb320"], 4, ["rfb320", "nanoface models fetch"]),
+    (["--source", "portrait", "--intrinsics", "absent.json"], 2, ["absent.json"]),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
+def test_wrong_wishes_that_the_tracker_finds_are_one_line_too(tmp_path, words, code, parts):
+    found, out, err = call(tmp_path, "run", *words)
+    assert (found, out) == (code, "")
+    line = one_line(err)
+    for part in parts:
+        assert part in line
+
+
 @pytest.mark.parametrize("error, code", [
     (ConfigError, 2), (SourceError, 3), (ModelError, 4), (EngineError, 4), (OutputError, 5), (FrameError, 1),
 ])
@@ -323,6 +342,16 @@ def test_quiet_run_says_nothing_but_errors(tmp_path):
     body = "report('warning', 'w'); report('note', 'n'); report('progress', 'p')"
     assert call_with(tmp_path, body, "run", "--quiet") == (0, "", "")
     assert call_with(tmp_path, body + "; raise SourceError('gone')", "run", "--quiet") == (3, "", "nanoface: gone\n")
+
+
+def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(tmp_path):
+    body = "import logging; log = logging.getLogger('edge.x'); log.warning('%s is odd', 'x'); log.error('bad')"
+    body += "; log.info('detail'); raise OutputError('bad')"
+    assert call_with(tmp_path, body, "run") == (5, "", "warning: x is odd\nnanoface: bad\n")
+    assert call_with(tmp_path, body, "run", "--quiet") == (5, "", "nanoface: bad\n")
+    code, _, err = call_with(tmp_path, body, "run", "--verbose")
+    assert code == 5 and "INFO edge.x: detail" in err
+    assert "WARNING edge.x: x is odd" in err and "ERROR edge.x: bad" in err
 
 
 def test_progress_between_lines_of_a_log_is_rare(tmp_path):
@@ -376,14 +405,14 @@ def test_second_signal_ends_a_run_that_does_not_stop(tmp_path):
     assert process.stderr.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "stopping\n"
-    time.sleep(cli.SAME_PRESS_S + 0.1)
+    time.sleep(SAME_PRESS_S + 0.1)
     process.send_signal(signal.SIGINT)
     assert finish(process) == (130, "", "")
 
 
 def test_signal_that_arrives_twice_at_once_counts_once(tmp_path):
     stop = Stop()
-    with cli._stopping(stop):
+    with stopped_by_signals(stop):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
     assert stop.is_set() and stop.wait(60.0)
