@@ -1,0 +1,69 @@
+"""What every test may use: the shared media, the built networks, and hypothesis that tries the same cases each time."""
+import os
+
+import pytest
+from hypothesis import settings
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SHARED = os.path.join(os.path.dirname(ROOT), "shared")
+
+settings.register_profile("nanoface", derandomize=True, deadline=None, database=None)
+settings.load_profile("nanoface")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("shared"):
+        for path in marker.args:
+            if not os.path.exists(os.path.join(SHARED, path)):
+                pytest.skip("needs ../shared/{}".format(path))
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder beside the project; mark the test with @pytest.mark.shared("media/...")."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def models_home():
+    """The store of networks that `nanoface models fetch` filled: $NANOFACE_TEST_HOME or the checkout's engines/."""
+    home = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")
+    if not os.path.exists(os.path.join(home, "onnx", "index.json")):
+        pytest.skip("needs fetched networks: run `nanoface models fetch --all` or set NANOFACE_TEST_HOME")
+    return home
+
+
+@pytest.fixture(scope="session")
+def stored_network(tmp_path_factory):
+    """name -> edge.modelstore.StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
+    from edge import modelstore
+
+    fetched = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")
+    converted = str(tmp_path_factory.mktemp("networks"))
+    mirror = os.environ.get("NANOFACE_MIRROR") or os.path.join(SHARED, "models")
+
+    def find(name):
+        for home in (fetched, converted):
+            if name in modelstore.read_index(home):
+                return modelstore.locate(home, name)
+        _convert(name, mirror, converted)
+        return modelstore.locate(converted, name)
+    return find
+
+
+def _convert(name, mirror, home):
+    pytest.importorskip("onnx", reason="converting {} needs the package onnx".format(name))
+    pytest.importorskip("tflite", reason="converting {} needs the package tflite".format(name))
+    from engines.build import build_network
+    from engines.manifest import read_manifest
+
+    network = read_manifest().network(name)
+    files = [os.path.join(mirror, *source.location.split("/")) for source in network.sources]
+    for path, source in zip(files, network.sources):
+        if not os.path.exists(path):
+            pytest.skip("needs {}: fetched, in $NANOFACE_MIRROR or in ../shared/models".format(source.location))
+    build_network(network, files, home)
