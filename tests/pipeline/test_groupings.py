@@ -1,0 +1,140 @@
+"""However the stages are shared out among threads: the same results, in the same order, with nothing lost."""
+import threading
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run
+
+from edge.core.packet import Packet
+
+FRAMES = 60
+
+
+class Loop:
+    """A feedback as in tracking: `look` of a frame needs what `seal` found in the one before."""
+
+    def __init__(self, nap_s=0.0):
+        self.state, self.open_frames, self.closed, self.nap_s = 1, 0, False, nap_s
+        self.changed = threading.Condition()
+
+    def look(self, packet):
+        with self.changed:
+            while self.open_frames and not self.closed:
+                self.changed.wait()
+            self.open_frames += 1
+            return packet.with_faces((self.state,))
+
+    def seal(self, packet):
+        time.sleep(self.nap_s * (packet.frame.seq % 3))
+        with self.changed:
+            self.state = (packet.faces[0] * 31 + packet.frame.seq) % 1009
+            self.open_frames -= 1
+            self.changed.notify_all()
+        return packet.with_faces(packet.faces + (self.state,))
+
+    def close(self):
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+
+def stages(loop):
+    seal = FakeStage("align", loop.seal)
+    seal.close = loop.close
+    tail = [FakeStage(name, lambda packet, k=k: packet.with_faces(packet.faces + (k * sum(packet.faces) % 97,)))
+            for k, name in enumerate(("pose", "iris", "express"), 2)]
+    return [FakeStage("detect", loop.look), seal] + tail
+
+
+def grouped(sizes, of):
+    parts, rest = [], list(of)
+    for size in sizes:
+        parts.append(rest[:size])
+        rest = rest[size:]
+    return parts
+
+
+def results(sizes, threads=(True, True), nap_s=0.0, live=False):
+    sender, loop = FakeSender(), Loop(nap_s)
+    outcome = run(FakeSource(FRAMES, live), grouped(sizes, stages(loop)), [sender],
+                  capture_thread=threads[0], output_thread=threads[1])
+    assert outcome.error is None
+    return [(item["frame"], item["faces"]) for item in sender.items], outcome
+
+
+def expected():
+    state, found = 1, []
+    for seq in range(FRAMES):
+        after = (state * 31 + seq) % 1009
+        faces = (state, after)
+        for k in (2, 3, 4):
+            faces += (k * sum(faces) % 97,)
+        found.append((seq, faces))
+        state = after
+    return found
+
+
+@pytest.mark.parametrize("threads", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1), (2, 3), (5,), (0, 5, 0)])
+def test_every_grouping_gives_the_same_results_in_the_same_order(sizes, threads):
+    found, outcome = results(sizes, threads)
+
+    assert found == expected()
+    assert (outcome.summary.captured, outcome.summary.delivered) == (FRAMES, FRAMES)
+    assert set(counts(outcome.meter, "count").values()) == {FRAMES}
+    assert counts(outcome.meter, "dropped") == {}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(1, 3), min_size=2, max_size=5), st.sampled_from([0.0, 0.0002, 0.001]))
+def test_any_grouping_at_any_speed_gives_the_same_results(sizes, nap_s):
+    sizes = sizes + [5]  # the rest
+    assert results(sizes, nap_s=nap_s)[0] == expected()
+
+
+def test_a_live_source_loses_frames_but_never_their_order():
+    found, outcome = results((2, 3), nap_s=0.003, live=True)
+
+    seqs = [seq for seq, _ in found]
+    assert seqs == sorted(set(seqs))
+    assert seqs[-1] == FRAMES - 1
+    assert len(seqs) + sum(counts(outcome.meter, "dropped").values()) == FRAMES
+
+
+def test_a_pipeline_without_stages_hands_frames_to_the_outputs():
+    outcome = run(FakeSource(3), [])
+    assert outcome.frames == [0, 1, 2]
+
+
+def test_a_packet_carries_a_span_of_every_stage_before_the_output_without_a_gap():
+    sender = FakeSender(needs_picture=True)
+    run(FakeSource(3), grouped((2, 3), stages(Loop())), [sender])
+
+    for packet in sender.items:
+        assert isinstance(packet, Packet)
+        assert [span.stage for span in packet.spans] == ["capture", "detect", "align", "pose", "iris", "express"]
+        assert all(a.finished_at == b.queued_at for a, b in zip(packet.spans, packet.spans[1:]))
+        assert all(span.queued_at <= span.started_at <= span.finished_at for span in packet.spans)
+
+
+def test_the_record_is_made_once_and_only_where_somebody_wants_it():
+    made = []
+
+    def encode(packet, now):
+        made.append(packet.frame.seq)
+        return {"frame": packet.frame.seq}
+
+    from edge.pipeline.pipeline import Pipeline, Plan
+    from edge.telemetry.meter import Meter
+
+    for senders, expected_calls in (([FakeSender(), FakeSender(), FakeSender(needs_picture=True)], [0, 1]),
+                                    ([FakeSender(needs_picture=True)], []), ([], [])):
+        del made[:]
+        plan = Plan(FakeSource(2), [[FakeStage("a")]], senders, encode, Meter([], 0.0))
+        assert Pipeline(plan).run(threading.Event()).delivered == 2
+        assert made == expected_calls
+        assert all(len(sender.items) == 2 for sender in senders)
+    records = [sender.items[0] for sender in senders if not sender.needs_picture]
+    assert all(record is records[0] for record in records)
