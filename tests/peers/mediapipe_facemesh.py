@@ -1,0 +1,38 @@
+"""MediaPipe's FaceMesh on given frames, for `nanoface bench --beside`: runs in a Python of its own that has mediapipe.
+
+usage: mediapipe_facemesh.py FRAMES.npy
+
+Frames are (N, H, W, 3) uint8 BGR. One JSON line when it is ready; then, for each line on standard input, one round over all
+frames and one JSON line with what it cost. FaceMesh tracks one face, with irises (refine_landmarks), as a program would call
+it: the conversion to RGB that it asks for counts, reading its results as numbers does not.
+"""
+import json
+import resource
+import sys
+import time
+
+
+def main():
+    import cv2
+    import mediapipe
+    import numpy as np
+
+    frames = np.load(sys.argv[1])
+    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=False, max_num_faces=1, refine_landmarks=True)
+
+    def one_round():
+        found, cpu, wall = 0, time.process_time(), time.monotonic()
+        for frame in frames:
+            found += bool(mesh.process(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).multi_face_landmarks)
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0 - frames.nbytes / 1048576.0
+        return {"cpu_ms": (time.process_time() - cpu) * 1e3 / len(frames),
+                "wall_ms": (time.monotonic() - wall) * 1e3 / len(frames), "faces": found, "peak_mb": peak_mb}
+
+    one_round()
+    print(json.dumps({"version": mediapipe.__version__}), flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(one_round()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
