@@ -10,6 +10,7 @@ from edge.pipeline.worker import Complaints, Item
 from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
 
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
+RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without
 HANG_S = 3.0  # a read that ignores its time-out for so long hangs
 Encode = Callable[[Packet, float], Dict[str, Any]]  # (packet, now) -> frame record
 Sender = Any
@@ -121,7 +122,7 @@ class Delivery(Stage):
             raise unfinished[0]
 
     def _finish(self, sender: Sender) -> Optional[Exception]:
-        allowed_s = self._time_left()
+        allowed_s = self._time_left() if sender.fatal else min(RECEIVER_S, self._time_left())
         in_time = sender.close(allowed_s) is not False
         if not sender.fatal:
             return None

@@ -45,9 +45,9 @@ class Control:
                 self.failure = error
             self._changed.notify_all()
         if isinstance(error, EdgeError):
-            log.log(logging.ERROR if first else logging.WARNING, "%s: %s", where, error)
+            log.info("%s: %s", where, error)  # run() raises the first one; most often it is the cause of the others
         else:
-            log.error("%s failed", where, exc_info=error)
+            log.log(logging.INFO if first else logging.ERROR, "%s failed", where, exc_info=error)
 
     def left(self, worker: str) -> None:
         with self._changed:

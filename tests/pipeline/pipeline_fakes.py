@@ -19,9 +19,10 @@ def frame(seq, now=None):
 
 
 class FakeSource(Source):
-    """Frames 0 to count - 1; `on_read(seq)` is called before each and may raise, wait or return None for "no frame yet".
+    """Frames 0 to count - 1.
 
-    `on_end` is called when the last frame has been handed over.
+    `on_read(seq)` is called before each and may raise, wait, or return None for "no frame yet"; `on_end` is called when
+    the last one has been handed over.
     """
 
     name = "fake"

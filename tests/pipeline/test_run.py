@@ -53,7 +53,8 @@ def test_stages_are_closed_in_reverse_order():
 
 
 @pytest.mark.parametrize("count, limit, captured, reason", [
-    (9, None, 9, "end of source"), (9, 4, 4, "frame limit reached"), (3, 4, 3, "end of source"), (0, None, 0, "end of source")])
+    (9, None, 9, "end of source"), (9, 4, 4, "frame limit reached"), (3, 4, 3, "end of source"),
+    (0, None, 0, "end of source")])
 def test_a_recorded_source_is_drained_to_its_end(count, limit, captured, reason):
     outcome = run(FakeSource(count), [[FakeStage("a")], [FakeStage("b")]], limit=limit)
 
@@ -248,7 +249,7 @@ def test_frames_that_the_source_itself_had_to_drop_are_counted():
 
 
 def test_nothing_ages_behind_a_slow_worker():
-    """While the second worker is busy the first one starts one more frame and no other, which would be old by its turn."""
+    """While the second worker is busy the first one starts one more frame; another would be old by its turn."""
     held, source = threading.Event(), FakeSource(50, live=True)
     first, second = FakeStage("a"), FakeStage("b", lambda packet: wait_for(held) or packet)
     begun = []

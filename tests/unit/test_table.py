@@ -1,0 +1,126 @@
+"""The table says all that the record says, to anybody, on any terminal."""
+import copy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.telemetry.progress import Progress
+from edge.telemetry.table import duration, render
+
+MS = {"p50": 0.1, "p95": 12.34, "max": 1234.5}
+RECORD = {
+    "schema": 1, "at": "2026-11-21T03:20:11.402Z", "uptime_s": 125.0, "state": "DEGRADED", "reason": "source lost",
+    "source": "/dev/video0", "fps": {"capture": 30.04, "output": 29.9}, "faces": 1,
+    "latency_ms": {"p50": 31.0, "p95": 38.2, "max": 55.1},
+    "stages": {
+        "capture": {"count": 150, "dropped": 7, "wait_ms": MS, "work_ms": MS, "backend": ""},
+        "detect": {"count": 143, "dropped": 0, "skipped": 141, "wait_ms": MS, "work_ms": MS, "backend": "openvino f32",
+                   "model": "yunet_s"},
+        "align": {"count": 143, "dropped": 0, "lost": 2, "backend": "onnxruntime", "model": "face_landmark"},
+        "output": {"count": 143, "dropped": 0, "backend": ""}},
+    "outputs": {"vmc:udp://192.0.2.7:39540": {"sent": 150, "dropped": 0, "failed": 3, "state": "down: no route"}},
+    "board": {"model": "Jetson Nano 4GB", "gpu_load": 0.41, "temp_c": {"GPU": 46.5}, "power_mw": 4200,
+              "memory_mb": {"used": 1480, "total": 3964}, "nvpmodel": "MAXN", "throttled": True},
+}
+
+
+def row(text, name):
+    return next(line.split() for line in text.splitlines() if line.startswith(name + " "))
+
+
+def test_the_head_says_how_it_goes():
+    text = render(RECORD, 120)
+    for words in ("DEGRADED: source lost", "up 2 min 5 s", "/dev/video0, 1 face", "30.0 fps captured",
+                  "29.9 fps to the outputs", "31.0 ms median, 38.2 ms p95, 55.1 ms at most"):
+        assert words in text
+
+
+def test_every_stage_has_a_row_with_waits_works_counts_network_and_runtime():
+    text = render(RECORD, 120)
+    assert " ".join(row(text, "stage")[1:]) == "p50 p95 p50 p95 frames dropped skipped lost network runtime"
+    assert " ".join(row(text, "capture")[1:]) == "0.10 12.3 0.10 12.3 150 7 - -"
+    assert " ".join(row(text, "detect")[1:]) == "0.10 12.3 0.10 12.3 143 0 141 - yunet_s openvino f32"
+    assert " ".join(row(text, "align")[1:]) == "- - - - 143 0 - 2 face_landmark onnxruntime"
+    header = next(line for line in text.splitlines() if "wait ms" in line)
+    assert header.index("wait ms") < header.index("work ms")
+
+
+def test_outputs_and_the_board_are_told():
+    text = render(RECORD, 200)
+    assert "vmc:udp://192.0.2.7:39540: down: no route (150 sent, 0 dropped, 3 failed)" in text
+    assert ("board    Jetson Nano 4GB, MAXN, GPU 41 % busy, GPU 46.5 C, 4.2 W, 1480 of 3964 MB used, THROTTLED") in text
+
+
+@given(st.integers(0, 200), st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=150))
+def test_no_line_is_wider_than_the_terminal_and_nothing_is_left_out(width, name):
+    record = copy.deepcopy(RECORD)
+    record["source"] = name
+    record["outputs"]["jsonl:" + name] = {"sent": 1, "state": "ok"}
+
+    text = render(record, width)
+
+    assert all(len(line) <= max(72, width) for line in text.splitlines())
+    for words in ("yunet_s", "openvino f32", "face_landmark", "onnxruntime", "MAXN"):
+        assert words in " ".join(text.split())
+
+
+@given(st.sets(st.sampled_from(sorted(RECORD) + ["wait_ms", "work_ms", "count", "model", "gpu_load", "memory_mb"])))
+def test_what_is_not_in_the_record_is_not_made_up(absent):
+    def without(value):
+        return {k: without(v) for k, v in value.items() if k not in absent} if isinstance(value, dict) else value
+
+    text = render(without(RECORD))
+
+    assert text.isprintable() or all(line.isprintable() for line in text.splitlines())
+    assert text == text.encode("ascii", "replace").decode("ascii")
+    assert ("captured" in text) is ("fps" not in absent)
+    assert ("GPU 41 %" in text) is not ({"board", "gpu_load"} & absent != set())
+
+
+def test_an_empty_stage_table_is_left_out():
+    assert render({"state": "STARTING", "stages": {}}) == "state    STARTING\nsource   -"
+
+
+@pytest.mark.parametrize("seconds, text", [
+    (0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (125, "2 min 5 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h")])
+def test_a_duration_has_two_units_at_most(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("total, done, elapsed_s, line", [
+    (900, 412, 4.68, "412/900 frames  46 %  88 fps  6 s left"),
+    (900, 900, 10.0, "900/900 frames  100 %  90 fps  0 s left"),
+    (900, 0, 3.0, "0/900 frames  0 %"),
+    (900, 9, 3.0, "9/900 frames  1 %  3.0 fps  4 min 57 s left"),
+    (10, 12, 1.0, "12/10 frames  100 %  12 fps  0 s left"),
+    (None, 412, 4.0, "412 frames  103 fps"),
+    (0, 5, 1.0, "5 frames  5.0 fps")])
+def test_the_progress_line_tells_how_far_how_fast_and_how_long(total, done, elapsed_s, line):
+    assert Progress(total, 100.0, tty=False).line(done, 100.0 + elapsed_s) == line
+
+
+def test_the_speed_follows_a_change():
+    progress, now, done = Progress(1000, 0.0, tty=False), 0.0, 0
+    for fps in (100, 20):
+        for _ in range(100):
+            now, done = now + 0.1, done + fps // 10
+            line = progress.line(done, now)
+        assert "  {} fps".format(fps) in line
+
+
+@pytest.mark.parametrize("tty, every_s", [(True, 0.2), (False, 5.0)])
+def test_a_terminal_is_written_five_times_a_second_and_a_log_every_five_seconds(tty, every_s):
+    progress, ticks = Progress(900, 0.0, tty), [0.01 * i for i in range(1, 2001)]
+    texts = [text for text in (progress.update(int(50 * now), now) for now in ticks) if text]
+    assert 20.0 / every_s - 5 <= len(texts) <= 20.0 / every_s
+    for text in texts:
+        assert (text[0], "\n" in text) == ("\r", False) if tty else (text[-1], "\r" in text) == ("\n", False)
+
+
+def test_a_shorter_line_wipes_the_longer_one_before_it():
+    progress = Progress(9, 0.0, tty=True)
+    long = progress.update(3, 1.0)
+    short = progress.update(0, 2.0)
+    assert len(short) >= len(long.rstrip())
+    assert progress.end(9, 3.0).endswith("\n")
