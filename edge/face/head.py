@@ -4,7 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.face import measured_head
-from edge.geometry.procrustes import fit
+from edge.geometry.rotation import nearest
 
 MESH_POINTS = 468
 EVERY = 9  # the mesh's numbering strolls over the face: every ninth point covers it, at a ninth of the cost
@@ -18,15 +18,19 @@ class HeadModel(NamedTuple):
     spread: np.ndarray  # (N,) mesh points all over the face, for PnP
     spread_points: np.ndarray  # (N, 3)
     stable: np.ndarray  # (M,) mesh points that expressions move little, for the fit of the mesh's own three dimensions
-    stable_points: np.ndarray  # (M, 3)
-    stable_weights: np.ndarray  # (M,) > 0
+    stable_moments: np.ndarray  # (M, 3) weight times distance from the weighted mean
+
+
+def _moments(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    weights = weights / weights.sum()
+    return weights[:, None] * (points - weights.dot(points))
 
 
 def of_canonical(table: np.ndarray) -> HeadModel:
     """From the (468, 4) table of MediaPipe's canonical face: x y z in mm and its own Procrustes weight (0: not used)."""
     table = table.astype(np.float64)
     spread, stable = np.arange(0, MESH_POINTS, EVERY), np.flatnonzero(table[:, 3] > 0.0)
-    return HeadModel("canonical face", spread, table[spread, :3], stable, table[stable, :3], table[stable, 3])
+    return HeadModel("canonical face", spread, table[spread, :3], stable, _moments(table[stable, :3], table[stable, 3]))
 
 
 def measured() -> HeadModel:
@@ -34,11 +38,14 @@ def measured() -> HeadModel:
     table = np.array(measured_head.TABLE)
     indices = table[:, 0].astype(int)
     stable = np.array([i not in measured_head.LIVELY for i in indices])
-    return HeadModel(
-        "measured head", indices, table[:, 1:], indices[stable], table[stable, 1:], np.ones(int(stable.sum()))
-    )
+    moments = _moments(table[stable, 1:], np.ones(int(stable.sum())))
+    return HeadModel("measured head", indices, table[:, 1:], indices[stable], moments)
 
 
 def rotation_of_mesh(head: HeadModel, landmarks: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation of the head as seen along its own line of sight, from (468, 3) points with the mesh's own depth."""
-    return fit(head.stable_points, landmarks[head.stable] * TO_HEAD_AXES, head.stable_weights).rotation
+    """(3, 3) rotation of the head as seen along its own line of sight, from (468, 3) points with the mesh's own depth.
+
+    The rotation of the least-squares similarity (Umeyama 1991): that nearest to the points' weighted covariance, for which
+    it is enough that one of the two sets is taken from its mean.
+    """
+    return nearest((landmarks[head.stable].T.dot(head.stable_moments)) * TO_HEAD_AXES[:, None])

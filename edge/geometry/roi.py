@@ -42,8 +42,8 @@ def eye_angle(right: np.ndarray, left: np.ndarray) -> float:
 
 def bounds(points: np.ndarray) -> Tuple[float, float, float, float]:
     """x0, y0, x1, y1 of the tight upright box of (N, 2+) points."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+    x, y = points[:, 0], points[:, 1]
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
 def around(box: Tuple[float, float, float, float], scale: float, angle: float) -> Roi:

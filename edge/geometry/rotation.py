@@ -33,9 +33,14 @@ def angles(rotation: np.ndarray) -> Tuple[float, float, float]:
 def nearest(matrix: np.ndarray) -> np.ndarray:
     """The rotation nearest to a (3, 3) matrix in the Frobenius norm (polar decomposition)."""
     u, _, vt = np.linalg.svd(matrix)
-    if np.linalg.det(u) * np.linalg.det(vt) < 0:
-        u = u * np.array([1.0, 1.0, -1.0])
-    return u.dot(vt)
+    found = u.dot(vt)
+    return found if _determinant(found) > 0.0 else (u * np.array([1.0, 1.0, -1.0])).dot(vt)
+
+
+def _determinant(matrix: np.ndarray) -> float:
+    """Of (3, 3): LAPACK's way takes longer than these nine products."""
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def exp(vector: np.ndarray) -> np.ndarray:

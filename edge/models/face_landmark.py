@@ -28,24 +28,20 @@ class FaceLandmark:
         """Where to look after a detection; `angle` is that of the eye line."""
         return regions.around(box, MARGIN, angle)
 
-    def roi_of_landmarks(self, landmarks: np.ndarray) -> Roi:
-        """Where to look for the same face in the next frame; (468, 3) frame pixels."""
-        angle = regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT])
-        return regions.around(regions.bounds(landmarks), MARGIN, angle)
+    def roi_of_landmarks(self, landmarks: np.ndarray, box: Tuple[float, float, float, float]) -> Roi:
+        """Where to look for the same face in the next frame; (468, 3) frame pixels and their upright box."""
+        return regions.around(box, MARGIN, regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT]))
 
     def crop(self, roi: Roi) -> Crop:
         return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0))
 
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Tuple[np.ndarray, float]:
         """(468, 3) float64 landmarks in frame pixels (z in the same scale, smaller is nearer), presence 0..1."""
-        points = outputs["landmarks"].reshape(POINTS, 3).astype(np.float64)
-        scale = roi.size / SIZE
+        points = outputs["landmarks"].reshape(POINTS, 3)
+        scale, half = roi.size / SIZE, SIZE / 2.0
         c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
-        half = SIZE / 2.0
-        turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, scale]])
-        points[:, :2] -= half
-        landmarks = points.dot(turn)
-        landmarks[:, 0] += roi.cx
-        landmarks[:, 1] += roi.cy
+        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, scale]])
+        rows = turn.dot(points.T)  # (3, 468): later a minimum over x runs over neighbours in memory
+        rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
         logit = float(outputs["presence"].reshape(-1)[0])
-        return landmarks, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))
+        return rows.T, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))

@@ -3,6 +3,7 @@
 It was trained on the eye whose corners are mesh points 33 and 133 (the subject's right); the left eye is shown mirrored.
 Both eyes are one batch of two. A crop is a square of 2.3 times the distance of the eye's corners, turned by the eye.
 """
+import math
 from typing import Mapping, NamedTuple, Tuple
 
 import numpy as np
@@ -38,8 +39,8 @@ class IrisLandmark:
 
     @staticmethod
     def _roi(a: np.ndarray, b: np.ndarray) -> Roi:
-        box = regions.bounds(np.stack([a[:2], b[:2]]))
-        return regions.around(box, MARGIN, regions.eye_angle(a, b))
+        (ax, ay), (bx, by) = a[:2].tolist(), b[:2].tolist()
+        return Roi((ax + bx) / 2.0, (ay + by) / 2.0, MARGIN * math.hypot(bx - ax, by - ay), math.atan2(by - ay, bx - ax))
 
     def crops(self, rois: Tuple[Roi, Roi]) -> Tuple[Crop, Crop]:
         right, left = (regions.matrix(roi, SIZE, mirror) for roi, mirror in zip(rois, (False, True)))
@@ -56,5 +57,6 @@ class IrisLandmark:
         eyes = []
         for iris, contour, crop in zip(irises, contours, crops):
             back = regions.invert(crop.matrix)
-            eyes.append(EyePoints(regions.apply(back, iris[:, :2]), regions.apply(back, contour[:, :2])))
+            points = regions.apply(back, np.concatenate((iris[:, :2], contour[:, :2])))
+            eyes.append(EyePoints(points[:IRIS_POINTS], points[IRIS_POINTS:]))
         return Eyes(*eyes)

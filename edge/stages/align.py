@@ -1,4 +1,5 @@
 """468 points in each region; whoever is no face, or one that is there already, goes. Seals the tracks for the next frame."""
+import math
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -20,6 +21,15 @@ class AlignSettings(NamedTuple):
     """`presence` is the probability below which a track is lost."""
 
     presence: float
+
+
+class Fit(NamedTuple):
+    """What the network found in one region."""
+
+    landmarks: np.ndarray  # (468, 3) frame pixels
+    presence: float
+    box: Tuple[float, float, float, float]
+    following: Roi  # where the same face is looked for next
 
 
 class Align(Stage):
@@ -52,23 +62,23 @@ class Align(Stage):
         """
         found = self._fit(packet, face.roi)
         if found is not None and face.track_id == 0:
-            found = self._fit(packet, self._aligner.roi_of_landmarks(found[0]))
+            found = self._fit(packet, found.following)
         if found is None:
             self._lost += face.track_id != 0
             return None
-        landmarks, presence = found
-        roi = self._aligner.roi_of_landmarks(landmarks)
-        return face._replace(roi=roi, score=presence, box=regions.bounds(landmarks[:, :2]), landmarks=landmarks)
+        return face._replace(roi=found.following, score=found.presence, box=found.box, landmarks=found.landmarks)
 
-    def _fit(self, packet: Packet, roi: Roi) -> Optional[Tuple[np.ndarray, float]]:
+    def _fit(self, packet: Packet, roi: Roi) -> Optional[Fit]:
         image = packet.frame.image
         if roi.size < MIN_SIZE_PX or regions.visible_share(roi, image.shape[1], image.shape[0]) < MIN_VISIBLE:
             return None
         outputs = self._runner.submit(image, (self._aligner.crop(roi),)).result()
         landmarks, presence = self._aligner.decode(outputs, roi)
-        if presence < self._settings.presence or not plausible(landmarks, roi, self._aligner.roi_of_landmarks(landmarks)):
+        if presence < self._settings.presence:
             return None
-        return landmarks, presence
+        box = regions.bounds(landmarks)
+        fit = Fit(landmarks, presence, box, self._aligner.roi_of_landmarks(landmarks, box))
+        return fit if plausible(fit, roi) else None
 
     @staticmethod
     def _distinct(faces: List[Face]) -> List[Face]:
@@ -87,13 +97,13 @@ class Align(Stage):
         return {"lost": self._lost}
 
 
-def plausible(landmarks: np.ndarray, roi: Roi, following: Roi) -> bool:
+def plausible(fit: Fit, roi: Roi) -> bool:
     """Whether points can be a face: finite, not collapsed, and of about the region's size and place."""
-    if not np.isfinite(landmarks).all():
+    following = fit.following
+    if not math.isfinite(following.size + following.cx + following.cy + following.angle):
         return False
-    growth = following.size / roi.size
-    if not MAX_SHRINK <= growth <= MAX_GROWTH:
+    if not MAX_SHRINK <= following.size / roi.size <= MAX_GROWTH:
         return False
-    across = landmarks[EYE_OUTER_LEFT] - landmarks[EYE_OUTER_RIGHT]
+    across = (fit.landmarks[EYE_OUTER_LEFT] - fit.landmarks[EYE_OUTER_RIGHT]).tolist()
     moved = max(abs(following.cx - roi.cx), abs(following.cy - roi.cy))
-    return float(np.sqrt(across.dot(across))) > MIN_EYE_DISTANCE * roi.size and moved < 0.5 * roi.size
+    return math.sqrt(sum(v * v for v in across)) > MIN_EYE_DISTANCE * roi.size and moved < 0.5 * roi.size

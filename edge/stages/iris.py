@@ -2,8 +2,6 @@
 import math
 from typing import Optional
 
-import numpy as np
-
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Eyes, Face, Iris, Packet
 from edge.models.iris_landmark import EyePoints, IrisLandmark
@@ -43,9 +41,10 @@ class IrisStage(Stage):
 
 def _circle(eye: EyePoints) -> Optional[Iris]:
     """The limbus from its centre and four points; the score is how well the four agree on one radius."""
-    spokes = eye.iris[1:] - eye.iris[0]
-    radii = np.sqrt((spokes * spokes).sum(axis=1))
-    radius = float(radii.mean())
+    (x, y), limbus = eye.iris[0].tolist(), eye.iris[1:].tolist()
+    radii = [math.hypot(a - x, b - y) for a, b in limbus]
+    radius = sum(radii) / len(radii)
     if not math.isfinite(radius) or radius <= 0.0:
         return None
-    return Iris(eye.iris[0], radius, max(0.0, 1.0 - float(radii.std()) / radius))
+    spread = math.sqrt(sum((r - radius) ** 2 for r in radii) / len(radii))
+    return Iris(eye.iris[0], radius, max(0.0, 1.0 - spread / radius))
