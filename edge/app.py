@@ -111,7 +111,8 @@ def make_stages(config: Config, stills: bool, report: Report) -> Stages:
     pose = None
     if tuple(config.models.pose) != (OFF,):
         found = networks.optional("pose", config.models.pose, "the pose is that of the mesh alone")
-        pose = PoseStage(None if found is None else PoseNetwork(found[0], Mb05(found[1].decode)), networks.head(), camera)
+        looks = None if found is None else PoseNetwork(found[0], Mb05(found[1].decode), tracking.pose_every)
+        pose = PoseStage(looks, networks.head(), camera)
     found = networks.optional("iris", config.models.iris, "there is no iris, blink or gaze")
     iris = None if found is None else IrisStage(found[0], IrisLandmark())
 

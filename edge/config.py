@@ -49,6 +49,7 @@ class TrackingConfig(NamedTuple):
     presence: float
     refresh_s: float
     lost_after_s: float
+    pose_every: int
 
 
 class SmoothingConfig(NamedTuple):

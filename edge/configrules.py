@@ -206,6 +206,7 @@ RULES: Dict[str, Rule] = {
     "tracking.presence": _number(0, 1),
     "tracking.refresh_s": _number(0, 3600, "s"),
     "tracking.lost_after_s": _number(0, 3600, "s"),
+    "tracking.pose_every": _whole(1, 30),
     "smoothing.enabled": _flag(),
     "smoothing.min_cutoff_hz": _number(0.01, 1000, "Hz"),
     "smoothing.beta": _number(0, 1000),
