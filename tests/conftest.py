@@ -39,7 +39,7 @@ def models_home():
 
 @pytest.fixture(scope="session")
 def stored_network(tmp_path_factory):
-    """name -> edge.modelstore.StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
+    """name -> StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
     from edge import modelstore
 
     fetched = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")

@@ -1,4 +1,4 @@
-"""Upright boxes as arrays: (N, 4) rows x0 y0 x1 y1, where x1 and y1 lie beyond the box, so that its width is x1 - x0."""
+"""Upright boxes as arrays: (N, 4) rows x0 y0 x1 y1, where x1 and y1 lie beyond the box: its width is x1 - x0."""
 from typing import List, Tuple
 
 import numpy as np
@@ -35,7 +35,7 @@ def shared_of_smaller(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def suppress(clash: np.ndarray, limit: int) -> List[int]:
-    """Rows that stay, in order, at most `limit`: each that clashes with none before it that stays. `clash` is (N, N)."""
+    """Rows that stay, in order, at most `limit`: they clash with none before them that stays. `clash` is (N, N)."""
     free = np.ones(len(clash), bool)
     kept = []  # type: List[int]
     for i in range(len(clash)):

@@ -1,6 +1,6 @@
 """MediaPipe's BlazeFace, short range (128 px) and full range (192 px): a box and six points for each anchor.
 
-Every anchor is as large as the picture, so the regressors are plain pixels of the input relative to the anchor's centre.
+Every anchor is as large as the picture, so the regressors are plain pixels of the input from the anchor's centre.
 """
 import math
 from typing import Mapping, NamedTuple, Tuple

@@ -1,6 +1,6 @@
 """What every face detector has in common: how it looks at a frame, and what it answers."""
 from abc import ABC, abstractmethod
-from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -19,9 +19,10 @@ class Detections(NamedTuple):
     scores: np.ndarray  # (N,) float32, 0..1
     keypoints: Optional[np.ndarray]  # (N, K, 2) float32; the first two are the subject's right and left eye
 
-    def rows(self, index: Sequence[int]) -> "Detections":
+    def rows(self, index: Union[Sequence[int], np.ndarray]) -> "Detections":
         """Some of the faces, in the order of `index`."""
-        return Detections(self.boxes[index], self.scores[index], None if self.keypoints is None else self.keypoints[index])
+        keypoints = None if self.keypoints is None else self.keypoints[index]
+        return Detections(self.boxes[index], self.scores[index], keypoints)
 
 
 class Input(NamedTuple):
@@ -98,9 +99,9 @@ def fit(width: int, height: int, look: Input) -> float:
 def whole_frame_crop(width: int, height: int, look: Input) -> Crop:
     """The whole frame in the input, as large as it fits, black around it.
 
-    input = scale * (frame + 0.5) - 0.5, plus whole pixels where it is centred. The frame's edges are put on whole input
-    pixels, so that the runtime may resize instead of warp, which is five times faster; the scales of the two axes differ
-    by the half pixel that this takes.
+    input = scale * (frame + 0.5) - 0.5, plus whole pixels where it is centred. The frame's edges are put on whole
+    input pixels, so that the runtime may resize instead of warp, which is five times faster; the scales of the two axes
+    differ by the half pixel that this takes.
     """
     largest = fit(width, height, look)
     matrix = np.zeros((2, 3))
@@ -114,7 +115,7 @@ def whole_frame_crop(width: int, height: int, look: Input) -> Crop:
 
 
 def surest(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices of the scores (N,) that reach the threshold, the surest first, at most MOST_CANDIDATES. NaN never does."""
+    """Indices of the scores (N,) that reach the threshold, the surest first, no more than MOST_CANDIDATES."""
     with np.errstate(invalid="ignore"):
         index = np.flatnonzero(scores >= threshold)
     order = np.argsort(-scores[index], kind="mergesort")  # stable: equal scores stay in the network's order

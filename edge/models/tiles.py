@@ -1,7 +1,7 @@
 """A closer look at a still: overlapping tiles of it, each filling a detector's input, and one answer from all of them.
 
-A detector that sees a group picture whole misses faces below a dozen of its input's pixels. Tiles cost a run of the network
-each, so they are for stills and never for tracking.
+A detector that sees a group picture whole misses faces below a dozen of its input's pixels. Tiles cost a run of the
+network each, so they are for stills and never for tracking.
 """
 from typing import List, Sequence, Tuple
 
@@ -39,8 +39,8 @@ def tile_crops(width: int, height: int, look: Input) -> Tuple[Crop, ...]:
 def merge(found: Sequence[Detections], crops: Sequence[Crop], size: Tuple[int, int], limit: int) -> Detections:
     """One answer from those to the whole view (the first) and to the tiles; `size` is the frame's width and height.
 
-    A tile answers for what its neighbours' overlap holds and its border does not cut; the whole view for the rest. Of two
-    boxes that share much of the smaller one the surer stays, so half a face does not stand beside the whole one.
+    A tile answers for what its neighbours' overlap holds and its border does not cut; the whole view for the rest. Of
+    two boxes that share much of the smaller one the surer stays, so half a face does not stand beside the whole one.
     """
     parts = [found[0]] + [_whole_faces(one, crop, size) for one, crop in zip(found[1:], crops[1:])]
     boxes, scores, keypoints = (None if column[0] is None else np.concatenate(column) for column in zip(*parts))

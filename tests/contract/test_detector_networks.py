@@ -1,4 +1,4 @@
-"""The detectors on their networks: the faces that are known to be in the given pictures, and none where there is none."""
+"""The detectors on their networks: the faces known to be in the given pictures, and none where there is none."""
 import glob
 import os
 import xml.etree.ElementTree as ElementTree

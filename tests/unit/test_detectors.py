@@ -126,14 +126,15 @@ def faceboxes_priors():
                     inside = {32: (0, 0.25, 0.5, 0.75), 64: (0, 0.5)}.get(side, (0.5,))
                     for y in inside:
                         for x in inside:
-                            priors.append(((column + x) * stride / 320, (row + y) * stride / 240, side / 320, side / 240))
+                            cx, cy = (column + x) * stride, (row + y) * stride
+                            priors.append((cx / 320, cy / 240, side / 320, side / 240))
     return np.array(priors)
 
 
 def ssd(make_priors):
     def encode(faces):
         priors = make_priors()
-        outputs = {"scores": np.zeros((1, len(priors), 2), np.float32), "boxes": np.zeros((1, len(priors), 4), np.float32)}
+        outputs = {name: np.zeros((1, len(priors), n), np.float32) for name, n in (("scores", 2), ("boxes", 4))}
         outputs["scores"][..., 0] = 1
         for box, score in faces:
             cx, cy, w, h = np.array(centre_size(box)) / (320, 240, 320, 240)
@@ -316,7 +317,7 @@ def tiled(frame, faces, look=LOOK):
     for k, crop in enumerate(crops):
         scale, low = crop.matrix[0, 0], -(crop.matrix[:, 2] + 0.5) / np.diag(crop.matrix)
         high = low + np.array(crop.size) / np.diag(crop.matrix)
-        boxes = [np.concatenate([np.maximum(box[:2], low), np.minimum(box[2:], high)]) for box in np.array(faces, float)]
+        boxes = [np.append(np.maximum(box[:2], low), np.minimum(box[2:], high)) for box in np.array(faces, float)]
         seen = [b for b, face in zip(boxes, faces)
                 if min(b[2:] - b[:2]) > 0.5 * (face[2] - face[0]) and min(b[2:] - b[:2]) * scale >= 12]
         score = np.full(len(seen), 0.8 if k == 0 else 0.9, np.float32)

@@ -1,0 +1,240 @@
+"""The rooms of the house: who may import whom, and which packages stay behind which door."""
+import ast
+import fnmatch
+from collections import namedtuple
+
+import pytest
+from codebase import CODE, ROOT, Source, dotted, files, report, sources
+
+BELOW = "core errors"
+# a room, or a file of edge/ itself -> what it may import of edge besides itself; "models.spec" is one file of a room
+MAY_IMPORT = {
+    "errors": "",
+    "core": "errors",
+    "modelstore": "errors",
+    "geometry": BELOW,
+    "models": "geometry " + BELOW,
+    "face": "geometry " + BELOW,
+    "stages": "models face geometry " + BELOW,
+    "runtimes": "models.spec models.warp modelstore " + BELOW,
+    "sources": BELOW,
+    "outputs": "geometry " + BELOW,
+    "telemetry": BELOW,
+    "pipeline": "telemetry.meter " + BELOW,
+    # the configuration, from the words of the command line to the values
+    "configrules": "errors",
+    "configfile": "configrules errors",
+    "config": "configfile configrules errors",
+    "options": "configrules errors",
+    # what the commands stand on
+    "stop": "core",
+    "peer": "errors",
+    "machine": "errors",
+    "app": "config modelstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
+    "bench": "app config modelstore peer sources outputs runtimes pipeline telemetry " + BELOW,
+    "doctor": "app config configrules machine modelstore runtimes sources telemetry " + BELOW,
+    "cli": "app bench config doctor machine modelstore options stop outputs telemetry " + BELOW,
+}
+
+# package -> files that may import it
+THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/stages/tracks.py", "edge/telemetry/*")
+DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
+           "edge/outputs/window.py")
+BEHIND = {
+    "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "calibration/*") + DRAWING,
+    "onnxruntime": ("edge/runtimes/*", "engines/*", "calibration/*"),
+    "openvino": ("edge/runtimes/*", "engines/*", "calibration/*"),
+    "tensorrt": ("edge/runtimes/*", "engines/*"),
+    "pycuda": ("edge/runtimes/*", "engines/*"),
+    "onnx": ("engines/*", "calibration/*"),
+    "tflite": ("engines/*",),
+    "threading": THREADS,
+    "multiprocessing": THREADS,
+    "concurrent": THREADS,
+    "queue": THREADS,
+    "_thread": THREADS,
+    "asyncio": THREADS,
+}
+NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis"}
+LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda"}  # slow to load, or absent: imported inside a function
+PRINTS = ("edge/cli.py", "engines/commands.py", "engines/__main__.py", "calibration/*")
+
+# name: whole dotted name; inside: within a function; typing_only: for the type checker alone
+Import = namedtuple("Import", "node name inside typing_only")
+
+
+def imports(source, modules):
+    """Every import of a file; `from edge import x` counts as edge.x where that is a module."""
+    found = []
+
+    def visit(node, inside, typing_only):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend(Import(child, alias.name, inside, typing_only) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                base = absolute(source.path, child)
+                for alias in child.names:
+                    name = base + "." + alias.name
+                    found.append(Import(child, name if name in modules else base, inside, typing_only))
+            deeper = inside or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            checker = isinstance(child, ast.If) and dotted(child.test).endswith("TYPE_CHECKING")
+            visit(child, deeper, typing_only or checker)
+    visit(source.tree, False, False)
+    return found
+
+
+def absolute(path, node):
+    if not node.level:
+        return node.module or ""
+    package = path[:-3].split("/")[:-node.level]
+    return ".".join(package + ([node.module] if node.module else []))
+
+
+def module_of(path):
+    name = path[:-3].replace("/", ".")
+    return name[:-len(".__init__")] if name.endswith(".__init__") else name
+
+
+def matches(path, patterns):
+    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+
+
+def check_rooms(source, modules):
+    """Faults of one file of edge/, engines/ or calibration/ against MAY_IMPORT."""
+    parts = module_of(source.path).split(".")
+    room = parts[1] if len(parts) > 1 else ""
+    faults = []
+    for found in imports(source, modules):
+        target = found.name.split(".")
+        if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "tests"):
+            if target[0] == "tests":
+                faults.append(source.fault(found.node, "imports the tests"))
+            continue
+        if target[0] != "edge":
+            if room != "cli" or target[0] == "tests":
+                text = "edge imports {}: only cli.py may, inside a function".format(target[0])
+                faults.append(source.fault(found.node, text))
+            elif not found.inside:
+                faults.append(source.fault(found.node, "{} is imported on load: do it inside".format(found.name)))
+        elif len(target) > 1 and target[1] != room and not reaches(room, target[1:]):
+            faults.append(source.fault(found.node, "{} may not import {}; it may import: {}".format(
+                "edge." + room if room else "edge", found.name, MAY_IMPORT.get(room) or "nothing of edge")))
+    return faults
+
+
+def reaches(room, target):
+    allowed = MAY_IMPORT.get(room, "").split()
+    return target[0] in allowed or ".".join(target[:2]) in allowed
+
+
+def check_packages(source, modules):
+    """Faults against BEHIND, LAZY and NEVER."""
+    faults = []
+    for found in imports(source, modules):
+        package = found.name.split(".")[0]
+        if found.typing_only:
+            continue
+        if package in NEVER:
+            faults.append(source.fault(found.node, "{} is never imported".format(package)))
+        elif package in BEHIND and not matches(source.path, BEHIND[package]):
+            text = "{} may be imported only in {}".format(package, ", ".join(BEHIND[package]))
+            faults.append(source.fault(found.node, text))
+        elif package in LAZY and not found.inside:
+            faults.append(source.fault(found.node, "{} is imported on load: do it inside a function".format(package)))
+    return faults
+
+
+def check_prints(source):
+    return [source.fault(node, "print() outside the command line: log it, or give it to cli.py")
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Call) and dotted(node.func) == "print" and not matches(source.path, PRINTS)]
+
+
+MODULES = {module_of(path) for path in files(CODE)}
+
+
+def test_every_room_has_a_rule():
+    parts = {module.split(".")[1] for module in MODULES if module.startswith("edge.")}
+    assert parts <= set(MAY_IMPORT), "{}: say in MAY_IMPORT what {} may import".format(
+        ROOT, ", ".join(sorted(parts - set(MAY_IMPORT))))
+
+
+def test_a_room_imports_only_rooms_below_it():
+    faults = [fault for source in sources(*CODE) for fault in check_rooms(source, MODULES)]
+    assert not faults, "\n" + report(faults)
+
+
+def test_packages_stay_where_they_belong():
+    faults = [fault for source in sources(*CODE) for fault in check_packages(source, MODULES)]
+    assert not faults, "\n" + report(faults)
+
+
+def test_only_the_command_line_prints():
+    faults = [fault for source in sources(*CODE) for fault in check_prints(source)]
+    assert not faults, "\n" + report(faults)
+
+
+def test_no_room_reaches_itself_through_another():
+    rooms = {room: {target.split(".")[0] for target in allowed.split()} for room, allowed in MAY_IMPORT.items()}
+    while rooms:
+        free = [room for room, targets in rooms.items() if not targets & set(rooms)]
+        assert free, "these rooms import each other: {}".format(", ".join(sorted(rooms)))
+        for room in free:
+            del rooms[room]
+
+
+@pytest.mark.parametrize("path, text, fault", [
+    ("edge/stages/x.py", "from edge.models import spec", None),
+    ("edge/stages/x.py", "from edge.runtimes.onnx import OnnxRunner", "edge.stages may not import edge.runtimes.onnx"),
+    ("edge/models/x.py", "from edge.face import eyes", "edge.models may not import edge.face"),
+    ("edge/geometry/x.py", "import edge.models.spec", "edge.geometry may not import edge.models.spec"),
+    ("edge/geometry/x.py", "def f():\n    from edge.app import Stages", "edge.geometry may not import edge.app"),
+    ("edge/geometry/x.py", "from .. import models", "edge.geometry may not import edge.models"),
+    ("edge/geometry/x.py", "from ..core.packet import Roi", None),
+    ("edge/runtimes/x.py", "from edge.models.warp import Warper", None),
+    ("edge/runtimes/x.py", "from edge.models.mb05 import Mb05", "edge.runtimes may not import edge.models.mb05"),
+    ("edge/pipeline/x.py", "from edge.telemetry import meter", None),
+    ("edge/pipeline/x.py", "from edge.telemetry.table import x", "edge.pipeline may not import edge.telemetry.table"),
+    ("edge/errors.py", "from edge.core import clock", "edge.core.clock; it may import: nothing of edge"),
+    ("edge/app.py", "def f():\n    import engines.build", "only cli.py may"),
+    ("edge/cli.py", "def f():\n    from engines import commands", None),
+    ("edge/cli.py", "from engines import commands", "on load"),
+    ("edge/app.py", "from tests import conftest", "edge imports tests"),
+    ("engines/x.py", "from edge.app import Stages", None),
+    ("engines/x.py", "import tests.conftest", "imports the tests"),
+])
+def test_an_import_against_the_rooms_is_found(path, text, fault):
+    check_one(check_rooms(Source(path, text), MODULES | {"edge.telemetry.meter", "edge.models.spec"}), fault)
+
+
+@pytest.mark.parametrize("path, text, fault", [
+    ("edge/sources/x.py", "import cv2", None),
+    ("edge/stages/x.py", "import cv2", "cv2 may be imported only in"),
+    ("edge/stages/x.py", "def f():\n    from cv2 import resize", "cv2 may be imported only in"),
+    ("edge/runtimes/onnx.py", "def f():\n    import onnxruntime", None),
+    ("edge/runtimes/onnx.py", "import onnxruntime", "on load"),
+    ("edge/runtimes/onnx.py", "try:\n    import openvino\nexcept ImportError:\n    openvino = None", "on load"),
+    ("edge/app.py", "def f():\n    import onnxruntime", "onnxruntime may be imported only in"),
+    ("edge/modelstore.py", "import onnx", "onnx may be imported only in"),
+    ("engines/build.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorrt", None),
+    ("edge/pipeline/x.py", "from concurrent.futures import Future", None),
+    ("edge/outputs/jsonl.py", "import threading", "threading may be imported only in"),
+    ("edge/face/x.py", "import queue", "queue may be imported only in"),
+    ("engines/convert/x.py", "import torch", "torch is never imported"),
+])
+def test_a_package_in_the_wrong_room_is_found(path, text, fault):
+    check_one(check_packages(Source(path, text), MODULES), fault)
+
+
+@pytest.mark.parametrize("path, text, fault", [
+    ("edge/cli.py", "print(1)", None),
+    ("edge/app.py", "def f():\n    print(1)", "print() outside the command line"),
+    ("edge/app.py", "report.print(1)", None),
+])
+def test_a_print_in_the_wrong_place_is_found(path, text, fault):
+    check_one(check_prints(Source(path, text)), fault)
+
+
+def check_one(faults, expected):
+    assert len(faults) == (expected is not None), report(faults)
+    assert expected is None or expected in faults[0].text
