@@ -7,6 +7,7 @@
 
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
+export PYTHONWARNINGS ?= ignore
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
 ifeq ($(VERSION),)

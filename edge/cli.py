@@ -129,7 +129,7 @@ class _Reporter:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
         self._open_line = False
-        self._said_at = -QUIET_PROGRESS_S
+        self._said_at = clock.monotonic()
 
     def __call__(self, event: str, text: str) -> None:
         if not self._quiet:
