@@ -7,7 +7,6 @@
 
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
-export PYTHONWARNINGS ?= ignore
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
 ifeq ($(VERSION),)
@@ -35,12 +34,12 @@ export OMP_NUM_THREADS = 1
 $(VENV)/.run: setup.py tests/pins/py36.txt
 	@echo "== $(VENV): virtual environment of $(PYTHON)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade $(if $(filter 36,$(VERSION)),pip==21.3.1,pip)
-	@$(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) --upgrade $(if $(filter 36,$(VERSION)),pip==21.3.1,pip)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@$(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
 	@touch $@
 comma := ,
 
@@ -64,16 +63,16 @@ else
 .venv-py36/.test: setup.py tests/pins/py36.txt
 	@echo "== .venv-py36: twin of the board's Python"
 	@test -x .venv-py36/bin/python || $(PYTHON36) -m venv .venv-py36
-	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
-	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/py36.txt
-	@.venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev]'
+	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
+	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/py36.txt
+	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev]'
 	@touch $@
 
 .venv-board/.test: setup.py tests/pins/board.txt
 	@echo "== .venv-board: twin of the board at run time (numpy 1.13.3, no onnx, no onnxruntime)"
 	@test -x .venv-board/bin/python || $(PYTHON36) -m venv .venv-board
-	@.venv-board/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
-	@.venv-board/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/board.txt
+	@PYTHONWARNINGS=ignore .venv-board/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
+	@PYTHONWARNINGS=ignore .venv-board/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/board.txt
 	@touch $@
 
 test-twin: .venv-py36/.test
@@ -95,7 +94,7 @@ BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media
 .venv-mediapipe/.bench:
 	@echo "== .venv-mediapipe: MediaPipe 0.10.21, to measure beside"
 	@test -x .venv-mediapipe/bin/python || $(PYTHON) -m venv .venv-mediapipe
-	@.venv-mediapipe/bin/python -m pip install $(PIP_FLAGS) mediapipe==0.10.21
+	@PYTHONWARNINGS=ignore .venv-mediapipe/bin/python -m pip install $(PIP_FLAGS) mediapipe==0.10.21
 	@touch $@
 
 bench: $(VENV)/.run .venv-mediapipe/.bench
