@@ -15,7 +15,7 @@ STRIDES = (8, 16, 32)
 class YuNet(Detector):
     """`network` is yunet_s or yunet_n. Keypoints: right eye, left eye, nose, right and left corner of the mouth."""
 
-    # over 1600 frames faces have 0.85 to 0.95, dim ones 0.63, and what is no face at most 0.24
+    # over 2000 frames faces have 0.85 to 0.95, dim ones 0.63, and what is no face at most 0.24
     threshold = 0.6
     keypoint_count = 5
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "peer": "errors",
     "machine": "errors",
     "app": "config modelstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
-    "bench": "app config modelstore peer sources outputs runtimes pipeline telemetry " + BELOW,
+    "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "app config configrules machine modelstore runtimes sources telemetry " + BELOW,
     "cli": "app bench config doctor machine modelstore options stop outputs telemetry " + BELOW,
 }
