@@ -9,9 +9,8 @@ import platform
 import resource
 import sys
 import tempfile
-import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, TextIO
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from edge.outputs.spec import parse_outputs
 from edge.peer import Peer
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.sources.choose import make_source
+from edge.stop import Stop
 from edge.telemetry.meter import Meter
 
 SETTLE_S = 30.0  # for a round's last frames to be written
@@ -90,8 +90,9 @@ class Stopwatch:
                 self.beside.append(self._peer.round())
         self._began = self._times()
 
-    def _times(self) -> Sequence[float]:
-        return time.process_time(), sum(r.run_s for r in self._runners), clock.monotonic()  # type: ignore
+    def _times(self) -> Tuple[float, float, float]:
+        in_networks: float = sum(r.run_s for r in self._runners)  # type: ignore
+        return time.process_time(), in_networks, clock.monotonic()
 
 
 def decoded(config: Config, count: int) -> List[np.ndarray]:
@@ -128,7 +129,7 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int, 
         source = Replay(frames, rounds + 1, watch.between)
         senders = app.make_senders(specs, config, source)
         plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter)
-        Pipeline(plan).run(threading.Event())
+        Pipeline(plan).run(Stop())
     buffer_mb = sum(f.nbytes for f in frames) / 1048576.0
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1048576.0 if sys.platform == "darwin" else 1024.0)
     return {"rounds": watch.rounds, "beside": watch.beside, "peak_mb": peak_mb - buffer_mb,
@@ -233,5 +234,5 @@ def lines(r: Dict[str, Any]) -> List[str]:
                  "{:<44}{:>9.2f}{:>9.2f}".format("process CPU, ms a frame", b["cpu_ms"]["median"], b["cpu_ms"]["p95"]),
                  "{:<44}{:>9.2f}{:>9.2f}".format("wall time, ms a frame", b["wall_ms"]["median"], b["wall_ms"]["p95"]),
                  "{:<44}{:>9.0f}".format("peak memory less the frames, MB", b["peak_mb"]),
-                 "{:<44}{:>9.2f}{:>9.2f}".format("our process CPU over theirs", b["cpu_ratio"]["median"], b["cpu_ratio"]["p95"])]
+                 "{:<44}{median:>9.2f}{p95:>9.2f}".format("our process CPU over theirs", **b["cpu_ratio"])]
     return text

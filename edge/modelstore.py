@@ -30,7 +30,7 @@ def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
     if env.get("NANOFACE_HOME"):
         return os.path.abspath(os.path.expanduser(env["NANOFACE_HOME"]))
     checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    if os.path.exists(os.path.join(checkout, "setup.py")) and os.path.exists(os.path.join(checkout, "engines", "manifest.yaml")):
+    if all(os.path.exists(os.path.join(checkout, name)) for name in ("setup.py", os.path.join("engines", "manifest.yaml"))):
         return os.path.join(checkout, "engines")
     data = env.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     return os.path.join(data, "nanoface")
@@ -87,7 +87,7 @@ def locate(home: str, name: str) -> StoredNetwork:
 def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
     """The first candidate that was built, and the preferred ones that were not. A corrupt one is an error, not a fallback."""
     built = read_index(home)
-    skipped = []  # type: List[str]
+    skipped: List[str] = []
     for name in candidates:
         if name in built:
             return locate(home, name), tuple(skipped)

@@ -59,7 +59,7 @@ class Eyes(NamedTuple):
     left: Any
 
 
-NOTHING_MISSING = {}  # type: Dict[str, str]
+NOTHING_MISSING: Dict[str, str] = {}
 
 
 class Face(NamedTuple):

@@ -24,4 +24,6 @@ TABLE = (
 )
 
 # lips, jaw and brows: good for PnP, which needs the whole face, and too lively for a rigid fit
-LIVELY = frozenset((58, 61, 70, 105, 107, 136, 148, 149, 150, 152, 172, 176, 288, 291, 300, 334, 336, 365, 377, 378, 379, 397, 400))
+LIVELY = frozenset((
+    58, 61, 70, 105, 107, 136, 148, 149, 150, 152, 172, 176, 288, 291, 300, 334, 336, 365, 377, 378, 379, 397, 400,
+))

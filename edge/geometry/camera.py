@@ -9,7 +9,6 @@ import numpy as np
 from edge.errors import ConfigError
 from edge.geometry.rotation import FLIP
 
-
 REFINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 4, 1e-9)
 
 

@@ -31,7 +31,7 @@ class OneEuro:
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._settings = settings
-        self._time_s = None  # type: Optional[float]
+        self._time_s: Optional[float] = None
         self._value = np.zeros(0)
         self._speed = np.zeros(0)
 
@@ -58,7 +58,7 @@ class OneEuroRotation:
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._settings = settings
-        self._time_s = None  # type: Optional[float]
+        self._time_s: Optional[float] = None
         self._value = np.eye(3)
         self._speed = np.zeros(3)
 

@@ -3,7 +3,7 @@ import gc
 import logging
 import sys
 import threading
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Source, Stage
@@ -56,7 +56,7 @@ class Pipeline:
         self._plan = plan
         self._control = Control()
         self._deadline: Optional[float] = None  # real time at which the stop is over
-        self._stop = threading.Event()
+        self._stop: Any = threading.Event()
         self._state = self._reason = ""
         self._late: Tuple[str, ...] = ()
         self._capture = Capture(plan.source, self._ended, plan.meter, plan.clock)
@@ -75,8 +75,8 @@ class Pipeline:
         now = self._plan.clock()
         return {worker.name: worker.heartbeat(now) for worker in self._workers}
 
-    def run(self, stop: threading.Event) -> Summary:
-        """Start, run until the source ends, `stop` is set or something fails, stop. Raises the failure as it was."""
+    def run(self, stop: Any) -> Summary:
+        """Start, run until the source ends, something fails, or `stop` (it has is_set()) is set. Raises the failure."""
         self._stop = stop
         switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -33,7 +33,8 @@ class CpuRunner(Runner):
 
     def __init__(self, network: StoredNetwork) -> None:
         self.model = network.name
-        self.run_s = 0.0  # processor time inside the network's own runs since open(), seconds; both runtimes work in the calling thread
+        # processor time inside the network's own runs since open(), seconds; both runtimes work in the calling thread
+        self.run_s = 0.0
         self._file = network.cpu_file
         self._warper = Warper()
         self._feed: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input

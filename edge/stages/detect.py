@@ -75,7 +75,8 @@ class Detect(Stage):
         """New faces, the surest first, as many as there is room for."""
         new = []
         for i in range(len(found.boxes)):
-            box = tuple(float(v) for v in found.boxes[i])  # type: Tuple[float, float, float, float]
+            x0, y0, x1, y1 = found.boxes[i].tolist()
+            box = (x0, y0, x1, y1)
             if any(regions.overlap(box, face.box) > SAME_FACE for face in tracked):
                 continue
             angle = 0.0 if found.keypoints is None else regions.eye_angle(found.keypoints[i, 0], found.keypoints[i, 1])

@@ -3,7 +3,7 @@
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
 import math
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Express(Stage):
 
     def __init__(self, settings: ExpressSettings) -> None:
         self._settings = settings
-        self._memories = {}  # type: Dict[int, _Memory]
+        self._memories: Dict[int, _Memory] = {}
 
     def process(self, packet: Packet) -> Packet:
         time_s, image = packet.frame.time_s, packet.frame.image
@@ -72,9 +72,10 @@ class Express(Stage):
 
 
 def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
-    if face.landmarks is None:
+    landmarks = face.landmarks
+    if landmarks is None:
         return face.without("expression", "no landmarks")
-    expression = {}  # type: Dict[str, float]
+    expression = {}
     opened = []
     for i, name in enumerate(EYE_NAMES):
         reason, value = _eye_open(face, i, memory.ranges[i], time_s)
@@ -83,7 +84,7 @@ def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
             face = face.without("eye_open_" + name, reason)
         else:
             expression["eye_open_" + name] = value
-    expression["mouth_open"] = mouth.opening(face.landmarks)
+    expression["mouth_open"] = mouth.opening(landmarks)
     return _without_shut_irises(face._replace(expression=expression), opened)
 
 
@@ -104,7 +105,7 @@ def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: float) -> Tupl
     return "", learned.openness(distance)
 
 
-def _without_shut_irises(face: Face, opened) -> Face:
+def _without_shut_irises(face: Face, opened: List[Optional[float]]) -> Face:
     if face.irises is None:
         return face
     kept = []

@@ -51,8 +51,8 @@ class Tracks:
         """`memory` False: every frame is a picture of its own and nothing is held."""
         self._lost_after_s = lost_after_s
         self._memory = memory
-        self._held = {}  # type: Dict[int, Track]
-        self._lost = {}  # type: Dict[int, Track]
+        self._held: Dict[int, Track] = {}
+        self._lost: Dict[int, Track] = {}
         self._last_id = 0
         self._open_frames = 0
         self._closed = False

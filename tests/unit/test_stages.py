@@ -217,7 +217,8 @@ def expressive_face(opening, gaze_px=0.0):
     middles = [(marks[a, :2] + marks[b, :2]) / 2 for a, b in sides]
     widths = [np.linalg.norm(marks[a] - marks[b]) for a, b in sides]
     irises = Eyes(*(Iris(m + (gaze_px, 0), 5.0, 1.0) for m in middles))
-    return face._replace(irises=irises, eye_contours=Eyes(*(contour(opening, w, at=m - (w / 2, 0)) for w, m in zip(widths, middles))))
+    lids = Eyes(*(contour(opening, w, at=m - (w / 2, 0)) for w, m in zip(widths, middles)))
+    return face._replace(irises=irises, eye_contours=lids)
 
 
 def express(openings, smoothing=None, **more):
