@@ -9,6 +9,7 @@ from typing import Optional
 import numpy as np
 
 CORNERS_RIGHT, CORNERS_LEFT = (33, 133), (362, 263)  # mesh points of the eyes' corners
+LID_POINTS = 16
 OUTER, INNER = 0, 8
 LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends say little
 
@@ -26,12 +27,14 @@ def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
 
     `width` is the distance of the corners in the mesh's three dimensions, in pixels: it does not shrink when the head turns.
     """
-    across = contour[INNER] - contour[OUTER]
-    seen = math.hypot(float(across[0]), float(across[1]))
-    if seen < 1e-6 or width < 1e-6:
+    lids = contour[:LID_POINTS].tolist()  # plain numbers: sixteen points are too few for array operations
+    (ax, ay), (bx, by) = lids[OUTER], lids[INNER]
+    seen = math.hypot(bx - ax, by - ay)
+    if not seen > 1e-6 or not width > 1e-6:
         return None
-    down = np.array([-across[1], across[0]]) / seen
-    return abs(float((contour[LOWER] - contour[UPPER]).dot(down).mean())) / width
+    down_x, down_y = (ay - by) / seen, (bx - ax) / seen
+    gaps = [(low[0] - up[0]) * down_x + (low[1] - up[1]) * down_y for low, up in zip(lids[LOWER], lids[UPPER])]
+    return abs(sum(gaps)) / len(gaps) / width
 
 
 class EyeRange:
