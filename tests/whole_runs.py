@@ -30,6 +30,11 @@ def need_networks(home, *names):
         pytest.skip("needs the networks {}: run `nanoface models fetch --all`".format(", ".join(absent)))
 
 
+def quick():
+    """Words for a short run where the runtime does not matter: OpenVINO takes longer to load."""
+    return ("--runtime", "onnxruntime") if find_spec("onnxruntime") else ()
+
+
 def environment(folder, home, **more):
     """Nothing of the user's own: no configuration, no state, no networks but those of `home`."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NANOFACE_", "XDG_"))}
@@ -67,15 +72,16 @@ class Done:
 class Program:
     """`nanoface` with the networks of one home; every call gets a new folder to work in."""
 
-    def __init__(self, home, new_folder):
-        self.home, self._new_folder = str(home), new_folder
+    def __init__(self, home, folders):
+        """`folders`: pytest's tmp_path_factory."""
+        self.home, self._folders = str(home), folders
 
     def with_home(self, home):
-        return Program(home, self._new_folder)
+        return Program(home, self._folders)
 
     def start(self, *words, **more):
         """The folder and the process."""
-        folder = str(self._new_folder())
+        folder = str(self._folders.mktemp("run"))
         process = subprocess.Popen(
             [sys.executable, "-m", "edge.cli"] + list(words), cwd=folder, env=environment(folder, self.home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
@@ -93,6 +99,13 @@ class Program:
         done = self.call("run", *words, **more)
         assert done.code == 0 and "Traceback" not in done.err, done.err
         return done
+
+
+def whole_program(home, folders):
+    """The program with the default networks. Skips by name where they or every runtime are missing."""
+    need_runtime(*RUNTIMES)
+    need_networks(home, *DEFAULT_NETWORKS)
+    return Program(home, folders)
 
 
 def finish(folder, process, timeout_s=PATIENCE_S):
@@ -125,7 +138,7 @@ def one_line(err):
     """The line that says what is wrong: the last one, the only one of its kind, and no trace."""
     assert "Traceback" not in err, err
     lines = err.strip().split("\n")
-    assert [line.startswith("nanoface: ") for line in lines].count(True) == 1 and lines[-1].startswith("nanoface: "), err
+    assert [line for line in lines if line.startswith("nanoface: ")] == lines[-1:], err
     return lines[-1]
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,21 +12,22 @@ from edge.modelstore import onnx_dir, read_index, sha256_of
 
 cv2 = pytest.importorskip("cv2")
 
-from whole_runs import (  # noqa: E402
+from whole_runs import (
     DEFAULT_NETWORKS,
     RUNTIMES,
-    Program,
     copy_home,
     finish,
     need_networks,
     need_runtime,
     one_line,
+    quick,
     wait_for_lines,
+    whole_program,
     write_index,
 )
 
-from edge.models.detectors import DETECTORS  # noqa: E402
-from edge.sources import portrait  # noqa: E402
+from edge.models.detectors import DETECTORS
+from edge.sources import portrait
 
 FRAMES = portrait.FRAMES
 OUTER_CORNERS = (33, 263)  # of the subject's right and left eye
@@ -37,9 +37,7 @@ STAGES = ("capture", "detect", "align", "pose", "iris", "express", "output")
 
 @pytest.fixture(scope="module")
 def nanoface(models_home, tmp_path_factory):
-    need_runtime(*RUNTIMES)
-    need_networks(models_home, *DEFAULT_NETWORKS)
-    return Program(models_home, lambda: tmp_path_factory.mktemp("run"))
+    return whole_program(models_home, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +50,6 @@ def demo(nanoface):
 @pytest.fixture(scope="module")
 def records(demo):
     return demo.records("a.jsonl")
-
-
-def quick():
-    """Words for a short run where the runtime does not matter: OpenVINO takes longer to load."""
-    return ("--runtime", "onnxruntime") if find_spec("onnxruntime") else ()
 
 
 def portrait_run(nanoface, *words):
@@ -324,7 +317,7 @@ def test_every_detector_leads_to_the_same_face(nanoface, plain, name):
     done = few_frames(nanoface, "--detector", name, "--pose", "none", "--iris", "none", count=8)
     found = done.records("a.jsonl")
     assert [len(record["faces"]) for record in found] == [1] * 8 and name in done.out
-    assert np.abs(points_of(found[-1:]) - points_of(plain.records("a.jsonl")[-1:])).max() < 4.0
+    assert np.abs(points_of(found[-1:]) - points_of(plain.records("a.jsonl")[-1:])).max() < 2.0
 
 
 @pytest.mark.parametrize("role, keys", [
