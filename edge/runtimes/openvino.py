@@ -4,6 +4,7 @@ from typing import Any, Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.runtimes import signalstack
 from edge.runtimes.cpu import CpuRunner, imported, static_tensor
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
@@ -33,7 +34,8 @@ class OpenVinoRunner(CpuRunner):
     def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
         ov = imported(PACKAGE, CURE)
         self.backend = "openvino {} f32".format(".".join(ov.__version__.split(".")[:2]))
-        self._request = ov.Core().compile_model(self._file, "CPU", CONFIG).create_infer_request()
+        with signalstack.kept():
+            self._request = ov.Core().compile_model(self._file, "CPU", CONFIG).create_infer_request()
         float32 = ov.Type.f32
         return self._tensors(self._request.model_inputs, float32), self._tensors(self._request.model_outputs, float32)
 

@@ -396,3 +396,22 @@ def test_a_recording_spoils_its_last_answer_so_that_a_stage_that_kept_it_is_foun
     assert np.isfinite(kept).all()
     runner.submit(frame(2), crops())
     assert np.isnan(kept).all()
+
+
+def test_loading_a_network_leaves_the_threads_signal_stack_alone(tmp_path):
+    """OpenVINO gives the thread one that it frees: the next signal would end the process."""
+    pytest.importorskip("openvino")
+    import ctypes
+
+    from edge.runtimes.signalstack import _Stack
+
+    def now():
+        stack = _Stack()
+        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+        return stack.start, stack.flags, stack.size
+
+    before = now()
+    runner = FROM_FILES["openvino"](network_file(tmp_path / "tiny.onnx"))
+    runner.open()
+    assert now() == before
+    runner.close()
