@@ -44,6 +44,13 @@ def environment(folder, home, **more):
     return env
 
 
+def launch(folder, home, words, program=("-m", "edge.cli"), **more):
+    """The process, at work in `folder`; `more` are variables of its environment."""
+    return subprocess.Popen(
+        [sys.executable] + list(program) + list(words), cwd=folder, env=environment(folder, home, **more),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
 class Done:
     """A process that has ended, and the folder that it worked in."""
 
@@ -82,10 +89,7 @@ class Program:
     def start(self, *words, **more):
         """The folder and the process."""
         folder = str(self._folders.mktemp("run"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edge.cli"] + list(words), cwd=folder, env=environment(folder, self.home, **more),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-        return folder, process
+        return folder, launch(folder, self.home, words, **more)
 
     def call(self, *words, **more):
         """What a call came to, whatever its exit code."""
