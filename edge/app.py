@@ -111,8 +111,8 @@ def make_stages(config: Config, stills: bool, report: Report) -> Stages:
     pose = None
     if tuple(config.models.pose) != (OFF,):
         found = networks.optional("pose", config.models.pose, "the pose is that of the mesh alone")
-        looks = None if found is None else PoseNetwork(found[0], Mb05(found[1].decode), tracking.pose_every)
-        pose = PoseStage(looks, networks.head(), camera)
+        looks = None if found is None else PoseNetwork(found[0], Mb05(found[1].decode))
+        pose = PoseStage(looks, networks.head(), camera, tracking.pose_every)
     found = networks.optional("iris", config.models.iris, "there is no iris, blink or gaze")
     iris = None if found is None else IrisStage(found[0], IrisLandmark())
 

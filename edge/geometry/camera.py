@@ -126,3 +126,25 @@ def solve_pnp(model: np.ndarray, pixels: np.ndarray, camera: Camera) -> Optional
     seen = model.dot(r_cv.T) + translation
     error = seen[:, :2] / seen[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy) - points[:, 0]
     return Fit(FLIP.dot(r_cv), translation, math.sqrt(float((error * error).sum(axis=1).mean())))
+
+
+def place(model: np.ndarray, pixels: np.ndarray, rotation: np.ndarray, camera: Camera) -> Optional[Fit]:
+    """Where (N, 3) head-frame points of a known rotation are when they are seen at (N, 2) pixels; None behind the camera.
+
+    Linear in the translation: each point is to lie on its ray, x_C - u z_C = 0 and y_C - v z_C = 0.
+    """
+    f, c = np.array([[camera.fx], [camera.fy]]), np.array([[camera.cx], [camera.cy]])
+    rays = (camera.undistorted(pixels).T - c) / f
+    turned = FLIP.dot(rotation).dot(model.T)
+    gaps = rays * turned[2] - turned[:2]
+    (u, v), (gu, gv), n = rays.sum(axis=1).tolist(), gaps.sum(axis=1).tolist(), float(rays.shape[1])
+    bottom = float((rays * rays).sum()) - (u * u + v * v) / n
+    if not bottom > 1e-12:
+        return None
+    z = ((u * gu + v * gv) / n - float((rays * gaps).sum())) / bottom
+    if not 0.0 < z < math.inf:
+        return None
+    translation = np.array([(gu + u * z) / n, (gv + v * z) / n, z])
+    seen = turned + translation[:, None]
+    error = (rays - seen[:2] / seen[2]) * f
+    return Fit(rotation, translation, math.sqrt(float((error * error).sum()) / n))

@@ -2,9 +2,9 @@
 
 Three witnesses that err differently: PnP of the mesh's points (perspective, but no depth), the mesh's own depth fitted to the
 head model, and a network that sees the picture. Their mean rotation was nearer to the truth than each of them and than every
-pair, on rendered heads and on photographs alike. The translation is that of PnP.
+pair, on rendered heads and on photographs alike. With that rotation the translation is a linear fit.
 """
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -13,38 +13,39 @@ from edge.core.packet import Face, Packet, Pose
 from edge.face.head import HeadModel, rotation_of_mesh
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
-from edge.geometry.camera import Camera, CameraGuess, solve_pnp
+from edge.geometry.camera import Camera, CameraGuess, Fit, place, solve_pnp
 from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.models.mb05 import Mb05
 
 
 class PoseNetwork(NamedTuple):
-    """The network that sees the picture, what runs it, and on which frames of a track."""
+    """The network that sees the picture, and what runs it."""
 
     runner: Runner
     model: Mb05
-    every: int  # 1: on each frame; 2: on every other one, and so on
 
 
 class _Correction(NamedTuple):
-    """What the network last said of a track, against the other two witnesses."""
+    """What all witnesses together made of a track's rotation, against the mesh's own depth alone."""
 
     turn: np.ndarray  # (3, 3)
-    frame: int  # number of the track's frame
+    frame: int  # number of the frame
 
 
 class PoseStage(Stage):
-    """Fills `pose`. Without a network the pose is that of the mesh's points.
+    """Fills `pose`. All witnesses are heard on every `every`-th frame of a track.
 
-    The network's difference from the points changes slowly: between its runs, it is carried on with them.
+    Between, the mesh's own depth alone tells the rotation, corrected by what the others last made of it: that changes
+    slowly, and hearing them is most of the work.
     """
 
     name = "pose"
 
-    def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess) -> None:
+    def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int) -> None:
+        """Without a network the pose is that of the mesh's points."""
         self.runners = () if network is None else (network.runner,)
-        self._network, self._head, self._camera = network, head, camera
-        self._corrections = {}  # type: Dict[int, _Correction]
+        self._network, self._head, self._camera, self._every = network, head, camera, every
+        self._corrections: Dict[int, _Correction] = {}
         self._frame = self._skipped = 0
 
     def open(self) -> None:
@@ -61,39 +62,48 @@ class PoseStage(Stage):
     def _with_pose(self, packet: Packet, face: Face, camera: Camera) -> Face:
         if face.landmarks is None:
             return face.without("pose", "no landmarks")
-        fit = solve_pnp(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
+        if not np.isfinite(face.landmarks).all():
+            return face.without("pose", "not finite")
+        of_mesh = rotation_of_mesh(self._head, face.landmarks)
+        last = self._corrections.get(face.track_id)
+        if last is not None and self._frame - last.frame < self._every:
+            self._skipped += 1
+            fit = self._carried(face.landmarks, of_mesh.dot(last.turn), camera)
+        else:
+            fit = self._heard(packet, face, of_mesh, camera)
         if fit is None:
             return face.without("pose", "the points fit no head before the camera")
-        # the other two see the head as if it were on the optical axis: turn the view toward it
-        view = rot.FLIP.dot(rot.toward(fit.translation)).dot(rot.FLIP)
-        of_points = fit.rotation + view.dot(rotation_of_mesh(self._head, face.landmarks))
-        return face._replace(pose=Pose(self._mean(packet, face, view, of_points), fit.translation, fit.residual_px))
+        return face._replace(pose=Pose(*fit))
 
-    def _mean(self, packet: Packet, face: Face, view: np.ndarray, of_points: np.ndarray) -> np.ndarray:
-        """Rotation between the sum of the points' two and, where there is one, the network's."""
+    def _heard(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
+        """The mean of all witnesses, and the head placed with it."""
+        assert face.landmarks is not None
+        fit = solve_pnp(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
+        if fit is None:
+            return None
+        view = _view(fit.translation)
+        seen = [of_mesh] + self._by_network(packet, face.landmarks)
+        rotation = rot.nearest(fit.rotation + view.dot(np.sum(seen, axis=0)))
+        self._corrections[face.track_id] = _Correction(view.dot(of_mesh).T.dot(rotation), self._frame)
+        return place(self._head.spread_points, face.landmarks[self._head.spread, :2], rotation, camera)
+
+    def _carried(self, landmarks: np.ndarray, seen: np.ndarray, camera: Camera) -> Optional[Fit]:
+        """From a rotation as seen along the line of sight, which is known once the head is placed."""
+        pixels = landmarks[self._head.spread, :2]
+        first = place(self._head.spread_points, pixels, seen, camera)
+        if first is None:
+            return None
+        return place(self._head.spread_points, pixels, _view(first.translation).dot(seen), camera)
+
+    def _by_network(self, packet: Packet, landmarks: np.ndarray) -> List[np.ndarray]:
+        """At most one rotation, as seen along the line of sight; the turn of the upright crop is put back."""
         if self._network is None:
-            return rot.nearest(of_points)
-        last = self._corrections.get(face.track_id)
-        if last is not None and self._frame - last.frame < self._network.every:
-            self._skipped += 1
-            return rot.nearest(of_points).dot(last.turn)
-        seen = self._by_network(packet, face)
-        if seen is None:
-            return rot.nearest(of_points)
-        rotation = rot.nearest(of_points + view.dot(seen))
-        if self._network.every > 1:
-            turn = rot.nearest(of_points).T.dot(rotation)
-            self._corrections[face.track_id] = _Correction(turn, self._frame)
-        return rotation
-
-    def _by_network(self, packet: Packet, face: Face) -> Optional[np.ndarray]:
-        """The head as seen along its own line of sight; the turn of the upright crop is put back."""
-        assert self._network is not None and face.landmarks is not None
-        runner, model, _ = self._network
-        angle = regions.eye_angle(face.landmarks[EYE_OUTER_RIGHT], face.landmarks[EYE_OUTER_LEFT])
-        crop = model.crop(model.roi(face.landmarks, angle))
+            return []
+        runner, model = self._network
+        angle = regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT])
+        crop = model.crop(model.roi(landmarks, angle))
         in_crop = model.decode(runner.submit(packet.frame.image, (crop,)).result())
-        return None if in_crop is None else rot.in_plane(angle).dot(in_crop)
+        return [] if in_crop is None else [rot.in_plane(angle).dot(in_crop)]
 
     def counters(self) -> Dict[str, int]:
         return {"skipped": self._skipped}
@@ -101,3 +111,8 @@ class PoseStage(Stage):
     def close(self) -> None:
         for runner in self.runners:
             runner.close()
+
+
+def _view(translation: np.ndarray) -> np.ndarray:
+    """Head rotation by which a head there differs from one that is seen the same on the optical axis."""
+    return rot.FLIP.dot(rot.toward(translation)).dot(rot.FLIP)

@@ -32,6 +32,19 @@ def test_pnp_finds_the_pose_that_made_the_points(yaw, pitch, roll, x, y, z):
     assert fit.residual_px < 0.01
 
 
+@given(st.floats(-50, 50), st.floats(-40, 40), st.floats(-170, 170), st.floats(-150, 150), st.floats(-100, 100),
+       st.floats(300, 1500))
+def test_a_head_of_known_rotation_is_placed_exactly(yaw, pitch, roll, x, y, z):
+    camera = cam.from_fov(640, 480, 60)
+    rotation, t = rot.from_angles(yaw, pitch, roll), np.array([x, y, z])
+    fit = cam.place(HEAD, project(HEAD, rotation, t, camera), rotation, camera)
+    assert np.allclose(fit.translation, t, atol=1e-6) and fit.residual_px < 1e-6
+
+
+def test_points_in_one_place_are_nowhere():
+    assert cam.place(HEAD, np.full((30, 2), 5.0), np.eye(3), cam.from_fov(640, 480, 60)) is None
+
+
 def test_pnp_knows_about_the_lens():
     lens = cam.Camera(600, 600, 319.5, 239.5, 640, 480, (-0.2, 0.05, 0.0, 0.0))
     rotation, t = rot.from_angles(10, 5, 3), np.array([80.0, 40, 500])
