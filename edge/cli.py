@@ -92,7 +92,8 @@ def _say(text: str, stream: Optional[TextIO] = None, end: str = "\n") -> None:
     stream = sys.stdout if stream is None else stream
     encoding = getattr(stream, "encoding", None) or "ascii"
     try:
-        print(text.encode(encoding, "replace").decode(encoding), file=stream, end=end, flush=True)
+        # with its end in one piece: the status log's thread warns while this one shows progress
+        print((text + end).encode(encoding, "replace").decode(encoding), file=stream, end="", flush=True)
     except OSError:
         _mute(stream)
         raise
