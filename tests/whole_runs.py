@@ -35,10 +35,15 @@ def quick():
     return ("--runtime", "onnxruntime") if find_spec("onnxruntime") else ()
 
 
+def python_path(*more):
+    """Ours before what there is, which may hold the packages."""
+    return os.pathsep.join((ROOT,) + more + tuple(filter(None, [os.environ.get("PYTHONPATH")])))
+
+
 def environment(folder, home, **more):
     """Nothing of the user's own: no configuration, no state, no networks but those of `home`."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NANOFACE_", "XDG_"))}
-    env.update(PYTHONPATH=ROOT, NANOFACE_HOME=str(home), NANOFACE_CONFIG=os.devnull, COLUMNS="100",
+    env.update(PYTHONPATH=python_path(), NANOFACE_HOME=str(home), NANOFACE_CONFIG=os.devnull, COLUMNS="100",
                XDG_STATE_HOME=os.path.join(str(folder), "state"))
     env.update(more)
     return env

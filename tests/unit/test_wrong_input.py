@@ -14,7 +14,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
-from whole_runs import ROOT, RUNTIMES, finish, launch, one_line, write_index
+from whole_runs import RUNTIMES, finish, launch, one_line, python_path, write_index
 
 from edge.modelstore import onnx_dir, sha256_of
 from edge.sources.portrait import PICTURE
@@ -78,7 +78,7 @@ def some_runtime(tmp_path_factory):
 def nanoface(folder, some_runtime):
     """nanoface(word ...) -> the process's end; `program` and environment variables may be given."""
     def call(*words, **more):
-        more.setdefault("PYTHONPATH", os.pathsep.join([ROOT] + some_runtime))
+        more["PYTHONPATH"] = python_path(*some_runtime)
         return finish(str(folder), launch(str(folder), str(folder / "home"), words, **more))
     return call
 
