@@ -54,7 +54,7 @@ def test_defaults_alone_are_a_configuration():
     config = load_config(None, {}, NO_FILE)
     assert config.source.spec is None and config.outputs == ()
     assert config.models.detect[0] == "yunet_s" and config.models.pose == ("mb05",)
-    assert config.pipeline.groups() == (("detect", "align"), ("pose", "iris", "express"))
+    assert config.pipeline.groups() == (("detect", "align", "pose", "iris", "express"),)
     assert type(config.camera.fov_deg) is float and type(config.source.start_s) is float
 
 
