@@ -170,7 +170,7 @@ class Run:
         now = clock.monotonic()
         if self._progress is None:
             total = None if self._source.live else self._source.frame_count
-            self._progress = Progress(total, now, tty=False)
+            self._progress = Progress(total, now)
         self._report("progress", self._progress.line(delivered, now))
 
     def snapshot(self) -> Dict[str, Any]:

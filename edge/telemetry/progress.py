@@ -3,20 +3,17 @@ from typing import Optional
 
 from edge.telemetry.table import duration
 
-TTY_EVERY_S, LOG_EVERY_S = 0.2, 5.0  # a terminal's line is written over, a log's lines stay
 WINDOW_S = 5.0  # over which the speed is taken: long enough to be steady, short enough to follow
 
 
 class Progress:
     """Times are seconds of one monotonic clock."""
 
-    def __init__(self, total: Optional[int], now: float, tty: bool) -> None:
+    def __init__(self, total: Optional[int], now: float) -> None:
         """`total` frames, None where it is not known; `now` is when the first frame may come."""
-        self._total, self._tty = total, tty
+        self._total = total
         self._since, self._done_then = now, 0  # where the present window of the speed began
         self._fps = 0.0
-        self._printed_at = now
-        self._length = 0
 
     def line(self, done: int, now: float) -> str:
         """Such as "412/900 frames  46 %  88 fps  5 s left"; without a total only what is known."""
@@ -29,24 +26,6 @@ class Progress:
             if self._total:
                 parts.append("{} left".format(duration(max(0, self._total - done) / fps + 0.5)))
         return "  ".join(parts)
-
-    def update(self, done: int, now: float) -> str:
-        """What to write now: "" while it is too early, "\\r..." over a terminal's last line, "...\\n" anywhere else."""
-        if now - self._printed_at < (TTY_EVERY_S if self._tty else LOG_EVERY_S):
-            return ""
-        self._printed_at = now
-        return self._framed(self.line(done, now))
-
-    def end(self, done: int, now: float) -> str:
-        """The last line; leaves the cursor at the beginning of a new one."""
-        text = self._framed(self.line(done, now))
-        return text if text.endswith("\n") else text + "\n"
-
-    def _framed(self, line: str) -> str:
-        if not self._tty:
-            return line + "\n"
-        padded, self._length = line.ljust(self._length), len(line)
-        return "\r" + padded
 
     def _speed(self, done: int, now: float) -> float:
         """Frames per second of the window that is under way; of the last one while it has just begun."""

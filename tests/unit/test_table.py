@@ -97,30 +97,13 @@ def test_a_duration_has_two_units_at_most(seconds, text):
     (None, 412, 4.0, "412 frames  103 fps"),
     (0, 5, 1.0, "5 frames  5.0 fps")])
 def test_the_progress_line_tells_how_far_how_fast_and_how_long(total, done, elapsed_s, line):
-    assert Progress(total, 100.0, tty=False).line(done, 100.0 + elapsed_s) == line
+    assert Progress(total, 100.0).line(done, 100.0 + elapsed_s) == line
 
 
 def test_the_speed_follows_a_change():
-    progress, now, done = Progress(1000, 0.0, tty=False), 0.0, 0
+    progress, now, done = Progress(1000, 0.0), 0.0, 0
     for fps in (100, 20):
         for _ in range(100):
             now, done = now + 0.1, done + fps // 10
             line = progress.line(done, now)
         assert "  {} fps".format(fps) in line
-
-
-@pytest.mark.parametrize("tty, every_s", [(True, 0.2), (False, 5.0)])
-def test_a_terminal_is_written_five_times_a_second_and_a_log_every_five_seconds(tty, every_s):
-    progress, ticks = Progress(900, 0.0, tty), [0.01 * i for i in range(1, 2001)]
-    texts = [text for text in (progress.update(int(50 * now), now) for now in ticks) if text]
-    assert 20.0 / every_s - 5 <= len(texts) <= 20.0 / every_s
-    for text in texts:
-        assert (text[0], "\n" in text) == ("\r", False) if tty else (text[-1], "\r" in text) == ("\n", False)
-
-
-def test_a_shorter_line_wipes_the_longer_one_before_it():
-    progress = Progress(9, 0.0, tty=True)
-    long = progress.update(3, 1.0)
-    short = progress.update(0, 2.0)
-    assert len(short) >= len(long.rstrip())
-    assert progress.end(9, 3.0).endswith("\n")
