@@ -24,7 +24,7 @@ from edge.outputs.spec import OutputSpec, parse_outputs
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
-from edge.sources.spec import SourceOptions
+from edge.sources.spec import SourceOptions, classify
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
@@ -116,10 +116,15 @@ def make_stages(config: Config, stills: bool, report: Report) -> Stages:
     found = networks.optional("iris", config.models.iris, "there is no iris, blink or gaze")
     iris = None if found is None else IrisStage(found[0], IrisLandmark())
 
+    absent = {}
+    if pose is None:
+        absent["pose"] = "switched off"
+    if iris is None:
+        absent["iris"] = "switched off" if tuple(config.models.iris) == (OFF,) else "no network was fetched for it"
     smoothing = config.smoothing
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
-                  Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None)))
+                  Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent)))
 
 
 def source_options(config: Config) -> SourceOptions:
@@ -136,20 +141,26 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) ->
 
 
 def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
-    """Raises ConfigError where an output would write over what is to be read."""
-    spec = config.source.spec
-    if spec is None or not os.path.isfile(spec):
+    """Raises ConfigError where an output or the status log would write over what is to be read."""
+    if config.source.spec is None:
         return
-    for output in specs:
-        if output.target and os.path.exists(output.target) and os.path.samefile(output.target, spec):
-            raise ConfigError("--output {} would write over the source {}".format(output.text, spec))
+    kind = classify(config.source.spec)
+    read = [path for path in (kind.target,) + kind.paths if os.path.exists(path)]
+    written = [("--output " + output.text, output.target) for output in specs]
+    written.append(("--status {}".format(config.status.path), config.status.file(os.environ) or ""))
+    for option, target in written:
+        same = [path for path in read if target and os.path.exists(target) and os.path.samefile(target, path)]
+        if same:
+            raise ConfigError("{} would write over the source {}".format(option, same[0]))
 
 
 class Run:
     """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
 
-    def __init__(self, source: Source, senders: Sequence[Sender], meter: Meter, report: Report) -> None:
+    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter, report: Report) -> None:
+        """`limit`: frames after which the run ends by itself."""
         self._source, self._senders, self._meter, self._report = source, senders, meter, report
+        self._limit = limit
         self._began = clock.monotonic()
         self._state, self._reason = "STARTING", ""
         self._progress = None  # type: Optional[Progress]
@@ -169,8 +180,8 @@ class Run:
         self._warned = warning
         now = clock.monotonic()
         if self._progress is None:
-            total = None if self._source.live else self._source.frame_count
-            self._progress = Progress(total, now)
+            known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
+            self._progress = Progress(min(known) if known else None, now)
         self._report("progress", self._progress.line(delivered, now))
 
     def snapshot(self) -> Dict[str, Any]:
@@ -201,7 +212,7 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     groups = stages.groups(config.pipeline.groups())
     meter = Meter([stage for group in groups for stage in group], clock.monotonic())
     senders = make_senders(specs, config, source)
-    this = Run(source, senders, meter, report)
+    this = Run(source, config.source.max_frames, senders, meter, report)
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
                 on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames)
     path = config.status.file(os.environ)

@@ -79,9 +79,20 @@ def locate(home: str, name: str) -> StoredNetwork:
     entry = read_index(home).get(name)
     if entry is None:
         raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), CURE))
+    if not _whole(entry):
+        path = os.path.join(onnx_dir(home), INDEX)
+        raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, CURE))
     file = _checked(home, name, entry["file"], entry["sha256"])
     cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
     return StoredNetwork(name, file, cpu_file, entry.get("decode", {}))
+
+
+def _whole(entry: Any) -> bool:
+    """Whether an entry of the index has what is read of it."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("decode", {}), dict):
+        return False
+    keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
+    return all(isinstance(entry.get(key), str) for key in keys)
 
 
 def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:

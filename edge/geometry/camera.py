@@ -99,7 +99,7 @@ def load(path: str) -> Camera:
         distortion = tuple(float(v) for v in distortion)
     except (TypeError, ValueError):
         raise ConfigError("camera intrinsics {}: every value must be a number".format(path))
-    if not all(math.isfinite(v) for v in numbers + list(distortion)) or min(numbers[0], numbers[1], *numbers[4:]) <= 0:
+    if not all(math.isfinite(v) for v in numbers + list(distortion)) or min(numbers[:2]) <= 0 or min(numbers[4:]) < 1:
         raise ConfigError("camera intrinsics {}: fx, fy, width and height must be positive".format(path))
     if len(distortion) not in (0, 4, 5, 8):
         raise ConfigError("camera intrinsics {}: distortion takes 4, 5 or 8 numbers, found {}".format(path, len(distortion)))

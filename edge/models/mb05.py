@@ -11,9 +11,11 @@ import numpy as np
 
 from edge.core.contracts import BGR, Crop
 from edge.core.packet import Roi
+from edge.errors import ModelError
 from edge.geometry import roi as regions
 
 SIZE = 120
+DAMAGED = "mb05 lacks the numbers that came with its weights: run `nanoface models fetch --force mb05`"
 MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
 # mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
 OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397,
@@ -21,13 +23,20 @@ OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93,
 
 
 class Mb05:
-    """`decode_numbers` holds the mean and standard deviation of the 12 pose parameters that came with the weights."""
+    """`decode_numbers` holds the mean and standard deviation of the 12 pose parameters that came with the weights.
+
+    Raises ModelError where it does not.
+    """
 
     network = "mb05"
 
     def __init__(self, decode_numbers: Mapping[str, Any]) -> None:
-        self._mean = np.array(decode_numbers["mean"], np.float64)[:12]
-        self._std = np.array(decode_numbers["std"], np.float64)[:12]
+        try:
+            self._mean, self._std = (np.array(decode_numbers[key], np.float64)[:12] for key in ("mean", "std"))
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise ModelError(DAMAGED)
+        if self._mean.shape != (12,) or self._std.shape != (12,):
+            raise ModelError(DAMAGED)
 
     def roi(self, landmarks: np.ndarray, angle: float) -> Roi:
         """The region from (468, 3) mesh points in frame pixels, turned by the eye line so that the head is upright."""

@@ -3,7 +3,7 @@
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
 import math
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class ExpressSettings(NamedTuple):
 
     camera: CameraGuess
     smoothing: Optional[OneEuroSettings]
+    absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
 
 
 class _Memory:
@@ -63,6 +64,8 @@ class Express(Stage):
         if memory is None:
             memory = self._memories[face.track_id] = _Memory(self._settings.smoothing)
         memory.seen_s = time_s
+        for quantity, reason in self._settings.absent.items():
+            face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s)
         looks = _lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         if memory.smoother is not None:
@@ -133,7 +136,7 @@ def _lines_of_sight(face: Face, camera: Camera) -> Looks:
 
 def _with_gaze(face: Face, looks: Looks) -> Face:
     if face.pose is None or face.pose.translation_mm is None:
-        return face.without("gaze", "no head pose")
+        return face.without("gaze", "no head pose" if "pose" not in face.missing else "no head pose: " + face.missing["pose"])
     if face.irises is None:
         return face.without("gaze", face.missing.get("iris", "no irises"))
     if face.irises.right is None and face.irises.left is None:

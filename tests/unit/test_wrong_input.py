@@ -26,10 +26,6 @@ NEEDS_PROC = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /pro
 NEEDS_FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 
 
-def known_fault(reason):
-    return pytest.mark.xfail(reason=reason, strict=True)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Where the process works: good and bad files, and a home whose networks are files with the right hash."""
@@ -120,12 +116,9 @@ def named(value):
     (("--source", "portrait", "--output", "jsonl:a", "--output", "csv:./a"), ["jsonl:a", "csv:./a", "the same place"]),
     (("--source", "good.jpg", "--output", "jsonl:./good.jpg"), ["jsonl:./good.jpg", "write over the source good.jpg"]),
     (("--source", "good.jpg", "--output", "image:good.jpg"), ["image:good.jpg", "write over the source"]),
-    pytest.param(("--source", "pair/000000.jpg,good.jpg", "--output", "jsonl:good.jpg"), ["good.jpg", "write over"],
-                 marks=known_fault("app.check_targets knows nothing of lists")),
-    pytest.param(("--source", "pair", "--output", "images:pair"), ["pair", "write over"],
-                 marks=known_fault("app.check_targets knows nothing of folders")),
-    pytest.param(("--source", "good.jpg", "--status", "good.jpg"), ["good.jpg", "write over"],
-                 marks=known_fault("app.check_targets does not look at the status log")),
+    (("--source", "pair/000000.jpg,good.jpg", "--output", "jsonl:good.jpg"), ["good.jpg", "write over"]),
+    (("--source", "pair", "--output", "images:pair"), ["pair", "write over"]),
+    (("--source", "good.jpg", "--status", "good.jpg"), ["good.jpg", "write over"]),
 ], ids=named)
 def test_wrong_usage_is_exit_code_2_and_harms_no_file(nanoface, folder, words, parts):
     check(nanoface(*run_words(words)), USAGE, parts)
@@ -156,8 +149,7 @@ def test_wrong_wishes_of_other_commands_are_exit_code_2(nanoface, words, parts):
     (("--source", "portrait", "--intrinsics", "good.jpg"), ["good.jpg", "cannot be read"]),
     (("--source", "portrait", "--intrinsics", "nofx.json"), ["nofx.json", "must be a number"]),
     (("--source", "portrait", "--intrinsics", "negative.json"), ["negative.json", "must be positive"]),
-    pytest.param(("--source", "portrait", "--intrinsics", "narrow.json"), ["narrow.json", "positive"],
-                 marks=known_fault("geometry.camera.load lets a width of half a pixel pass, which becomes 0")),
+    (("--source", "portrait", "--intrinsics", "narrow.json"), ["narrow.json", "positive"]),
 ], ids=named)
 def test_a_wrong_configuration_is_exit_code_2(nanoface, words, parts):
     check(nanoface(*run_words(words)), USAGE, parts)
@@ -236,10 +228,8 @@ DEMO = run_words(("--source", "portrait"))
     ("\xff\xfe", ["index.json cannot be read"]),
     ('{"schema": 1, "networks": {"yunet_s": {"file": "absent.onnx", "sha256": ""}}}', ["yunet_s", "models fetch"]),
     ('{"schema": 1, "networks": {"yunet_s": {"file": "..", "sha256": ""}}}', ["yunet_s", "models fetch"]),
-    pytest.param('{"schema": 1, "networks": {"yunet_s": {}}}', ["models fetch"],
-                 marks=known_fault("modelstore.locate takes every entry of an index for whole")),
-    pytest.param('{"schema": 1, "networks": {"yunet_s": 3}}', ["models fetch"],
-                 marks=known_fault("modelstore.locate takes every entry of an index for whole")),
+    ('{"schema": 1, "networks": {"yunet_s": {}}}', ["models fetch"]),
+    ('{"schema": 1, "networks": {"yunet_s": 3}}', ["models fetch"]),
 ], ids=named)
 def test_a_wrong_index_of_the_networks_is_exit_code_4(nanoface, folder, text, parts):
     index = folder / "home" / "onnx" / "index.json"
@@ -281,7 +271,6 @@ def test_a_home_that_is_a_file_is_exit_code_4(nanoface, folder):
     check(nanoface(*DEMO, NANOFACE_HOME=str(folder / "good.jpg")), MODEL, ["good.jpg", "cannot be read"])
 
 
-@known_fault("models.mb05 takes the numbers that came with the weights for granted")
 def test_a_network_without_the_numbers_that_came_with_it_is_exit_code_4(nanoface, folder):
     shutil.rmtree(str(folder / "home"))
     fill_home(str(folder / "home"), ("yunet_s", "face_landmark", "mb05"))
