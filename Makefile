@@ -82,7 +82,7 @@ test-twin: .venv-py36/.test
 
 test-board: .venv-board/.test
 	@echo "== tests on the twin of the board at run time: numpy 1.13.3"
-	@PYTHONPATH=. .venv-board/bin/python $(PYTEST)
+	@PYTHONPATH=. .venv-board/bin/python $(PYTEST) tests/unit tests/contract tests/pipeline
 endif
 
 lint: $(VENV)/.dev

@@ -78,7 +78,7 @@ def locate(home: str, name: str) -> StoredNetwork:
     """The files of a network, their hashes checked. Raises ModelError with the cure."""
     entry = read_index(home).get(name)
     if entry is None:
-        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), CURE))
+        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), _cure([name])))
     if not _whole(entry):
         path = os.path.join(onnx_dir(home), INDEX)
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, CURE))
@@ -95,6 +95,11 @@ def _whole(entry: Any) -> bool:
     return all(isinstance(entry.get(key), str) for key in keys)
 
 
+def _cure(names: List[str]) -> str:
+    """Networks that are not of the default set are fetched by their name."""
+    return "run `nanoface models fetch {}`".format(" ".join(names))
+
+
 def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
     """The first candidate that was built, and the preferred ones that were not. A corrupt one is an error, not a fallback."""
     built = read_index(home)
@@ -103,4 +108,6 @@ def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork
         if name in built:
             return locate(home, name), tuple(skipped)
         skipped.append(name)
+    if len(skipped) == 1:
+        raise ModelError("the network {} is not in {}: {}".format(skipped[0], onnx_dir(home), _cure(skipped)))
     raise ModelError("none of the networks {} is in {}: {}".format(", ".join(skipped), onnx_dir(home), CURE))

@@ -1,5 +1,6 @@
 """What every test may use: the shared media, the built networks, and hypothesis that tries the same cases each time."""
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,10 @@ settings.load_profile("nanoface")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
+    # whoever runs the tests in the background or under nohup hands ignored signals on; a terminal does not
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_runtest_setup(item):

@@ -29,6 +29,7 @@ class ExpressSettings(NamedTuple):
     camera: CameraGuess
     smoothing: Optional[OneEuroSettings]
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
+    learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
 
 
 class _Memory:
@@ -66,7 +67,7 @@ class Express(Stage):
         memory.seen_s = time_s
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
-        face = _with_expression(face, memory, time_s)
+        face = _with_expression(face, memory, time_s if self._settings.learn else None)
         looks = _lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         if memory.smoother is not None:
             face = memory.smoother(face, time_s)
@@ -74,7 +75,8 @@ class Express(Stage):
         return _with_gaze(face, looks)
 
 
-def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
+def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Face:
+    """`time_s` None: nothing is learned."""
     landmarks = face.landmarks
     if landmarks is None:
         return face.without("expression", "no landmarks")
@@ -91,7 +93,7 @@ def _with_expression(face: Face, memory: _Memory, time_s: float) -> Face:
     return _without_shut_irises(face._replace(expression=expression), opened)
 
 
-def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: float) -> Tuple[str, Optional[float]]:
+def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float]) -> Tuple[str, Optional[float]]:
     """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
     if face.eye_contours is None or face.landmarks is None:
         return face.missing.get("iris", "no eye contours"), None
@@ -103,7 +105,7 @@ def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: float) -> Tupl
     distance = eyes.lid_distance(face.eye_contours[i], math.sqrt(float(across.dot(across))))
     if distance is None or not math.isfinite(distance):
         return "no eye contours", None
-    if abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
+    if time_s is not None and abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
         learned.learn(distance, time_s)
     return "", learned.openness(distance)
 
