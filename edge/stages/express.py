@@ -21,6 +21,7 @@ FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
 Looks = Tuple[Optional[np.ndarray], Optional[np.ndarray]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
+ON_NO_EYEBALL = "the iris is on no eyeball"
 
 
 class ExpressSettings(NamedTuple):
@@ -145,7 +146,12 @@ def _with_gaze(face: Face, looks: Looks) -> Face:
         closed = face.missing.get("iris.right") == face.missing.get("iris.left") == EYE_CLOSED
         return face.without("gaze", "both eyes closed" if closed else face.missing["iris"])
     found = gaze.combine(looks[0], looks[1], face.pose)
-    return face.without("gaze", "the irises are on no eyeball") if found is None else face._replace(gaze=found)
+    if found is None:
+        return face.without("gaze", ON_NO_EYEBALL)
+    for name, look in zip(EYE_NAMES, looks):
+        if look is None:
+            face = face.without("gaze." + name, face.missing.get("iris." + name, ON_NO_EYEBALL))
+    return face._replace(gaze=found)
 
 
 class _Smoother:

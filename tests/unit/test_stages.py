@@ -248,6 +248,17 @@ def test_a_blink_shuts_the_eyes_and_takes_the_irises_and_the_gaze_with_it():
     assert shut.missing["gaze"] == "both eyes closed" and shut.missing["iris.right"] == "eye closed"
 
 
+def test_a_wink_keeps_the_gaze_of_the_other_eye_and_says_why_one_is_missing():
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), None))
+    for i in range(30):
+        stage.process(frame(i, i / 30).with_faces((expressive_face(0.25),)))
+    half = expressive_face(0.25)
+    half = half._replace(eye_contours=Eyes(expressive_face(0.02).eye_contours.right, half.eye_contours.left))
+    out = stage.process(frame(30, 1.0).with_faces((half,))).faces[0]
+    assert out.gaze.right is None and out.gaze.left is not None
+    assert out.missing["gaze.right"] == out.missing["iris.right"] == "eye closed" and "gaze" not in out.missing
+
+
 @pytest.mark.parametrize("px, sign", [(-2.0, 1), (2.0, -1)])
 def test_an_iris_toward_the_images_left_looks_with_a_positive_yaw(px, sign):
     gaze = express([0.25], gaze_px=px)[0].gaze
