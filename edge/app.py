@@ -21,7 +21,7 @@ from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
-from edge.pipeline.pipeline import FAILED, STOPPED, Pipeline, Plan
+from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions, classify
@@ -186,8 +186,8 @@ class Run:
         self._report("progress", self._progress.line(delivered, now))
 
     def snapshot(self) -> Dict[str, Any]:
-        """The status record of the interval that ends now; of the whole run once that is over."""
-        return self.final() if self._state in (STOPPED, FAILED) else self._record(self._meter.take(clock.monotonic()))
+        """The status record of the interval that ends now."""
+        return self._record(self._meter.take(clock.monotonic()))
 
     def final(self) -> Dict[str, Any]:
         """The status record over the whole run."""
