@@ -215,7 +215,8 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     senders = make_senders(specs, config, source)
     this = Run(source, config.source.max_frames, senders, meter, report)
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames)
+                on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames,
+                output_thread=len(groups) > 1)
     path = config.status.file(os.environ)
     if path is not None:
         log = StatusLog(path, config.status.max_bytes, config.status.keep)
