@@ -115,7 +115,8 @@ class Pipeline:
             first, last = i == 0, i == len(groups) - 1
             names = ([CAPTURE] if first else []) + [stage.name for stage in stages]
             job = Job("+".join(names), self._capture if first else self._links[i - 1], stages,
-                      self._end if last else self._links[i], plan.source if first else None)
+                      self._end if last else self._links[i], plan.source if first else None,
+                      (delivery,) if last else ())
             workers.append(Worker(job, self._control, plan.meter, plan.clock))
         return workers
 
@@ -123,19 +124,15 @@ class Pipeline:
         self._plan.meter.left(item[1].spans, dropped_by=CAPTURE)
 
     def _start(self) -> bool:
-        """True when everything is open. Outputs and the source come first: they are quick, and they are where a user's
-        mistake shows; networks take seconds."""
-        batches = [[self._workers[-1]], [self._workers[0]], self._workers[1:-1]]
-        started: List[Worker] = []
-        for batch in batches:
-            for worker in batch:
-                if worker not in started:
-                    worker.start()
-                    started.append(worker)
-            while self._control.opened < len(started):
-                if self._wants_stop():
-                    return False
-                self._control.wait(lambda: self._control.opened >= len(started) or self._control.troubled(), TICK_S)
+        """True when everything is open. Outputs and the source come first, in whatever thread they are: they are quick,
+        and they are where a user's mistake shows; networks take seconds."""
+        self._control.expected = len(self._workers)
+        for worker in self._workers:
+            worker.start()
+        while self._control.opened < len(self._workers):
+            if self._wants_stop():
+                return False
+            self._control.wait(lambda: self._control.opened >= len(self._workers) or self._control.troubled(), TICK_S)
         return not self._wants_stop()
 
     def _serve(self) -> None:

@@ -22,6 +22,8 @@ class Control:
     def __init__(self) -> None:
         self.failure: Optional[BaseException] = None
         self.opened = 0  # workers that have opened everything
+        self.expected = 0  # workers there will be
+        self._prepared = 0  # workers that have opened what comes before the networks
         self._running: Set[str] = set()
         self._go = self._halted = False
         self._changed = threading.Condition()
@@ -29,6 +31,14 @@ class Control:
     def entered(self, worker: str) -> None:
         with self._changed:
             self._running.add(worker)
+
+    def prepared(self) -> bool:
+        """A worker has opened what comes before the networks. Waits for the others; False where one of them failed."""
+        with self._changed:
+            self._prepared += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._prepared >= self.expected or self._halted)
+            return not self._halted
 
     def ready(self) -> bool:
         """A worker has opened its stages. Waits for the others; False where the run ends before it began."""
@@ -96,6 +106,7 @@ class Job(NamedTuple):
     stages: Sequence[Stage]
     outlet: Any
     source: Optional[Source] = None  # opened before the stages and closed after them, in the worker's thread
+    early: Sequence[Stage] = ()  # of the stages: opened before those of every other worker, as the source is
 
 
 class Worker:
@@ -128,8 +139,7 @@ class Worker:
     def _run(self) -> None:
         opened: List[Any] = []
         try:
-            self._open(opened)
-            if self._control.ready():
+            if self._open(opened) and self._control.ready():
                 self._work()
         except LinkClosed:
             log.debug("%s is done", self.name)
@@ -140,9 +150,19 @@ class Worker:
             self._close(opened)
             self._control.left(self.name)
 
-    def _open(self, opened: List[Any]) -> None:
-        source: List[Any] = [] if self._job.source is None else [self._job.source]
-        for part in source + list(self._job.stages):
+    def _open(self, opened: List[Any]) -> bool:
+        """False where the run ends before everything is open."""
+        early = list(self._job.early)
+        if self._job.source is not None:
+            early.append(self._job.source)
+        self._open_parts(early, opened)
+        if not self._control.prepared():
+            return False
+        self._open_parts([stage for stage in self._job.stages if stage not in early], opened)
+        return True
+
+    def _open_parts(self, parts: Sequence[Any], opened: List[Any]) -> None:
+        for part in parts:
             self._busy_since = self._now()
             opened.append(part)  # also one whose open() fails half-way has something to close
             part.open()
@@ -197,7 +217,9 @@ class Worker:
             self._lost(item)
 
     def _close(self, opened: List[Any]) -> None:
-        for part in reversed(opened):
+        for part in list(reversed(self._job.stages)) + [self._job.source]:
+            if part not in opened:
+                continue
             self._busy_since = self._now()
             try:
                 part.close()

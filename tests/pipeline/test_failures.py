@@ -8,7 +8,9 @@ from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run, wait_
 from edge.errors import FrameError, ModelError, OutputError, SourceError
 from edge.pipeline import worker
 
-GROUPINGS = [(True, [[0], [1], [2]]), (True, [[0, 1], [2]]), (True, [[0, 1, 2]]), (False, [[0, 1, 2]])]
+# a thread for the capture, one for the outputs, and the stages of each thread between
+GROUPINGS = [(True, True, [[0], [1], [2]]), (True, True, [[0, 1], [2]]), (True, True, [[0, 1, 2]]),
+             (True, False, [[0, 1, 2]]), (False, True, [[0, 1, 2]]), (False, False, [[0, 1, 2]])]
 
 
 def three(act=None, which=1, **kinds):
@@ -18,9 +20,9 @@ def three(act=None, which=1, **kinds):
 
 
 def outcome_of(stages, grouping, source=None, **options):
-    threads, groups = grouping
+    capture, output, groups = grouping
     return run(source or FakeSource(30), [[stages[i] for i in group] for group in groups],
-               capture_thread=threads, output_thread=threads, **options)
+               capture_thread=capture, output_thread=output, **options)
 
 
 def raising(error, when=lambda seq: True):
@@ -124,7 +126,7 @@ class BadSource(FakeSource):
         raise SourceError("no camera")
 
 
-@pytest.mark.parametrize("grouping", GROUPINGS[:3])
+@pytest.mark.parametrize("grouping", GROUPINGS)
 def test_a_source_that_cannot_be_opened_is_told_before_networks_are_loaded(grouping):
     stages = three()
     outcome = outcome_of(stages, grouping, BadSource(3))
@@ -204,16 +206,17 @@ def test_an_output_that_cannot_be_finished_fails_the_run():
     assert "close" in other.calls
 
 
-def test_an_output_that_is_not_opened_fails_the_run_before_networks_are_loaded():
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_an_output_that_is_not_opened_fails_the_run_before_networks_are_loaded(grouping):
     class BadStart(FakeSender):
         def start(self):
             raise OutputError("no such folder")
 
     stages = three()
-    outcome = run(FakeSource(3), [stages], [BadStart()])
+    outcome = outcome_of(stages, grouping, FakeSource(3), senders=[BadStart()])
 
     assert str(outcome.error) == "no such folder"
-    assert stages[0].calls == []
+    assert all(stage.calls == [] for stage in stages)
 
 
 @pytest.mark.parametrize("fatal, error", [(False, None), (True, OutputError)])
