@@ -2,10 +2,10 @@
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from edge.errors import ModelError
-from engines.build import build_network, forget, index_or_empty, is_current, is_damaged
 from engines.disk import StorageError
 from engines.fetch import Fetcher, Unavailable
 from engines.networks import Manifest, Network, Role
+from engines.onnxstore import build_network, forget, index_or_empty, is_current, is_damaged
 from engines.report import Report, size_text
 
 

@@ -5,11 +5,11 @@ from typing import Any, List, Mapping, Sequence, TextIO
 from edge.errors import ModelError
 from edge.modelstore import CURE, onnx_dir, read_index
 from engines.acquire import Acquisition
-from engines.build import damaged_files, is_current, recipe, size_on_disk
 from engines.disk import one_builder, remove_leftovers
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
 from engines.manifest import read_manifest
 from engines.networks import Network
+from engines.onnxstore import damaged_files, is_current, recipe, size_on_disk
 from engines.report import Report, size_text
 
 _CURE = "connect this machine to the network, or set {} to a folder that has the files".format(MIRROR_VARIABLE)

@@ -63,8 +63,8 @@ def stored_network(tmp_path_factory):
 def _convert(name, mirror, home):
     pytest.importorskip("onnx", reason="converting {} needs the package onnx".format(name))
     pytest.importorskip("tflite", reason="converting {} needs the package tflite".format(name))
-    from engines.build import build_network
     from engines.manifest import read_manifest
+    from engines.onnxstore import build_network
 
     network = read_manifest().network(name)
     files = [os.path.join(mirror, *source.location.split("/")) for source in network.sources]

@@ -152,7 +152,7 @@ class Worker:
 
     def _open(self, opened: List[Any]) -> bool:
         """False where the run ends before everything is open."""
-        early = list(self._job.early)
+        early: List[Any] = list(self._job.early)
         if self._job.source is not None:
             early.append(self._job.source)
         self._open_parts(early, opened)
@@ -217,9 +217,8 @@ class Worker:
             self._lost(item)
 
     def _close(self, opened: List[Any]) -> None:
-        for part in list(reversed(self._job.stages)) + [self._job.source]:
-            if part not in opened:
-                continue
+        parts: List[Any] = [self._job.source] + list(self._job.stages)
+        for part in reversed([part for part in parts if part in opened]):
             self._busy_since = self._now()
             try:
                 part.close()

@@ -10,7 +10,7 @@ from engines.convert import canonical_face, convert, cpu_variant, decode_numbers
 from engines.convert.graph import dims_of
 from engines.golden import feed_of, moments, read, read_picture, sampling_step
 from engines.lint import lint
-from engines.verify import verify
+from engines.originals import verify
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

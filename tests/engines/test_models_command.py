@@ -9,7 +9,7 @@ import tiny_nets
 
 from edge import modelstore
 from edge.errors import ConfigError, ModelError
-from engines import build, commands
+from engines import commands, onnxstore
 from engines.disk import PART, StorageError
 from engines.fetch import cache_dir
 
@@ -210,7 +210,7 @@ def test_an_intact_network_of_an_older_converter_is_kept_where_its_files_are_gon
     world.fetch()
     world.lose_the_cache()
     world.remove(GITHUB[:1])
-    monkeypatch.setattr(build, "converter_version", lambda: "newer")
+    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
     said = world.fetch()
     assert "detect    sharp            an older version is kept, as the new one cannot be fetched (" in said
     assert world.code == 0 and "sharp" in world.built() and "takes the place" not in said
@@ -257,7 +257,7 @@ def test_list_tells_role_size_state_and_licence_of_every_network(world):
 
 def test_list_tells_what_another_converter_built(world, monkeypatch):
     world.fetch("sharp")
-    monkeypatch.setattr(build, "converter_version", lambda: "newer")
+    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
     assert "outdated" in world.list()["sharp"]
 
 
@@ -321,7 +321,7 @@ def test_check_of_nothing_says_so(world):
 
 def test_check_tells_what_an_older_converter_built_and_that_it_still_works(world, monkeypatch):
     world.fetch()
-    monkeypatch.setattr(build, "converter_version", lambda: "newer")
+    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
     code, said = world.check()
     assert code == 0 and said.count("ok, but of an older manifest or converter: run `nanoface models fetch`") == 5
 

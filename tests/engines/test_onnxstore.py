@@ -12,7 +12,7 @@ import tiny_nets
 
 from edge import modelstore
 from edge.errors import ModelError
-from engines import build, disk
+from engines import disk, onnxstore
 from engines.fetch import Fetcher
 from engines.manifest import read_manifest
 from engines.report import Report
@@ -34,7 +34,7 @@ class World:
         return [os.path.join(self.mirror, *place.split("/")) for place in places]
 
     def build(self, name, home=None, **options):
-        return build.build_network(self.manifest.networks[name], self.files(name), home or self.home, **options)
+        return onnxstore.build_network(self.manifest.networks[name], self.files(name), home or self.home, **options)
 
     def built(self, home=None):
         return tiny_nets.files_below(modelstore.onnx_dir(home or self.home))
@@ -53,7 +53,7 @@ def test_the_model_store_finds_what_was_built(world):
     stored = modelstore.locate(world.home, "pose")
     assert (stored.file, stored.cpu_file) == (world.path("pose.onnx"), world.path("pose.cpu.onnx"))
     assert stored.decode == {"mean": [0.1, 2e-17], "std": [1.0, 3.0]}
-    assert result == build.Built(True, sum(os.path.getsize(path) for path in (stored.file, stored.cpu_file)))
+    assert result == onnxstore.Built(True, sum(os.path.getsize(path) for path in (stored.file, stored.cpu_file)))
 
 
 def test_an_asset_is_a_file_of_its_own_kind(world):
@@ -103,7 +103,7 @@ def change_options(world, monkeypatch):
 
 
 def change_converter(world, monkeypatch):
-    monkeypatch.setattr(build, "converter_version", lambda: "another")
+    monkeypatch.setattr(onnxstore, "converter_version", lambda: "another")
 
 
 def overwrite(world, monkeypatch):
@@ -144,13 +144,13 @@ def test_a_network_is_built_again_when_anything_of_it_changed(world, monkeypatch
 def test_the_version_of_the_converter_follows_its_code(monkeypatch, tmp_path):
     (tmp_path / "a.py").write_bytes(b"x = 1\n")
     (tmp_path / "notes.txt").write_bytes(b"1")
-    monkeypatch.setattr(build, "_CONVERT", str(tmp_path))
-    first = build.converter_version()
+    monkeypatch.setattr(onnxstore, "_CONVERT", str(tmp_path))
+    first = onnxstore.converter_version()
     (tmp_path / "notes.txt").write_bytes(b"2")
     (tmp_path / "a.py").write_bytes(b"x = 1\r\n")  # a checkout on Windows
-    assert build.converter_version() == first
+    assert onnxstore.converter_version() == first
     (tmp_path / "a.py").write_bytes(b"x = 2\n")
-    assert build.converter_version() != first
+    assert onnxstore.converter_version() != first
 
 
 @pytest.mark.parametrize("shapes", [{"points": (1, 5)}, {"others": (1, 4)}, {"points": (1, 4), "more": (1, 1)}, {}])
@@ -165,7 +165,7 @@ def test_other_networks_stay_in_the_index(world):
     world.build("mesh")
     world.build("pose")
     assert sorted(modelstore.read_index(world.home)) == ["mesh", "pose"]
-    build.forget("mesh", world.home)
+    onnxstore.forget("mesh", world.home)
     assert sorted(modelstore.read_index(world.home)) == ["pose"]
 
 
@@ -189,7 +189,7 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 import tiny_nets
 from pytest import MonkeyPatch
-from engines import build
+from engines import onnxstore
 from engines.manifest import read_manifest
 replace, count = os.replace, [0]
 def counted(*a):
@@ -201,7 +201,7 @@ os.replace = counted
 tiny_nets.PretendConverter().install(MonkeyPatch())
 network = read_manifest({manifest!r}).networks["mesh"]
 network = network._replace(options={{"batch": 2}})
-build.build_network(network, [{source!r}], {home!r})
+onnxstore.build_network(network, [{source!r}], {home!r})
 """
 
 
@@ -237,7 +237,7 @@ def test_the_index_says_what_a_network_was_made_of(world):
         entry = json.load(f)["networks"]["sharp"]
     assert entry["role"] == "detect"
     assert entry["recipe"]["sources"] == [s.sha256 for s in world.manifest.networks["sharp"].sources]
-    assert entry["recipe"]["converter"] == build.converter_version()
+    assert entry["recipe"]["converter"] == onnxstore.converter_version()
 
 
 @pytest.mark.skipif(not os.path.isdir(MIRROR), reason="needs ../shared/models")
@@ -250,7 +250,7 @@ def test_a_real_network_is_what_its_manifest_entry_says_and_builds_to_the_same_b
     for home in (str(tmp_path / "a"), str(tmp_path / "b")):
         fetcher = Fetcher(manifest, home, Report(io.StringIO()), {"NANOFACE_MIRROR": MIRROR})
         fetched = fetcher.fetch(manifest.networks[name])
-        assert build.build_network(manifest.networks[name], fetched.files, home).fresh
+        assert onnxstore.build_network(manifest.networks[name], fetched.files, home).fresh
         contents.append(tiny_nets.files_below(modelstore.onnx_dir(home)))
     assert contents[0] == contents[1]
     assert modelstore.locate(home, name).name == name
