@@ -22,6 +22,8 @@ class StoredNetwork(NamedTuple):
     file: str  # path of the .onnx for TensorRT (PReLU kept)
     cpu_file: str  # path of the .onnx for the runtimes of a CPU (PReLU rewritten); the same where nothing had to be
     decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
+    role: str = ""  # detect, align, pose, iris, geometry
+    sha256: str = ""  # of `file`
 
 
 def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
@@ -84,7 +86,7 @@ def locate(home: str, name: str) -> StoredNetwork:
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, CURE))
     file = _checked(home, name, entry["file"], entry["sha256"])
     cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
-    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}))
+    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), str(entry.get("role", "")), entry["sha256"])
 
 
 def _whole(entry: Any) -> bool:
