@@ -16,8 +16,9 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
 from edge.core import clock
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError
-from edge.options import overrides_of, read_words
+from edge.options import read_words
 from edge.stop import Stop, stopped_by_signals
+from edge.words import overrides_of
 
 INTERRUPTED = 130
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")

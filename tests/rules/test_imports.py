@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "configrules": "errors",
     "configfile": "configrules errors",
     "config": "configfile configrules errors",
-    "options": "configrules errors",
+    "words": "configrules errors",
+    "options": "words configrules errors",
     # what the commands stand on
     "stop": "core",
     "peer": "errors",
@@ -34,7 +35,7 @@ MAY_IMPORT = {
     "app": "config modelstore planstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "app config configrules machine modelstore planstore runtimes sources telemetry " + BELOW,
-    "cli": "app bench config doctor machine modelstore options stop outputs telemetry " + BELOW,
+    "cli": "app bench config doctor machine modelstore options stop words outputs telemetry " + BELOW,
 }
 
 # package -> files that may import it

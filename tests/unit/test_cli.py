@@ -11,6 +11,7 @@ import types
 import pytest
 
 from edge import cli, options
+from edge import words as command_words
 from edge.configrules import NETWORKS, RULES
 from edge.errors import ConfigError, EngineError, FrameError, ModelError, OutputError, SourceError
 from edge.stop import SAME_PRESS_S, Stop, stopped_by_signals
@@ -196,7 +197,7 @@ def words_to_config(words):
     from edge.config import load_config
 
     args = options.read_words(["run"] + words)
-    overrides, spelled = options.overrides_of(args.settings)
+    overrides, spelled = command_words.overrides_of(args.settings)
     return load_config(args.config, overrides, {"NANOFACE_CONFIG": os.devnull}, spelled)
 
 
@@ -255,7 +256,7 @@ def test_command_line_wins_over_the_file_and_outputs_replace_its_list(tmp_path):
 
 
 def test_options_and_networks_of_the_help_are_those_that_exist():
-    tables = (options.SOURCE_OPTIONS, options.PACE_OPTIONS, options.NETWORK_OPTIONS, options.TRACKING_OPTIONS,
+    tables = (command_words.SOURCE_OPTIONS, command_words.PACE_OPTIONS, options.NETWORK_OPTIONS, options.TRACKING_OPTIONS,
               options.OUTPUT_OPTIONS)
     for option in [option for table in tables for option in table]:
         assert option.key in RULES

@@ -1,0 +1,168 @@
+"""What the command line is made of: words that set keys of the configuration, and errors that name the word meant."""
+import argparse
+import re
+from typing import Any, Dict, NamedTuple, NoReturn, Optional, Sequence, Tuple
+
+from edge.configrules import RULES, nearest, no_such_key
+from edge.errors import ConfigError
+
+
+class Setting(NamedTuple):
+    """One wish of the command line: a dotted key, its value as YAML would give it, and the option as it was typed."""
+
+    key: str
+    value: Any
+    spelled: str
+
+
+class Option(NamedTuple):
+    """An option that sets one key. `value` None: it takes a word, else the option stands for that value."""
+
+    flag: str
+    key: str
+    metavar: str
+    text: str
+    value: Any = None
+
+
+SOURCE_OPTIONS = (
+    Option("--fps", "source.fps", "N", "frames per second asked of a camera, or instead of a file's own"),
+    Option("--flip", "source.flip", "HOW", "none, horizontal, vertical or both"),
+    Option("--rotate", "source.rotate", "DEG", "turn clockwise by 0, 90, 180 or 270 degrees"),
+    Option("--loop", "source.loop", "", "start a file again at its end", True),
+    Option("--start", "source.start_s", "S", "start a file at this second"),
+    Option("--end", "source.end_s", "S", "end a file at this second"),
+    Option("--sequence", "source.sequence", "", "pictures are one recording: track through them", True),
+    Option("--max-frames", "source.max_frames", "N", "stop after so many frames"),
+    Option("--fov", "camera.fov_deg", "DEG", "horizontal field of view of the camera (60)"),
+    Option("--intrinsics", "camera.intrinsics", "FILE", "JSON of a calibrated camera: fx fy cx cy width height"),
+)
+PACE_OPTIONS = (
+    Option("--every-frame", "source.pace", "", "track each frame of a file (the default)", "every-frame"),
+    Option("--realtime", "source.pace", "", "play a file at its own pace and drop frames like a camera", "realtime"),
+)
+class Words(argparse.ArgumentParser):
+    """Takes no abbreviations, and reports a wrong word as ConfigError instead of leaving the process."""
+
+    def __init__(self, prog: str, text: str, example: str) -> None:
+        super().__init__(
+            prog=prog, description=text, epilog="example:\n  " + "\n  ".join(example.split("\n")),
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError("{}; see {} --help".format(message, self.prog))
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """Raises ConfigError; --help and --version raise SystemExit. `names` takes words wherever they stand."""
+        args, unknown = self.parse_known_args(list(words))
+        if "names" in args:  # argparse ends a list of words at the first option behind it
+            args.names += [word for word in unknown if not word.startswith("-")]
+            unknown = [word for word in unknown if word.startswith("-")]
+        if unknown:
+            self.error("{} is unknown{}".format(unknown[0], self._meant(unknown[0])))
+        return args
+
+    def _meant(self, word: str) -> str:
+        options = self._option_string_actions
+        if not word.startswith("-"):
+            return ", did you mean --source {}?".format(word) if "--source" in options else ""
+        near = nearest(word.split("=")[0], options)
+        return ", did you mean {}?".format(near) if near else ""
+
+
+class _Put(argparse.Action):
+    """Appends what its option sets to `settings`, in the order of the command line."""
+
+    def __init__(self, option: Option, **rest: Any) -> None:
+        words = None if option.value is None else 0
+        super().__init__(nargs=words, metavar=option.metavar or None, help=option.text, **rest)
+        self.option = option
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+        option = self.option
+        value = RULES[option.key].from_text(values) if option.value is None else option.value
+        _append(namespace, Setting(option.key, value, option.flag))
+
+
+class _PutSource(argparse.Action):
+    """Several pictures, as a shell expands *.jpg, become one list."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+        _append(namespace, Setting("source.spec", ",".join(values), "--source"))
+
+
+class _PutSize(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+        size = re.match(r"^([0-9]{1,6})[xX]([0-9]{1,6})$", values)
+        if size is None:
+            raise ConfigError("--size {}: write WIDTHxHEIGHT, such as 640x480".format(values))
+        for key, digits in zip(("source.width", "source.height"), size.groups()):
+            _append(namespace, Setting(key, int(digits), "--size"))
+
+
+class _PutKey(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+        key, equals, text = values.partition("=")
+        key = key.strip()
+        if not equals:
+            raise ConfigError("--set {}: write KEY=VALUE, such as tracking.max_faces=2".format(values))
+        if key not in RULES:
+            raise ConfigError("--set: " + no_such_key(key))
+        _append(namespace, Setting(key, RULES[key].from_text(text), "--set"))
+
+
+def _append(namespace: Any, setting: Setting) -> None:
+    namespace.settings = (getattr(namespace, "settings", None) or []) + [setting]
+
+
+def overrides_of(settings: Optional[Sequence[Setting]]) -> Tuple[Dict[str, Any], Dict[str, str]]:
+    """Values by dotted key and the options that gave them, as load_config takes them. The last wins; outputs add up."""
+    values: Dict[str, Any] = {}
+    spelled: Dict[str, str] = {}
+    for key, value, option in settings or ():
+        values[key] = values.get(key, []) + value if key == "outputs" else value
+        spelled[key] = option
+    return values, spelled
+
+
+def add(group: Any, options: Sequence[Option]) -> None:
+    for option in options:
+        group.add_argument(option.flag, dest="settings", action=_Put, option=option)
+
+
+def add_source(words: Words) -> None:
+    group = words.add_argument_group("source")
+    group.add_argument(
+        "--source", dest="settings", action=_PutSource, nargs="+", metavar="SPEC",
+        help="a camera (0, /dev/video0, csi://0), a video, pictures, a folder, rtsp://..., gst:PIPELINE, or portrait "
+        "(the built-in demo); without it the first camera that opens")
+    group.add_argument("--size", dest="settings", action=_PutSize, metavar="WxH", help="such as 640x480")
+    add(group, SOURCE_OPTIONS)
+    add(group.add_mutually_exclusive_group(), PACE_OPTIONS)
+
+
+def add_config(words: Words) -> None:
+    group = words.add_argument_group("configuration")
+    group.add_argument("--config", metavar="FILE", help="YAML; else $NANOFACE_CONFIG, else /etc/nanoface.yaml")
+    group.add_argument("--set", dest="settings", action=_PutKey, metavar="KEY=VALUE",
+                       help="any key of the configuration, such as tracking.presence=0.6; may be repeated")
+    group.add_argument("--verbose", action="store_true", help="log to standard error, and trace an internal error")
+
+
+def count(most: int) -> Any:
+    def read(text: str) -> int:
+        if not re.match(r"^[0-9]{1,9}$", text) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError("{} is not a whole number from 1 to {}".format(text, most))
+        return int(text)
+
+    return read
+
+
+def known_word(word: str, known: Sequence[str], before: str) -> str:
+    if word in known:
+        return word
+    near = nearest(word, known)
+    hint = "did you mean {}?".format(near) if near else "there are " + ", ".join(known)
+    what = "{} {} is unknown".format(before, word) if word else "{} what? A word is missing".format(before)
+    raise ConfigError("{}; {}; see {} --help".format(what, hint, before))
