@@ -46,6 +46,7 @@ class Runner(ABC):
     outputs = ()  # type: Tuple[Tensor, ...]
     backend = ""  # what the status shows, e.g. "onnxruntime", "openvino f32", "tensorrt fp16"
     model = ""  # name of the network, e.g. "yunet_s"
+    note = ""  # why it is this runtime, or works in this way, where that is not what one would expect
 
     @abstractmethod
     def open(self) -> None:
@@ -62,6 +63,10 @@ class Runner(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what open() took; may be called twice."""
+
+    def take_device_ms(self) -> Sequence[float]:
+        """How long the device was busy with each submit since the last call, in any thread. Empty where nothing tells."""
+        return ()
 
 
 class Stage(ABC):

@@ -85,6 +85,9 @@ class Meter:
                 batch, self._batch = self._batch, []
                 dropped, self._dropped = self._dropped, {}
             self._interval.add(batch, dropped)
+            for name, stage in self._stages.items():
+                for runner in stage.runners:
+                    self._interval.stage(name).device.extend([ms / 1000.0 for ms in runner.take_device_ms()])
 
     def _read_counters(self) -> Dict[str, Dict[str, int]]:
         return {name: stage.counters() for name, stage in self._stages.items()}
@@ -106,9 +109,11 @@ class Meter:
         row.update(counters)
         _put(row, "wait_ms", tally.wait.as_ms())
         _put(row, "work_ms", tally.work.as_ms())
+        _put(row, "device_ms", tally.device.as_ms())
         runners = self._stages[name].runners if name in self._stages else ()
         row["backend"] = _joined(runners, lambda runner: runner.backend)
         _put(row, "model", _joined(runners, lambda runner: runner.model) or None)
+        _put(row, "note", _joined(runners, lambda runner: runner.note) or None)
         return row
 
 
@@ -117,6 +122,7 @@ class _StageTally:
 
     def __init__(self) -> None:
         self.wait, self.work, self.dropped = Histogram(), Histogram(), 0
+        self.device = Histogram()  # of `work`, what the runtime's device was busy with, where it tells
 
 
 class _Tally:
@@ -155,6 +161,7 @@ class _Tally:
             ours = self.stage(name)
             ours.wait.merge(theirs.wait)
             ours.work.merge(theirs.work)
+            ours.device.merge(theirs.device)
             ours.dropped += theirs.dropped
         self.latency.merge(other.latency)
         self.last_at = other.last_at if other.last_at is not None else self.last_at

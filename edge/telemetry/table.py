@@ -5,7 +5,7 @@ from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 LABEL = 9  # characters in front of every line of text
 GAP = "  "
 UNKNOWN = "-"
-PLAIN_KEYS = ("count", "dropped", "skipped", "wait_ms", "work_ms", "backend", "model")
+PLAIN_KEYS = ("count", "dropped", "skipped", "wait_ms", "work_ms", "device_ms", "backend", "model", "note")
 
 
 def render(record: Mapping[str, Any], width: int = 100) -> str:
@@ -56,9 +56,10 @@ def _stages(stages: Mapping[str, Mapping[str, Any]], width: int) -> List[str]:
         return []
     rows = list(stages.values())
     columns = [_Column("", "stage", list(stages), True)]
-    for key, name in (("wait_ms", "wait"), ("work_ms", "work")):
+    timed = [key for key in ("wait", "work", "device") if key != "device" or any(row.get("device_ms") for row in rows)]
+    for name in timed:
         for percentile in ("p50", "p95"):
-            cells = [_number((row.get(key) or {}).get(percentile)) for row in rows]
+            cells = [_number((row.get(name + "_ms") or {}).get(percentile)) for row in rows]
             columns.append(_Column(name + " ms" if percentile == "p50" else "", percentile, cells))
     columns.append(_Column("", "frames", _counts(rows, "count")))
     for key in ["dropped", "skipped"] + _other_counters(rows):
@@ -66,11 +67,12 @@ def _stages(stages: Mapping[str, Mapping[str, Any]], width: int) -> List[str]:
     networks = [_Column("", "network", [row.get("model") or "" for row in rows], True),
                 _Column("", "runtime", [row.get("backend") or "" for row in rows], True)]
     lines = _joined(columns + networks)
+    notes = [line for name, row in stages.items() if row.get("note") for line in _text(name, row["note"], width)]
     if max(len(line) for line in lines) <= width:
-        return lines
+        return lines + notes
     runs = ["{}: {}".format(name, " on ".join(text for text in (row.get("model"), row.get("backend")) if text))
             for name, row in stages.items() if row.get("model") or row.get("backend")]
-    return _joined(columns) + [line for run in runs for line in _text("", run, width)]
+    return _joined(columns) + [line for run in runs for line in _text("", run, width)] + notes
 
 
 def _joined(columns: Sequence[_Column]) -> List[str]:

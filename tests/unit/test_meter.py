@@ -59,8 +59,13 @@ def test_few_or_extreme_durations_are_exact(values, expected):
 
 
 class FakeRunner(Runner):
-    def __init__(self, backend, model):
-        self.backend, self.model = backend, model
+    def __init__(self, backend, model, note="", device_ms=()):
+        self.backend, self.model, self.note = backend, model, note
+        self.device_ms = list(device_ms)
+
+    def take_device_ms(self):
+        taken, self.device_ms = self.device_ms, []
+        return taken
 
     def open(self):
         pass
@@ -113,6 +118,20 @@ def test_an_interval_tells_what_the_spans_say():
     assert detect["work_ms"] == pytest.approx({"p50": 10.0, "p95": 10.0, "max": 10.0}, rel=TOLERANCE)
     assert (detect["count"], detect["dropped"]) == (20, 0)
     assert (detect["backend"], detect["model"]) == ("openvino f32", "yunet_s")
+
+
+def test_the_device_s_time_and_why_it_is_this_runtime_are_told():
+    runner = FakeRunner("tensorrt 8.2 fp16", "yunet_s", "crops on the CPU: no kernel", [2.0, 2.0])
+    meter = Meter([FakeStage("detect", runner), FakeStage("align", FakeRunner("openvino", "mesh"))], 0.0)
+    feed(meter, 2)
+    first = meter.take(1.0)["stages"]
+    runner.device_ms = [4.0]
+    second, whole = meter.take(2.0)["stages"], meter.summary(2.0)["stages"]
+
+    assert first["detect"]["device_ms"] == {"p50": 2.0, "p95": 2.0, "max": 2.0}
+    assert second["detect"]["device_ms"]["max"] == whole["detect"]["device_ms"]["max"] == 4.0
+    assert first["detect"]["note"] == "crops on the CPU: no kernel"
+    assert "device_ms" not in first["align"] and "note" not in first["align"]
 
 
 def test_an_interval_forgets_and_the_run_does_not():

@@ -46,6 +46,16 @@ def test_every_stage_has_a_row_with_waits_works_counts_network_and_runtime():
     assert header.index("wait ms") < header.index("work ms")
 
 
+def test_times_of_the_device_and_notes_are_shown_where_there_are_any():
+    record = copy.deepcopy(RECORD)
+    record["stages"]["align"].update(device_ms={"p50": 2.5, "p95": 2.75, "max": 3.0}, note="no plan: onnxruntime instead")
+    text = render(record, 130)
+    assert " ".join(row(text, "stage")[1:]) == "p50 p95 p50 p95 p50 p95 frames dropped skipped lost network runtime"
+    assert " ".join(row(text, "align")[5:7]) == "2.5 2.8"
+    assert "device ms" in text and "align    no plan: onnxruntime instead" in text
+    assert "device ms" not in render(RECORD, 130)
+
+
 def test_outputs_and_the_board_are_told():
     text = render(RECORD, 200)
     assert "vmc:udp://192.0.2.7:39540: down: no route (150 sent, 0 dropped, 3 failed)" in text
