@@ -74,6 +74,12 @@ class Detector(ABC):
         found = self._suppress(_sane(Detections(boxes, scores, keypoints)), limit)
         return _on_frame(found, crop)
 
+    def anchors(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, Detections]:
+        """The surest anchors that reach the threshold and the face each sees, input pixels: nothing is suppressed."""
+        anchors, scores = self._surest(outputs, threshold)
+        boxes, keypoints = self._places(outputs, anchors)
+        return anchors, Detections(boxes, scores, keypoints)
+
     @abstractmethod
     def _surest(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, np.ndarray]:
         """Anchors that reach the threshold and their scores, the surest first. Only these are decoded."""
