@@ -24,7 +24,7 @@ INTERRUPTED = 130
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
-OUR_PACKAGES = ("edge", "engines")
+OUR_PACKAGES = ("edge", "engines", "calibration")
 PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
 
 
@@ -78,7 +78,11 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
     commands: Dict[str, Callable[[Any], int]] = {
         "run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor,
     }
-    return commands[args.command](args)
+    if args.command in commands:
+        return commands[args.command](args)
+    from edge import boardcommands
+
+    return boardcommands.COMMANDS[args.command](args, sys.stdout)
 
 
 def _missing_package(error: ImportError) -> str:
@@ -241,6 +245,8 @@ def _models(args: Any) -> int:
 
     if args.action == "fetch":
         return commands.run_fetch(home_dir(), args.names, args.all, args.force, sys.stdout)
+    if args.action == "lint":
+        return commands.run_lint(home_dir(), args.names, sys.stdout, args.markdown)
     act = commands.run_list if args.action == "list" else commands.run_check
     return act(home_dir(), sys.stdout)
 

@@ -2,7 +2,7 @@
 import argparse
 from typing import Sequence
 
-from edge import __version__
+from edge import __version__, boardoptions
 from edge.configrules import NETWORKS
 from edge.errors import ConfigError
 from edge.words import Option, Words, add, add_config, add_source, count, known_word
@@ -10,11 +10,12 @@ from edge.words import Option, Words, add, add_config, add_source, count, known_
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
     "status": "show what a running tracker does",
-    "models": "list, fetch or check the networks",
+    "models": "list, fetch, check or lint the networks",
     "bench": "measure the pipeline and each network alone",
     "doctor": "say what this machine has, and the cure for what is missing",
+    **boardoptions.COMMANDS,
 }
-MODELS_ACTIONS = ("list", "fetch", "check")
+MODELS_ACTIONS = ("list", "fetch", "check", "lint")
 MOST_BENCH_FRAMES = 100  # they are decoded up front and held in memory
 
 
@@ -68,12 +69,14 @@ def _status() -> Words:
 
 
 def _models() -> Words:
-    words = Words("nanoface models", "List, fetch or check the networks of $NANOFACE_HOME.",
-                  "nanoface models fetch\nnanoface models fetch faceboxes rfb320\nnanoface models list")
-    words.usage = "nanoface models list|fetch|check [NAME ...] [--all] [--force] [--verbose]"
-    words.add_argument("names", nargs="*", metavar="NAME", help="networks; fetch without a NAME takes the default set")
+    words = Words("nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
+                  "would make of them.", "nanoface models fetch\nnanoface models fetch faceboxes rfb320\nnanoface models list\n"
+                  "nanoface models lint mine.onnx")
+    words.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
+    words.add_argument("names", nargs="*", metavar="NAME", help="networks, for lint also files; fetch without a NAME takes the default set")
     words.add_argument("--all", action="store_true", help="fetch every network that is known")
     words.add_argument("--force", action="store_true", help="fetch and convert again what is there")
+    words.add_argument("--markdown", action="store_true", help="lint: a table for a document")
     words.add_argument("--verbose", action="store_true", help="log to standard error")
     return words
 
@@ -102,7 +105,7 @@ def _doctor() -> Words:
 
 
 def _top() -> Words:
-    commands = "\n".join("  {:<9}{}".format(name, text) for name, text in COMMANDS.items())
+    commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
     words = Words("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands,
                   "nanoface run --source portrait --output video:demo.mp4\nnanoface run --help")
     words.usage = "nanoface [--version] [--help] COMMAND ..."
@@ -112,7 +115,7 @@ def _top() -> Words:
 
 def read_words(argv: Sequence[str]) -> argparse.Namespace:
     """The command and its options. Raises ConfigError; SystemExit after --help and --version."""
-    makers = {"run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor}
+    makers = {"run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor, **boardoptions.MAKERS}
     top, first = _top(), argv[0] if argv else ""
     if first.startswith("-"):
         top.read([first])
@@ -120,6 +123,16 @@ def read_words(argv: Sequence[str]) -> argparse.Namespace:
     args.command = first
     if first == "models":
         args.action = known_word(args.names.pop(0) if args.names else "", MODELS_ACTIONS, "nanoface models")
-        if args.action != "fetch" and (args.names or args.all or args.force):
-            raise ConfigError("names, --all and --force go with nanoface models fetch, not with {}".format(args.action))
+        _check_models(args)
+    boardoptions.check(first, args)
     return args
+
+
+def _check_models(args: argparse.Namespace) -> None:
+    """Which words go with which action."""
+    if args.action != "fetch" and (args.all or args.force):
+        raise ConfigError("--all and --force go with nanoface models fetch, not with {}".format(args.action))
+    if args.action not in ("fetch", "lint") and args.names:
+        raise ConfigError("names go with nanoface models fetch and lint, not with {}".format(args.action))
+    if args.action != "lint" and args.markdown:
+        raise ConfigError("--markdown goes with nanoface models lint, not with {}".format(args.action))
