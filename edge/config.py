@@ -40,6 +40,8 @@ class ModelsConfig(NamedTuple):
     pose: Tuple[str, ...]
     iris: Tuple[str, ...]
     runtime: str
+    memory: str
+    crops: str
 
 
 class TrackingConfig(NamedTuple):

@@ -200,6 +200,8 @@ RULES: Dict[str, Rule] = {
     "models.pose": _networks("pose"),
     "models.iris": _networks("iris"),
     "models.runtime": _choice("auto", "openvino", "onnxruntime", "tensorrt"),
+    "models.memory": _choice("pinned", "mapped"),
+    "models.crops": _choice("auto", "cpu"),
     "tracking.max_faces": _whole(1, 4),
     "tracking.max_faces_stills": _whole(1, 32),
     "tracking.detect_score": _or_null(_number(0, 1)),
