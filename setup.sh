@@ -1,0 +1,298 @@
+#!/bin/sh
+# Installs nanoface on a Jetson Nano (JetPack 4.6.1 to 4.6.6), step by step as docs/jetson-nano.md has it.
+# What is there already is left alone, so it may be run again at any time. JetPack's own packages are never replaced.
+set -eu
+
+PIP=21.3.1          # the last for Python 3.6; JetPack's 9.0.1 takes no aarch64 wheels and compiles everything instead
+SETUPTOOLS=59.6.0   # the last for Python 3.6
+WHEEL=0.37.1
+PYCUDA=2022.1       # the last for Python 3.6
+NUMPY=1.19.5        # for the conversion only
+PACKAGES="python3-venv python3-dev build-essential python3-numpy libopencv-python python3-libnvinfer"
+SWAP_NEEDED_KB=3670016
+ENVIRONMENT_MB=200 CONVERT_MB=500 NETWORKS_MB=300 SWAP_MB=4096
+AGAIN="then run sh setup.sh again: it goes on where it ended"
+
+usage() {
+    cat <<'END'
+usage: sh setup.sh [--dry-run] [--yes] [--no-swap] [--no-convert] [--jetson-stats] [--root DIR] [--help]
+
+Installs nanoface on a Jetson Nano with JetPack 4.6.1 to 4.6.6: checks the board, adds swap and packages, makes the
+environments .venv (runs) and .venv-convert (converts networks), fetches the networks and asks nanoface doctor.
+
+  --dry-run       print every command, change nothing
+  --yes           answer every question with yes
+  --no-swap       make no swap file
+  --no-convert    make no .venv-convert and fetch nothing: engines/onnx was copied from a PC
+  --jetson-stats  install jtop too (for the whole system; it is not needed)
+  --root DIR      look for /etc, /proc, /usr and /swapfile below DIR; for tests
+  --help          this text
+END
+}
+
+say() { printf '%s\n' "$*"; }
+step() { printf '== %s\n' "$*"; }
+note() { printf '   note: %s\n' "$*"; }
+fail() {
+    printf 'setup.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+dry=0 yes=0 swap=1 convert=1 jtop=0 root=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --dry-run) dry=1 ;;
+        --yes) yes=1 ;;
+        --no-swap) swap=0 ;;
+        --no-convert) convert=0 ;;
+        --jetson-stats) jtop=1 ;;
+        --root)
+            [ $# -ge 2 ] || fail "--root needs a folder; see sh setup.sh --help"
+            root=${2%/}
+            [ -d "$2" ] || fail "--root $2: there is no such folder"
+            shift ;;
+        --help | -h)
+            usage
+            exit 0 ;;
+        *) fail "$1 is unknown; see sh setup.sh --help" ;;
+    esac
+    shift
+done
+
+here=$(cd "$(dirname "$0")" && pwd)
+[ -f "$here/setup.py" ] && [ -f "$here/tests/pins/py36.txt" ] ||
+    fail "$here is no checkout of nanoface: run the setup.sh that lies beside setup.py"
+user_home=${HOME:-}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+export OPENBLAS_CORETYPE=ARMV8  # numpy 1.19.5 takes the Nano's cores for others and dies of it
+
+change() {  # change CURE COMMAND ...: what changes something; CURE is said when it fails
+    cure=$1
+    shift
+    if [ "$dry" = 1 ]; then
+        printf '   would run: %s\n' "$*"
+        return 0
+    fi
+    printf '   %s\n' "$*"
+    "$@" || fail "\"$*\" failed (see above): $cure"
+}
+
+change_as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        change "$@"
+    else
+        because=$1
+        shift
+        change "$because" sudo "$@"
+    fi
+}
+
+agreed() {  # agreed QUESTION OPTION: yes, or a person says so; OPTION is the other way to answer no
+    if [ "$yes" = 1 ] || [ "$dry" = 1 ]; then
+        return 0
+    fi
+    [ -t 0 ] || fail "$1 Nobody is here to answer: run it with --yes or $2"
+    printf '%s [y/N] ' "$1"
+    read -r answer || answer=
+    case $answer in y | Y | yes) return 0 ;; *) return 1 ;; esac
+}
+
+kilobytes() {  # kilobytes KEY: a line of /proc/meminfo; 0 where there is none
+    found=$(sed -n "s/^$1: *\([0-9][0-9]*\) kB.*/\1/p" "$root/proc/meminfo" 2>/dev/null || true)
+    printf '%s\n' "${found:-0}"
+}
+
+free_mb() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }'; }
+installed() { [ -d "$here/$1/lib/python3.6/site-packages/$2" ]; }  # installed ENVIRONMENT PACKAGE
+
+check_board() {
+    step "board"
+    [ -f "$root/etc/nv_tegra_release" ] || fail "this is for the Jetson; on a PC: make run"
+    if [ "$(id -u)" = 0 ] && [ -n "${SUDO_USER:-}" ]; then
+        fail "run it without sudo: it asks for the password where it needs it, and the rest is to belong to $SUDO_USER"
+    fi
+    release=$(sed -n '1s/^# R\([0-9]*\) .*REVISION: *\([0-9.]*\).*/\1.\2/p' "$root/etc/nv_tegra_release")
+    wanted="flash JetPack 4.6.1 to 4.6.6 (L4T 32.7.1 to 32.7.6), see docs/jetson-nano.md"
+    case $release in
+        32.7.[1-9]*) ;;
+        32.7*) fail "L4T $release is older than JetPack 4.6.1: $wanted" ;;
+        32.6*) fail "L4T $release is JetPack 4.6, which has TensorRT 8.0 and not 8.2: $wanted" ;;
+        32.*) fail "L4T $release is too old, its TensorRT is not 8.2: $wanted" ;;
+        "" | .*) fail "the release in /etc/nv_tegra_release cannot be read: $wanted" ;;
+        *) fail "L4T $release is no JetPack 4.6: $wanted" ;;
+    esac
+    model=$(tr -d '\000' < "$root/proc/device-tree/model" 2>/dev/null || true)
+    say "   ${model:-unknown board}, L4T $release"
+    case $model in *Nano*) ;; *) note "nanoface is written for the Jetson Nano; here nothing is known of its speed" ;; esac
+    [ "$(kilobytes MemTotal)" -ge 3000000 ] || note "less than 4 GB of memory: nothing is known of how the build fares"
+}
+
+check_python() {
+    step "python"
+    version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
+    [ "$version" = 3.6 ] || fail "python3 is ${version:-not there} and not 3.6, for which JetPack has TensorRT and OpenCV: \
+take what stands before /usr/bin out of PATH"
+    say "   python3 is $version"
+    for folder in "$user_home/.local/lib/python3.6/site-packages" "$root/usr/local/lib/python3.6/dist-packages"; do
+        for package in numpy cv2 tensorrt; do
+            [ ! -d "$folder/$package" ] || note "$folder/$package hides JetPack's own: see docs/jetson-nano.md, Packages"
+        done
+    done
+    nvcc=$(command -v nvcc || true)
+    for folder in "$root/usr/local/cuda/bin" "$root/usr/local/cuda-10.2/bin"; do
+        [ -n "$nvcc" ] || [ ! -x "$folder/nvcc" ] || nvcc=$folder/nvcc
+    done
+    [ -n "$nvcc" ] || installed .venv pycuda ||
+        fail "nvcc is missing, without which pycuda cannot be built: sudo apt-get install nvidia-jetpack, $AGAIN"
+}
+
+check_room() {
+    step "room"
+    need=0
+    installed .venv pycuda || need=$((need + ENVIRONMENT_MB))
+    if [ "$convert" = 1 ]; then
+        [ -x "$here/.venv-convert/bin/nanoface" ] || need=$((need + CONVERT_MB))
+        [ -f "$here/engines/onnx/index.json" ] || need=$((need + NETWORKS_MB))
+    fi
+    room=$(free_mb "$here")
+    say "   $room MB free, $need MB needed"
+    [ "$room" -ge "$need" ] || fail "$here has $room MB free and needs $need MB: make room, or use a larger card"
+    if [ "$swap" = 1 ] && [ "$(kilobytes SwapTotal)" -lt "$SWAP_NEEDED_KB" ]; then
+        room=$(free_mb "$root/")
+        [ "$room" -ge "$((SWAP_MB + need))" ] || fail "the swap file needs $SWAP_MB MB beside the $need MB, and $room MB \
+are free: make room, use a larger card, or say --no-swap"
+    fi
+}
+
+add_swap() {
+    step "swap"
+    [ "$swap" = 1 ] || return 0
+    total=$(kilobytes SwapTotal)
+    if [ "$total" -ge "$SWAP_NEEDED_KB" ]; then
+        say "   $((total / 1024)) MB of swap"
+        return 0
+    fi
+    file=$root/swapfile
+    if grep -q '^/swapfile ' "$root/proc/swaps" 2>/dev/null; then
+        note "/swapfile is in use and too small for the build of the engines: make it 4 GB"
+        return 0
+    fi
+    if ! agreed "$((total / 1024)) MB of swap are too few for the build of the engines. Make /swapfile of 4 GB?" --no-swap
+    then
+        note "no swap file: nanoface build may be killed for memory"
+        return 0
+    fi
+    change_as_root "make room, or say --no-swap" fallocate -l "${SWAP_MB}M" "$file"
+    change_as_root "is the disk read-only?" chmod 600 "$file"
+    change_as_root "remove /swapfile, $AGAIN" mkswap "$file"
+    change_as_root "remove /swapfile, $AGAIN" swapon "$file"
+    if ! grep -q '^/swapfile ' "$root/etc/fstab" 2>/dev/null; then
+        change_as_root "add the line yourself, $AGAIN" \
+            sh -c "echo '/swapfile none swap sw 0 0' >> '$root/etc/fstab'"
+    fi
+}
+
+add_packages() {
+    step "packages of the system"
+    missing=
+    for package in $PACKAGES $([ "$jtop" = 0 ] || echo python3-pip); do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$status" = installed ] || missing="$missing $package"
+    done
+    if [ -z "$missing" ]; then
+        say "   all there"
+        return 0
+    fi
+    change_as_root "check the network and the time (date), $AGAIN" apt-get update
+    # shellcheck disable=SC2086  # one word for each package
+    change_as_root "check what apt says, $AGAIN" apt-get install -y $missing
+}
+
+make_environment() {  # make_environment FOLDER: it sees JetPack's packages, and has a pip that knows aarch64 wheels
+    if [ -f "$here/$1/pyvenv.cfg" ] && ! grep -q '^include-system-site-packages *= *true' "$here/$1/pyvenv.cfg"; then
+        fail "$here/$1 does not see JetPack's packages: remove that folder, $AGAIN"
+    fi
+    if [ ! -x "$here/$1/bin/python" ] || ! installed "$1" pip; then
+        change "remove $here/$1, $AGAIN" python3 -m venv --system-site-packages "$here/$1"
+    fi
+    if ! installed "$1" "pip-$PIP.dist-info" || ! installed "$1" "wheel-$WHEEL.dist-info"; then
+        change "check the network, $AGAIN" "$here/$1/bin/python" -m pip install -q \
+            "pip==$PIP" "setuptools==$SETUPTOOLS" "wheel==$WHEEL"
+    fi
+}
+
+add_environment() {
+    step ".venv: what runs nanoface"
+    make_environment .venv
+    if [ ! -x "$here/.venv/bin/nanoface" ]; then
+        change "check the network, $AGAIN" "$here/.venv/bin/python" -m pip install -q -e "$here"
+    fi
+    if ! installed .venv pycuda; then
+        say "   pycuda is compiled now, which takes some minutes"
+        # with pip's isolation it would compile a numpy of its own first
+        change "if it was killed, memory was short: see docs/jetson-nano.md, Trouble; $AGAIN" \
+            env "PATH=$(dirname "$nvcc"):$PATH" "$here/.venv/bin/python" -m pip install -q --no-build-isolation \
+            "pycuda==$PYCUDA"
+    fi
+}
+
+add_convert() {
+    step ".venv-convert: what converts the networks"
+    if [ "$convert" = 0 ]; then
+        [ -f "$here/engines/onnx/index.json" ] || [ "$dry" = 1 ] ||
+            fail "engines/onnx is empty: copy that folder from the PC where nanoface models fetch was run, $AGAIN"
+        return 0
+    fi
+    make_environment .venv-convert
+    if [ ! -x "$here/.venv-convert/bin/nanoface" ]; then
+        change "check the network, $AGAIN" "$here/.venv-convert/bin/python" -m pip install -q \
+            -c "$here/tests/pins/py36.txt" "numpy==$NUMPY" -e "${here}[onnxruntime,convert]"
+    fi
+    step "networks"
+    change "check the network, $AGAIN" "$here/.venv-convert/bin/nanoface" models fetch
+}
+
+add_jetson_stats() {
+    if [ "$jtop" = 1 ] && [ ! -e "$root/usr/local/bin/jtop" ]; then
+        step "jetson-stats"
+        change_as_root "leave out --jetson-stats: nothing needs it" python3 -m pip install 'jetson-stats>=4.2,<5'
+    fi
+}
+
+ask_doctor() {
+    step "doctor"
+    if [ "$dry" = 1 ]; then
+        say "   would run: $here/.venv/bin/nanoface doctor"
+        return 0
+    fi
+    "$here/.venv/bin/nanoface" doctor || fail "nanoface cannot run yet: do what the doctor says above, $AGAIN"
+}
+
+say_next() {
+    if [ "$dry" = 1 ]; then
+        say "nothing was changed"
+        return 0
+    fi
+    cat <<END
+
+nanoface is installed. What comes next (docs/jetson-nano.md says more):
+  cd $here && . .venv/bin/activate
+  sudo nvpmodel -m 0 && sudo jetson_clocks     the full clocks; needs a supply of 5 V and 4 A
+  nanoface build                               the engines; takes some minutes
+  nanoface run --output jsonl:-
+END
+    case $(systemctl get-default 2>/dev/null || true) in
+        graphical*) say "The desktop takes memory that the build wants: sudo systemctl set-default multi-user.target" ;;
+    esac
+}
+
+check_board
+check_python
+check_room
+add_swap
+add_packages
+add_environment
+add_convert
+add_jetson_stats
+ask_doctor
+say_next

