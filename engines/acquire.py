@@ -35,9 +35,14 @@ class Acquisition:
             failure = self._attempt(network)
             if failure is None or self._keeps_older(network, failure):
                 self.ready.append(name)
+                self._keep_references(name)
             else:
                 self.failures[name] = failure
         return name in self.ready
+
+    def _keep_references(self, name: str) -> None:
+        from engines import references  # needs numpy, which `models list` does without
+        references.keep_current(self._home, name)
 
     def _attempt(self, network: Network) -> Optional[Failure]:
         if not self._force and is_current(network, self._home):

@@ -1,0 +1,151 @@
+"""`nanoface verify`: what runs the networks here against ONNX Runtime's answers to stored pictures."""
+from typing import Any, Dict, List, NamedTuple, Sequence, TextIO, Tuple
+
+import numpy as np
+
+from edge import planstore
+from edge.core.contracts import Runner
+from edge.errors import ConfigError, EdgeError, ModelError
+from edge.models.agreement import Difference, combined, differences
+from edge.models.warp import Warper
+from edge.modelstore import CURE, StoredNetwork, locate, read_index
+from edge.runtimes.choose import open_runner
+from engines import references, stills
+from engines.manifest import read_manifest
+from engines.networks import Manifest
+from engines.report import Report
+
+CROPPED = "cropped "  # begins the name of what is compared between submit() and infer()
+_ROW = "{:15}  {:21}  {:20}  {:11}  {:>8}  {:>8}  {:>9}  {}"
+_HEADER = _ROW.format("network", "runtime", "quantity", "unit", "median", "worst", "tolerance", "verdict")
+
+
+class Verified(NamedTuple):
+    """What became of one network; `fault` is empty where it agrees."""
+
+    rows: Sequence[str]
+    fault: str
+
+
+def verify_runner(runner: Runner, stored: StoredNetwork, home: str) -> List[Difference]:
+    """How far an open runner is from ONNX Runtime on every stored input, and submit() from infer() on one picture.
+
+    The second shows whether the runtime fills the input from a crop as the CPU does; its quantities begin with CROPPED.
+    Raises ModelError where there are no stored answers and none can be made, and what the runner raises.
+    """
+    found = []
+    for case in references.current_cases(home, stored.name):
+        answer = runner.infer(case.feeds)
+        found.append(differences(stored.role, stored.name, case.outputs, answer, stored.decode))
+    return combined(found) + _cropped(runner, stored)
+
+
+def _cropped(runner: Runner, stored: StoredNetwork) -> List[Difference]:
+    """submit() against infer() on the same crops as the CPU makes them, in the same runner."""
+    image, crops = stills.live_view(stored.role, stored.name)
+    feed = np.zeros(runner.inputs[0].shape, np.float32)
+    warper = Warper()
+    for crop, part in zip(crops, feed):
+        warper.fill(image, crop, part)
+    expected = {name: values.copy() for name, values in runner.infer({runner.inputs[0].name: feed}).items()}
+    found = runner.submit(image, crops).result()
+    return [d._replace(quantity=CROPPED + d.quantity)
+            for d in differences(stored.role, stored.name, expected, found, stored.decode)]
+
+
+def fault_of(found: Sequence[Difference]) -> str:
+    """What is not within its tolerance, on one line; empty where everything is."""
+    return ", ".join("{} {} ({} allowed)".format(d.quantity, _amount(d), _number(d.tolerance))
+                     for d in found if not d.within)
+
+
+def recorded(found: Sequence[Difference]) -> Dict[str, Dict[str, Any]]:
+    """For the sidecar of a plan: quantity -> unit, median, worst, tolerance."""
+    return {d.quantity: {"unit": d.unit, "median": d.median, "worst": d.worst, "tolerance": d.tolerance} for d in found}
+
+
+def run_verify(home: str, runtime: str, names: Sequence[str], out: TextIO) -> int:
+    """Verify `names`, or without names the networks that would run; 4 where one does not agree or cannot be compared.
+
+    Raises ConfigError for a name that no network has, ModelError where nothing is built.
+    """
+    manifest, report = read_manifest(), Report(out)
+    wanted, notes = _wanted(manifest, home, names)
+    for note in notes:
+        report.line(note)
+    header, faults = _HEADER, {}  # type: str, Dict[str, List[str]]
+    for name in wanted:
+        verified = _verify(home, name, runtime)
+        for line in ([header] if header and verified.rows else []) + list(verified.rows):
+            report.line(line)
+            header = ""
+        if verified.fault:
+            faults.setdefault(verified.fault, []).append(name)
+    for fault, failed in faults.items():
+        report.line("{}: {}".format(", ".join(failed), fault))
+    if faults:
+        return ModelError.exit_code
+    report.line("{} with ONNX Runtime".format(
+        "{} agrees".format(wanted[0]) if len(wanted) == 1 else "all {} networks agree".format(len(wanted))))
+    return 0
+
+
+def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """Networks to verify, and a line for each role that there is none for."""
+    for name in names:
+        if manifest.network(name).is_asset:
+            raise ConfigError("{} is no network: there is nothing to verify".format(name))
+    if names:
+        return list(names), []
+    built, chosen = read_index(home), planstore.chosen(home)
+    wanted, notes = [], []
+    for role in manifest.roles:
+        if manifest.network(role.candidates[0]).is_asset:
+            continue
+        candidates = [name for name in (chosen.get(role.name, ""),) + role.candidates if name in built]
+        if candidates:
+            wanted.append(candidates[0])
+        elif role.required:
+            raise ModelError("nothing is built to {} faces with: {}".format(role.name, CURE))
+        else:
+            notes.append("{}: not built, {}".format(role.name, role.without))
+    return wanted, notes
+
+
+def _verify(home: str, name: str, runtime: str) -> Verified:
+    """One network; an error with a cure is what is wrong with it, so that the others have their turn."""
+    try:
+        stored = locate(home, name)
+        runner = open_runner(stored, runtime)
+        try:
+            runner.open()
+            found = verify_runner(runner, stored, home)
+        finally:
+            runner.close()
+    except EdgeError as e:
+        return Verified((), str(e))
+    fault = fault_of(found)
+    if fault:
+        fault = "{} on {}: {}".format(fault, runner.backend, _cure(stored, runner.backend, found))
+    return Verified([_row(name, runner.backend, d) for d in found], fault)
+
+
+def _cure(stored: StoredNetwork, backend: str, found: Sequence[Difference]) -> str:
+    if backend.startswith("tensorrt"):
+        if all(d.within or d.quantity.startswith(CROPPED) for d in found):
+            return "run `nanoface build --force`, which makes the crop kernel again"
+        return "run `nanoface build --only {} --force`, and with --fp32 too if that does not help".format(stored.role)
+    return "run `nanoface models fetch --force {}`, or take another runtime with --runtime".format(stored.name)
+
+
+def _row(name: str, backend: str, d: Difference) -> str:
+    return _ROW.format(name, backend, d.quantity, d.unit, _number(d.median), _number(d.worst), _number(d.tolerance),
+                       "agrees" if d.within else "WRONG")
+
+
+def _amount(difference: Difference) -> str:
+    return "off by {} {}".format(_number(difference.worst), difference.unit)
+
+
+def _number(value: float) -> str:
+    return "{:.4f}".format(value) if abs(value) < 100.0 else "{:.0f}".format(value)
