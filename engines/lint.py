@@ -1,102 +1,170 @@
-"""What the parser of TensorRT 8.2 asks of a graph, as far as the graph shows it. Read in onnx-tensorrt
-release/8.2-GA.
+"""What TensorRT 8.2 would do with an ONNX file, as far as the file shows it: `nanoface models lint`.
+
+Read in onnx-tensorrt release/8.2-GA. Its parser checks neither opset nor IR: what is newer than it knows is misread
+without a word.
 """
-from typing import Dict, List, Set
+import warnings
+from collections import Counter
+from typing import Iterator, List
 
 import numpy as np
-import onnx
-from onnx import ModelProto, NodeProto, numpy_helper
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, NodeProto, TensorProto
 
-from engines.convert.graph import INPUT, dims_of, inferred_shapes
+from edge.errors import ModelError
+from engines.convert.graph import INPUT, dims_of
+from engines.lintfp16 import LARGEST_FLOAT16, risks
+from engines.lintfp16 import constants as risky_constants
+from engines.lintgraph import FAULT, OWN_DOMAINS, WARNING, Finding, View, type_name
+from engines.lintoperators import ABSENT, CONTROL_FLOW, IMPORTED, RECURRENT
+from engines.lintrules import MOST_INT32, of_operator
 
-MAX_OPSET, MAX_IR = 13, 7
-MAX_FLOAT16 = 65504.0
-
-# Operators of our networks that the parser has and that need nothing but a static shape.
-OPERATORS = {
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Flatten",
-    "Gemm", "GlobalAveragePool", "LeakyRelu", "MaxPool", "Mul", "Neg", "PRelu", "Pad", "Relu", "Reshape", "Resize",
-    "Sigmoid", "Slice", "Softmax", "Sub", "Transpose",
-}
-# Inputs that must be initializers, because the parser wants their values: operator -> positions
-_STATIC = {
-    "Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "BatchNormalization": (1, 2, 3, 4), "PRelu": (1,),
-    "Pad": (1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4),
-}
-
-
-def _header(model: ModelProto) -> List[str]:
-    found = []
-    for opset in model.opset_import:
-        if opset.domain not in ("", "ai.onnx"):
-            found.append("operators of {}".format(opset.domain))
-        elif opset.version > MAX_OPSET:
-            found.append("opset {}: at most {}".format(opset.version, MAX_OPSET))
-    if model.ir_version > MAX_IR:
-        found.append("IR version {}: at most {}".format(model.ir_version, MAX_IR))
-    return found
+MIN_OPSET, MAX_OPSET, MAX_IR = 7, 13, 7
+KNOWN_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64, TensorProto.DOUBLE,
+               TensorProto.BOOL, TensorProto.INT8)
+# Operators that take int64 as the parser wants it: the sizes and places of a shape
+SHAPE_ARGUMENTS = frozenset("""
+    Reshape Slice Squeeze Unsqueeze Split Pad Resize Expand Tile TopK ConstantOfShape CumSum ReduceSum Gather GatherND
+    GatherElements ScatterND ScatterElements Constant Upsample
+""".split())
 
 
-def _interface(graph: "onnx.GraphProto", constants: Set[str]) -> List[str]:
-    found = []
-    if [i.name for i in graph.input] != [INPUT]:
-        found.append("the inputs are {} and not one called {}".format(", ".join(i.name for i in graph.input), INPUT))
-    for value in list(graph.input) + list(graph.output):
-        if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-            found.append("{} is not float32".format(value.name))
-        if 0 in (dims_of(value) or [0]):
-            found.append("{} has no static shape".format(value.name))
-    found.extend("{} is an output and a constant".format(o.name) for o in graph.output if o.name in constants)
-    return found
-
-
-def _axis(node: NodeProto) -> int:
-    return next((a.i for a in node.attribute if a.name == "axis"), 1)
-
-
-def _special(node: NodeProto, opset: int, values: Dict[str, np.ndarray], shapes: Dict[str, List[int]]) -> List[str]:
-    """Rules that belong to one operator."""
-    if node.op_type == "PRelu" and values[node.input[1]].shape != (shapes[node.input[0]][1], 1, 1):
-        return ["{}: the slope is not (C, 1, 1)".format(node.name)]
-    rank = len(shapes.get(node.input[0], [])) if node.input else 0
-    if node.op_type == "Softmax" and opset < 13 and _axis(node) not in (-1, rank - 1):
-        return ["{}: a Softmax along an inner axis means something else before opset 13".format(node.name)]
-    return []
-
-
-def _node(node: NodeProto, opset: int, values: Dict[str, np.ndarray], shapes: Dict[str, List[int]]) -> List[str]:
-    if node.op_type not in OPERATORS:
-        return ["{}: {} is not known to work".format(node.name, node.op_type)]
-    static = _STATIC.get(node.op_type, ())
-    found = [
-        "{}: {} is calculated and not a constant".format(node.name, name)
-        for i, name in enumerate(node.input) if i in static and name and name not in values]
-    for i, name in enumerate(node.input):
-        if name in values and values[name].dtype == np.int64 and i not in static:
-            found.append("{}: calculates with the int64 {}".format(node.name, name))
-    if any(0 in (shapes.get(name) or [0]) for name in node.output):
-        found.append("{}: the output has no static shape".format(node.name))
-    return found or _special(node, opset, values, shapes)
+def read_onnx(path: str) -> ModelProto:
+    """Raises ModelError for a file that is no ONNX."""
+    model = ModelProto()
+    try:
+        with open(path, "rb") as f:
+            data = f.read()
+        with warnings.catch_warnings(record=True) as incomplete:  # protobuf 3.19 warns and leaves out the rest
+            warnings.simplefilter("always", RuntimeWarning)
+            model.ParseFromString(data)
+    except OSError as e:
+        raise ModelError("{} cannot be read ({})".format(path, e.strerror or e)) from e
+    except DecodeError as e:
+        raise ModelError("{} is no ONNX file, or was cut short".format(path)) from e
+    if incomplete or not model.graph.node or not (model.opset_import or model.ir_version):
+        raise ModelError("{} is no ONNX file: there is no graph in it".format(path))
+    return model
 
 
 def lint(model: ModelProto) -> List[str]:
-    """What TensorRT 8.2 would refuse, misread or overflow in float16; one line each, empty where nothing is wrong."""
-    graph = model.graph
-    values = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    found = _header(model) + _interface(graph, set(values))
-    try:
-        shapes = inferred_shapes(model)
-    except ValueError as e:
-        return found + [str(e)]
-    opset = max([o.version for o in model.opset_import if o.domain in ("", "ai.onnx")] or [0])
-    for node in graph.node:
-        found += _node(node, opset, values, shapes)
-    names = [node.name for node in graph.node]
-    doubtful = {name for name in names if names.count(name) > 1 or not name}
-    found.extend("the name {!r} is not that of one node".format(name) for name in sorted(doubtful))
-    for name, array in values.items():
-        if array.dtype not in (np.float32, np.int64):
-            found.append("{} is {}: only float32, and int64 for shapes".format(name, array.dtype))
-        elif array.dtype == np.float32 and array.size and not np.abs(array).max() <= MAX_FLOAT16:
-            found.append("{} does not fit float16".format(name))
+    """The faults of a network of ours, one line each: what TensorRT 8.2 would refuse, misread or overflow in float16, and
+    what nanoface's own runners and builds could not handle. Empty where nothing is wrong.
+    """
+    return [finding.line for finding in findings(model, ours=True) if finding.severity == FAULT]
+
+
+def findings(model: ModelProto, ours: bool = False) -> List[Finding]:
+    """Everything there is to say, the whole file first, then node after node, then constants. With `ours` also what only
+    nanoface asks: one picture as the input, and names by which a layer can be pinned.
+    """
+    view = View(model)
+    found = list(_header(view)) + view.damage + list(_interface(view, ours))
+    for node in view.graph.node:
+        found += _node(view, node)
+    return found + list(_names(view, ours)) + list(_constants(view)) + list(risky_constants(view))
+
+
+def _header(view: View) -> Iterator[Finding]:
+    model = view.model
+    others = [o.domain for o in model.opset_import if o.domain not in OWN_DOMAINS]
+    if view.opset > MAX_OPSET:
+        yield Finding(FAULT, "", "opset {}: newer than {} is misread without a word".format(view.opset, MAX_OPSET))
+    elif 0 < view.opset < MIN_OPSET:
+        yield Finding(WARNING, "", "opset {}: the parser is tested from {} on".format(view.opset, MIN_OPSET))
+    elif not view.opset:
+        named = " but those of " + ", ".join(others) if others else ""
+        yield Finding(FAULT, "", "names no opset of ONNX" + named)
+    if model.ir_version > MAX_IR:
+        yield Finding(FAULT, "", "IR version {}: at most {}".format(model.ir_version, MAX_IR))
+    if len(getattr(model, "functions", ())):
+        yield Finding(FAULT, "", "functions of its own, which the parser does not know: inline them")
+    if len(view.graph.sparse_initializer):
+        yield Finding(FAULT, "", "sparse constants, which the parser does not know: write them out")
+
+
+def _interface(view: View, ours: bool) -> Iterator[Finding]:
+    names = [value.name for value in view.inputs]
+    if ours and names != [INPUT]:
+        yield Finding(FAULT, "", "the inputs are {} and not one called {}".format(", ".join(names) or "none", INPUT))
+    if not view.graph.output:
+        yield Finding(FAULT, "", "there is no output")
+    for value in view.inputs:
+        if 0 in (dims_of(value) or [0]):
+            yield Finding(FAULT, value.name, "the input has no static shape, and nanoface builds no optimisation profile")
+    for value in list(view.inputs) + list(view.graph.output):
+        kind = value.type.tensor_type.elem_type
+        if kind != TensorProto.FLOAT and (ours or kind not in KNOWN_TYPES):
+            yield Finding(FAULT, value.name, "it is {} and not float32".format(type_name(kind)))
+        elif kind in (TensorProto.INT64, TensorProto.DOUBLE):
+            yield Finding(WARNING, value.name, "{} becomes {}".format(type_name(kind), _becomes(kind)))
+    for value in view.graph.output:
+        if value.name in view.tensors:
+            yield Finding(FAULT, value.name, "an output and a constant")
+        elif view.shape(value.name) is None and all(view.shape(v.name) is not None for v in view.inputs):
+            yield Finding(FAULT, value.name, "the output has no static shape")
+    both = sorted({t.name for t in view.graph.initializer} & {v.name for v in view.graph.input})
+    if both:
+        yield Finding(WARNING, "", "{} constants are listed as inputs, so that ONNX Runtime folds nothing: strip them"
+                      .format(len(both)))
+
+
+def _becomes(kind: int) -> str:
+    return "int32" if kind == TensorProto.INT64 else "float32"
+
+
+def _node(view: View, node: NodeProto) -> List[Finding]:
+    place, op = view.place(node), node.op_type
+    if op in ABSENT:
+        return [Finding(FAULT, place, "there is no importer for {}: {}".format(op, ABSENT[op]))]
+    if op.endswith("_TRT"):
+        return [Finding(WARNING, place, "{} must be a plugin of TensorRT's own".format(op))]
+    if op not in IMPORTED or node.domain not in OWN_DOMAINS:
+        text = "{} is not known to have an importer: spell it out with other operators, or cut the network there"
+        return [Finding(FAULT, place, text.format(op if node.domain in OWN_DOMAINS else node.domain + "." + op))]
+    if op in CONTROL_FLOW:
+        return [Finding(WARNING, place, "what is inside {} is not looked at".format(op))]
+    found = list(of_operator(view, node)) + list(risks(view, node))
+    if op in RECURRENT:
+        found.append(Finding(WARNING, place, "{} becomes a loop of small layers".format(op)))
+    if op not in SHAPE_ARGUMENTS:
+        found += [Finding(WARNING, place, "calculates with the int64 {}, which becomes int32".format(name))
+                  for name in node.input if name in view.tensors and view.type_of(name) == TensorProto.INT64]
     return found
+
+
+def _names(view: View, ours: bool) -> Iterator[Finding]:
+    """A layer is pinned to FP32 by the name of its node."""
+    counts = Counter(node.name for node in view.graph.node)
+    for name in sorted(name for name, count in counts.items() if count > 1 or not name):
+        text = "the name {!r} is not that of one node".format(name)
+        yield Finding(FAULT if ours else WARNING, "", text)
+
+
+def _constants(view: View) -> Iterator[Finding]:
+    for name, tensor in view.tensors.items():
+        kind, value = tensor.data_type, view.values.get(name)
+        if kind not in KNOWN_TYPES:
+            yield Finding(FAULT, name, "{} is a type that TensorRT does not have".format(type_name(kind)))
+        elif kind == TensorProto.DOUBLE:
+            yield Finding(WARNING, name, "double becomes float32")
+        elif kind == TensorProto.FLOAT and value is not None and not _fits(value) and not _only_bounds(view, name):
+            yield Finding(FAULT, name, "does not fit float16")
+        elif kind == TensorProto.INT64 and value is not None and not _only_bounds(view, name) and not _fits_int32(value):
+            yield Finding(FAULT, name, "does not fit int32, to which it is cut")
+
+
+def _fits(value: np.ndarray) -> bool:
+    return not value.size or bool(np.abs(value).max() <= LARGEST_FLOAT16)
+
+
+def _fits_int32(value: np.ndarray) -> bool:
+    return not value.size or (int(value.max()) <= MOST_INT32 and int(value.min()) >= -MOST_INT32)
+
+
+def _only_bounds(view: View, name: str) -> bool:
+    """Whether a constant only says where something ends: cut off it says the same."""
+    uses = view.uses.get(name, [])
+    return bool(uses) and all(
+        (node.op_type == "Clip" and name in node.input[1:]) or
+        (node.op_type == "Slice" and name in (node.input[1], node.input[2])) for node in uses)
