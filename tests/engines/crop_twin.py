@@ -69,8 +69,16 @@ def between(first, second, share):
 
 
 def fmaf(a, b, c):
-    """One rounding: float64 holds the product of two float32 exactly, and of the sum more than float32 keeps.
+    """a * b + c with one rounding, to the bit.
 
-    The sum is rounded twice, to float64 and to float32; that differs from the GPU in the last bit about once in 2**29.
+    float64 holds the product of two float32 exactly. Their sum is rounded to an odd last bit where it is not exact
+    (Boldo and Melquiond, 2008), so that the second rounding, to float32, falls as a single one would.
     """
-    return (np.multiply(a, b, dtype=np.float64) + c).astype(F)
+    product = np.multiply(a, b, dtype=np.float64)
+    total = np.asarray(product + c)
+    part = total - product
+    error = (product - (total - part)) + (c - part)  # Knuth's: what the sum lost, exactly
+    bits = total.view(np.int64)
+    even = np.isfinite(error) & (error != 0) & (bits & 1 == 0)
+    bits[even] += np.where((error > 0) == (total > 0), 1, -1)[even]
+    return total.astype(F)
