@@ -1,35 +1,50 @@
 """Which runtime runs a network. A new one is a file in this folder and a line in RUNTIMES."""
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Dict
 
 from edge.core.contracts import Runner
 from edge.errors import ConfigError, EngineError
-from edge.modelstore import StoredNetwork
+from edge.modelstore import StoredNetwork, home_dir
+from edge.planstore import find
+from edge.runtimes.fallback import FallbackRunner
 
 AUTO = "auto"
+TENSORRT = "tensorrt"
 # name -> module of this folder, which has version(), PACKAGE and CURE, and the class of its runner
 RUNTIMES = {
     "openvino": ("edge.runtimes.openvino", "OpenVinoRunner"),
     "onnxruntime": ("edge.runtimes.onnx", "OnnxRunner"),
-    "tensorrt": ("edge.runtimes.tensorrt", "TensorRtRunner"),
+    TENSORRT: ("edge.runtimes.tensorrt", "TensorRtRunner"),
 }
 # the fastest first: OpenVINO runs the mesh and the irises in two thirds of ONNX Runtime's time, the others in the same
 AUTO_ORDER = ("openvino", "onnxruntime")
 
 
-def open_runner(network: StoredNetwork, runtime: str) -> Runner:
+def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", crops: str = "auto") -> Runner:
     """The runner of `network`. Its own open() is still to be called, in the thread that will use it.
 
     `runtime` is auto or a key of RUNTIMES. Raises EngineError where it is not installed. Imports no heavy package.
+    `auto` takes TensorRT where it is installed and the network has a plan, else says in the runner's note why not.
+    `memory` (pinned or mapped) and `crops` (auto or cpu) are for TensorRT.
     """
-    name = _first_installed() if runtime == AUTO else runtime
-    if name not in RUNTIMES:
-        raise ConfigError("there is no runtime {}: take {} or {}".format(name, AUTO, " or ".join(sorted(RUNTIMES))))
-    module = _module(name)
-    if find_spec(module.PACKAGE) is None:
-        raise EngineError("{} is not installed: {}".format(module.PACKAGE, module.CURE))
-    runner: Runner = getattr(module, RUNTIMES[name][1])(network)
+    if runtime != AUTO:
+        return _make(runtime, network, memory, crops)
+    if find_spec(_module(TENSORRT).PACKAGE) is None:
+        return _make(_first_installed(), network, memory, crops)
+    why = _unfit(network)
+    try:
+        instead = _first_installed()
+    except EngineError:
+        if why:
+            raise EngineError("{}, and no other runtime is installed".format(why))
+        return _make(TENSORRT, network, memory, crops)
+    if not why:
+        names = (TENSORRT, instead)
+        return FallbackRunner(network.name, [(name, partial(_make, name, network, memory, crops)) for name in names])
+    runner = _make(instead, network, memory, crops)
+    runner.note = "{}: {} instead".format(why, instead)
     return runner
 
 
@@ -44,17 +59,38 @@ def available_runtimes() -> Dict[str, str]:
     return found
 
 
+def _make(name: str, network: StoredNetwork, memory: str, crops: str) -> Runner:
+    if name not in RUNTIMES:
+        raise ConfigError("there is no runtime {}: take {} or {}".format(name, AUTO, " or ".join(sorted(RUNTIMES))))
+    module = _module(name)
+    if find_spec(module.PACKAGE) is None:
+        raise EngineError("{} is not installed: {}".format(module.PACKAGE, module.CURE))
+    options = {"memory": memory, "crops": crops} if name == TENSORRT else {}
+    runner: Runner = getattr(module, RUNTIMES[name][1])(network, **options)
+    return runner
+
+
 def _module(name: str) -> Any:
-    """The file of a runtime; this copy of the program need not have every one."""
-    path = RUNTIMES[name][0]
-    if find_spec(path) is None:
-        raise EngineError("the runtime {} comes with the board's build: take another with --runtime".format(name))
-    return import_module(path)
+    """The file of a runtime."""
+    return import_module(RUNTIMES[name][0])
 
 
 def _first_installed() -> str:
+    """The fastest runtime of a CPU."""
     modules = {name: _module(name) for name in AUTO_ORDER}
     for name, module in modules.items():
         if find_spec(module.PACKAGE) is not None:
             return name
     raise EngineError("no runtime is installed: {}".format(" or ".join(m.CURE for m in modules.values())))
+
+
+def _unfit(network: StoredNetwork) -> str:
+    """Why TensorRT cannot run the network, by what can be seen without it; "" where it can be tried."""
+    pycuda = import_module("edge.runtimes.cuda")
+    if find_spec(pycuda.PYCUDA) is None:
+        return "{} is not installed ({})".format(pycuda.PYCUDA, pycuda.CURE)
+    try:
+        plan = find(home_dir(), network.role, network.name)
+    except EngineError as e:
+        return str(e)
+    return "" if plan is not None else "no plan of {} (run `nanoface build`)".format(network.name)

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-import edge.runtimes
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop, Tensor
 from edge.errors import ConfigError, EngineError, FrameError, ModelError
 from edge.models.warp import Warper
@@ -330,39 +329,18 @@ def test_where_no_runtime_is_installed_auto_names_both_cures(monkeypatch):
     assert "nanoface[openvino]" in str(caught.value) and "nanoface[onnxruntime]" in str(caught.value)
 
 
-@pytest.mark.parametrize("runtime, error, text", [
-    ("tensorflow", ConfigError, "onnxruntime or openvino"),
-    ("", ConfigError, "auto"),
-    pytest.param("tensorrt", EngineError, "comes with the board's build", marks=pytest.mark.skipif(
-        os.path.exists(os.path.join(os.path.dirname(edge.runtimes.__file__), "tensorrt.py")),
-        reason="edge/runtimes/tensorrt.py is here")),
-])
-def test_a_runtime_that_this_copy_does_not_have_is_refused_with_what_it_has(runtime, error, text):
-    with pytest.raises(error) as caught:
+@pytest.mark.parametrize("runtime, text", [("tensorflow", "onnxruntime or openvino"), ("", "auto")])
+def test_a_runtime_that_nobody_knows_is_refused_with_those_that_there_are(runtime, text):
+    with pytest.raises(ConfigError) as caught:
         open_runner(stored("nowhere.onnx"), runtime)
     assert text in str(caught.value)
-
-
-def test_a_tensorrt_file_in_the_folder_is_all_it_takes(tmp_path, monkeypatch):
-    (tmp_path / "tensorrt.py").write_text(
-        "PACKAGE, CURE = 'json', ''\n"
-        "def version(): return '8.2.1'\n"
-        "class TensorRtRunner:\n"
-        "    def __init__(self, network): self.model = network.name\n")
-    monkeypatch.setattr(edge.runtimes, "__path__", [str(tmp_path)] + list(edge.runtimes.__path__))
-    monkeypatch.delitem(sys.modules, "edge.runtimes.tensorrt", raising=False)
-    try:
-        assert open_runner(stored("nowhere.onnx"), "tensorrt").model == "tiny"
-        assert available_runtimes()["tensorrt"] == "8.2.1"
-    finally:
-        sys.modules.pop("edge.runtimes.tensorrt", None)
 
 
 def test_choosing_a_runtime_imports_none(tmp_path):
     pytest.importorskip("onnxruntime")
     code = ("import sys; from edge.modelstore import StoredNetwork; from edge.runtimes.choose import open_runner;"
             "open_runner(StoredNetwork('a', 'a', 'a', {}), 'auto');"
-            "sys.exit(sorted(m for m in sys.modules if m in ('onnxruntime', 'openvino')) or 0)")
+            "sys.exit(sorted(m for m in sys.modules if m in ('onnxruntime', 'openvino', 'tensorrt', 'pycuda')) or 0)")
     assert subprocess.call([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT)) == 0
 
 
