@@ -6,7 +6,7 @@ version is a matter of this file. Nothing here raises what TensorRT does not: it
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from edge.runtimes.cpu import imported
 from edge.runtimes.cuda import this_thread
@@ -42,11 +42,14 @@ def log_of(trt: Any) -> Any:
             trt.ILogger.__init__(self)
             self.said: Dict[int, Deque[str]] = {}  # thread -> its last errors
             self.errors = (trt.Logger.INTERNAL_ERROR, trt.Logger.ERROR)
+            self.listener: Optional[Callable[[Any, str], None]] = None  # hears everything: the build shows it
 
         def log(self, severity: Any, msg: str) -> None:
             with suppress(BaseException):  # what is raised here ends the process: TensorRT calls from where nothing may throw
                 if severity in self.errors:
                     self.said.setdefault(this_thread(), deque(maxlen=KEPT)).append(msg)
+                if self.listener is not None:
+                    self.listener(severity, msg)
 
     return Log()
 

@@ -1,0 +1,92 @@
+"""What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
+import shutil
+from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
+
+from edge.core import clock
+from engines.childrun import Hearing
+from engines.report import REDRAW_S, Report, size_text
+
+GUESS_S = 120.0  # small networks take one to five minutes on a Nano
+QUIET_S = 60.0  # between lines of progress where there is no terminal
+
+
+def span(seconds: float) -> str:
+    """Minutes and seconds, as 2:05."""
+    return "{}:{:02d}".format(*divmod(int(seconds), 60))
+
+
+class BuildReport(Report):
+    """Whole lines everywhere; on a terminal one more that is redrawn."""
+
+    def __init__(self, out: TextIO, verbose: bool = False) -> None:
+        super().__init__(out)
+        self._verbose = verbose
+        self._told_at = 0.0
+
+    def row(self, role: str, network: str, text: str) -> None:
+        self.line("{:9} {:15}  {}".format(role, network, text))
+
+    def hearing(self, title: str, expected_s: Optional[float]) -> Hearing:
+        """Shows one build. `title` says which of how many; expected_s: of the last build, None where there was none."""
+        of = "of about {}".format(span(expected_s)) if expected_s else "of perhaps {} (a guess)".format(span(GUESS_S))
+        self._told_at = clock.monotonic()
+
+        def tick(step: str, elapsed_s: float) -> None:
+            text = "{}: {}, {} {}".format(title, step, span(elapsed_s), of)
+            now = clock.monotonic()
+            if self._terminal and now - self._drawn_at >= REDRAW_S:
+                self._drawn_at = now
+                self._draw(text[:shutil.get_terminal_size((100, 24)).columns - 1])
+            elif not self._terminal and now - self._told_at >= QUIET_S:
+                self._told_at = now
+                self.line(text)
+
+        def word(severity: str, text: str) -> None:
+            if self._verbose:
+                self.line("  [TensorRT {}] {}".format(severity, text))
+
+        if not self._terminal:
+            self.line("{}: building, {}".format(title, of[3:]))
+        return Hearing(self.line, tick, word)
+
+
+def built_text(sidecar: Mapping[str, Any]) -> str:
+    """What is to be said of a plan that was built: time, size, how right and how fast it is."""
+    parts = ["{} in {:.0f} s, {}".format(sidecar["precision"], sidecar["build_s"], size_text(sidecar["size"]))]
+    pins = sidecar["flags"]["fp32_layers"]
+    if pins:
+        parts.append("{} layers in fp32 ({})".format(len(pins), sidecar["flags"]["constraints"] or "as a hint"))
+    parts.append(verified_text(sidecar.get("verified")))
+    measured = sidecar.get("measured") or {}
+    times = [(name, _median(measured, key)) for name, key in (("GPU", "device_ms"), ("in all", "host_ms"))]
+    parts += ["{:.2f} ms {}".format(value, name) for name, value in times if value is not None]
+    return ", ".join(parts)
+
+
+def verified_text(verified: Optional[Mapping[str, Mapping[str, Any]]]) -> str:
+    if verified is None:
+        return "not verified"
+    return "verified ({})".format(", ".join(
+        "{} {:.2g} {}".format(name, found["worst"], found["unit"]) for name, found in verified.items()) or "nothing seen")
+
+
+def _median(measured: Mapping[str, Any], key: str) -> Optional[float]:
+    return measured[key]["p50"] if measured.get(key) else None
+
+
+def table(heads: Tuple[str, ...], rows: List[Tuple[str, ...]]) -> List[str]:
+    """Lines with columns; numbers to the right."""
+    widths: Dict[int, int] = {}
+    for row in [heads] + rows:
+        for i, cell in enumerate(row):
+            widths[i] = max(widths.get(i, 0), len(cell))
+    lines = []
+    for row in [heads] + rows:
+        cells = [cell.rjust(widths[i]) if _is_number(rows, i) else cell.ljust(widths[i]) for i, cell in enumerate(row)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _is_number(rows: List[Tuple[str, ...]], column: int) -> bool:
+    cells = [row[column] for row in rows if row[column] not in ("", "-")]
+    return bool(cells) and all(cell.replace(".", "", 1).isdigit() for cell in cells)

@@ -1,0 +1,174 @@
+"""`nanoface build --tune`: each network built in several ways, timed on this board, and the fastest that is right kept.
+
+On this GPU FP16 is not always the faster, and cuDNN's tactics are not always worth their memory. The board decides, not we.
+"""
+import os
+import shutil
+from typing import Any, Dict, List, Mapping, Optional, TextIO
+
+from edge import planstore
+from edge.errors import ConfigError, EdgeError, ModelError
+from edge.modelstore import read_index
+from edge.planstore import CHOICE, Board, StoredPlan, plans_dir
+from engines import buildtarget
+from engines.build import Workshop, build_one, crop_kernel, workshop
+from engines.buildreport import BuildReport
+from engines.buildselection import BuildOptions, Wanted, choose, selection
+from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, Target, Way
+from engines.disk import StorageError, storage_error, write_whole
+from engines.lintgate import lint_gate
+from engines.manifest import read_manifest
+from engines.networks import Manifest
+from engines.tuningtable import Trial, head_line, read_object, row_line, write_table
+
+FOLDER = "tune"  # below plans/: what an interrupted tuning has built, for the next one
+RUNS = 200
+TACTICS = (("cublas", "cudnn"), ("cublas",))  # with and without cuDNN
+
+
+def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = False) -> int:
+    """Try every way for each role and install the fastest. 0, or 4 where a role has none that is right.
+
+    Raises what run_build() raises. What an interrupted tuning has measured is kept; options.force begins anew.
+    """
+    if options.fp32 or options.tactics not in (None, DEFAULT_TACTICS):
+        raise ConfigError("--tune tries 16 and 32 bits, with and without cuDNN: leave out --fp32 and --tactics")
+    home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
+    wanted = selection(manifest, options)
+    with workshop(home, options, report) as shop:
+        if options.force:
+            shutil.rmtree(_folder(home), ignore_errors=True)
+        roles: Dict[str, List[Wanted]] = {}
+        for one in wanted:
+            roles.setdefault(one.role, []).append(one)
+        if shop.facts.l4t:
+            report.line("the clocks of a Jetson move: for steady figures run `sudo jetson_clocks` first")
+        report.line(head_line())
+        failed = [role for role, ones in roles.items() if not _tune_role(shop, manifest, role, ones)]
+        crop_kernel(shop)
+        if not failed:
+            shutil.rmtree(_folder(home), ignore_errors=True)
+    report.line("{} of {} roles are tuned; the table is in {}".format(
+        len(roles) - len(failed), len(roles), os.path.join(plans_dir(home), "tuning.txt")))
+    return ModelError.exit_code if failed else 0
+
+
+def _folder(home: str) -> str:
+    return os.path.join(plans_dir(home), FOLDER)
+
+
+def _tune_role(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> bool:
+    """Whether a plan was chosen, or the role is one that is not there and can be done without."""
+    try:
+        targets = _targets(shop, manifest, role, wanted)
+    except StorageError:
+        raise
+    except ModelError as e:
+        without = next(r.without for r in manifest.roles if r.name == role)
+        harmless = bool(without) and not any(one.named for one in wanted)
+        shop.report.row(role, "-", "not tuned: {}{}".format(e, "; until then {}".format(without) if harmless else ""))
+        return harmless
+    trials: List[Trial] = []
+    for number, target in enumerate(targets, 1):
+        trials.append(_trial(shop, target, "{}/{}".format(number, len(targets))))
+        shop.report.line(row_line(trials[-1]))
+        write_table(shop.home, shop.facts, role, trials)
+    best = fastest(trials)
+    if best is None:
+        shop.report.row(role, "-", "no way gives a plan that is right: what was there before is left as it is")
+        return False
+    _install(shop, best)
+    write_table(shop.home, shop.facts, role, [t._replace(chosen=t is best) for t in trials])
+    shop.report.row(role, best.target.stored.name, "chosen: {}{}".format(best.target.way.label, _hint(best, trials)))
+    return True
+
+
+def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
+    """Every way of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
+    options = shop.options
+    names = [one.name or buildtarget.default_network(shop.home, manifest, role, options.candidates.get(role, ())) for one in wanted]
+    if options.all_networks:
+        built = read_index(shop.home)
+        candidates = next(r.candidates for r in manifest.roles if r.name == role)
+        names += [name for name in candidates if name in built and name not in names]
+    targets = []
+    for name in names:
+        for precision in (FP16, FP32):
+            for tactics in TACTICS:
+                target = buildtarget.target_of(shop.home, role, name, Way(precision, tactics, options.workspace_mb))
+                if target.precision == precision:  # the calibration may want the whole network in FP32
+                    targets.append(target)
+        if targets[-1].pins.note:
+            shop.report.line(targets[-1].pins.note)
+        if options.lint:
+            lint_gate(targets[-1].stored, shop.report.line)
+    return targets
+
+
+def _trial(shop: Workshop, target: Target, which: str) -> Trial:
+    """Build and measure one way, unless an interrupted tuning did."""
+    base = os.path.join(_folder(shop.home), "{}-{}-{}".format(target.stored.role, target.stored.name, target.way.label))
+    kept = _kept(shop, target, base)
+    if kept is not None:
+        return Trial(target, kept, base + ".plan", "")
+    title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.way.label)
+    plan = os.path.join(shop.folder, "trial.plan")
+    try:
+        sidecar = build_one(shop, target, plan, RUNS, shop.report.hearing(title, None))
+    except StorageError:
+        raise
+    except ModelError as e:
+        return Trial(target, {}, "", str(e))
+    _move(plan, base + ".plan")
+    buildtarget.write_sidecar(base + ".json", sidecar)
+    return Trial(target, sidecar, base + ".plan", "")
+
+
+def _kept(shop: Workshop, target: Target, base: str) -> Optional[Mapping[str, Any]]:
+    """The sidecar of a plan that an interrupted tuning left; None unless it is whole and what would be built now."""
+    sidecar = read_object(base + ".json")
+    try:
+        plan = StoredPlan(target.stored.role, target.stored.name, base + ".plan", sidecar)
+        planstore.check(plan, target.stored.sha256, Board(*shop.facts[:3]))
+    except (EdgeError, KeyError):
+        return None
+    return sidecar if buildtarget.other_way(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
+
+
+def _move(source: str, target: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.replace(source, target)
+    except OSError as e:
+        raise storage_error(target, e) from e
+
+
+def fastest(trials: List[Trial]) -> Optional[Trial]:
+    """By the GPU's own median. Those that were compared with ONNX Runtime go before those that could not be."""
+    sound = [trial for trial in trials if trial.sidecar]
+    verified = [trial for trial in sound if trial.sidecar.get("verified") is not None]
+    return min(verified or sound, key=lambda trial: trial.median_ms, default=None)
+
+
+def _hint(best: Trial, trials: List[Trial]) -> str:
+    """What it costs to do without cuDNN, which takes some 200 MB: worth a thought on a board of 4 GB."""
+    without = [t for t in trials if t.sidecar and "cudnn" not in t.target.way.tactics]
+    if "cudnn" not in best.target.way.tactics or not without:
+        return ""
+    slower = min(t.median_ms for t in without) - best.median_ms
+    return " ({:.2f} ms faster than without cuDNN, which takes some 200 MB unless no plan uses it)".format(slower)
+
+
+def _install(shop: Workshop, best: Trial) -> None:
+    """A copy takes its place, so that a tuning that is interrupted later still has all it measured."""
+    role, name = best.target.stored.role, best.target.stored.name
+    copy = os.path.join(shop.folder, "chosen.plan")
+    try:
+        shutil.copyfile(best.plan, copy)
+        with open(copy, "rb+") as f:
+            os.fsync(f.fileno())
+    except OSError as e:
+        raise storage_error(copy, e) from e
+    buildtarget.install(shop.home, copy, best.sidecar)
+    text = choose(shop.home, role, name, best.target.way)
+    write_whole(os.path.join(plans_dir(shop.home), CHOICE), text.encode("ascii"))

@@ -1,0 +1,80 @@
+"""Which layers stay in FP32: the home's list before the shipped one, and the nodes' names out of the ONNX itself."""
+import json
+
+import pytest
+
+from edge.errors import EngineError, ModelError
+from edge.modelstore import StoredNetwork
+from engines.fp32pins import Pins, node_names, pinned, pins_of
+
+STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)
+
+
+def write(path, **entry):
+    content = dict({"onnx_sha256": "5" * 64, "fp32_layers": [], "whole": False}, **entry)
+    path.write_text(json.dumps({"schema": 1, "networks": {"mb05": content}}))
+    return str(path)
+
+
+@pytest.mark.parametrize("own, shipped, expected", [
+    (None, None, Pins()),
+    (None, {"fp32_layers": ["b", "a", "b"]}, Pins(("a", "b"))),
+    ({"fp32_layers": ["c"]}, {"fp32_layers": ["a"]}, Pins(("c",))),
+    ({"fp32_layers": []}, {"fp32_layers": ["a"]}, Pins()),
+    ({"fp32_layers": ["c"], "onnx_sha256": "0" * 64}, {"fp32_layers": ["a"]}, Pins(("a",))),
+    ({"whole": True}, None, Pins((), True)),
+])
+def test_the_home_goes_before_what_is_shipped(tmp_path, own, shipped, expected):
+    if own is not None:
+        write(tmp_path / "fp16.json", **own)
+    other = write(tmp_path / "shipped.json", **shipped) if shipped is not None else str(tmp_path / "none.json")
+    assert pins_of(str(tmp_path), STORED, other) == expected
+
+
+def test_a_list_of_another_version_is_left_aside_and_said(tmp_path):
+    shipped = write(tmp_path / "shipped.json", fp32_layers=["a"], onnx_sha256="0" * 64)
+    pins = pins_of(str(tmp_path), STORED, shipped)
+    assert pins.layers == () and "mb05: the list of layers" in pins.note and "`nanoface calibrate fp16`" in pins.note
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2, "networks": {}}', '{"schema": 1, "networks": []}',
+                                  '{"schema": 1, "networks": {"mb05": 3}}',
+                                  '{"schema": 1, "networks": {"mb05": {"fp32_layers": [3]}}}'])
+def test_a_damaged_list_is_named(tmp_path, text):
+    (tmp_path / "fp16.json").write_text(text)
+    with pytest.raises(EngineError, match="fp16.json .*(delete it|damaged)"):
+        pins_of(str(tmp_path), STORED, "none.json")
+
+
+@pytest.mark.parametrize("layer, pin", [
+    ("conv2d", "conv2d"), ("conv2d_7", "conv2d"), ("conv2d_1", ""), ("conv2d_1_9", ""), ("other", ""), ("conv2d_x", ""),
+])
+def test_a_second_layer_of_a_node_is_told_from_another_node(layer, pin):
+    assert pinned(layer, ("conv2d",), frozenset(["conv2d", "conv2d_1", "other"])) == pin
+
+
+def test_the_names_are_those_of_the_graph(stored_network):
+    onnx = pytest.importorskip("onnx")
+    for name in ("yunet_s", "iris_landmark"):
+        file = stored_network(name).file
+        assert node_names(file) == {node.name for node in onnx.load(file).graph.node}
+
+
+def test_a_node_without_a_name_has_that_of_its_output(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    node = onnx.helper.make_node("Relu", ["a"], ["b"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    assert node_names(str(tmp_path / "x.onnx")) == {"node_of_b"}
+
+
+@pytest.mark.parametrize("content", [b"\x3a\x7f\x00", b"\x3a\xff\xff", b"\x0b", b"not an onnx file", b"\x3a\x03\x0a\x05x"])
+def test_what_is_no_onnx_file_is_a_model_error(tmp_path, content):
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(ModelError, match="is no ONNX file"):
+        node_names(str(tmp_path / "x.onnx"))
+
+
+def test_a_file_that_is_not_there_is_a_model_error(tmp_path):
+    with pytest.raises(ModelError, match="cannot be read"):
+        node_names(str(tmp_path / "x.onnx"))
