@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from edge import modelstore
+from edge import modelstore, planstore
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
@@ -38,6 +38,7 @@ from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_
 Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
 CANONICAL_FACE = "canonical_face"
 OFF = "none"
+TUNED_RUNTIMES = ("auto", "tensorrt")
 FILE_QUEUE = 4  # items that wait before a file output that may make the pipeline wait: writing comes in bursts
 CLOSE_STATUS_S = 1.0
 
@@ -46,16 +47,19 @@ class Networks:
     """Opens the runner of each role: the first candidate that was built; says so where it is not the preferred one."""
 
     def __init__(self, config: Config, report: Report) -> None:
-        self._runtime = config.models.runtime
+        self._models = config.models
         self._home = modelstore.home_dir()
         self._report = report
+        self._tuned = planstore.chosen(self._home) if config.models.runtime in TUNED_RUNTIMES else {}
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
-        """Raises ModelError where no candidate was built."""
-        network, skipped = modelstore.first_available(self._home, candidates)
+        """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
+        best = self._tuned.get(role)
+        in_order = sorted(candidates, key=lambda name: name != best)
+        network, skipped = modelstore.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
-        return open_runner(network, self._runtime), network
+        return open_runner(network, self._models.runtime, self._models.memory, self._models.crops), network
 
     def optional(self, role: str, candidates: Sequence[str],
                  instead: str) -> Optional[Tuple[Runner, modelstore.StoredNetwork]]:
@@ -155,11 +159,23 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
             raise ConfigError("{} would write over the source {}".format(option, same[0]))
 
 
+def unexpected(stages: Sequence[Stage]) -> List[str]:
+    """Why a stage's network does not run as one would expect, a line for each reason."""
+    reasons: Dict[str, List[str]] = {}
+    for stage in stages:
+        for runner in stage.runners:
+            if runner.note:
+                reasons.setdefault(runner.note, []).append(stage.name)
+    return ["{}: {}".format(", ".join(names), note) for note, names in reasons.items()]
+
+
 class Run:
     """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
 
-    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter, report: Report) -> None:
+    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter,
+                 stages: Sequence[Stage], report: Report) -> None:
         """`limit`: frames after which the run ends by itself."""
+        self._stages = stages
         self._source, self._senders, self._meter, self._report = source, senders, meter, report
         self._limit = limit
         self._began = clock.monotonic()
@@ -169,6 +185,9 @@ class Run:
         self.writer = None  # type: Optional[StatusWriter]
 
     def on_state(self, state: str, reason: str) -> None:
+        if self._state == "STARTING" != state:
+            for note in unexpected(self._stages):
+                self._report("note", note)
         self._state, self._reason = state, reason
         if self.writer is not None:
             self.writer.changed()
@@ -211,9 +230,10 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     source = make_source(source_options(config))
     stages = make_stages(config, bool(getattr(source, "stills", False)), report)
     groups = stages.groups(config.pipeline.groups())
-    meter = Meter([stage for group in groups for stage in group], clock.monotonic())
+    chain = [stage for group in groups for stage in group]
+    meter = Meter(chain, clock.monotonic())
     senders = make_senders(specs, config, source)
-    this = Run(source, config.source.max_frames, senders, meter, report)
+    this = Run(source, config.source.max_frames, senders, meter, chain, report)
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
                 on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames,
                 output_thread=len(groups) > 1)
