@@ -123,19 +123,22 @@ check_board() {
     esac
     model=$(tr -d '\000' < "$root/proc/device-tree/model" 2>/dev/null || true)
     say "   ${model:-unknown board}, L4T $release"
-    case $model in *Nano*) ;; *) note "nanoface is written for the Jetson Nano; here nothing is known of its speed" ;; esac
+    case $model in
+        *Nano*) ;;
+        *) note "nanoface is written for the Jetson Nano; here nothing is known of its speed" ;;
+    esac
     [ "$(kilobytes MemTotal)" -ge 3000000 ] || note "less than 4 GB of memory: nothing is known of how the build fares"
 }
 
 check_python() {
     step "python"
     version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
-    [ "$version" = 3.6 ] || fail "python3 is ${version:-not there} and not 3.6, for which JetPack has TensorRT and OpenCV: \
-take what stands before /usr/bin out of PATH"
+    [ "$version" = 3.6 ] || fail "python3 is ${version:-not there} and not 3.6, for which JetPack has TensorRT and" \
+        "OpenCV: take what stands before /usr/bin out of PATH"
     say "   python3 is $version"
     for folder in "$user_home/.local/lib/python3.6/site-packages" "$root/usr/local/lib/python3.6/dist-packages"; do
         for package in numpy cv2 tensorrt; do
-            [ ! -d "$folder/$package" ] || note "$folder/$package hides JetPack's own: see docs/jetson-nano.md, Packages"
+            [ ! -d "$folder/$package" ] || note "$folder/$package hides JetPack's own: see docs/jetson-nano.md"
         done
     done
     nvcc=$(command -v nvcc || true)
@@ -159,8 +162,8 @@ check_room() {
     [ "$room" -ge "$need" ] || fail "$here has $room MB free and needs $need MB: make room, or use a larger card"
     if [ "$swap" = 1 ] && [ "$(kilobytes SwapTotal)" -lt "$SWAP_NEEDED_KB" ]; then
         room=$(free_mb "$root/")
-        [ "$room" -ge "$((SWAP_MB + need))" ] || fail "the swap file needs $SWAP_MB MB beside the $need MB, and $room MB \
-are free: make room, use a larger card, or say --no-swap"
+        [ "$room" -ge "$((SWAP_MB + need))" ] || fail "the swap file needs $SWAP_MB MB beside the $need MB, and" \
+            "$room MB are free: make room, use a larger card, or say --no-swap"
     fi
 }
 
@@ -177,8 +180,7 @@ add_swap() {
         note "/swapfile is in use and too small for the build of the engines: make it 4 GB"
         return 0
     fi
-    if ! agreed "$((total / 1024)) MB of swap are too few for the build of the engines. Make /swapfile of 4 GB?" --no-swap
-    then
+    if ! agreed "$((total / 1024)) MB of swap are few for the build of engines. Make /swapfile of 4 GB?" --no-swap; then
         note "no swap file: nanoface build may be killed for memory"
         return 0
     fi

@@ -1,0 +1,307 @@
+"""`nanoface report`: one file that tells all of a board, whatever of it is missing, and nothing of who owns it."""
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("cv2")
+
+from whole_runs import DEFAULT_NETWORKS, copy_home, finish, launch, need_networks, need_runtime, one_line
+
+from edge import planstore
+from edge.doctor import Probe, Software
+from edge.errors import EngineError, OutputError
+from edge.machine import Machine
+from engines import boardreadings, fieldengines, fieldfacts
+from engines.fieldreport import TITLE, ReportFile
+from engines.privacy import Privacy
+
+GPU = "sys/devices/57000000.gpu/"
+CLOCK = GPU + "devfreq/57000000.gpu/"
+THERMAL = "sys/devices/virtual/thermal/"
+RAIL = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/"
+NANO = {
+    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
+    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
+    "proc/meminfo": "MemTotal: 4059292 kB\nMemAvailable: 2048000 kB\nSwapTotal: 6220224 kB\nSwapFree: 6220224 kB\n"
+                    "NvMapMemUsed: 102400 kB\n",
+    "proc/sys/kernel/osrelease": "4.9.253-tegra\n",
+    "var/lib/nvpmodel/status": "pmode:0000 fmode:fanNull\n",
+    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=5W >\n",
+    "usr/local/cuda/version.txt": "CUDA Version 10.2.300\n",
+    "var/lib/dpkg/status": "Package: bash\nVersion: 4.4\n\nPackage: libnvinfer8\nStatus: install ok installed\n"
+                           "Version: 8.2.1-1+cuda10.2\n\n",
+    CLOCK + "cur_freq": "921600000\n", CLOCK + "min_freq": "76800000\n", CLOCK + "max_freq": "921600000\n",
+    GPU + "load": "420\n",
+    "sys/devices/system/cpu/online": "0-3\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1428000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "1428000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "schedutil\n",
+    THERMAL + "thermal_zone0/type": "AO-therm\n", THERMAL + "thermal_zone0/temp": "41500\n",
+    THERMAL + "thermal_zone1/type": "GPU-therm\n", THERMAL + "thermal_zone1/temp": "39000\n",
+    THERMAL + "thermal_zone4/type": "PMIC-Die\n", THERMAL + "thermal_zone4/temp": "100000\n",
+    THERMAL + "cooling_device0/type": "pwm-fan\n", THERMAL + "cooling_device0/cur_state": "3\n",
+    THERMAL + "cooling_device1/type": "gpu-balanced\n", THERMAL + "cooling_device1/cur_state": "0\n",
+    RAIL + "rail_name_0": "POM_5V_IN\n", RAIL + "in_power0_input": "4523\n", RAIL + "in_voltage0_input": "5032\n",
+}
+SECTIONS = ["software", "board", "doctor", "plans", "network: detect", "network: align", "network: pose",
+            "network: iris", "estimate and actual", "run", "board during the run", "board after the run", "end"]
+# the whole command as the command line calls it, on a tree in the place of /
+ON_A_TREE = ("import os, sys; from edge.config import load_config; from engines.fieldreport import run_report; "
+             "config = load_config(None, {'source.spec': sys.argv[2]}, os.environ); "
+             "sys.exit(run_report(config, 'report.txt', 1, sys.stdout, sys.argv[1]))")
+
+
+def board(folder, **changes):
+    for name, text in dict(NANO, **changes).items():
+        path = os.path.join(str(folder), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+    return Machine({}, str(folder))
+
+
+def reading(folder, number=0, **changes):
+    return boardreadings.read(board(folder / str(number), **changes))
+
+
+def sections_of(path):
+    with open(path, encoding="ascii") as f:
+        text = f.read()
+    parts = re.split(r"^== (.+)$", text, flags=re.MULTILINE)
+    assert parts[0].startswith(TITLE)
+    return dict(zip(parts[1::2], parts[2::2])), parts[1::2]
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("/users/ann/nano/engines, 3 GiB free", "~/nano/engines, 3 GiB free"),
+    ("/users/anna/x /users/ann", "/users/anna/x ~"),
+    ("rtsp://ann:secret@10.0.0.5:554/live cannot be opened", "rtsp://(address) cannot be opened"),
+    ("camera at 192.168.0.7 or 80.90.1.2:554", "camera at (address) or (address)"),
+    ("TensorRT 8.2.1.8, opencv 4.1.1.26", "TensorRT 8.2.1.8, opencv 4.1.1.26"),
+    ("mac 00:04:4b:a1:b2:c3", "mac (address)"),
+    ("/media/ann/disk on den-box, nanoface", "/media/(user)/disk on (host), nanoface"),
+    ("ann.onnx and den-box-2", "ann.onnx and den-box-2"),
+])
+def test_owner_host_and_addresses_are_not_told(text, expected):
+    assert Privacy("/users/ann", "ann", "den-box").hide(text) == expected.replace("ann.onnx", "(user).onnx")
+
+
+def test_names_that_tell_nothing_stay():
+    assert Privacy("/users/root", "root", "nano").hide("nano by root") == "nano by root"
+
+
+def test_board_is_read_below_its_root(tmp_path):
+    found = reading(tmp_path)
+    assert found.gpu_mhz == 921.6 and found.gpu_range_mhz == (76.8, 921.6) and found.gpu_load == 0.42
+    assert found.temperatures_c == {"AO-therm": 41.5, "GPU-therm": 39.0} and found.slowed_by == {}
+    assert found.power_mw == {"POM_5V_IN": 4523.0} and found.voltage_mv == {"POM_5V_IN": 5032.0}
+    assert found.cpu_mhz == (1428.0,) and found.memory_mb["NvMapMemUsed"] == 100.0
+    text = "\n".join(boardreadings.lines(found))
+    for part in ("GPU 922 MHz (may be 77 to 922)", "42 % busy", "schedutil", "AO-therm 41.5 C", "4523 mW at 5032 mV"):
+        assert part in text
+    assert boardreadings.throttling([found]) == []
+
+
+def test_board_that_tells_nothing_is_no_error(tmp_path):
+    found = boardreadings.read(Machine({}, str(tmp_path)))
+    assert found.gpu_mhz is None and boardreadings.lines(found) == ["memory: not told"]
+    assert boardreadings.throttling([found]) == [] and boardreadings.over_time([found]) == []
+    assert "no Jetson" in fieldfacts.board(Machine({}, str(tmp_path)))[0]
+
+
+@pytest.mark.parametrize("changes, part", [
+    ({THERMAL + "cooling_device1/cur_state": "2\n"}, "slowed down by gpu-balanced"),
+    ({THERMAL + "thermal_zone1/temp": "96500\n"}, "96 C: give it a fan"),
+    ({RAIL + "in_voltage0_input": "4610\n"}, "only 4610 mV at POM_5V_IN: take a supply"),
+    ({GPU + "load": "990\n", CLOCK + "cur_freq": "614400000\n"}, "below its full clock in 1 of 2 looks"),
+])
+def test_every_sign_of_throttling_is_told_with_its_cure(tmp_path, changes, part):
+    signs = boardreadings.throttling([reading(tmp_path, 0), reading(tmp_path, 1, **changes)])
+    assert len(signs) == 1 and part in signs[0]
+
+
+def test_run_is_told_by_least_median_and_most(tmp_path):
+    readings = [reading(tmp_path, n, **{GPU + "load": "{}\n".format(load)}) for n, load in enumerate((100, 900, 500))]
+    line = next(line for line in boardreadings.over_time(readings) if line.startswith("GPU busy"))
+    assert line.split()[-3:] == ["10", "50", "90"]
+
+
+def test_software_and_board_of_a_nano_are_told(tmp_path):
+    machine = board(tmp_path)._replace(environ={"LD_PRELOAD": "libgomp.so.1", "SECRET": "x"})
+    versions = {"pycuda": "2022.1", "tensorrt": "8.2.1.8"}
+    probes = {"numpy": Probe("1.13.3", "", ""), "cv2": Probe("4.1.1", "    GStreamer:   YES (1.14.5)\n", ""),
+              "tensorrt": Probe("", "", "cannot allocate memory in static TLS block")}
+    told = fieldfacts.software(machine, Software((3, 6, 9), probes.get, versions.get))
+    for line in ("numpy 1.13.3", "cv2 4.1.1, GStreamer:   YES (1.14.5)", "pycuda 2022.1", "onnx not installed",
+                 "tensorrt cannot allocate memory in static TLS block", "CUDA: CUDA Version 10.2.300",
+                 "libnvinfer8 8.2.1-1+cuda10.2", "LD_PRELOAD=libgomp.so.1"):
+        assert line in told
+    assert not any("SECRET" in line for line in told)
+    text = "\n".join(fieldfacts.board(machine))
+    for part in ("Jetson Nano Developer Kit, L4T 32.7.1 (JetPack 4.6.1)", "power mode 0 MAXN", "kernel 4.9.253-tegra"):
+        assert part in text
+    assert fieldengines.board_name(machine) == "nano"
+    assert fieldengines.board_name(board(tmp_path, **{"var/lib/nvpmodel/status": "pmode:0001\n"})) == "nano-5w"
+
+
+def plan(home, role, network, content=b"plan", **changes):
+    sidecar = {
+        "schema": 1, "role": role, "network": network, "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(), "onnx_sha256": "0" * 64, "tensorrt": "8.2.1.8",
+        "gpu": "NVIDIA Tegra X1", "compute_capability": "5.3",
+        "l4t": "32.7.1", "precision": "fp16", "build_s": 61.25, "built_at": "2026-11-26T10:00:00Z", "verified": None,
+        "flags": {"workspace_mb": 256, "tactic_sources": ["CUBLAS"], "fp32_layers": ["Conv_3"]},
+        "measured": {"device_ms": {"p50": 3.14159, "p95": 4.0}, "host_ms": {"p50": 4.0, "p95": 5.0}},
+    }
+    sidecar.update(changes)
+    os.makedirs(planstore.plans_dir(home), exist_ok=True)
+    with open(planstore.plan_path(home, role, network), "wb") as f:
+        f.write(content)
+    with open(planstore.sidecar_path(home, role, network), "w") as f:
+        json.dump(sidecar, f)
+
+
+def test_each_plan_is_told_shortly_and_a_damaged_one_does_not_hide_the_others(tmp_path):
+    home = str(tmp_path)
+    assert fieldfacts.plans(home)[0].startswith("no plan in ")
+    plan(home, "align", "face_landmark")
+    plan(home, "detect", "yunet_s", size=7)
+    plan(home, "pose", "mb05", schema=9)
+    with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
+        f.write('{"arch": "sm_53"}')
+    told = fieldfacts.plans(home)
+    text = "\n".join(told)
+    for part in ("align face_landmark: fp16, 4 bytes, whole", "TensorRT 8.2.1.8, NVIDIA Tegra X1 (5.3), L4T 32.7.1",
+                 "in 61.25 s; workspace_mb 256, tactic_sources [CUBLAS], 1 layers in fp32", "p50 3.142",
+                 "verified none", "is 4 bytes and not 7", "pose-mb05.json is damaged", "crop.json: arch sm_53"):
+        assert part in text
+    assert all(len(line) < 300 for line in told)
+
+
+class Runner:
+    """Tells device times as TensorRT's runner does."""
+
+    backend, runs = "pretended", 0
+
+    def submit(self, image, crops):
+        self.runs += 1
+        return self
+
+    def result(self):
+        return {}
+
+    def take_device_ms(self):
+        taken, self.runs = [2.5] * self.runs, 0
+        return taken
+
+
+def test_network_is_timed_on_host_and_device_without_its_warm_up():
+    timed = fieldengines.time_runner(Runner(), "detect", "yunet_s")
+    assert len(timed.host_ms) == len(timed.device_ms) == fieldengines.MOST_RUNS
+    assert fieldengines.spread(timed.device_ms).startswith("p50 2.50 ms, p95 2.50 ms")
+
+
+def test_estimate_stands_beside_what_was_measured(monkeypatch):
+    timed = {"detect": fieldengines.Timed("yunet_s", "x", [4.0], [2.5]),
+             "pose": fieldengines.Timed("mb05", "x", [1.0], [])}
+
+    class Estimate:
+        @staticmethod
+        def engine_ms(home, network, board_of):
+            if network == "mb05":
+                raise EngineError("mb05 is not there")
+            return (1.0, 2.0, 4.0)
+
+    monkeypatch.setitem(sys.modules, fieldengines.ESTIMATE, Estimate)
+    monkeypatch.setattr(fieldengines, "find_spec", lambda name: name)
+    told = fieldengines.against_estimate(timed, "home", "nano")
+    assert "1.00  2.00  4.00      2.50  4.00" in told[2] and "(mb05 is not there)" in told[3]
+    monkeypatch.setattr(fieldengines, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match="no estimate"):
+        fieldengines.against_estimate(timed, "home", "nano")
+
+
+def test_file_of_somebody_else_is_not_overwritten_and_a_refusal_has_its_cure(tmp_path):
+    theirs = tmp_path / "clip.mp4"
+    theirs.write_bytes(b"a film")
+    for path, part in ((theirs, "is no report"), (tmp_path, "name another"), (tmp_path / "no" / "x", "name another")):
+        with pytest.raises(OutputError, match=part), ReportFile(str(path), Privacy("", "", "")):
+            pass
+    assert theirs.read_bytes() == b"a film"
+    for text in ("one", "two"):
+        with ReportFile(str(tmp_path / "r.txt"), Privacy("", "", "")) as file:
+            file.add([TITLE, text])
+    assert (tmp_path / "r.txt").read_text() == TITLE + "\ntwo\n"
+
+
+@pytest.fixture(scope="module")
+def home(models_home, tmp_path_factory):
+    """A home of its own: the answers of ONNX Runtime may be made in it."""
+    need_runtime("openvino", "onnxruntime")
+    need_networks(models_home, *DEFAULT_NETWORKS)
+    return copy_home(models_home, str(tmp_path_factory.mktemp("report") / "home"), DEFAULT_NETWORKS)
+
+
+def test_whole_report_of_this_machine(home, tmp_path):
+    words = ("report", "--seconds", "1", "--source", "portrait", "--loop", "--realtime")
+    done = finish(str(tmp_path), launch(str(tmp_path), home, words, HOME=str(tmp_path)))
+    assert done.code == 0, done.err
+    told, order = sections_of(done.path("nanoface-report.txt"))
+    assert order == SECTIONS and "not known" not in told["run"] and "nanoface-report.txt is written" in done.out
+    for role, network in zip(("detect", "align", "pose", "iris"), DEFAULT_NETWORKS):
+        assert network + " on " in told["network: " + role] and "runs)" in told["network: " + role]
+    assert "portrait, 1 face" in told["run"] and "stop requested" in told["run"]
+    assert "no sign of throttling" in told["board during the run"]
+    assert str(tmp_path) not in "".join(told.values()) and os.uname().nodename not in "".join(told.values())
+
+
+def test_report_survives_what_is_missing(tmp_path):
+    board(tmp_path / "board")
+    words = (str(tmp_path / "board"), "absent.mp4")
+    done = finish(str(tmp_path), launch(str(tmp_path), tmp_path / "empty", words, program=("-c", ON_A_TREE)))
+    assert done.code == 0 and "Traceback" not in done.err, done.err
+    told, order = sections_of(done.path("report.txt"))
+    assert order == SECTIONS
+    assert "JetPack 4.6.1" in told["board"] and "nanoface models fetch" in told["doctor"]
+    for title in ("network: detect", "network: align", "run", "board during the run"):
+        assert told[title].strip().startswith("not known: "), told[title]
+    assert "GPU 922 MHz" in told["board after the run"]
+
+
+def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
+    if any(os.path.exists("/dev/video{}".format(n)) for n in range(10)):
+        pytest.skip("a camera is connected here")
+    done = finish(str(tmp_path), launch(str(tmp_path), home, ("report", "--seconds", "1", "--pose", "none")))
+    assert done.code == 2 and "--pose is unknown" in one_line(done.err)
+    words = ("report", "x.txt", "--seconds", "1", "--set", "models.pose=none", "--set", "models.iris=none")
+    done = finish(str(tmp_path), launch(str(tmp_path), home, words))
+    told, _ = sections_of(done.path("x.txt"))
+    assert "no camera" in told["run"] and "source   portrait" in told["run"]
+    assert "switched off" in told["network: pose"]
+
+
+def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
+    process = launch(str(tmp_path), home, ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime"))
+    path = os.path.join(str(tmp_path), "nanoface-report.txt")
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline and process.poll() is None:
+        if os.path.exists(path) and "estimate and actual" in sections_of(path)[1]:
+            break
+        time.sleep(0.1)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    done = finish(str(tmp_path), process)
+    assert done.code == 130 and "Traceback" not in done.err
+    told, order = sections_of(path)
+    assert "source   portrait" in told["run"] and order[-1] == "interrupted before: board during the run"
+
+
+def test_place_that_cannot_be_written_is_one_line(tmp_path):
+    done = finish(str(tmp_path), launch(str(tmp_path), tmp_path, ("report", "absent/report.txt")))
+    assert done.code == 5 and "the report absent/report.txt cannot be written" in one_line(done.err)
