@@ -1,0 +1,269 @@
+"""Streams and events: work is queued, and done when somebody waits for it or asks whether it is done.
+
+There is no thread behind a stream. Its work is computed by whoever waits, in order; how long it takes is modelled when it is
+queued (NANOFACE_SIM_DEVICE_MS) or else measured. The device does one thing at a time: modelled work of two streams adds up.
+A waiting thread sleeps without the interpreter lock until the modelled time has come.
+"""
+import itertools
+import threading
+import time
+from collections import deque
+
+from . import errors, settings
+from .contexts import checked, current, driver, may_free, ward
+from .ledger import ledger
+
+DISABLE_TIMING = 2
+now = time.perf_counter
+
+_doing = threading.RLock()  # computing: one thread at a time, as there is one device
+_booking = threading.Lock()  # of modelled time
+_handles = itertools.count(0x7F4000000040, 0x40)
+_numbers = itertools.count(1)
+
+
+class Clock:
+    """When the device has done what was modelled."""
+
+    free_at = 0.0
+
+
+class Line:
+    """What a stream has to do. It outlives the Stream while memory remembers who used it."""
+
+    __slots__ = ("handle", "number", "queue", "made", "done", "known", "free_at", "extra_s")
+
+    def __init__(self, handle):
+        self.handle, self.number = handle, next(_numbers)
+        self.queue = deque()  # (number of the work, function, arguments)
+        self.made = self.done = 0  # numbers of the newest work that is queued and that is done
+        self.known = {}  # number of another line -> number of its work that comes before what is queued here now
+        self.free_at = 0.0  # when the modelled work is done
+        self.extra_s = 0.0  # measured seconds of work that was not modelled
+
+
+default = Line(0)  # of stream 0: it waits for all others, and they for it
+lines = {0: default}  # of the streams that live, by handle
+
+
+class Stream:
+    """A pycuda stream."""
+
+    __slots__ = ("_ward", "_line", "__weakref__")
+
+    def __init__(self, flags=0):
+        self._ward = None  # where ward() raises, __del__ still comes
+        self._ward = ward()
+        checked("cuStreamCreate")
+        self._line = Line(next(_handles))
+        lines[self._line.handle] = self._line
+        ledger.born("stream", self)
+
+    @property
+    def handle(self):
+        return self._line.handle
+
+    def synchronize(self):
+        current("cuStreamSynchronize")
+        finish(self._line)
+        checked("cuStreamSynchronize")
+
+    def is_done(self):
+        current("cuStreamQuery")
+        if self._line.free_at > now():
+            return False
+        finish(self._line)
+        checked("cuStreamQuery")
+        return True
+
+    def wait_for_event(self, event):
+        """What is queued here from now on comes after what `event` recorded."""
+        current("cuStreamWaitEvent")
+        mark, line = event._mark, self._line
+        if mark is None or mark.line is line:
+            return
+        for number, seen in list(mark.known.items()) + [(mark.line.number, mark.number)]:
+            line.known[number] = max(line.known.get(number, 0), seen)
+        put(line, drain, (mark.line, mark.number))
+        line.free_at = max(line.free_at, mark.at)
+
+    def __del__(self):
+        try:
+            if ledger.closing or self._ward is None:
+                return
+            if self._line.queue:
+                ledger.violation("order", "a stream was destroyed with work in flight")
+                drain(self._line)
+            if may_free(self._ward, "a stream"):
+                ledger.gone("stream", self)
+            lines.pop(self._line.handle, None)
+        except AttributeError:
+            return
+
+
+def line_of(stream):
+    """The line of a stream that is an argument of pycuda; None is stream 0, before which everything else is done."""
+    if stream is None:
+        finish_others()
+        return default
+    if not isinstance(stream, Stream):
+        raise TypeError("No registered converter was able to produce a C++ rvalue of type pycuda::stream from this "
+                        "Python object of type {}".format(type(stream).__name__))
+    return stream._line
+
+
+def put(line, work, arguments, seconds=0.0):
+    """Queue work(*arguments) that takes so long on the device. Its number."""
+    at = now()
+    if line.free_at > at:
+        at = line.free_at
+    if seconds:
+        with _booking:
+            at = max(at, Clock.free_at) + seconds
+            Clock.free_at = at
+    line.free_at = at
+    line.made = number = line.made + 1
+    line.queue.append((number, work, arguments))
+    return number
+
+
+def drain(line, number=None):
+    """Compute what is queued up to that work; does not wait for the modelled time."""
+    queue = line.queue
+    if not queue or (number is not None and line.done >= number):
+        return
+    with _doing:
+        while queue and (number is None or queue[0][0] <= number):
+            upto, work, arguments = queue.popleft()
+            if not driver.failure:
+                work(*arguments)
+            line.done = upto
+
+
+def finish(line):
+    """Compute everything, and wait until the device would have done it."""
+    drain(line)
+    rest = line.free_at - now()
+    if rest > 0:
+        time.sleep(rest)
+
+
+def finish_others():
+    for line in list(lines.values()):
+        if line.queue or line.free_at > now():
+            finish(line)
+
+
+def synchronize_all():
+    finish_others()
+    finish(default)
+
+
+def order(line, block, start, end, writes):
+    """Record that the work queued next on the line uses these bytes, and that nothing orders it after earlier work."""
+    number = line.made + 1
+    key = (start, end)
+    if len(block.writers) > 1 or key not in block.writers:
+        users = [user for (a, b), user in block.writers.items() if a < end and start < b]
+    else:
+        users = [block.writers[key]]
+    if writes:
+        users += [user for (a, b, _), user in block.readers.items() if a < end and start < b]
+    for other, theirs in users:
+        if other is not line and other.done < theirs and line.known.get(other.number, 0) < theirs:
+            ledger.violation("race", "two streams use the same {} and no event orders them".format(block.what))
+    if writes:
+        block.writers[key] = (line, number)
+    else:
+        block.readers[(start, end, line.number)] = (line, number)
+
+
+class Mark:
+    """Where in a line an event was recorded."""
+
+    __slots__ = ("line", "number", "at", "reached_at", "known")
+
+    def __init__(self, line):
+        self.line, self.known, self.reached_at = line, dict(line.known), None
+        self.number = put(line, self.reach, ())
+        self.at = line.free_at
+
+    def reach(self):
+        self.reached_at = self.at + self.line.extra_s
+
+
+class Event:
+    """A pycuda event. Its time is that of its stream when all work before it is done."""
+
+    __slots__ = ("_ward", "_flags", "_mark", "_asked", "__weakref__")
+
+    def __init__(self, flags=0):
+        self._ward = None
+        self._ward = ward()
+        checked("cuEventCreate")
+        self._flags, self._mark, self._asked = int(flags), None, False
+        ledger.born("event", self)
+
+    def record(self, stream=None):
+        current("cuEventRecord")
+        checked("cuEventRecord")
+        self._mark, self._asked = Mark(line_of(stream)), False
+        return self
+
+    def synchronize(self):
+        current("cuEventSynchronize")
+        if self._mark is not None:
+            drain(self._mark.line, self._mark.number)
+            rest = self._mark.at - now()
+            if rest > 0:
+                time.sleep(rest)
+        checked("cuEventSynchronize")
+        return self
+
+    def query(self):
+        """Whether it has come. Work whose time is not modelled is first said to be running, and done when asked again."""
+        current("cuEventQuery")
+        checked("cuEventQuery")
+        mark = self._mark
+        if mark is None:
+            return True
+        if mark.reached_at is None and mark.at <= now():
+            if not self._asked and mark.line.done < mark.number - 1:
+                self._asked = True
+                return False
+            drain(mark.line, mark.number)
+            checked("cuEventQuery")
+        return mark.at <= now()
+
+    def time_since(self, start):
+        current("cuEventElapsedTime")
+        checked("cuEventElapsedTime")
+        for event in (self, start):
+            if event._mark is None or event._flags & DISABLE_TIMING:
+                raise errors.failed("cuEventElapsedTime", errors.INVALID_HANDLE)
+            if event._mark.reached_at is None or event._mark.at > now():
+                raise errors.failed("cuEventElapsedTime", errors.NOT_READY)
+        return (self._mark.reached_at - start._mark.reached_at) * 1000.0
+
+    def time_till(self, end):
+        return end.time_since(self)
+
+    def __del__(self):
+        try:
+            if not ledger.closing and self._ward is not None and may_free(self._ward, "an event"):
+                ledger.gone("event", self)
+        except AttributeError:
+            return
+
+
+def fail_launch():
+    """The kernel that runs now fails, and with it the context."""
+    driver.failure = errors.LAUNCH_FAILED
+    ledger.count("failed launches")
+
+
+def launch_fails():
+    """Whether the launch that is queued now is the one to fail, as NANOFACE_SIM_FAULTS asks: {"launch_error_from": 3}."""
+    driver.launches += 1
+    first = settings.fault("launch_error_from")
+    return first is not None and driver.launches >= int(first)

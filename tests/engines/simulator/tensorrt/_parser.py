@@ -1,0 +1,246 @@
+"""The ONNX parser. It answers with False and errors, and tells the logger more."""
+from nanoface_simulator import settings
+from nanoface_simulator.hold import hold
+from nanoface_simulator.operators import (
+    CONSTANT_OPERANDS,
+    IMPORTED,
+    NOT_SUPPORTED_THOUGH_IMPORTED,
+    REDUCE_WITH_AXES_INPUT,
+    kind_of,
+    refused,
+)
+
+from ._enums import DataType, ErrorCode, expect
+from ._logging import logger_for, tell
+from ._network import INetworkDefinition, ITensor, layer
+from ._objects import Bound, Scoped
+from ._plugins import plugins
+
+TYPES = {1: DataType.FLOAT, 10: DataType.HALF, 11: DataType.FLOAT, 6: DataType.INT32, 7: DataType.INT32, 9: DataType.BOOL,
+         3: DataType.INT8}
+INT64 = ("onnx2trt_utils.cpp:366: Your ONNX model has been generated with INT64 weights, while TensorRT does not natively "
+         "support INT64. Attempting to cast down to INT32.")
+IMPLICIT = ("This version of the ONNX parser only supports TensorRT INetworkDefinitions with an explicit batch dimension. "
+            "Please ensure the network was created using the EXPLICIT_BATCH NetworkDefinitionCreationFlag.")
+NO_PLUGIN = 'Plugin not found, are the plugin name, version, and namespace correct?'
+
+
+class ParserError(Bound):
+    """One of a parser's errors."""
+
+    __slots__ = ("_code", "_desc", "_file", "_line", "_func", "_node")
+
+    def code(self):
+        return self._code
+
+    def desc(self):
+        return self._desc
+
+    def file(self):
+        return self._file
+
+    def line(self):
+        return self._line
+
+    def func(self):
+        return self._func
+
+    def node(self):
+        return self._node
+
+    def __str__(self):
+        return "In node {} ({}): {}: {}".format(self._node, self._func, self._code.name, self._desc)
+
+    __repr__ = __str__
+
+
+class _Refused(Exception):
+    """The parser gives up; args: ParserError."""
+
+
+def _error(code, desc, func, node=-1, file="ModelImporter.cpp", line=682):
+    return _Refused(ParserError.make(_code=code, _desc=desc, _file=file, _line=line, _func=func, _node=node))
+
+
+class OnnxParser(Scoped):
+    """Fills a network. parse() takes a buffer, no path."""
+
+    __slots__ = ("_network", "_logger", "_errors")
+
+    def __init__(self, network, logger):
+        self._network = expect(network, INetworkDefinition, "OnnxParser")
+        self._logger, self._errors = logger_for(self, logger, "createNvOnnxParser"), []
+
+    @property
+    def num_errors(self):
+        return len(self._errors)
+
+    def get_error(self, index):
+        if not 0 <= index < len(self._errors):
+            raise IndexError("get_error({}) of {} errors (the real one may crash)".format(index, len(self._errors)))
+        return self._errors[index]
+
+    def clear_errors(self):
+        del self._errors[:]
+
+    def parse(self, model, path=None):
+        content = bytes(memoryview(model))
+        try:
+            self._read(content, path or "")
+        except _Refused as e:
+            error = e.args[0]
+            self._errors.append(error)
+            tell(self._logger, "E", "{}:{}: ERROR: In function {}:\n[{}] {}".format(
+                error.file(), error.line(), error.func(), int(error.code()), error.desc()))
+            return False
+        return True
+
+    parse_with_weight_descriptors = parse
+
+    def parse_from_file(self, model):
+        path = expect(model, str, "OnnxParser.parse_from_file")
+        try:
+            with open(path, "rb") as f:
+                content = f.read()
+        except OSError:
+            tell(self._logger, "E", "ModelImporter.cpp:735: Failed to parse ONNX model from file: {}".format(path))
+            return False
+        return self.parse(content, path)
+
+    def supports_operator(self, op_name):
+        return op_name in IMPORTED and op_name not in NOT_SUPPORTED_THOUGH_IMPORTED
+
+    def supports_model(self, model, path=None):
+        hold("supports_model")
+        try:
+            nodes = _decode(bytes(memoryview(model))).graph.node
+        except _Refused:
+            return False, []
+        bad = [number for number, node in enumerate(nodes) if node.op_type not in IMPORTED]
+        good = [number for number in range(len(nodes)) if number not in bad]
+        return not bad, [(group, known) for group, known in ((good, True), (bad, False)) if group]
+
+    def _read(self, content, path):
+        import onnx
+        from nanoface_simulator.onnxnames import names_of
+
+        if self._network.has_implicit_batch_dimension:
+            raise _error(ErrorCode.INVALID_VALUE, "Assertion failed: !_importer_ctx.network()->hasImplicitBatchDimension() "
+                         "&& \"{}\"".format(IMPLICIT), "importModel")
+        model = _decode(content)
+        names = names_of(content, model.graph.name, path)
+        if settings.fault("parse", names):
+            raise _error(ErrorCode.INTERNAL_ERROR, "Assertion failed (asked for by NANOFACE_SIM_FAULTS)", "parseGraph", 0)
+        constants = {w.name for w in model.graph.initializer}
+        constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
+        self._check(model.graph, constants)
+        _misread(model)
+        try:
+            model = onnx.shape_inference.infer_shapes(model)
+        except (RuntimeError, ValueError) as e:
+            raise _error(ErrorCode.INVALID_GRAPH, "{}".format(e), "parseGraph")
+        self._fill(model, constants)
+        self._network._model, self._network._content_names = model, names
+        self._network.name = model.graph.name or self._network.name
+
+    def _check(self, graph, constants):
+        """Each node against the importers; raises _Refused at the first that is not taken."""
+        if any(w.data_type == 7 for w in graph.initializer) or any(
+                a.t.data_type == 7 for n in graph.node if n.op_type == "Constant" for a in n.attribute):
+            tell(self._logger, "W", INT64)
+        for number, node in enumerate(graph.node):
+            where = "builtin_op_importers.cpp"
+            if node.op_type not in IMPORTED:
+                tell(self._logger, "I", "{}:4780: No importer registered for op: {}. Attempting to import as plugin.".format(
+                    where, node.op_type))
+                tell(self._logger, "I", "{}:4780: Searching for plugin: {}, plugin_version: 1, plugin_namespace: ".format(
+                    where, node.op_type))
+                raise self._in_node(number, node, _error(
+                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: creator && \"{}\"".format(NO_PLUGIN),
+                    "importFallbackPluginImporter", number, where, 4870))
+            if node.op_type == "InstanceNormalization" and not plugins.registered:
+                raise self._in_node(number, node, _error(
+                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: creator && \"{}\"".format(NO_PLUGIN),
+                    "importInstanceNormalization", number, where, 2040))
+            restriction = refused(node, constants)
+            if restriction:
+                raise self._in_node(number, node, _error(
+                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: {}".format(restriction[1]), restriction[0], number, where,
+                    1200))
+
+    def _in_node(self, number, node, error):
+        tell(self._logger, "E", "ModelImporter.cpp:773: While parsing node number {} [{} -> \"{}\"]:".format(
+            number, node.op_type, node.output[0] if node.output else ""))
+        return error
+
+    def _fill(self, model, constants):
+        network, graph = self._network, model.graph
+        weights = {w.name: w for w in graph.initializer}
+        infos = {i.name: i for i in list(graph.value_info) + list(graph.input) + list(graph.output)}
+
+        def tensor(name):
+            if name not in network._tensors:
+                network._tensors[name] = _tensor(network, name, infos.get(name), weights.get(name))
+            return network._tensors[name]
+
+        network._inputs[:] = [tensor(i.name) for i in graph.input if i.name not in weights]
+        for made in network._inputs:
+            made._is_input = True
+        taken = set()
+        for number, node in enumerate(graph.node):
+            if node.op_type in CONSTANT_OPERANDS:
+                for name in node.input:
+                    if name in weights:
+                        network._layers.append(layer(_unique(name, taken), "CONSTANT", None, [], [tensor(name)]))
+            name = _unique(node.name or "node_of_" + node.output[0], taken)
+            network._layers.append(layer(name, kind_of(node.op_type), number, [
+                tensor(i) for i in node.input if i and i not in weights], [tensor(o) for o in node.output if o]))
+        network._outputs[:] = [o.name for o in graph.output]
+
+
+def _unique(name, taken):
+    made, number = name, 0
+    while made in taken:
+        number += 1
+        made = "{}_{}".format(name, number)
+    taken.add(made)
+    return made
+
+
+def _decode(content):
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    failed = _error(ErrorCode.MODEL_DESERIALIZE_FAILED, "Failed to deserialize the ONNX model", "parseWithWeightDescriptors")
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError, RuntimeError, TypeError):
+        raise failed
+    if not model.graph.node or not model.opset_import:
+        raise failed
+    return model
+
+
+def _misread(model):
+    """What 8.2 makes of operators of newer opsets without a word: reductions over all axes."""
+    version = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    for node in model.graph.node:
+        if version >= 18 and node.op_type.startswith("Reduce") and node.op_type not in REDUCE_WITH_AXES_INPUT:
+            del node.input[1:]
+
+
+def _tensor(network, name, info, weight):
+    if weight is not None:
+        shape, kind = tuple(weight.dims), weight.data_type
+    elif info is not None:
+        kind = info.type.tensor_type.elem_type
+        shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in info.type.tensor_type.shape.dim)
+    else:
+        shape, kind = (), 1
+    return ITensor.make(name=name, _shape=shape, _dtype=TYPES.get(kind, DataType.FLOAT), _is_input=False, _network=network)
+
+
+def parser_version():
+    return 8 * 10000 + 2 * 100 + 1
+
+
