@@ -144,6 +144,14 @@ def test_one_landmark_that_is_off_is_the_worst_and_not_the_median(distance, angl
     assert found.within == (found.worst <= found.tolerance)
 
 
+def test_all_landmarks_a_little_to_one_side_do_not_agree():
+    outputs = outputs_of("align", "face_landmark")
+    outputs["landmarks"][0, ::3] += 0.4
+    found = compare("align", "face_landmark", outputs)
+    assert [d.quantity for d in found.values() if not d.within] == ["median landmark"]
+    assert found["median landmark"].worst == pytest.approx(0.4, abs=1e-3)
+
+
 def test_depth_and_presence_are_quantities_of_their_own():
     outputs = outputs_of("align", "face_landmark")
     outputs["landmarks"][0, 2] += 2.0
