@@ -1,7 +1,7 @@
 """Each network alone on this machine, for a report: right or wrong, how long, and how long it was estimated to take."""
 import importlib
 from importlib.util import find_spec
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge.app import Networks, Report
 from edge.config import Config
@@ -35,16 +35,15 @@ class Engines:
     def __init__(self, config: Config, home: str, note: Report) -> None:
         """`note` gets what a run would say of its choice."""
         self.timed: Dict[str, Timed] = {}  # role -> times
-        self._config, self._home = config, home
-        self._networks = Networks(config, note)
+        self._config, self._home, self._note = config, home, note
 
     def lines(self, role: str) -> List[str]:
         """Raises EdgeErrors where the network cannot be run at all."""
-        candidates = getattr(self._config.models, role)
+        candidates, networks = getattr(self._config.models, role), Networks(self._config, self._note)
         if role in REQUIRED:
-            found: Optional[Tuple[Runner, StoredNetwork]] = self._networks.required(role, candidates)
+            found: Optional[Tuple[Runner, StoredNetwork]] = networks.required(role, candidates)
         else:
-            found = self._networks.optional(role, candidates, "there is nothing to time")
+            found = networks.optional(role, candidates, "there is nothing to time")
         if found is None:
             return ["switched off, or not built"]
         runner, stored = found
@@ -52,6 +51,7 @@ class Engines:
             began = clock.monotonic()
             runner.open()
             told = ["{} on {}, opened in {:.1f} s".format(stored.name, runner.backend, clock.monotonic() - began)]
+            told += ["  " + runner.note] if runner.note else []
             timed = time_runner(runner, role, stored.name)
             self.timed[role] = timed
             told += ["  host    {}".format(spread(timed.host_ms))]
@@ -74,15 +74,14 @@ def time_runner(runner: Runner, role: str, network: str) -> Timed:
     image, crops = stills.live_view(role, network)
     for _ in range(WARM_UP):
         runner.submit(image, crops).result()
-    take: Callable[[], Sequence[float]] = getattr(runner, "take_device_ms", tuple)
-    take()
+    runner.take_device_ms()
     host_ms: List[float] = []
     until = clock.monotonic() + LONGEST_S
     while len(host_ms) < MOST_RUNS and clock.monotonic() < until:
         began = clock.monotonic()
         runner.submit(image, crops).result()
         host_ms.append(1000.0 * (clock.monotonic() - began))
-    return Timed(network, runner.backend, host_ms, list(take()))
+    return Timed(network, runner.backend, host_ms, list(runner.take_device_ms()))
 
 
 def spread(times_ms: Sequence[float]) -> str:

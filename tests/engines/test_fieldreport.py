@@ -263,6 +263,8 @@ def test_whole_report_of_this_machine(home, tmp_path):
 
 def test_report_survives_what_is_missing(tmp_path):
     board(tmp_path / "board")
+    os.makedirs(str(tmp_path / "empty" / "plans"))
+    (tmp_path / "empty" / "plans" / planstore.CHOICE).write_text("{")
     words = (str(tmp_path / "board"), "absent.mp4")
     done = finish(str(tmp_path), launch(str(tmp_path), tmp_path / "empty", words, program=("-c", ON_A_TREE)))
     assert done.code == 0 and "Traceback" not in done.err, done.err
@@ -271,7 +273,7 @@ def test_report_survives_what_is_missing(tmp_path):
     assert "JetPack 4.6.1" in told["board"] and "nanoface models fetch" in told["doctor"]
     for title in ("network: detect", "network: align", "run", "board during the run"):
         assert told[title].strip().startswith("not known: "), told[title]
-    assert "GPU 922 MHz" in told["board after the run"]
+    assert "GPU 922 MHz" in told["board after the run"] and "chosen.json: is no JSON" in told["plans"]
 
 
 def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
