@@ -16,7 +16,7 @@ from engines.networks import Manifest
 from engines.report import Report
 
 CROPPED = "cropped "  # begins the name of what is compared between submit() and infer()
-_ROW = "{:15}  {:21}  {:20}  {:11}  {:>8}  {:>8}  {:>9}  {}"
+_ROW = "{:15}  {:21}  {:23}  {:12}  {:>8}  {:>8}  {:>9}  {}"
 _HEADER = _ROW.format("network", "runtime", "quantity", "unit", "median", "worst", "tolerance", "verdict")
 
 
