@@ -25,6 +25,7 @@ class Verified(NamedTuple):
 
     rows: Sequence[str]
     fault: str
+    note: str = ""  # why it is this runtime
 
 
 def verify_runner(runner: Runner, stored: StoredNetwork, home: str) -> List[Difference]:
@@ -71,18 +72,18 @@ def run_verify(home: str, runtime: str, names: Sequence[str], out: TextIO) -> in
     """
     manifest, report = read_manifest(), Report(out)
     wanted, notes = _wanted(manifest, home, names)
-    for note in notes:
-        report.line(note)
     header, faults = _HEADER, {}  # type: str, Dict[str, List[str]]
     for name in wanted:
         verified = _verify(home, name, runtime)
         for line in ([header] if header and verified.rows else []) + list(verified.rows):
             report.line(line)
             header = ""
+        if verified.note:
+            notes.append("{}: {}".format(name, verified.note))
         if verified.fault:
             faults.setdefault(verified.fault, []).append(name)
-    for fault, failed in faults.items():
-        report.line("{}: {}".format(", ".join(failed), fault))
+    for line in notes + ["{}: {}".format(", ".join(failed), fault) for fault, failed in faults.items()]:
+        report.line(line)
     if faults:
         return ModelError.exit_code
     report.line("{} with ONNX Runtime".format(
@@ -127,7 +128,7 @@ def _verify(home: str, name: str, runtime: str) -> Verified:
     fault = fault_of(found)
     if fault:
         fault = "{} on {}: {}".format(fault, runner.backend, _cure(stored, runner.backend, found))
-    return Verified([_row(name, runner.backend, d) for d in found], fault)
+    return Verified([_row(name, runner.backend, d) for d in found], fault, runner.note)
 
 
 def _cure(stored: StoredNetwork, backend: str, found: Sequence[Difference]) -> str:

@@ -168,7 +168,16 @@ def test_a_role_that_can_be_done_without_is_noted(home):
     del entries["iris_landmark"]
     write_index(home, entries)
     code, lines = run(home)
-    assert code == 0 and lines[0].startswith("iris: not built, ") and lines[-1].startswith("all 3 networks")
+    assert code == 0 and lines[-2].startswith("iris: not built, ") and lines[-1].startswith("all 3 networks")
+
+
+def test_why_it_is_this_runtime_is_noted(store, monkeypatch):
+    from edge.runtimes.onnx import OnnxRunner
+
+    class Runner(OnnxRunner):
+        note = "no plan was built: onnxruntime instead"
+    monkeypatch.setattr(verify, "open_runner", lambda network, runtime: Runner(network))
+    assert run(store, "mb05")[1][-2:] == ["mb05: no plan was built: onnxruntime instead", "mb05 agrees with ONNX Runtime"]
 
 
 def test_the_network_that_this_board_found_to_be_the_fastest_is_verified(home, stored_network):
