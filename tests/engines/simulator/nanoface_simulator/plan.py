@@ -12,9 +12,8 @@ from . import settings
 
 MAGIC = b"ptrtSIM\x01"  # a plan of TensorRT begins with ptrt
 DIGEST = 32
-FAILED = "4: [runtime.cpp::deserializeCudaEngine::50] Error Code 4: Internal Error (Engine deserialization failed.)"
-READER = "1: [stdArchiveReader.cpp::StdArchiveReader::{}] Error Code 1: Serialization (Serialization assertion {})"
-
+# why a plan is refused
+NO_MAGIC, WRONG_SIZE, ALTERED, OTHER_VERSION, OTHER_BUILD, OTHER_GPU = "magic size altered version build gpu".split()
 
 def pack(header, network):
     """header: plain data; network: bytes. Version and device are those of the board that the environment names."""
@@ -27,42 +26,30 @@ def pack(header, network):
 
 
 def unpack(content):
-    """(header, network, log): header is None where the plan is refused; log is (severity letter, text) in order."""
+    """(header, network, why): header is None where the plan is refused; why is one of the above and its details."""
     if len(content) < 12 or not content.startswith(MAGIC):
-        return None, b"", [("E", READER.format(30, "magicTagRead == kMAGIC_TAG failed.Magic tag does not match")),
-                           ("E", FAILED)]
+        return None, b"", (NO_MAGIC,)
     size = struct.unpack_from("<I", content, 8)[0]
     try:
         header = json.loads(content[12:12 + size].decode("utf-8"))
         wanted = 12 + size + int(header["network_bytes"]) + DIGEST
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        wanted = -1
-        header = None
+        return None, b"", (WRONG_SIZE,)
     if wanted != len(content):
-        return None, b"", [("E", READER.format(
-            35, "sizeRead == static_cast<uint64_t>(mEnd - mCurrent) failed.Size specified in header does not match "
-                "archive size")), ("E", FAILED)]
+        return None, b"", (WRONG_SIZE,)
     if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
-        return None, b"", [("E", READER.format(41, "hash failed.The archive was altered (text of the simulator)")),
-                           ("E", FAILED)]
-    refused = _fits(header)
-    if refused:
-        return None, b"", [("E", refused), ("E", FAILED)]
-    log = []
-    if header["gpu"] != settings.board().gpu:
-        log.append(("W", "Using an engine plan file across different models of devices is not recommended and is likely "
-                         "to affect performance or even cause errors."))
-    return header, content[12 + size:-DIGEST], log
+        return None, b"", (ALTERED,)
+    why = _misfit(header)
+    return (None, b"", why) if why else (header, content[12 + size:-DIGEST], ())
 
 
-def _fits(header):
+def _misfit(header):
     board = settings.board()
-    if header["tensorrt"] != board.tensorrt:
-        return ("6: The engine plan file is not compatible with this version of TensorRT, expecting library version {} "
-                "got {}, please rebuild.".format(*[".".join(version.split(".")[:3]) for version in (
-                    board.tensorrt, header["tensorrt"])]))
+    here, there = board.tensorrt.split("."), header["tensorrt"].split(".")
+    if here[:3] != there[:3]:
+        return OTHER_VERSION, ".".join(here[:3]), ".".join(there[:3])
+    if here != there:
+        return OTHER_BUILD, here[-1], there[-1]
     if tuple(header["compute_capability"]) != tuple(board.compute_capability):
-        return ("6: The engine plan file is generated on an incompatible device, expecting compute {}.{} got compute "
-                "{}.{}, please rebuild.".format(*(tuple(board.compute_capability) + tuple(
-                    header["compute_capability"]))))
-    return ""
+        return (OTHER_GPU,) + tuple(board.compute_capability) + tuple(header["compute_capability"])
+    return ()

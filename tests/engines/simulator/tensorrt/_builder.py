@@ -9,22 +9,14 @@ from nanoface_simulator import plan, settings
 from nanoface_simulator.hold import hold
 from nanoface_simulator.ledger import ledger
 
+from . import _texts
 from ._config import IBuilderConfig, IOptimizationProfile, config_of
 from ._enums import BuilderFlag, DataType, TacticSource, expect, whole
 from ._logging import logger_for, tell
 from ._network import INetworkDefinition, empty_network
 from ._objects import IHostMemory, Scoped
 
-INVALID = "4: [network.cpp::validate::{}] Error Code 4: Internal Error ({})"
-NO_PROFILE = "Network has dynamic or shape inputs, but no optimization profile has been defined."
-NO_TACTIC = ("10: [optimizer.cpp::computeCosts::2011] Error Code 10: Internal Error (Could not find any implementation "
-             "for node {}.)")
-NO_ENGINE = ("2: [builder.cpp::buildSerializedNetwork::609] Error Code 2: Internal Error (Assertion enginePtr != nullptr "
-             "failed. )")
-NO_DEVICE = ("CUDA initialization failure with error: 100. Please check your CUDA installation:  "
-             "http://docs.nvidia.com/cuda/cuda-installation-guide-linux/index.html")
-LITTLE_WORKSPACE = ("Some tactics do not have sufficient workspace memory to run. Increasing workspace size may increase "
-                    "performance, please check verbose output.")
+FAST_HALF = ((5, 3), (6, 0), (6, 2))
 SLOW_WITHOUT_WORKSPACE = 3.0  # times the modelled duration
 
 
@@ -32,8 +24,8 @@ def initialise(logger):
     """CUDA, as Builder() and Runtime() do it. Raises what pybind11 raises where there is no device."""
     ledger.watch()
     if settings.fault("no_device"):
-        tell(logger, "W", "Unable to determine GPU memory usage")
-        tell(logger, "E", "6: [cudaDriverHelpers] " + NO_DEVICE)
+        tell(logger, "W", _texts.NO_MEMORY_FIGURE)
+        tell(logger, "E", _texts.NO_DEVICE)
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
 
@@ -47,7 +39,7 @@ class Builder(Scoped):
         self._logger = logger_for(self, logger, "createInferBuilder")
         hold("builder")
         initialise(self._logger)
-        tell(self._logger, "I", "[MemUsageChange] Init CUDA: CPU +229, GPU +0, now: CPU 248, GPU 1750 (MiB)")
+        tell(self._logger, "I", _texts.INIT_CUDA)
         self._busy, self._max_batch_size = threading.Lock(), 1
 
     @property
@@ -64,7 +56,7 @@ class Builder(Scoped):
 
     @property
     def platform_has_fast_fp16(self):
-        return settings.board().compute_capability in ((5, 3), (6, 0), (6, 2)) or settings.board().compute_capability >= (7, 0)
+        return settings.board().compute_capability in FAST_HALF or settings.board().compute_capability >= (7, 0)
 
     @property
     def platform_has_fast_int8(self):
@@ -133,31 +125,28 @@ class Builder(Scoped):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(seconds)
         if settings.fault("build_none", names):
-            tell(self._logger, "E", NO_TACTIC.format(network._layers[0].name))
-            tell(self._logger, "E", NO_ENGINE)
+            tell(self._logger, "E", _texts.NO_TACTIC.format(network._layers[0].name))
+            tell(self._logger, "E", _texts.NO_ENGINE)
             return None
         if config._cache is not None and not config.get_flag(BuilderFlag.DISABLE_TIMING_CACHE):
             config._cache._entries.add(key)
         header, content = _compiled(network, config)
-        tell(self._logger, "I", "Detected {} inputs and {} output network tensors.".format(
-            network.num_inputs, network.num_outputs))
-        tell(self._logger, "I", "Total Device Persistent Memory: {}".format(header["device_memory"]))
+        tell(self._logger, "I", _texts.TENSORS.format(network.num_inputs, network.num_outputs))
+        tell(self._logger, "I", _texts.PERSISTENT.format(header["device_memory"]))
         ledger.count("builds")
         return plan.pack(header, content)
 
     def _announce(self, network, config):
         if config._workspace < 1 << 20:
-            tell(self._logger, "W", LITTLE_WORKSPACE)
+            tell(self._logger, "W", _texts.LITTLE_WORKSPACE)
         if config._tactics >> TacticSource.CUDNN.value & 1:
-            tell(self._logger, "V", "Using cuDNN as core library tactic source")
+            tell(self._logger, "V", _texts.CUDNN)
         if config.get_flag(BuilderFlag.STRICT_TYPES):
-            tell(self._logger, "W", "BuilderFlag::kSTRICT_TYPES is deprecated. Use kPREFER_PRECISION_CONSTRAINTS, kDIRECT_IO "
-                                    "and kREJECT_EMPTY_ALGORITHMS.")
+            tell(self._logger, "W", _texts.STRICT_TYPES)
         if config.get_flag(BuilderFlag.INT8):
-            tell(self._logger, "W", "Int8 support requested on hardware without native Int8 support, performance will be "
-                                    "negatively affected.")
+            tell(self._logger, "W", _texts.SLOW_INT8)
         if config._cache is None:
-            tell(self._logger, "V", "Local timing cache in use. Profiling results in this builder pass will not be stored.")
+            tell(self._logger, "V", _texts.LOCAL_CACHE)
 
 
 def _constrained(config):
@@ -172,29 +161,29 @@ def _faults_of(network, config):
     """Why it cannot be built."""
     faults = []
     if not network._outputs:
-        faults.append(INVALID.format(2633, "Network must have at least one output"))
+        faults.append(_texts.NO_OUTPUT)
     dynamic = [t.name for t in network._inputs if any(d < 0 for d in t.shape)]
     shaped = set(config._profiles[0]._shapes) if config._profiles else set()
     if dynamic and not config._profiles:
-        faults.append(INVALID.format(2738, NO_PROFILE))
+        faults.append(_texts.NO_PROFILE)
     elif set(dynamic) - shaped:
-        faults.append(INVALID.format(2755, "{}: dynamic input is missing dimensions in profile 0.".format(
-            sorted(set(dynamic) - shaped)[0])))
+        faults.append(_texts.NOT_IN_PROFILE.format(sorted(set(dynamic) - shaped)[0]))
     for layer in network._layers:
         wanted = [layer._precision] + list(layer._types.values())
         if DataType.HALF in wanted and not config.get_flag(BuilderFlag.FP16):
-            faults.append(INVALID.format(2556, "fp16 precision has been set for a layer or layer output, but fp16 is not "
-                                               "configured in the builder"))
-        whole_numbers = [t for t in layer._outputs if t.dtype == DataType.INT32]
-        if whole_numbers and _constrained(config) == "obey" and (layer._precision in (DataType.FLOAT, DataType.HALF) or any(
-                layer._types.get(i) not in (None, DataType.INT32) for i, t in enumerate(layer._outputs)
-                if t.dtype == DataType.INT32)):
-            faults.append("9: [{}] Error Code 9: Internal Error (No implementation of {} obeys the requested constraints: its "
-                          "output is Int32. (text of the simulator))".format(layer.name, layer.name))
+            faults.append(_texts.HALF_WITHOUT_FLAG)
+        if _constrained(config) == "obey" and _disobeys(layer):
+            faults.append(_texts.NOT_WHOLE.format(layer.name))
     if config.get_flag(BuilderFlag.INT8) and config.int8_calibrator is None:
-        faults.append("4: [standardEngineBuilder.cpp::initCalibrationParams::1402] Error Code 4: Internal Error (Calibration "
-                      "failure occurred with no scaling factors detected.)")
+        faults.append(_texts.NO_CALIBRATION)
     return faults
+
+
+def _disobeys(layer):
+    """Whether a layer of whole numbers was told to have a precision, or outputs, of another kind."""
+    whole_numbers = [i for i, tensor in enumerate(layer._outputs) if tensor.dtype == DataType.INT32]
+    told = [layer._types.get(i) for i in whole_numbers] + [layer._precision] * bool(whole_numbers)
+    return any(kind not in (None, DataType.INT32) for kind in told)
 
 
 def _compiled(network, config):

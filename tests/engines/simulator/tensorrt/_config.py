@@ -3,6 +3,7 @@ import json
 
 from nanoface_simulator import settings
 
+from . import _texts
 from ._enums import (
     BuilderFlag,
     DeviceType,
@@ -64,8 +65,8 @@ class IOptimizationProfile(Bound):
 class IBuilderConfig(Scoped):
     """How to build. The workspace is 0 bytes until it is set."""
 
-    __slots__ = ("_logger", "_builder", "_flags", "_workspace", "_tactics", "_cache", "_profiles",
-                 "_min_timing", "_avg_timing", "_verbosity", "_stream", "_capability", "_device", "algorithm_selector", "int8_calibrator",
+    __slots__ = ("_logger", "_builder", "_flags", "_workspace", "_tactics", "_cache", "_profiles", "_min_timing",
+                 "_avg_timing", "_verbosity", "_stream", "_capability", "_device", "algorithm_selector", "int8_calibrator",
                  "quantization_flags")
 
     def _number(name, what):  # noqa: N805 - makes a property of the class
@@ -114,8 +115,7 @@ class IBuilderConfig(Scoped):
     def set_tactic_sources(self, tactic_sources):
         mask = whole(tactic_sources, "IBuilderConfig.set_tactic_sources")
         if mask & 1 << TacticSource.CUBLAS_LT.value:
-            tell(self._logger, "E", "3: [builderConfig.cpp::setTacticSources] Error Code 3: API Usage Error (cuBLASLt is not "
-                                    "supported on this platform)")
+            tell(self._logger, "E", _texts.NO_CUBLAS_LT)
             return False
         self._tactics = mask
         return True
@@ -132,16 +132,14 @@ class IBuilderConfig(Scoped):
                 raise ValueError("no timing cache")
             board, entries = json.loads(content[len(CACHE_MAGIC):].decode("utf-8"))
         except ValueError:
-            tell(self._logger, "E", "1: [stdArchiveReader.cpp::StdArchiveReader::30] Error Code 1: Serialization "
-                                    "(Serialization assertion magicTagRead == kMAGIC_TAG failed.Magic tag does not match)")
+            tell(self._logger, "E", _texts.NO_MAGIC)
             return None
         return ITimingCache.make(_board=board, _entries=set(entries))
 
     def set_timing_cache(self, cache, ignore_mismatch):
         expect(cache, ITimingCache, "IBuilderConfig.set_timing_cache")
         if cache._board != _board() and not ignore_mismatch:
-            tell(self._logger, "E", "3: [builderConfig.cpp::setTimingCache] Error Code 3: API Usage Error (The timing cache "
-                                    "was made by another version of TensorRT or for another device)")
+            tell(self._logger, "E", _texts.CACHE_MISMATCH)
             return False
         self._cache = cache
         return True

@@ -11,13 +11,10 @@ from nanoface_simulator.ledger import ledger
 from nanoface_simulator.memory import space
 from nanoface_simulator.streams import default, drain, fail_launch, finish, finish_others, launch_fails, lines, order, put
 
+from . import _texts
 from ._enums import ITEM_BYTES, NUMPY_NAMES, whole
 from ._logging import tell
 from ._objects import Bound, Scoped
-
-WRONG_SHAPE = ("3: [executionContext.cpp::setBindingDimensions] Error Code 3: API Usage Error (Parameter check failed, condition: "
-               "engineDims.d[i] == dims.d[i]. Static dimension mismatch while setting input shape.)")
-FAILED = "1: [context.cpp::enqueueInternal] Error Code 1: Cuda Runtime ({})"
 
 
 class IProfiler:
@@ -99,7 +96,7 @@ class IExecutionContext(Scoped):
         if not self._engine.binding_is_input(binding) or len(shape) != len(fixed) or any(
                 side != known and known >= 0 for side, known in zip(shape, fixed)) or not all(
                 low <= side <= high for low, side, high in zip(limits[0], shape, limits[2])):
-            tell(self._logger, "E", WRONG_SHAPE)
+            tell(self._logger, "E", _texts.WRONG_SHAPE)
             return False
         self._shapes[binding], self._bound = shape, None
         for number, made in self._engine._network.output_shapes(self._shapes).items():
@@ -134,8 +131,7 @@ class IExecutionContext(Scoped):
         return self._enqueue("execute_async_v2", bindings, line)
 
     def execute(self, batch_size=1, bindings=()):
-        tell(self._logger, "E", "3: [executionContext.cpp::execute] Error Code 3: API Usage Error (Parameter check failed, "
-             "condition: this->getEngine().hasImplicitBatchDimension(). Use executeV2 for explicit batch networks.)")
+        tell(self._logger, "E", _texts.NOT_IMPLICIT)
         return False
 
     def execute_async(self, batch_size=1, bindings=(), stream_handle=0, input_consumed=None):
@@ -232,7 +228,7 @@ class IExecutionContext(Scoped):
         return self._refuse(reason)
 
     def _refuse(self, reason):
-        tell(self._logger, "E", FAILED.format(reason))
+        tell(self._logger, "E", _texts.NOT_ENQUEUED.format(reason))
         return False
 
 

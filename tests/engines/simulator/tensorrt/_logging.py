@@ -4,11 +4,11 @@ import sys
 import time
 import weakref
 
+from . import _texts
 from ._enums import Severity, expect
 
-LETTERS = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.INTERNAL_ERROR, "V": Severity.VERBOSE}
-DIFFERS = ("The logger passed into {} differs from one already provided for an existing builder, runtime, or refitter. Uses "
-           "of the global logger, returned by nvinfer1::getLogger(), will return the existing value.\n")
+LETTERS = {"I": Severity.INFO, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.INTERNAL_ERROR,
+           "V": Severity.VERBOSE}
 
 
 class ILogger:
@@ -17,6 +17,7 @@ class ILogger:
     Severity = Severity
     INTERNAL_ERROR, ERROR, WARNING = Severity.INTERNAL_ERROR, Severity.ERROR, Severity.WARNING
     INFO, VERBOSE = Severity.INFO, Severity.VERBOSE
+    __slots__ = ("_is_made", "__weakref__")
 
     def __init__(self):
         self._is_made = True
@@ -27,6 +28,8 @@ class ILogger:
 
 class Logger(ILogger):
     """Writes to the process's standard output, whatever sys.stdout is."""
+
+    __slots__ = ("min_severity",)
 
     def __init__(self, min_severity=Severity.WARNING):
         super().__init__()
@@ -58,7 +61,7 @@ def logger_for(user, logger, function):
         library.logger = logger
     library.users.add(user)
     if library.logger is not logger:
-        tell(library.logger, "W", DIFFERS.format(function))
+        tell(library.logger, "W", _texts.OTHER_LOGGER.format(function))
     return library.logger
 
 
@@ -67,7 +70,6 @@ def tell(logger, letter, text):
     try:
         logger.log(LETTERS[letter], text)
     except BaseException as e:
-        sys.stderr.write("terminate called after throwing an instance of 'pybind11::error_already_set'\n  what():  {}: {}\n"
-                         "(simulator: log() of the logger raised)\n".format(type(e).__name__, e))
+        sys.stderr.write(_texts.TERMINATED.format(type(e).__name__, e) + "(simulator: log() of the logger raised)\n")
         sys.stderr.flush()
         os.abort()

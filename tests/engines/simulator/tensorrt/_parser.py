@@ -10,6 +10,7 @@ from nanoface_simulator.operators import (
     refused,
 )
 
+from . import _texts
 from ._enums import DataType, ErrorCode, expect
 from ._logging import logger_for, tell
 from ._network import INetworkDefinition, ITensor, layer
@@ -18,11 +19,6 @@ from ._plugins import plugins
 
 TYPES = {1: DataType.FLOAT, 10: DataType.HALF, 11: DataType.FLOAT, 6: DataType.INT32, 7: DataType.INT32, 9: DataType.BOOL,
          3: DataType.INT8}
-INT64 = ("onnx2trt_utils.cpp:366: Your ONNX model has been generated with INT64 weights, while TensorRT does not natively "
-         "support INT64. Attempting to cast down to INT32.")
-IMPLICIT = ("This version of the ONNX parser only supports TensorRT INetworkDefinitions with an explicit batch dimension. "
-            "Please ensure the network was created using the EXPLICIT_BATCH NetworkDefinitionCreationFlag.")
-NO_PLUGIN = 'Plugin not found, are the plugin name, version, and namespace correct?'
 
 
 class ParserError(Bound):
@@ -90,7 +86,7 @@ class OnnxParser(Scoped):
         except _Refused as e:
             error = e.args[0]
             self._errors.append(error)
-            tell(self._logger, "E", "{}:{}: ERROR: In function {}:\n[{}] {}".format(
+            tell(self._logger, "E", _texts.PARSER_ERROR.format(
                 error.file(), error.line(), error.func(), int(error.code()), error.desc()))
             return False
         return True
@@ -103,7 +99,7 @@ class OnnxParser(Scoped):
             with open(path, "rb") as f:
                 content = f.read()
         except OSError:
-            tell(self._logger, "E", "ModelImporter.cpp:735: Failed to parse ONNX model from file: {}".format(path))
+            tell(self._logger, "E", _texts.NO_FILE.format(path))
             return False
         return self.parse(content, path)
 
@@ -126,11 +122,11 @@ class OnnxParser(Scoped):
 
         if self._network.has_implicit_batch_dimension:
             raise _error(ErrorCode.INVALID_VALUE, "Assertion failed: !_importer_ctx.network()->hasImplicitBatchDimension() "
-                         "&& \"{}\"".format(IMPLICIT), "importModel")
+                         "&& \"{}\"".format(_texts.IMPLICIT_BATCH), "importModel")
         model = _decode(content)
         names = names_of(content, model.graph.name, path)
         if settings.fault("parse", names):
-            raise _error(ErrorCode.INTERNAL_ERROR, "Assertion failed (asked for by NANOFACE_SIM_FAULTS)", "parseGraph", 0)
+            raise _error(ErrorCode.INTERNAL_ERROR, _texts.ASKED_FOR, "parseGraph", 0)
         constants = {w.name for w in model.graph.initializer}
         constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
         self._check(model.graph, constants)
@@ -147,31 +143,27 @@ class OnnxParser(Scoped):
         """Each node against the importers; raises _Refused at the first that is not taken."""
         if any(w.data_type == 7 for w in graph.initializer) or any(
                 a.t.data_type == 7 for n in graph.node if n.op_type == "Constant" for a in n.attribute):
-            tell(self._logger, "W", INT64)
+            tell(self._logger, "W", _texts.INT64)
         for number, node in enumerate(graph.node):
-            where = "builtin_op_importers.cpp"
-            if node.op_type not in IMPORTED:
-                tell(self._logger, "I", "{}:4780: No importer registered for op: {}. Attempting to import as plugin.".format(
-                    where, node.op_type))
-                tell(self._logger, "I", "{}:4780: Searching for plugin: {}, plugin_version: 1, plugin_namespace: ".format(
-                    where, node.op_type))
-                raise self._in_node(number, node, _error(
-                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: creator && \"{}\"".format(NO_PLUGIN),
-                    "importFallbackPluginImporter", number, where, 4870))
-            if node.op_type == "InstanceNormalization" and not plugins.registered:
-                raise self._in_node(number, node, _error(
-                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: creator && \"{}\"".format(NO_PLUGIN),
-                    "importInstanceNormalization", number, where, 2040))
-            restriction = refused(node, constants)
-            if restriction:
-                raise self._in_node(number, node, _error(
-                    ErrorCode.UNSUPPORTED_NODE, "Assertion failed: {}".format(restriction[1]), restriction[0], number, where,
-                    1200))
+            refusal = self._refusal(node, constants)
+            if refusal:
+                tell(self._logger, "E", _texts.NODE.format(number, node.op_type, node.output[0] if node.output else ""))
+                raise _error(ErrorCode.UNSUPPORTED_NODE, "Assertion failed: " + refusal[1], refusal[0], number,
+                             "builtin_op_importers.cpp", refusal[2])
 
-    def _in_node(self, number, node, error):
-        tell(self._logger, "E", "ModelImporter.cpp:773: While parsing node number {} [{} -> \"{}\"]:".format(
-            number, node.op_type, node.output[0] if node.output else ""))
-        return error
+    def _refusal(self, node, constants):
+        """(function, text, line) where the node would not be imported, else None."""
+        no_plugin = "creator && \"{}\"".format(_texts.NO_PLUGIN_CREATOR)
+        if node.op_type not in IMPORTED:
+            tell(self._logger, "I", _texts.NO_IMPORTER.format(node.op_type))
+            tell(self._logger, "I", _texts.SEARCHING.format(node.op_type))
+            tell(self._logger, "E", _texts.NO_CREATOR.format(node.op_type))
+            return "importFallbackPluginImporter", no_plugin, 4870
+        if node.op_type == "InstanceNormalization" and not plugins.registered:
+            tell(self._logger, "E", _texts.NO_CREATOR.format("InstanceNormalization_TRT"))
+            return "importInstanceNormalization", no_plugin, 2040
+        restriction = refused(node, constants)
+        return restriction + (1200,) if restriction else None
 
     def _fill(self, model, constants):
         network, graph = self._network, model.graph
@@ -238,9 +230,3 @@ def _tensor(network, name, info, weight):
     else:
         shape, kind = (), 1
     return ITensor.make(name=name, _shape=shape, _dtype=TYPES.get(kind, DataType.FLOAT), _is_input=False, _network=network)
-
-
-def parser_version():
-    return 8 * 10000 + 2 * 100 + 1
-
-

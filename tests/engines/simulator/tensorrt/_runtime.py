@@ -1,14 +1,14 @@
 """The runtime: a plan becomes an engine, an engine an execution context."""
 import json
-import time
 
 from nanoface_simulator import plan, settings
 from nanoface_simulator.contexts import driver, threads
-from nanoface_simulator.hold import hold
+from nanoface_simulator.hold import hold, released
 from nanoface_simulator.ledger import ledger
 from nanoface_simulator.memory import space
 from nanoface_simulator.network import Network
 
+from . import _texts
 from ._builder import initialise
 from ._enums import (
     ITEM_BYTES,
@@ -25,13 +25,8 @@ from ._logging import logger_for, tell
 from ._objects import Bound, IHostMemory, Scoped
 from ._plugins import plugins
 
-NO_PLUGIN = ("1: [pluginV2Runner.cpp::load::291] Error Code 1: Serialization (Serialization assertion creator "
-             "failed.Cannot deserialize plugin since corresponding IPluginCreator not found in Plugin Registry)")
-TOO_LARGE = ("Requested amount of GPU memory ({} bytes) could not be allocated. There may not be enough free memory for "
-             "allocation to succeed.")
-ALLOCATED = ("[MemUsageChange] TensorRT-managed allocation in engine deserialization: CPU +0, GPU +{}, now: CPU 0, GPU {} "
-             "(MiB)")
-NO_MEMORY = "1: [defaultAllocator.cpp::allocate::20] Error Code 1: Cuda Runtime (out of memory)"
+WHY = {plan.NO_MAGIC: _texts.NO_MAGIC, plan.WRONG_SIZE: _texts.WRONG_SIZE, plan.ALTERED: _texts.ALTERED,
+       plan.OTHER_VERSION: _texts.OTHER_VERSION, plan.OTHER_BUILD: _texts.OTHER_BUILD, plan.OTHER_GPU: _texts.OTHER_GPU}
 
 
 class Runtime(Scoped):
@@ -57,31 +52,35 @@ class Runtime(Scoped):
     def deserialize_cuda_engine(self, serialized_engine):
         """An ICudaEngine, None on failure."""
         content = bytes(memoryview(serialized_engine))
-        seconds = float(settings.text("LOAD_S", "0"))
-        if seconds:
-            time.sleep(seconds)
-        header, network, log = plan.unpack(content)
-        for letter, text in log:
-            tell(self._logger, letter, text)
+        needs_context("deserialize_cuda_engine")
+        released("LOAD_S")
+        header, network, why = plan.unpack(content)
         if header is None:
-            return None
+            return self._refuse(WHY[why[0]].format(*why[1:]))
+        if header["gpu"] != settings.board().gpu:
+            tell(self._logger, "W", _texts.OTHER_MODEL_OF_GPU)
         if header["plugins"] and not plugins.registered:
-            tell(self._logger, "E", NO_PLUGIN)
-            tell(self._logger, "E", plan.FAILED)
-            return None
+            return self._refuse(_texts.NO_PLUGIN)
         if settings.fault("deserialize_none", header["names"]):
-            tell(self._logger, "E", plan.FAILED)
-            return None
+            return self._refuse(_texts.ASKED_FOR)
         if not space.take(header["weights"]):
-            tell(self._logger, "E", NO_MEMORY)
-            tell(self._logger, "E", plan.FAILED)
-            return None
+            return self._refuse(_texts.OUT_OF_MEMORY)
         made = ICudaEngine.make(_logger=self._logger, _runtime=self, _header=header, _content=content,
                                 _bindings=header["bindings"], _network=Network(header, network), size=header["weights"],
                                 error_recorder=None, _freed=False)
         ledger.born("engine", made)
-        tell(self._logger, "I", ALLOCATED.format(made.size >> 20, space.used >> 20))
+        tell(self._logger, "I", _texts.ALLOCATED.format(made.size >> 20, space.used >> 20))
         return made
+
+    def _refuse(self, text):
+        tell(self._logger, "E", text)
+        tell(self._logger, "E", _texts.NOT_DESERIALIZED)
+
+
+def needs_context(call):
+    """TensorRT would take the primary context where none is current; who knows what it does beside it does not rely on it."""
+    if not threads.stack:
+        ledger.violation("context", call + " in a thread without a current context")
 
 
 def freed(kind, thing):
@@ -157,8 +156,9 @@ class ICudaEngine(Scoped):
         return TensorFormat.LINEAR
 
     def get_binding_format_desc(self, index):
-        return "Row major linear {} format (kLINEAR)".format("FP32" if self._binding(index)[2] == "FLOAT" else self._binding(
-            index)[2])
+        names = {"FLOAT": "FP32", "HALF": "FP16"}
+        kind = self._binding(index)[2]
+        return "Row major linear {} format (kLINEAR)".format(names.get(kind, kind))
 
     def get_binding_vectorized_dim(self, index):
         return -1
@@ -223,12 +223,12 @@ class ICudaEngine(Scoped):
 
     def create_execution_context(self):
         """An IExecutionContext, None where there is no memory for it."""
+        needs_context("create_execution_context")
         hold("context")
         if settings.fault("context_none", self._header["names"]) or not space.take(self.device_memory_size):
-            tell(self._logger, "E", NO_MEMORY)
-            tell(self._logger, "W", TOO_LARGE.format(self.device_memory_size))
-            tell(self._logger, "E", "2: [executionContext.cpp::ExecutionContext] Error Code 2: OutOfMemory (no further "
-                 "information)")
+            tell(self._logger, "E", _texts.OUT_OF_MEMORY)
+            tell(self._logger, "W", _texts.TOO_LARGE.format(self.device_memory_size))
+            tell(self._logger, "E", _texts.NO_CONTEXT_MEMORY)
             return None
         return context_of(self, self._logger, self.device_memory_size)
 
