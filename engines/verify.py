@@ -71,18 +71,20 @@ def run_verify(home: str, runtime: str, names: Sequence[str], out: TextIO) -> in
     Raises ConfigError for a name that no network has, ModelError where nothing is built.
     """
     manifest, report = read_manifest(), Report(out)
-    wanted, notes = _wanted(manifest, home, names)
-    header, faults = _HEADER, {}  # type: str, Dict[str, List[str]]
+    wanted, lines = _wanted(manifest, home, names)
+    header, notes, faults = _HEADER, {}, {}  # type: str, Dict[str, List[str]], Dict[str, List[str]]
     for name in wanted:
         verified = _verify(home, name, runtime)
         for line in ([header] if header and verified.rows else []) + list(verified.rows):
             report.line(line)
             header = ""
         if verified.note:
-            notes.append("{}: {}".format(name, verified.note))
+            notes.setdefault(verified.note, []).append(name)
         if verified.fault:
             faults.setdefault(verified.fault, []).append(name)
-    for line in notes + ["{}: {}".format(", ".join(failed), fault) for fault, failed in faults.items()]:
+    for text, networks in list(notes.items()) + list(faults.items()):
+        lines.append("{}: {}".format(", ".join(networks), text))
+    for line in lines:
         report.line(line)
     if faults:
         return ModelError.exit_code

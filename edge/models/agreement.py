@@ -136,9 +136,10 @@ def _of_detector(network: str, expected: Outputs, found: Outputs, decode: Mappin
     both = [anchor for anchor in scored if anchor in ours.rank and anchor in theirs.rank]
     a, b = (ranked.faces.rows([ranked.rank[anchor] for anchor in both]) for ranked in (ours, theirs))
     errors["outputs"] = np.array([_relative(values, found[name]) for name, values in expected.items()])
-    errors["box"] = np.abs(a.boxes - b.boxes).reshape(-1)
+    lost = np.array([np.inf] if scored and not both else [])  # the other run saw nothing anywhere near
+    errors["box"] = np.append(np.abs(a.boxes - b.boxes), lost)
     if a.keypoints is not None and b.keypoints is not None:
-        errors["keypoints"] = _distances(a.keypoints, b.keypoints, 2)
+        errors["keypoints"] = np.append(_distances(a.keypoints, b.keypoints, 2), lost)
     return errors
 
 

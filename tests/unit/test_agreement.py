@@ -3,14 +3,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_detectors import ENCODE, NEAR
 
 from edge.errors import ModelError
 from edge.geometry import rotation as rot
 from edge.models.agreement import QUANTITIES, Difference, combined, differences, quantities_of
-from edge.models.detectors import DETECTORS
+from edge.models.detectors import DETECTORS, make_detector
 
 DECODE = {"mean": [0.0] * 12, "std": [1.0] * 12}
 OTHERS = {"align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
@@ -107,6 +107,41 @@ def test_a_face_is_compared_by_whichever_run_finds_it(network):
 
 
 @pytest.mark.parametrize("network", sorted(DETECTORS))
+def test_a_face_that_is_lost_among_many_surer_places_is_infinitely_far_away(network):
+    rng, somebody = np.random.RandomState(1), ENCODE[network]([NEAR])
+    elsewhere = {name: rng.uniform(0.01, 0.1, v.shape).astype(np.float32) for name, v in somebody.items()}
+    anchors, _ = make_detector(network).anchors(somebody, make_detector(network).threshold)
+    for name, values in elsewhere.items():
+        if name.startswith(("cls", "obj", "scores")):
+            values[somebody[name] > 0.5] = -9.0  # the face's own anchor is the least sure of all
+    found = compare("detect", network, elsewhere, somebody)
+    assert len(anchors) == 1 and not found["score"].within
+    assert not found["box"].within
+
+
+@each_network
+@settings(max_examples=10)
+@given(scale=st.floats(0.9, 1.1))
+def test_it_does_not_matter_which_of_the_two_runs_is_expected(role, network, scale):
+    one = outputs_of(role, network)
+    other = altered(one, lambda v: v * np.float32(scale))
+    there, back = (differences(role, network, a, b, DECODE) for a, b in ((one, other), (other, one)))
+    for a, b in zip(there, back):
+        if a.quantity != "outputs":  # of the expected ones' size
+            assert a == b
+
+
+@pytest.mark.parametrize("network", sorted(DETECTORS))
+def test_the_anchors_of_a_detector_tell_their_face_in_input_pixels(network):
+    detector = make_detector(network)
+    side = {"blazeface_short": 128.0, "blazeface_full": 192.0}.get(network, 320.0)
+    anchors, faces = detector.anchors(ENCODE[network]([NEAR]), detector.threshold)
+    assert len(anchors) == 1 and np.allclose(faces.boxes[0], np.array(NEAR[0]) * side / 320.0, atol=0.02)
+    assert faces.scores[0] == pytest.approx(NEAR[1], abs=1e-3)
+    assert len(detector.anchors(ENCODE[network]([]), detector.threshold)[0]) == 0
+
+
+@pytest.mark.parametrize("network", sorted(DETECTORS))
 def test_without_a_face_only_the_surest_score_is_compared(network):
     faint = ENCODE[network]([(NEAR[0], 0.2)])
     found = compare("detect", network, ENCODE[network]([]), faint)
@@ -116,7 +151,6 @@ def test_without_a_face_only_the_surest_score_is_compared(network):
 @pytest.mark.parametrize("network", sorted(DETECTORS))
 @pytest.mark.parametrize("score", [0.001, -0.001])
 def test_a_face_on_the_threshold_is_no_difference_for_falling_on_either_side(network, score):
-    from edge.models.detectors import make_detector
     threshold = make_detector(network).threshold
     found = compare("detect", network, ENCODE[network]([(NEAR[0], threshold - score)]),
                     ENCODE[network]([(NEAR[0], threshold + score)]))
@@ -125,6 +159,7 @@ def test_a_face_on_the_threshold_is_no_difference_for_falling_on_either_side(net
 
 
 @pytest.mark.parametrize("network", sorted(DETECTORS))
+@settings(max_examples=20)
 @given(shift=st.floats(-8, 8))
 def test_a_box_that_is_moved_differs_by_as_many_pixels_of_the_input(network, shift):
     x0, y0, x1, y1 = NEAR[0]
