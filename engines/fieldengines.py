@@ -14,7 +14,7 @@ from engines import stills
 from engines.verify import verify_runner
 
 REQUIRED, OPTIONAL = ("detect", "align"), ("pose", "iris")
-WARM_UP, MOST_RUNS, LONGEST_S = 5, 200, 5.0
+WARM_UP, MOST_RUNS, LONGEST_S = 5, 100, 3.0
 ESTIMATE = "engines.estimate"
 _COMPARED = "{:16} {:>24}  {:>8}  {}"
 _VERIFIED = "  {:24} {:11} median {:<10.4g} worst {:<10.4g} tolerance {:<8.4g} {}"

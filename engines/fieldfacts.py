@@ -11,6 +11,7 @@ from edge.doctor import Software
 from edge.errors import EngineError
 from edge.machine import Machine, check_board, is_jetson
 from engines import boardreadings, tuningtable
+from engines.buildreport import verified_text
 
 CHECKED = ("tensorrt", "pycuda", "onnxruntime", "openvino", "onnx", "yaml", "jtop")  # looked up, not imported
 DEBIAN = ("nvidia-jetpack", "nvidia-l4t-core", "libnvinfer8", "python3-libnvinfer", "libcudnn8", "cuda-cudart-10-2",
@@ -106,7 +107,7 @@ def _plan(home: str, name: str) -> List[str]:
         role, network, told["precision"], told["size"], state, told["sha256"][:SHORT], told["tensorrt"], told["gpu"],
         told["compute_capability"], told.get("l4t") or "-")]
     lines.append("  built {} in {} s; {}".format(told.get("built_at", "-"), told.get("build_s", "-"), _flags(flags)))
-    lines.append("  measured {}; verified {}".format(_short(told.get("measured")), _short(told.get("verified"))))
+    lines.append("  measured {}; {}".format(_short(told.get("measured")), verified_text(told.get("verified"))))
     return lines
 
 

@@ -17,7 +17,7 @@ from engines.report import Report
 
 DEMO = "portrait"
 LOOK_S, SAY_S = 1.0, 10.0  # between two looks at the board, and two lines for the user
-WIDTH = 110
+WIDTH = 140  # the table with its networks and runtimes
 KIB = 1024.0
 
 

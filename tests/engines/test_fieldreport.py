@@ -11,7 +11,16 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from whole_runs import DEFAULT_NETWORKS, copy_home, finish, launch, need_networks, need_runtime, one_line
+from whole_runs import (
+    DEFAULT_NETWORKS,
+    copy_home,
+    finish,
+    launch,
+    need_networks,
+    need_runtime,
+    one_line,
+    python_path,
+)
 
 from edge import planstore
 from edge.doctor import Probe, Software
@@ -21,6 +30,7 @@ from engines import boardreadings, fieldengines, fieldfacts
 from engines.fieldreport import TITLE, ReportFile
 from engines.privacy import Privacy
 
+SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
 GPU = "sys/devices/57000000.gpu/"
 CLOCK = GPU + "devfreq/57000000.gpu/"
 THERMAL = "sys/devices/virtual/thermal/"
@@ -51,6 +61,7 @@ NANO = {
 }
 SECTIONS = ["software", "board", "doctor", "plans", "network: detect", "network: align", "network: pose",
             "network: iris", "estimate and actual", "run", "board during the run", "board after the run", "end"]
+ONLY_TWO = ("--set", "models.pose=none", "--set", "models.iris=none")  # networks, to be quick
 # the whole command as the command line calls it, on a tree in the place of /
 ON_A_TREE = ("import os, sys; from edge.config import load_config; from engines.fieldreport import run_report; "
              "config = load_config(None, {'source.spec': sys.argv[2]}, os.environ); "
@@ -179,7 +190,7 @@ def test_each_plan_is_told_shortly_and_a_damaged_one_does_not_hide_the_others(tm
     text = "\n".join(told)
     for part in ("align face_landmark: fp16, 4 bytes, whole", "TensorRT 8.2.1.8, NVIDIA Tegra X1 (5.3), L4T 32.7.1",
                  "in 61.25 s; workspace_mb 256, tactic_sources [CUBLAS], 1 layers in fp32", "p50 3.142",
-                 "verified none", "is 4 bytes and not 7", "pose-mb05.json is damaged", "crop.json: arch sm_53"):
+                 "not verified", "is 4 bytes and not 7", "pose-mb05.json is damaged", "crop.json: arch sm_53"):
         assert part in text
     assert all(len(line) < 300 for line in told)
 
@@ -261,6 +272,23 @@ def test_whole_report_of_this_machine(home, tmp_path):
     assert str(tmp_path) not in "".join(told.values()) and os.uname().nodename not in "".join(told.values())
 
 
+def test_engine_is_told_with_its_plan_its_device_time_and_its_estimate(home, tmp_path):
+    for package in ("onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="the simulator of TensorRT needs the package " + package)
+    path = python_path(SIMULATOR)
+    done = finish(str(tmp_path), launch(str(tmp_path), home, ("build", "--only", "detect"), PYTHONPATH=path))
+    assert done.code == 0, done.out + done.err
+    words = ("report", "--seconds", "1", "--source", "portrait", "--realtime") + ONLY_TWO
+    done = finish(str(tmp_path), launch(str(tmp_path), home, words, PYTHONPATH=path))
+    assert done.code == 0, done.err
+    told, _ = sections_of(done.path("nanoface-report.txt"))
+    assert "detect yunet_s: fp16" in told["plans"] and "verified (" in told["plans"]
+    network = told["network: detect"]
+    assert "yunet_s on tensorrt 8.2 fp16" in network and "  device  p50" in network and "WRONG" not in network
+    assert re.search(r"^yunet_s +[0-9.]+  [0-9.]+  [0-9.]+ +[0-9.]+  [0-9.]+$", told["estimate and actual"], re.MULTILINE)
+    assert "tensorrt 8.2 fp16" in told["run"] and "device ms" in told["run"]
+
+
 def test_report_survives_what_is_missing(tmp_path):
     board(tmp_path / "board")
     os.makedirs(str(tmp_path / "empty" / "plans"))
@@ -281,7 +309,7 @@ def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
         pytest.skip("a camera is connected here")
     done = finish(str(tmp_path), launch(str(tmp_path), home, ("report", "--seconds", "1", "--pose", "none")))
     assert done.code == 2 and "--pose is unknown" in one_line(done.err)
-    words = ("report", "x.txt", "--seconds", "1", "--set", "models.pose=none", "--set", "models.iris=none")
+    words = ("report", "x.txt", "--seconds", "1") + ONLY_TWO
     done = finish(str(tmp_path), launch(str(tmp_path), home, words))
     told, _ = sections_of(done.path("x.txt"))
     assert "no camera" in told["run"] and "source   portrait" in told["run"]
@@ -289,7 +317,8 @@ def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
 
 
 def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
-    process = launch(str(tmp_path), home, ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime"))
+    words = ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime") + ONLY_TWO
+    process = launch(str(tmp_path), home, words)
     path = os.path.join(str(tmp_path), "nanoface-report.txt")
     deadline = time.monotonic() + 60.0
     while time.monotonic() < deadline and process.poll() is None:
