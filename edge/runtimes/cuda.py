@@ -55,6 +55,7 @@ def gpu() -> Gpu:
 
 def failure(cuda: Any, error: Exception, doing: str) -> EngineError:
     """What pycuda raised while `doing`, as one line with the cure."""
+    error.with_traceback(None)  # its frames would keep streams and events for longer than their context
     if isinstance(error, cuda.MemoryError):
         return EngineError("{} failed, the GPU's memory is full ({}): {}".format(doing, reason(error), FREE_MEMORY))
     return EngineError("{} failed on the GPU ({}): {}".format(doing, reason(error), GPU_CURE))

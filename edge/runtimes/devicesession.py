@@ -1,7 +1,9 @@
 """What a runner has on the device while it is open: the loaded plan, its buffers, events, and the way to the frames.
 
 Enqueued in order on the thread's stream: the input (a copy, or the upload of the frame and the crop kernel), the network,
-the copies of its outputs. Nothing here waits but wait(). pycuda's errors come through; the runner puts them into words.
+the copies of its outputs. Only wait() and close() wait. pycuda's errors come through; the runner puts them into words. No
+function keeps a stream, an event or the kernel in a variable of its own: the traceback of an error would keep it on, for
+longer than its context.
 """
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -10,7 +12,6 @@ import numpy as np
 from edge.core.contracts import Crop
 from edge.planstore import StoredPlan
 from edge.runtimes import cuda
-from edge.runtimes.cropkernel import CropKernel
 from edge.runtimes.devicememory import PINNED, Buffer, buffer_of
 from edge.runtimes.framestore import FrameStore
 from edge.runtimes.loadedplan import LoadedPlan
@@ -25,7 +26,7 @@ class DeviceSession:
         """Enters the CUDA context. Raises EngineError, with nothing to close."""
         self.lane = cuda.PRIMARY.enter()
         self.plan = LoadedPlan(plan)
-        self.kernel: Optional[CropKernel] = None  # set before load(): the input is made on the device
+        self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device
         self._frames: Optional[FrameStore] = None
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
@@ -62,12 +63,12 @@ class DeviceSession:
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, feed, kernel = self._frames, self._feed, self.kernel  # type: Any, Any, Any
+        frames, feed = self._frames, self._feed  # type: Any, Any
         frame = frames.hold(image, self.lane.stream, self._began)
         try:
             address, step = feed.address, feed.host[0].nbytes
             for crop in crops:
-                kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.lane.stream)
+                self.kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.lane.stream)
                 address += step
         finally:
             self._read.record(self.lane.stream)
@@ -103,8 +104,7 @@ class DeviceSession:
         cuda.PRIMARY.leave()
 
     def _run(self) -> None:
-        stream = self.lane.stream
-        self.plan.enqueue(self._addresses, stream)
+        self.plan.enqueue(self._addresses, self.lane.stream.handle)
         for answer in self._answers.values():
-            answer.to_host(stream)
-        self._done.record(stream)
+            answer.to_host(self.lane.stream)
+        self._done.record(self.lane.stream)

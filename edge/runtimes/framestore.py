@@ -20,7 +20,7 @@ class Slot:
         self.address = 0  # of the first pixel; rows follow each other without a gap
         self.memory: Any = None
         self.capacity = 0  # bytes
-        self.uploaded = cuda.Event()
+        self.uploaded: Any = cuda.Event()
         self.image: Optional["weakref.ref[np.ndarray]"] = None  # of the frame; dead: it cannot be asked for again
         self.holders = 0  # between hold() and release()
         self.reads: Dict[int, Any] = {}  # events behind the kernels that read it, by id
@@ -70,6 +70,7 @@ class FrameStore:
         """Nobody holds a frame any more, and all kernels that read one are done."""
         for slot in self._slots:
             _free(slot)
+            slot.uploaded = None  # here and now, whoever still remembers the slot
         self._slots = []
         if self._staging is not None:
             self._staging.base.free()

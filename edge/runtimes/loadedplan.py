@@ -48,8 +48,10 @@ class LoadedPlan:
         """Device addresses by the name of the tensor, in the order in which enqueue() takes them."""
         return [addresses[name] for name in self._names]
 
-    def enqueue(self, addresses: List[int], stream: Any) -> None:
-        """Raises EngineError where nothing was enqueued; what fails on the device shows when the stream is waited for."""
+    def enqueue(self, addresses: List[int], stream: int) -> None:
+        """`stream`: its handle. Raises EngineError where nothing was enqueued; what fails on the device shows when the
+        stream is waited for.
+        """
         if not trtcalls.enqueue(self._context, addresses, stream):
             raise EngineError("TensorRT cannot run network {} ({}): {}; if that does not help, {}".format(
                 self._plan.network, trtcalls.words(trtcalls.package()), FREE_MEMORY, again(self._plan)))
@@ -72,8 +74,7 @@ class LoadedPlan:
             told = str(e).replace(": " + REBUILD, "")  # the network's cure, not the plan's
             raise EngineError("{} cannot be used, {}: {}".format(plan.file, told, again(plan))) from e
         for key, ours in (("inputs", self.inputs), ("outputs", self.outputs)):
-            said = plan.sidecar.get(key)
-            if not isinstance(said, list) or sorted(map(str, said)) != sorted(str([t.name, list(t.shape)]) for t in ours):
+            if not _same(plan.sidecar.get(key), ours):
                 raise EngineError("{} has the {} {}, and not those of its sidecar: {}".format(
                     plan.file, key, ", ".join("{} {}".format(*t) for t in ours), again(plan)))
         self._names = [b.name for b in found]
@@ -82,3 +83,11 @@ class LoadedPlan:
 def again(plan: StoredPlan) -> str:
     """The cure for a plan that is up to date by its sidecar."""
     return "run `nanoface build --only {} --force`".format(plan.role)
+
+
+def _same(said: Any, tensors: Sequence[Tensor]) -> bool:
+    """Whether a sidecar, which may hold anything, says just these names and shapes, in whatever order."""
+    try:
+        return sorted((name, tuple(shape)) for name, shape in said) == sorted((t.name, t.shape) for t in tensors)
+    except (TypeError, ValueError):
+        return False

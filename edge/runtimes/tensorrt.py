@@ -60,8 +60,9 @@ class TensorRtRunner(Runner):
         try:
             self._load(self._session, gpu)
         except lent.Error as e:
+            told = cuda.failure(lent, e, "opening network {}".format(self.model))
             self.close()
-            raise cuda.failure(lent, e, "opening network {}".format(self.model)) from e
+            raise told from e
         except EdgeError:
             self.close()
             raise

@@ -91,6 +91,6 @@ def context_of(engine: Any) -> Optional[Any]:
     return engine.create_execution_context()
 
 
-def enqueue(context: Any, addresses: List[int], stream: Any) -> bool:
-    """False where nothing was enqueued; what fails on the device shows when the stream is waited for."""
-    return bool(context.execute_async_v2(addresses, stream.handle))
+def enqueue(context: Any, addresses: List[int], stream: int) -> bool:
+    """False where nothing was enqueued. `stream`: its handle."""
+    return bool(context.execute_async_v2(addresses, stream))
