@@ -1,0 +1,119 @@
+"""Plans for the tests of the TensorRT runner, built by the simulator of tests/engines/simulator: no GPU is needed."""
+import json
+import os
+import sys
+
+import numpy as np
+
+from edge import modelstore, planstore
+
+SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
+TWINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crop_twin.py")
+PACKAGES = ("tensorrt", "pycuda")  # the books that nanoface_simulator keeps are those of the whole process
+
+
+def enter_simulator():
+    """Make `import tensorrt` and `import pycuda` find the simulator; returns what undoes it."""
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] in PACKAGES}
+    for name in before:
+        del sys.modules[name]
+    sys.path.insert(0, SIMULATOR)
+
+    def leave():
+        sys.path.remove(SIMULATOR)
+        for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
+            del sys.modules[name]
+        sys.modules.update(before)
+    return leave
+
+
+def build(home, stored, fp16=True):
+    """Write plan and sidecar of a network, as `nanoface build` does but for what only a board can tell; the StoredPlan."""
+    import tensorrt as trt
+
+    from edge.runtimes import cuda
+    from edge.runtimes.trtcalls import log_of
+
+    cuda.PRIMARY.enter()
+    try:
+        plan, sides = _built(trt, log_of(trt), stored, fp16)
+    finally:
+        cuda.PRIMARY.leave()
+    path = planstore.plan_path(home, stored.role, stored.name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(plan)
+    gpu = cuda.gpu()
+    sidecar = dict(
+        schema=planstore.SCHEMA, role=stored.role, network=stored.name, sha256=modelstore.sha256_of(path), size=len(plan),
+        onnx_sha256=stored.sha256, tensorrt=trt.__version__, gpu=gpu.name, compute_capability=gpu.compute_capability,
+        precision="fp16" if fp16 else "fp32", inputs=sides[0], outputs=sides[1])
+    write_sidecar(home, stored, sidecar)
+    return planstore.find(home, stored.role, stored.name)
+
+
+def _built(trt, log, stored, fp16):
+    builder = trt.Builder(log)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
+    parser = trt.OnnxParser(network, log)
+    with open(stored.file, "rb") as f:
+        assert parser.parse(f.read()), [parser.get_error(i).desc() for i in range(parser.num_errors)]
+    config = builder.create_builder_config()
+    config.max_workspace_size = 256 << 20
+    if fp16:
+        config.set_flag(trt.BuilderFlag.FP16)
+    plan = builder.build_serialized_network(network, config)
+    assert plan is not None, "the simulator built nothing"
+    sides = [[[t.name, list(t.shape)] for t in tensors] for tensors in (
+        [network.get_input(i) for i in range(network.num_inputs)],
+        [network.get_output(i) for i in range(network.num_outputs)])]
+    return bytes(plan), sides
+
+
+def write_sidecar(home, stored, sidecar):
+    with open(planstore.sidecar_path(home, stored.role, stored.name), "w") as f:
+        json.dump(sidecar, f)
+
+
+def reseal(home, stored, **changes):
+    """Make the sidecar fit whatever lies there as the plan, with some of its other facts changed."""
+    plan = planstore.find(home, stored.role, stored.name)
+    facts = dict(sha256=modelstore.sha256_of(plan.file), size=os.path.getsize(plan.file))
+    write_sidecar(home, stored, dict(plan.sidecar, **dict(facts, **changes)))
+
+
+def write_cubin(home, arch="sm_53", content=None):
+    """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
+    from edge.runtimes import cropkernel
+
+    os.makedirs(planstore.plans_dir(home), exist_ok=True)
+    path = os.path.join(planstore.plans_dir(home), planstore.CUBIN)
+    with open(path, "wb") as f:
+        f.write(content or "SIMULATOR CUBIN {} crop".format(arch).encode("ascii"))
+    sidecar = dict(schema=cropkernel.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
+                   source_sha256=cropkernel.source_sha256(), arch=arch, nvcc="none")
+    with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
+        json.dump(sidecar, f)
+
+
+def tiny_network(path, batch=2, height=12, width=16, kind="FLOAT"):
+    """A small network of one layer of each kind, written to `path`; the StoredNetwork, its role is iris."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    random, element = np.random.RandomState(7), getattr(onnx.TensorProto, kind)
+    weights = {"weight": random.uniform(-1, 1, (4, 3, 1, 1)), "bias": random.uniform(-1, 1, 4),
+               "slope": np.array([0.25, -0.5, 1.5, 0.0]).reshape(4, 1, 1)}
+    nodes = [helper.make_node("Conv", ["input", "weight", "bias"], ["raw"]),
+             helper.make_node("PRelu", ["raw", "slope"], ["features"]),
+             helper.make_node("GlobalAveragePool", ["features"], ["mean"])]
+    sides = [[helper.make_tensor_value_info(name, element, shape) for name, shape in side] for side in (
+        [("input", (batch, 3, height, width))],
+        [("features", (batch, 4, height, width)), ("mean", (batch, 4, 1, 1))])]
+    constants = [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()]
+    model = helper.make_model(helper.make_graph(nodes, "tiny", sides[0], sides[1], constants),
+                              opset_imports=[helper.make_opsetid("", 11)])
+    model.ir_version = 7
+    with open(str(path), "wb") as f:
+        f.write(model.SerializeToString())
+    return modelstore.StoredNetwork("tiny", str(path), str(path), {}, "iris", modelstore.sha256_of(str(path)))
