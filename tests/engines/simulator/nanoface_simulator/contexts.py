@@ -33,7 +33,11 @@ class Driver:
 
 
 class _Stack(list):
-    """The current contexts of one thread. It goes with its thread, and the process goes with it when it is not empty."""
+    """The current contexts of one thread. It goes with its thread, and the process with it where it is not empty."""
+
+    def __init__(self):
+        super().__init__()
+        ledger.born_stack(self)
 
     def __del__(self):
         if self and not ledger.closing:
@@ -51,19 +55,23 @@ class _Threads(threading.local):
         self.stack = _Stack()
 
 
-driver = Driver()
-threads = _Threads()
-
-
 def _abort():
     sys.stderr.write(NOT_EMPTY)
     sys.stderr.flush()
     os.abort()
 
 
-def _abort_at_end():
+driver = Driver()
+threads = _Threads()
+
+
+def abort_at_end():
+    """As the main thread's stack does when the interpreter ends."""
     if threads.stack:
         _abort()
+
+
+ledger.last.append(abort_at_end)
 
 
 class Context:
@@ -94,7 +102,6 @@ class Context:
             raise errors.failed("cuCtxPushCurrent", errors.INVALID_CONTEXT)
         threads.stack.append(self)
         ledger.count("contexts pushed")
-        ledger.at_end(_abort_at_end)
 
     @staticmethod
     def pop():
@@ -102,7 +109,6 @@ class Context:
             ledger.violation("context", "pop() of an empty context stack")
             raise errors.failed("context::pop", errors.INVALID_CONTEXT, "cannot pop non-current context")
         threads.stack.pop()
-        ledger.count("contexts popped")
 
     def detach(self):
         """Release the primary context. From a thread where it is not current and that did not make it, it is leaked."""
@@ -118,7 +124,6 @@ class Context:
         ledger.gone("primary context", self)
         while active and stack and not stack[-1]._valid:
             stack.pop()
-            ledger.count("contexts popped")
 
     def _release(self):
         driver.retained -= 1

@@ -1,11 +1,15 @@
 """Copies between host and device, ordered on a stream. What a copy will write is poisoned when the copy is queued."""
+import weakref
+
 import numpy as np
 
-from . import errors
+from . import errors, settings
 from .contexts import checked, current
 from .ledger import ledger
 from .memory import POISON, space
 from .streams import finish, finish_others, line_of, order, put
+
+MOST_COPIES = 1000
 
 
 def _host(buffer, writes):
@@ -23,6 +27,31 @@ def _device(routine, address, size):
         ledger.violation("memory", "{}: {} bytes at {:#x} were not allocated".format(routine, size, int(address)))
         raise errors.failed(routine, errors.INVALID_VALUE)
     return found
+
+
+def _held(view):
+    """(block, offset) of page-locked memory, None for other memory of the host."""
+    address = view.__array_interface__["data"][0]
+    found = space.host(address, view.size)
+    if found is None and space.is_freed(address):
+        ledger.violation("memory", "a copy from or to page-locked memory that was freed")
+    return found
+
+
+def watching():
+    """Whether memory that queued work will read is compared with what it was: not in a rehearsal of speed."""
+    return not settings.text("ANSWERS")
+
+
+def copy_unchanged(target, source, before):
+    check_unchanged(source, before)
+    np.copyto(target, source)
+
+
+def check_unchanged(source, before):
+    """The host must not write to what the device has yet to read."""
+    if not np.array_equal(source, before):
+        ledger.violation("race", "page-locked memory was written to while queued work was to read it")
 
 
 def memcpy_htod(dest, src):
@@ -51,20 +80,19 @@ def memcpy_htod_async(dest, src, stream=None):
     current("cuMemcpyHtoDAsync")
     checked("cuMemcpyHtoDAsync")
     line = line_of(stream)
-    view = _host(src, False)
-    size = view.size
-    block, offset = _device("cuMemcpyHtoDAsync", dest, size)
-    held = space.host(view.__array_interface__["data"][0], size)
-    if held is None:
-        ledger.count("copies of memory that is not page-locked")
-        source = view.copy()
-    else:
-        host, start = held
-        order(line, host, start, start + size, False)
-        source = host.bytes[start:start + size]
-    order(line, block, offset, offset + size, True)
-    put(line, np.copyto, (block.bytes[offset:offset + size], source))
+    copy = _prepared("cuMemcpyHtoDAsync", dest, src, False)
     ledger.count("copies")
+    if copy.host is None:
+        ledger.count("copies of memory that is not page-locked")
+        order(line, copy.block, copy.offset, copy.end, True)
+        put(line, np.copyto, (copy.device_bytes, copy.host_bytes.copy()))
+        return
+    order(line, copy.host, copy.start, copy.stop, False)
+    order(line, copy.block, copy.offset, copy.end, True)
+    if watching():
+        put(line, copy_unchanged, (copy.device_bytes, copy.host_bytes, copy.host_bytes.copy()))
+    else:
+        put(line, np.copyto, (copy.device_bytes, copy.host_bytes))
 
 
 def memcpy_dtoh_async(dest, src, stream=None):
@@ -72,22 +100,54 @@ def memcpy_dtoh_async(dest, src, stream=None):
     current("cuMemcpyDtoHAsync")
     checked("cuMemcpyDtoHAsync")
     line = line_of(stream)
-    view = _host(dest, True)
-    size = view.size
-    block, offset = _device("cuMemcpyDtoHAsync", src, size)
-    held = space.host(view.__array_interface__["data"][0], size)
-    order(line, block, offset, offset + size, False)
+    copy = _prepared("cuMemcpyDtoHAsync", src, dest, True)
+    order(line, copy.block, copy.offset, copy.end, False)
     ledger.count("copies")
-    if held is None:
+    if copy.host is None:
         ledger.count("copies of memory that is not page-locked")
-        put(line, np.copyto, (view, block.bytes[offset:offset + size]))
+        put(line, np.copyto, (copy.host_bytes, copy.device_bytes))
         finish(line)
         checked("cuMemcpyDtoHAsync")
         return
-    host, start = held
-    poison(host, start, start + size)
-    order(line, host, start, start + size, True)
-    put(line, np.copyto, (host.bytes[start:start + size], block.bytes[offset:offset + size]))
+    poison(copy.host, copy.start, copy.stop)
+    order(line, copy.host, copy.start, copy.stop, True)
+    put(line, np.copyto, (copy.host_bytes, copy.device_bytes))
+
+
+class _Copy:
+    """The two sides of a copy. host is None where the host's memory is not page-locked."""
+
+    __slots__ = ("version", "array", "address", "block", "offset", "end", "device_bytes", "host", "start", "stop",
+                 "host_bytes")
+
+
+_copies = {}  # id of an array -> the last _Copy from or to it, for the many that are made again and again
+
+
+def _prepared(routine, pointer, array, writes):
+    copy = _copies.get(id(array))
+    address = int(pointer)
+    if copy is not None and copy.version == space.version and copy.address == address and copy.array() is array:
+        return copy
+    copy = _Copy()
+    view = _host(array, writes)
+    copy.version, copy.address = space.version, address
+    copy.block, copy.offset = _device(routine, address, view.size)
+    copy.end = copy.offset + view.size
+    copy.device_bytes = copy.block.bytes[copy.offset:copy.end]
+    held = _held(view)
+    if held is None:
+        copy.host, copy.host_bytes = None, view
+        return copy
+    copy.host, copy.start = held
+    copy.stop = copy.start + view.size
+    copy.host_bytes = copy.host.bytes[copy.start:copy.stop]  # not the array's own: it may go while work is queued
+    if type(array) is np.ndarray and array.flags.writeable:
+        copy.array = weakref.ref(array)
+        if len(_copies) > MOST_COPIES:
+            _copies.clear()
+        _copies[id(array)] = copy
+    return copy
 
 
 def memcpy_dtod(dest, src, size):
@@ -119,7 +179,8 @@ def memset(routine, dest, value, size):
 
 def poison(block, start, end):
     """What the host finds there until it has waited; not where queued work still reads it."""
-    for (a, b, _), (stream, number) in list(block.readers.items()):
-        if a < end and start < b and stream.done < number:
-            return
+    if block.readers:
+        for (a, b, _), (line, number) in list(block.readers.items()):
+            if line.done < number and a < end and start < b:
+                return
     block.bytes[start:end] = POISON

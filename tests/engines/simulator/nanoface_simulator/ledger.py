@@ -20,8 +20,9 @@ class Ledger:
         self._lock = threading.RLock()  # also taken by finalizers, which may come in the middle of anything
         self._alive = {}  # kind -> weak references by id
         self._watching = False
-        self._stacks = []  # functions that say which context stacks are not empty
+        self._stacks = []  # weak references to every thread's stack of contexts
         self.closing = False
+        self.last = []  # what is called when the interpreter ends, after the report
         self.clear()
 
     def clear(self):
@@ -61,10 +62,14 @@ class Ledger:
                 self._watching = True
                 atexit.register(self._end)
 
-    def at_end(self, unfinished):
-        """unfinished() is asked for texts at the interpreter's end: a text aborts the process, as pycuda does."""
-        if unfinished not in self._stacks:
-            self._stacks.append(unfinished)
+    def born_stack(self, stack):
+        with self._lock:
+            self._stacks = [ref for ref in self._stacks if ref() is not None] + [weakref.ref(stack)]
+
+    def not_popped(self):
+        """Contexts that are on the stack of some thread."""
+        with self._lock:
+            return sum(len(stack) for stack in (ref() for ref in self._stacks) if stack is not None)
 
     def report(self):
         """Plain data: what was broken, counted and is alive; "clean" is the verdict."""
@@ -75,13 +80,12 @@ class Ledger:
                 things = self.alive(kind)
                 if things:
                     alive[kind] = {"number": len(things), "bytes": sum(getattr(t, "size", 0) or 0 for t in things)}
-            pushed = self.counts.get("contexts pushed", 0)
-            popped = self.counts.get("contexts popped", 0)
+            left = self.not_popped()
             return {
                 "simulator": 1, "pid": os.getpid(), "argv": list(getattr(sys, "argv", [])),
                 "board": list(settings.board()), "violations": list(self.violations), "broken": self.broken,
-                "counts": dict(self.counts), "alive": alive, "not_popped": pushed - popped,
-                "clean": not self.broken and not alive and pushed == popped,
+                "counts": dict(self.counts), "alive": alive, "not_popped": left,
+                "clean": not self.broken and not alive and not left,
             }
 
     def write(self, path):
@@ -98,8 +102,8 @@ class Ledger:
         path = settings.text("REPORT")
         if path:
             self.write(path)
-        for unfinished in self._stacks:
-            unfinished()
+        for last in self.last:
+            last()
 
 
 def _caller():

@@ -3,7 +3,9 @@
 Fresh memory and the target of work that is not done hold POISON: NaN as a float of any width, 255 as a byte.
 """
 import bisect
+import gc
 import threading
+import weakref
 
 import numpy as np
 
@@ -25,7 +27,7 @@ class Space:
         self._lock = threading.RLock()
         self._next = {"device": FIRST_DEVICE, "mapped": FIRST_MAPPED}
         self._bases, self._blocks = [], {}
-        self._hosts, self._host_blocks = [], {}
+        self._hosts, self._host_blocks, self._freed = [], {}, []
         self.version = 0  # changes with every allocation and release
         self.used = 0  # bytes on the device, with those of engines and execution contexts
         self.asked = 0  # bytes that were ever allocated
@@ -88,6 +90,13 @@ class Space:
         with self._lock:
             if self._host_blocks.pop(block.address, None) is not None:
                 self._hosts.remove(block.address)
+                self._freed.append(weakref.ref(block))
+                self._freed = [ref for ref in self._freed if ref() is not None]
+
+    def is_freed(self, address):
+        """Whether the host's address lies in page-locked memory that was freed while its array lives on."""
+        return any(block is not None and block.address <= address < block.address + block.size
+                   for block in (ref() for ref in self._freed))
 
     def host(self, address, size):
         """(block, offset) where the host's bytes are page-locked, else None: ordinary memory."""
@@ -104,7 +113,7 @@ class Space:
 class Block:
     """Bytes, and who last wrote and reads them: (offset, end) -> (line, number of the work on it)."""
 
-    __slots__ = ("bytes", "size", "address", "writers", "readers", "what", "__weakref__")
+    __slots__ = ("bytes", "size", "address", "writers", "readers", "sole", "what", "__weakref__")
 
     def __init__(self, size, what):
         raw = np.empty(size + PAGE, np.uint8)
@@ -113,7 +122,7 @@ class Block:
         self.bytes.fill(POISON)
         self.size, self.what = size, what
         self.address = self.bytes.__array_interface__["data"][0]
-        self.writers, self.readers = {}, {}
+        self.writers, self.readers, self.sole = {}, {}, None  # sole: the only line that ever used it; False: several did
 
     def in_flight(self):
         """Whether some stream still has work that touches it."""
@@ -179,7 +188,7 @@ def mem_alloc(size):
     context = ward()
     checked("cuMemAlloc")
     size = _size(size)
-    if not space.take(size):
+    if not space.take(size) and not (gc.collect() and space.take(size)):  # so does pycuda's mem_alloc_gc()
         raise errors.failed("cuMemAlloc", errors.OUT_OF_MEMORY)
     allocation = DeviceAllocation.__new__(DeviceAllocation)
     allocation._block, allocation._ward = Block(size, "device memory"), context

@@ -9,19 +9,31 @@ DEFAULT_GPU, DEFAULT_CC, DEFAULT_VERSION, DEFAULT_MEMORY_MB = "NVIDIA Tegra X1",
 DEFAULT_HELD_MS = {"first": 40.0, "runtime": 2.0, "builder": 2.0, "context": 20.0, "serialize": 5.0, "supports_model": 5.0}
 
 Board = namedtuple("Board", "gpu compute_capability tensorrt memory_bytes")
-_parsed = {}  # name -> (text, what it says); parsing anew costs more than the call it belongs to
+_parsed = {}  # name -> (bytes, what it says); parsing anew costs more than the call it belongs to
+
+
+# where os.environ keeps its bytes: asking itself takes 2 us, more than the call it is for
+_raw = os.environ._data
+_keys = {}
 
 
 def text(name, default=""):
-    return os.environ.get(PREFIX + name) or default
+    key = _keys.get(name)
+    if key is None:
+        key = _keys[name] = os.environ.encodekey(PREFIX + name)
+    value = _raw.get(key)
+    return os.fsdecode(value) if value else default
 
 
 def table(name):
     """A JSON object of the environment; an empty one where it is not set."""
-    raw = os.environ.get(PREFIX + name) or ""
+    key = _keys.get(name)
+    if key is None:
+        key = _keys[name] = os.environ.encodekey(PREFIX + name)
+    raw = _raw.get(key)
     found = _parsed.get(name)
     if found is None or found[0] != raw:
-        content = json.loads(raw) if raw else {}
+        content = json.loads(os.fsdecode(raw)) if raw else {}
         if not isinstance(content, dict):
             raise ValueError("{}{} of the simulator must be a JSON object, not {}".format(PREFIX, name, raw))
         found = _parsed[name] = (raw, content)
@@ -37,7 +49,10 @@ def board():
 
 def fault(name, names=()):
     """What NANOFACE_SIM_FAULTS says of a fault: None, a number, or True. A list or object picks engines by name."""
-    value = table("FAULTS").get(name)
+    faults = table("FAULTS")
+    if not faults:
+        return None
+    value = faults.get(name)
     if isinstance(value, dict):
         return by_name(value, names)
     if isinstance(value, (list, tuple)):

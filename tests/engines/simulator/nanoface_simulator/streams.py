@@ -11,6 +11,7 @@ from collections import deque
 
 from . import errors, settings
 from .contexts import checked, current, driver, may_free, ward
+from .hold import sleep_until
 from .ledger import ledger
 
 DISABLE_TIMING = 2
@@ -124,6 +125,8 @@ def put(line, work, arguments, seconds=0.0):
     line.free_at = at
     line.made = number = line.made + 1
     line.queue.append((number, work, arguments))
+    if line is default:  # all others were waited for before, and will wait for it
+        drain(line)
     return number
 
 
@@ -143,9 +146,7 @@ def drain(line, number=None):
 def finish(line):
     """Compute everything, and wait until the device would have done it."""
     drain(line)
-    rest = line.free_at - now()
-    if rest > 0:
-        time.sleep(rest)
+    sleep_until(line.free_at)
 
 
 def finish_others():
@@ -162,20 +163,25 @@ def synchronize_all():
 def order(line, block, start, end, writes):
     """Record that the work queued next on the line uses these bytes, and that nothing orders it after earlier work."""
     number = line.made + 1
-    key = (start, end)
-    if len(block.writers) > 1 or key not in block.writers:
-        users = [user for (a, b), user in block.writers.items() if a < end and start < b]
-    else:
-        users = [block.writers[key]]
+    if block.sole is not line:
+        if block.sole is None:
+            block.sole = line
+        else:
+            block.sole = False
+            _find_race(line, block, start, end, writes)
     if writes:
-        users += [user for (a, b, _), user in block.readers.items() if a < end and start < b]
+        block.writers[(start, end)] = (line, number)
+    else:
+        block.readers[(start, end, line.number)] = (line, number)
+
+
+def _find_race(line, block, start, end, writes):
+    users = [user for (a, b), user in list(block.writers.items()) if a < end and start < b]
+    if writes:
+        users += [user for (a, b, _), user in list(block.readers.items()) if a < end and start < b]
     for other, theirs in users:
         if other is not line and other.done < theirs and line.known.get(other.number, 0) < theirs:
             ledger.violation("race", "two streams use the same {} and no event orders them".format(block.what))
-    if writes:
-        block.writers[key] = (line, number)
-    else:
-        block.readers[(start, end, line.number)] = (line, number)
 
 
 class Mark:
@@ -214,9 +220,7 @@ class Event:
         current("cuEventSynchronize")
         if self._mark is not None:
             drain(self._mark.line, self._mark.number)
-            rest = self._mark.at - now()
-            if rest > 0:
-                time.sleep(rest)
+            sleep_until(self._mark.at)
         checked("cuEventSynchronize")
         return self
 

@@ -6,7 +6,8 @@ import threading
 import numpy as np
 from nanoface_simulator import settings
 from nanoface_simulator.contexts import driver, threads
-from nanoface_simulator.copies import poison
+from nanoface_simulator.copies import check_unchanged, poison, watching
+from nanoface_simulator.hold import burn
 from nanoface_simulator.ledger import ledger
 from nanoface_simulator.memory import space
 from nanoface_simulator.streams import default, drain, fail_launch, finish, finish_others, launch_fails, lines, order, put
@@ -202,6 +203,8 @@ class IExecutionContext(Scoped):
                 poison(block, start, end)
             order(line, block, start, end, writes)
         self._line = line
+        self._watch(line, ranges)
+        self._burn()
         if launch_fails():
             self._number = put(line, fail_launch, ())
             return
@@ -210,6 +213,20 @@ class IExecutionContext(Scoped):
         if self._profiler is not None and self.enqueue_emits_profile:
             finish(line)
             self._report()
+
+    def _watch(self, line, ranges):
+        """Compare inputs that the device reads from the host's memory with what they are now."""
+        if watching():
+            for block, start, end, writes in ranges:
+                if not writes and block.what[0] == "p":
+                    seen = block.bytes[start:end]
+                    put(line, check_unchanged, (seen, seen.view(np.uint8).copy()))
+
+    def _burn(self):
+        """The processor time that TensorRT takes to launch the kernels, without the interpreter's lock."""
+        costs = settings.table("ENQUEUE_MS")
+        if costs:
+            burn(float(settings.by_name(costs, self._engine._header["names"], 0.0)) / 1000.0)
 
     def _report(self):
         """The last run's time, shared out over the layers: the simulator does not know how it is spread."""
