@@ -3,7 +3,7 @@
 A kernel takes the longer of its arithmetic and its memory traffic, and a launch. Seven numbers, none of them of one
 network: the share of the FP16 peak that each kind of convolution reaches, the share of the memory's speed that
 activations and the weights of fully connected layers reach, the launch, and a memory share of its own for depthwise
-kernels, which are slow in FP16 on Maxwell. Six are fitted to the dense networks, the seventh to those with depthwise layers.
+kernels, which are slow in FP16 on Maxwell. Six are fitted to the dense networks, the seventh to the depthwise ones.
 The launch ends at the least that it may be: networks of this size do not tell it, and a range stands for it later.
 
 `python -m engines.estimatefit` fits again and writes fitted.json, which everything else reads.

@@ -47,6 +47,8 @@ def test_the_same_as_markdown_has_tables_and_nothing_else_changes(tmp_path):
     assert set(re.findall(r"\d+\.\d+", plain)) == set(re.findall(r"\d+\.\d+", markdown))
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in rows)
+    for table in re.findall(r"(?:^\|.*\n)+", markdown, re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
 def test_the_same_as_json(tmp_path):
