@@ -1,4 +1,4 @@
-"""Frames and crops for the kernel, and what it must answer. Needs numpy alone: the script for a real GPU uses it too."""
+"""Frames and crops for the kernel, and what it must answer. Needs numpy alone: it also runs beside a real GPU."""
 import math
 
 import numpy as np
@@ -62,7 +62,7 @@ def places(crop):
 
 
 def exact(image, crop):
-    """Bilinear samples in float64, (3, H, W), with the crop's arithmetic. Written apart from the kernel and its twin."""
+    """Bilinear samples in float64, (3, H, W), with the crop's arithmetic. Written apart from kernel and twin."""
     image = np.asarray(image, np.float64)
     height, width = image.shape[:2]
     x, y = places(crop)

@@ -11,11 +11,25 @@ A launch hands over 21 values, packed as cropkernel.PARAMETERS says ("PiiiPiifff
     13 part_x    14 part_y                float32 / is the sum of both
     15 scale    16 17 18 offset           float32, of the target's planes in their order
     19 replicate    20 red_first          int32, 0 or 1
+
+The simulator of pycuda loads this file (NANOFACE_SIM_KERNELS) and finds the kernel in KERNELS.
 """
 import numpy as np
 
 REACH = np.float32(4194304.0)
 F = np.float32
+
+
+def launch(grid, block, *arguments):
+    """One launch on the simulator, which hands over each pointer as the bytes (uint8) from where it points."""
+    across, down = arguments[5:7]
+    target = arguments[4][:12 * across * down].view(F).reshape(3, down, across)
+    threads = (slice(None), slice(grid[1] * block[1]), slice(grid[0] * block[0]))
+    target[threads] = filled(arguments, arguments[0])[threads]
+
+
+launch.writes = (4,)
+KERNELS = {"crop": launch}
 
 
 def filled(arguments, memory):
@@ -24,13 +38,18 @@ def filled(arguments, memory):
     memory: the frame's bytes from its address on, 1-D uint8, (height - 1) * pitch + 3 * width of them or more.
     """
     width, height, pitch = arguments[1:4]
+    needed = (height - 1) * pitch + 3 * width
+    if memory.size < needed:
+        raise IndexError("a frame of {} bytes in {}".format(needed, memory.size))
     rows = np.lib.stride_tricks.as_strided(
         np.ascontiguousarray(memory), (height, width, 3), (pitch, 3, 1), writeable=False)
     return crop(rows, arguments[7:15], tuple(arguments[5:7]), arguments[15], arguments[16:19], *arguments[19:21])
 
 
 def crop(frame, inverse, size, scale=1.0, offset=(0.0, 0.0, 0.0), replicate=False, red_first=False):
-    """frame: (H, W, 3) uint8 BGR; inverse: the eight values of cropkernel.placement(); size: width, height of the input."""
+    """(3, H, W) float32. frame: (H, W, 3) uint8 BGR; inverse: the eight values of cropkernel.placement();
+    size: width and height of the input.
+    """
     with np.errstate(all="ignore"):  # a GPU knows no warnings
         return _crop(frame, inverse, size, F(scale), [F(o) for o in offset], replicate, red_first)
 

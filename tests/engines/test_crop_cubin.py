@@ -1,4 +1,4 @@
-"""The crop kernel is compiled by the nvcc that is found, kept with a sidecar, and refused when anything does not fit."""
+"""The crop kernel is compiled by the nvcc that is found, kept with a sidecar, and refused when it does not fit."""
 import io
 import json
 import os
@@ -195,7 +195,8 @@ def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, con
             f.write(damaged)
     with pytest.raises(EngineError) as refused:
         cropkernel.load(bench.home, "5.3")
-    assert said in str(refused.value) and "run `nanoface build`" in str(refused.value) and "\n" not in str(refused.value)
+    text = str(refused.value)
+    assert said in text and "run `nanoface build`" in text and "\n" not in text
     assert bench.build()[0] and len(bench.calls()) == 2
     assert cropkernel.read_cubin(bench.home, "5.3")
 

@@ -1,4 +1,4 @@
-"""The crop kernel shows what an exact bilinear reference and the CPU path show; its source runs here, compiled as C++."""
+"""The crop kernel shows what an exact bilinear reference and the CPU path show; its source runs here as C++."""
 import os
 
 import cv2
@@ -115,7 +115,8 @@ WHOLE = (0, 1, -1, 99, 100, 2 ** 20, -2 ** 20, 2 ** 31 - 1, -2 ** 31)
        frame=st.sampled_from([(100, 80), (1, 1), (1, 9), (2, 3)]), replicate=st.integers(0, 1))
 def test_no_place_however_absurd_is_read_outside_the_frame(host, slopes, parts, wholes, size, frame, replicate):
     image = noise(*frame)
-    values = (0, frame[0], frame[1], 3 * frame[0], 0) + size + slopes + wholes + parts + (1.0, 0.0, 0.0, 0.0, replicate, 0)
+    place = slopes + wholes + parts
+    values = (0, frame[0], frame[1], 3 * frame[0], 0) + size + place + (1.0, 0.0, 0.0, 0.0, replicate, 0)
     out, outside = host.filled(values, image.ravel(), (-(-size[0] // 32), -(-size[1] // 4)))
     assert outside == 0
     assert np.isfinite(out).all() and out.min() >= 0 and out.max() <= 255
@@ -159,7 +160,8 @@ def test_wholly_outside_is_black_or_the_nearest_edge(matrix, border):
 
 
 def test_the_middle_of_the_input_is_placed_exactly():
-    xu, xv, yu, yv, whole_x, whole_y, part_x, part_y = placement(crop_of(turned(3801.77, 11.31, 61.0, 0.3, 64), (64, 64)))
+    crop = crop_of(turned(3801.77, 11.31, 61.0, 0.3, 64), (64, 64))
+    xu, xv, yu, yv, whole_x, whole_y, part_x, part_y = placement(crop)
     assert (whole_x, whole_y) == (3801, 11)
     assert abs(part_x - 0.77) < 1e-9 and abs(part_y - 0.31) < 1e-9
     assert abs(np.hypot(xu, yu) - 61.0 / 64.0) < 1e-12 and abs(xu - yv) < 1e-12 and abs(xv + yu) < 1e-12

@@ -1,4 +1,4 @@
-"""The crop kernel compiles for the real GPU of the Nano, on any machine, and stays as light there as it is meant to be."""
+"""The crop kernel compiles for the real GPU of the Nano, on any machine, and stays as light as it is meant to be."""
 import re
 import struct
 
