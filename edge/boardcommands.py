@@ -3,7 +3,8 @@
 import os
 from typing import Any, Callable, Dict, TextIO
 
-from edge.config import load_config
+from edge.config import Config, load_config
+from edge.configrules import NETWORKS, OFF
 from edge.modelstore import home_dir
 from edge.words import overrides_of
 
@@ -11,14 +12,16 @@ from edge.words import overrides_of
 def build(args: Any, out: TextIO) -> int:
     from engines.build import BuildOptions, run_build
 
+    models = _config(args).models._asdict()
     options = BuildOptions(
-        only=tuple(args.only), networks=tuple(args.networks), force=args.force, list_only=args.list, fp32=args.fp32,
-        workspace_mb=args.workspace, tactics=args.tactics)
+        only=tuple(args.only), networks=tuple(args.networks), all_networks=args.all_networks, fp32=args.fp32,
+        workspace_mb=args.workspace, tactics=args.tactics, force=args.force, list_only=args.list, lint=not args.no_lint,
+        untuned=args.untuned, candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)})
     if args.tune:
         from engines.tune import run_tune
 
-        return run_tune(home_dir(), options, out)
-    return run_build(home_dir(), options, out)
+        return run_tune(home_dir(), options, out, args.verbose)
+    return run_build(home_dir(), options, out, args.verbose)
 
 
 def verify(args: Any, out: TextIO) -> int:
@@ -42,9 +45,12 @@ def calibrate(args: Any, out: TextIO) -> int:
 def report(args: Any, out: TextIO) -> int:
     from engines.fieldreport import run_report
 
+    return run_report(_config(args), args.path, args.seconds, out)
+
+
+def _config(args: Any) -> Config:
     overrides, spelled = overrides_of(args.settings)
-    config = load_config(args.config, overrides, os.environ, spelled)
-    return run_report(config, args.path, args.seconds, out)
+    return load_config(args.config, overrides, os.environ, spelled)
 
 
 COMMANDS: Dict[str, Callable[[Any, TextIO], int]] = {

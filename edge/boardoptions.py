@@ -18,7 +18,7 @@ LONGEST_REPORT_S = 3600
 
 
 def tactics(text: str) -> Tuple[str, ...]:
-    """For argparse: "cublas,cudnn" or "none"."""
+    """For argparse: "cublas,cudnn"; none are ()."""
     names = tuple(part.strip() for part in text.split(","))
     if names == ("none",):
         return ()
@@ -34,19 +34,22 @@ def build() -> Words:
     group = words.add_argument_group("what is built")
     group.add_argument("--only", action="append", default=[], metavar="NAME",
                        help="a role (detect, align, pose, iris) or a network; may be repeated")
-    group.add_argument("--networks", action="append", default=[], metavar="NAME",
-                       help="these networks instead of those that would be used; may be repeated")
+    group.add_argument("--networks", nargs="+", default=[], metavar="NAME",
+                       help="these instead of what their roles would use; with --tune the candidates")
+    group.add_argument("--all-networks", action="store_true", help="with --tune: every network of a role that was fetched")
     group.add_argument("--force", action="store_true", help="also what is up to date")
     group.add_argument("--list", action="store_true", help="only say what there is, and what is stale and why")
     group = words.add_argument_group("how")
     group.add_argument("--fp32", action="store_true", help="in 32 bits, to compare with")
     group.add_argument("--workspace", type=count(4096), default=256, metavar="MB",
                        help="memory that a layer may use while it works (256)")
-    group.add_argument("--tactics", type=tactics, default=("cublas", "cudnn"), metavar="LIST",
-                       help="libraries that may be used: cublas,cudnn (the default), one of them, or none")
+    group.add_argument("--tactics", type=tactics, metavar="LIST",
+                       help="libraries that may be used: cublas,cudnn, one of them, or none (as tuned, else both)")
     group.add_argument("--tune", action="store_true",
                        help="build each way, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
-    words.add_argument("--verbose", action="store_true", help="log to standard error")
+    group.add_argument("--untuned", action="store_true", help="forget what --tune found")
+    group.add_argument("--no-lint", action="store_true", help="do not read the network for what TensorRT refuses")
+    add_config(words)
     return words
 
 
@@ -89,8 +92,10 @@ def report() -> Words:
     words = Words("nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
                   "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
     words.usage = "nanoface report [PATH] [OPTION ...]"
-    words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH", help="nanoface-report.txt")
-    words.add_argument("--seconds", type=count(LONGEST_REPORT_S), default=60, metavar="S", help="of tracking (60)")
+    words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",
+                       help="where it is written (nanoface-report.txt)")
+    words.add_argument("--seconds", type=count(LONGEST_REPORT_S), default=60, metavar="S",
+                       help="seconds of tracking (60)")
     add_source(words)
     add_config(words)
     return words

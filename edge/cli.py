@@ -246,7 +246,9 @@ def _models(args: Any) -> int:
     if args.action == "fetch":
         return commands.run_fetch(home_dir(), args.names, args.all, args.force, sys.stdout)
     if args.action == "lint":
-        return commands.run_lint(home_dir(), args.names, sys.stdout, args.markdown)
+        from engines.lintcommand import run_lint
+
+        return run_lint(home_dir(), args.names, sys.stdout, args.markdown)
     act = commands.run_list if args.action == "list" else commands.run_check
     return act(home_dir(), sys.stdout)
 

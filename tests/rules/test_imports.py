@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "app": "config modelstore planstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "app config configrules machine modelstore planstore runtimes sources telemetry " + BELOW,
-    "boardcommands": "config modelstore words",
+    "boardcommands": "config configrules modelstore words",
     "cli": "app bench boardcommands config doctor machine modelstore options stop words outputs telemetry " + BELOW,
 }
 
