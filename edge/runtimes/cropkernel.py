@@ -1,7 +1,7 @@
 """Fills a network's input on the device from the frame that lies there: loads and launches the kernel of crop.cu.
 
-`nanoface build` compiles crop.cu on the board and keeps `plans/crop.cubin` with a sidecar: the compiler is there, but not
-on a service's PATH. A cubin runs on GPUs of its own architecture only.
+`nanoface build` compiles crop.cu on the board and keeps `plans/crop.cubin` with a sidecar: the compiler is there, but
+not on a service's PATH. A cubin runs on GPUs of its own architecture only.
 """
 import hashlib
 import json
@@ -17,6 +17,7 @@ SCHEMA = 1
 SOURCE = "crop.cu"
 NAME = "crop"  # of the kernel
 CURE, CURE_AGAIN = "run `nanoface build`", "run `nanoface build --force`"
+CURE_GPU = "start again; if it stays, run `nanoface doctor`"
 
 BLOCK = (32, 4, 1)  # why: see crop.cu
 # as the parameters stand in crop.cu: frame, its width, height, pitch; target, its width, height; four slopes; the place
@@ -67,22 +68,24 @@ class CropKernel:
             raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), CURE_AGAIN)) from e
 
     def launch(self, frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop, target: int, stream: Any) -> None:
-        """Enqueue filling `target` (3, H, W float32) by `crop` of the frame of `shape` (H, W, 3); both are on the device.
+        """Enqueue filling `target` (3, H, W float32) by `crop` of the frame of `shape` (H, W, 3), both on the device.
 
-        frame, target: device addresses; pitch: bytes from row to row. Neither may be freed or overwritten before `stream`
-        (a pycuda Stream) has come past. Raises FrameError for a frame, EngineError where the launch fails.
+        frame, target: device addresses; pitch: bytes from row to row. Neither may be freed or overwritten before
+        `stream` (a pycuda Stream) has come past. Raises FrameError for a frame, EngineError where the launch fails.
         """
         height, width = shape[0], shape[1]
         if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
-            raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(width, height, pitch))
+            raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(
+                width, height, pitch))
         across, down = crop.size
         first, second, third = crop.offset
         try:
             self._function.prepared_async_call(
-                ((across + 31) // 32, (down + 3) // 4), BLOCK, stream, frame, width, height, pitch, target, across, down,
-                *placement(crop), crop.scale, first, second, third, crop.border == REPLICATE, crop.colour == RGB)
+                ((across + 31) // 32, (down + 3) // 4), BLOCK, stream, frame, width, height, pitch, target,
+                across, down, *placement(crop), crop.scale, first, second, third,
+                crop.border == REPLICATE, crop.colour == RGB)
         except self._error as e:
-            raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), CURE_AGAIN)) from e
+            raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), CURE_GPU)) from e
 
 
 def load(home: str, compute_capability: str) -> CropKernel:
@@ -123,7 +126,8 @@ def source_sha256() -> str:
         with open(source_path(), "rb") as f:
             return hashlib.sha256(f.read()).hexdigest()
     except OSError as e:
-        raise EngineError("{} cannot be read ({}): install nanoface again".format(source_path(), e.strerror or e)) from e
+        raise EngineError("{} cannot be read ({}): install nanoface again".format(
+            source_path(), e.strerror or e)) from e
 
 
 def _sidecar(path: str) -> Dict[str, Any]:
