@@ -109,18 +109,22 @@ def build_one(shop: Workshop, target: Target, plan: str, runs: int, hearing: Hea
     return sidecar
 
 
+def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
+    """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
+    return wanted.name or default_network(home, manifest, wanted.role, options.candidates.get(wanted.role, ()))
+
+
 def _ensure(shop: Workshop, manifest: Manifest, wanted: Wanted, which: str) -> bool:
     """Build one plan unless it is up to date. False where it failed, which was said."""
     name = wanted.name
     try:
-        name = name or default_network(shop.home, manifest, wanted.role, shop.options.candidates.get(wanted.role, ()))
+        name = network_of(shop.home, manifest, shop.options, wanted)
         target = target_of(shop.home, wanted.role, name, way_of(shop.home, shop.options, wanted.role, name))
         why = "forced" if shop.options.force else stale(shop.home, target, shop.facts)
         if why is None:
             shop.report.row(wanted.role, name, "up to date")
             return True
-        shop.report.row(wanted.role, name, "to build: {}".format(why))
-        sidecar = _build(shop, target, which)
+        sidecar = _build(shop, target, which, why)
     except StorageError:
         raise
     except ModelError as e:
@@ -129,14 +133,14 @@ def _ensure(shop: Workshop, manifest: Manifest, wanted: Wanted, which: str) -> b
     return True
 
 
-def _build(shop: Workshop, target: Target, which: str) -> Dict[str, Any]:
+def _build(shop: Workshop, target: Target, which: str, why: str) -> Dict[str, Any]:
     role, name = target.stored.role, target.stored.name
     if target.pins.note:
         shop.report.line(target.pins.note)
     if shop.options.lint:
         lint_gate(target.stored, shop.report.line)
     plan = os.path.join(shop.folder, "{}-{}.plan".format(role, name))
-    hearing = shop.report.hearing("{} {} {}".format(which, role, name), last_build_s(shop.home, role, name))
+    hearing = shop.report.hearing("{} {} {}".format(which, role, name), why, last_build_s(shop.home, role, name))
     sidecar = build_one(shop, target, plan, RUNS, hearing)
     install(shop.home, plan, sidecar)
     return sidecar

@@ -8,10 +8,10 @@ from edge import planstore
 from edge.errors import ModelError
 from edge.stop import Stop
 from engines.boardfacts import Facts
-from engines.build import ask_facts
+from engines.build import ask_facts, network_of
 from engines.buildreport import BuildReport, built_text
 from engines.buildselection import BuildOptions, Wanted, way_of
-from engines.buildtarget import ROLES, default_network, stale, target_of
+from engines.buildtarget import ROLES, stale, target_of
 from engines.cubin import is_current
 from engines.networks import Manifest
 
@@ -25,7 +25,7 @@ def run_list(home: str, manifest: Manifest, options: BuildOptions, wanted: Seque
     for one in wanted:
         name = one.name
         try:
-            name = name or default_network(home, manifest, one.role, options.candidates.get(one.role, ()))
+            name = network_of(home, manifest, options, one)
             shown.append((one.role, name))
             report.row(one.role, name, _state(home, one.role, name, options, facts))
         except ModelError as e:

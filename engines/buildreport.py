@@ -26,13 +26,17 @@ class BuildReport(Report):
     def row(self, role: str, network: str, text: str) -> None:
         self.line("{:9} {:15}  {}".format(role, network, text))
 
-    def hearing(self, title: str, expected_s: Optional[float]) -> Hearing:
-        """Shows one build. `title` says which of how many; expected_s: of the last build, None where there was none."""
-        of = "of about {}".format(span(expected_s)) if expected_s else "of perhaps {} (a guess)".format(span(GUESS_S))
+    def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
+        """Shows one build. `title` says which of how many, `why` is the reason ("" says nothing beforehand); expected_s:
+        of the last build, None where there was none.
+        """
+        expected = "about {}".format(span(expected_s)) if expected_s else "perhaps {} (a guess)".format(span(GUESS_S))
+        if why:
+            self.line("{}: {}; now it is built, which takes {}".format(title, why, expected))
         self._told_at = clock.monotonic()
 
         def tick(step: str, elapsed_s: float) -> None:
-            text = "{}: {}, {} {}".format(title, step, span(elapsed_s), of)
+            text = "{}: {}, {} of {}".format(title, step, span(elapsed_s), expected)
             now = clock.monotonic()
             if self._terminal and now - self._drawn_at >= REDRAW_S:
                 self._drawn_at = now
@@ -45,8 +49,6 @@ class BuildReport(Report):
             if self._verbose:
                 self.line("  [TensorRT {}] {}".format(severity, text))
 
-        if not self._terminal:
-            self.line("{}: building, {}".format(title, of[3:]))
         return Hearing(self.line, tick, word)
 
 

@@ -113,7 +113,7 @@ def install(home: str, plan_file: str, sidecar: Mapping[str, Any]) -> None:
 
 
 def write_sidecar(path: str, sidecar: Mapping[str, Any]) -> None:
-    write_whole(path, (json.dumps(sidecar, indent=1, sort_keys=True) + "\n").encode("ascii"))
+    write_whole(path, (json.dumps(sidecar, indent=1) + "\n").encode("ascii"))
 
 
 def last_build_s(home: str, role: str, network: str) -> Optional[float]:

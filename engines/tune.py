@@ -11,7 +11,7 @@ from edge.errors import ConfigError, EdgeError, ModelError
 from edge.modelstore import read_index
 from edge.planstore import CHOICE, Board, StoredPlan, plans_dir
 from engines import buildtarget
-from engines.build import Workshop, build_one, crop_kernel, workshop
+from engines.build import Workshop, build_one, crop_kernel, network_of, workshop
 from engines.buildreport import BuildReport
 from engines.buildselection import BuildOptions, Wanted, choose, selection
 from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, Target, Way
@@ -86,7 +86,7 @@ def _tune_role(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wante
 def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
     """Every way of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
     options = shop.options
-    names = [one.name or buildtarget.default_network(shop.home, manifest, role, options.candidates.get(role, ())) for one in wanted]
+    names = [network_of(shop.home, manifest, options, one) for one in wanted]
     if options.all_networks:
         built = read_index(shop.home)
         candidates = next(r.candidates for r in manifest.roles if r.name == role)
@@ -114,7 +114,8 @@ def _trial(shop: Workshop, target: Target, which: str) -> Trial:
     title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.way.label)
     plan = os.path.join(shop.folder, "trial.plan")
     try:
-        sidecar = build_one(shop, target, plan, RUNS, shop.report.hearing(title, None))
+        expected_s = buildtarget.last_build_s(shop.home, target.stored.role, target.stored.name)
+        sidecar = build_one(shop, target, plan, RUNS, shop.report.hearing(title, "", expected_s))
     except StorageError:
         raise
     except ModelError as e:

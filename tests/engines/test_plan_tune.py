@@ -1,0 +1,178 @@
+"""`nanoface build --tune` without building anything: which plan is chosen, and what an interrupted tuning keeps."""
+import hashlib
+import io
+import json
+import os
+
+import pytest
+
+from edge import planstore
+from edge.errors import ConfigError, EngineError, ModelError
+from edge.modelstore import sha256_of
+from engines import build, tune
+from engines.boardfacts import Facts
+from engines.build import BuildOptions, run_build
+from engines.disk import write_whole
+from engines.tune import run_tune
+
+NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")
+BOX = {"unit": "px", "median": 0.0, "worst": 0.1, "tolerance": 1.0}
+WAYS = ("fp16-cublas+cudnn", "fp16-cublas", "fp32-cublas+cudnn", "fp32-cublas")
+
+
+class Bench:
+    """Stands in for the building process: makes a plan of nothing that takes as long as the test says."""
+
+    def __init__(self, home, monkeypatch):
+        self.home, self.times_ms, self.unverified, self.calls, self.stop_at = str(home), {}, [], [], None
+        for module in (build, tune):
+            monkeypatch.setattr(module, "build_one", self.build_one)
+            monkeypatch.setattr(module, "lint_gate", lambda stored, say: None)
+        monkeypatch.setattr(build, "ask_facts", lambda folder, root, stop: NANO)
+        monkeypatch.setattr("engines.cubin.find_nvcc", lambda folders: None)
+
+    def fetch(self, *names):
+        networks = {}
+        for name in names:
+            content = name.encode()
+            write_whole(os.path.join(self.home, "onnx", name + ".onnx"), content)
+            networks[name] = {"role": "detect", "decode": {}, "file": name + ".onnx",
+                              "sha256": hashlib.sha256(content).hexdigest()}
+        text = json.dumps({"schema": 1, "networks": networks})
+        write_whole(os.path.join(self.home, "onnx", "index.json"), text.encode())
+
+    def build_one(self, shop, target, plan, runs, hearing):
+        way = "{} {}".format(target.stored.name, target.way.label)
+        self.calls.append(way)
+        if self.stop_at == len(self.calls):
+            raise KeyboardInterrupt()
+        took_ms = self.times_ms.get(way, 5.0)
+        if isinstance(took_ms, str):
+            raise EngineError(took_ms)
+        sha256 = write_whole(plan, way.encode())
+        shares = {"p50": took_ms, "p95": took_ms + 1}
+        return dict(NANO._asdict(), schema=1, role=target.stored.role, network=target.stored.name, sha256=sha256,
+                    size=len(way), onnx_sha256=target.stored.sha256, precision=target.precision, build_s=60.0,
+                    flags=dict(target.flags, constraints=""), inputs=[], outputs=[],
+                    verified=None if way in self.unverified else {"box": dict(BOX)},
+                    measured={"device_ms": shares, "host_ms": {"p50": took_ms + 2, "p95": took_ms + 3}})
+
+    def tune(self, **options):
+        self.out = io.StringIO()
+        self.calls = []
+        self.code = run_tune(self.home, BuildOptions(only=("detect",), **options), self.out)
+        return self.out.getvalue()
+
+    def rows(self):
+        with open(os.path.join(self.home, "plans", "tuning.json")) as f:
+            return json.load(f)["rows"]
+
+    def installed(self, name="yunet_s"):
+        with open(planstore.plan_path(self.home, "detect", name)) as f:
+            return f.read()
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    made = Bench(tmp_path, monkeypatch)
+    made.fetch("yunet_s", "yunet_n")
+    return made
+
+
+def test_the_fastest_on_the_gpu_is_installed_and_its_way_remembered(bench):
+    bench.times_ms = {"yunet_s fp32-cublas": 2.0, "yunet_s fp16-cublas": 3.0}
+    said = bench.tune()
+    assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas"
+    assert bench.calls == ["yunet_s " + way for way in WAYS]
+    assert [row["chosen"] for row in bench.rows()] == [False, False, False, True]
+    assert "chosen: fp32-cublas" in said and "sudo jetson_clocks" in said
+    with open(os.path.join(bench.home, "plans", "tuning.txt")) as f:
+        text = f.read()
+    assert "NVIDIA Tegra X1, TensorRT 8.2.1.8, L4T 32.7.1" in text and text.count("verified") == 4
+    out = io.StringIO()
+    assert run_build(bench.home, BuildOptions(only=("detect",)), out) == 0 and "up to date" in out.getvalue()
+    assert run_build(bench.home, BuildOptions(only=("detect",), untuned=True), out) == 0
+    assert bench.installed() == "yunet_s fp16-cublas+cudnn" and planstore.chosen(bench.home) == {}
+
+
+@pytest.mark.parametrize("options, best", [
+    ({"networks": ("yunet_s", "yunet_n")}, "yunet_n fp16-cublas"),
+    ({"all_networks": True}, "yunet_n fp16-cublas"),
+    ({"networks": ("yunet_s",)}, "yunet_s fp16-cublas+cudnn"),
+])
+def test_the_candidate_networks_compete_where_they_are_asked_for(bench, options, best):
+    bench.times_ms = {"yunet_n fp16-cublas": 1.0, "yunet_s fp16-cublas+cudnn": 4.0}
+    bench.tune(**options)
+    name = best.split()[0]
+    assert bench.installed(name) == best and planstore.chosen(bench.home) == {"detect": name}
+    out = io.StringIO()
+    run_build(bench.home, BuildOptions(only=("detect",)), out)
+    assert "detect    {}          up to date".format(name) in out.getvalue()
+
+
+def test_what_does_not_agree_is_never_chosen_however_fast(bench):
+    bench.times_ms = {"yunet_s " + way: "disagrees with ONNX Runtime" for way in WAYS[:3]}
+    said = bench.tune()
+    assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas" and said.count("failed: disagrees") == 3
+    assert [bool(row["failure"]) for row in bench.rows()] == [True, True, True, False]
+
+
+def test_where_nothing_is_right_the_former_plan_stays(bench):
+    bench.tune()
+    before = sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s"))
+    bench.times_ms = {"yunet_s " + way: "TensorRT could not build it" for way in WAYS}
+    assert "no way gives a plan that is right" in bench.tune() and bench.code == 4
+    assert sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s")) == before
+
+
+def test_an_interrupted_tuning_goes_on_where_it_was_and_force_begins_anew(bench):
+    bench.stop_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        bench.tune()
+    assert len(bench.rows()) == 2 and not os.path.exists(planstore.plan_path(bench.home, "detect", "yunet_s"))
+    bench.stop_at = None
+    bench.tune()
+    assert bench.calls == ["yunet_s " + way for way in WAYS[2:]] and len(bench.rows()) == 4
+    bench.stop_at = 4
+    with pytest.raises(KeyboardInterrupt):
+        bench.tune()
+    bench.stop_at = None
+    bench.tune(force=True)
+    assert len(bench.calls) == 4 and bench.code == 0
+
+
+def test_a_kept_trial_that_was_altered_is_made_again(bench):
+    bench.stop_at = 3
+    with pytest.raises(KeyboardInterrupt):
+        bench.tune()
+    with open(os.path.join(bench.home, "plans", "tune", "detect-yunet_s-fp16-cublas.plan"), "ab") as f:
+        f.write(b"x")
+    bench.stop_at = None
+    bench.tune()
+    assert bench.calls == ["yunet_s " + way for way in WAYS[1:]]
+
+
+def test_a_network_that_must_stay_in_fp32_is_tried_in_fp32_alone(bench):
+    entry = {"onnx_sha256": sha256_of(os.path.join(bench.home, "onnx", "yunet_s.onnx")), "fp32_layers": [], "whole": True}
+    with open(os.path.join(bench.home, "fp16.json"), "w") as f:
+        json.dump({"schema": 1, "networks": {"yunet_s": entry}}, f)
+    bench.tune()
+    assert bench.calls == ["yunet_s " + way for way in WAYS[2:]]
+
+
+def test_those_that_were_compared_go_before_those_that_could_not_be(bench):
+    bench.times_ms, bench.unverified = {"yunet_s fp16-cublas": 1.0, "yunet_s fp32-cublas": 3.0}, ["yunet_s fp16-cublas"]
+    bench.tune()
+    assert bench.installed() == "yunet_s fp32-cublas" and "not verified" in bench.out.getvalue()
+    bench.unverified = ["yunet_s " + way for way in WAYS]
+    bench.tune()
+    assert bench.installed() == "yunet_s fp16-cublas" and bench.code == 0
+
+
+def test_a_role_without_a_network_fails_and_the_options_of_one_way_are_refused(bench):
+    bench.fetch()
+    assert "not tuned: none of the networks yunet_s, " in bench.tune() and bench.code == 4
+    for options in ({"fp32": True}, {"tactics": ("cublas",)}):
+        with pytest.raises(ConfigError, match="leave out --fp32 and --tactics"):
+            bench.tune(**options)
+    assert issubclass(EngineError, ModelError)
