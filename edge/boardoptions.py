@@ -78,7 +78,8 @@ def estimate() -> Words:
 
 def calibrate() -> Words:
     words = Words("nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
-                  "layers are to be kept in 32 bits.", "nanoface calibrate fp16\nnanoface calibrate fp16 mb05 --source clip.mp4")
+                  "layers are to be kept in 32 bits.", "\n".join((
+                      "nanoface calibrate fp16", "nanoface calibrate fp16 mb05 --source clip.mp4")))
     words.usage = "nanoface calibrate fp16 [NAME ...] [--source SPEC] [--frames N] [--markdown] [--verbose]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those that were fetched")
     words.add_argument("--source", default="portrait", metavar="SPEC", help="where the frames come from (portrait)")

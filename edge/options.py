@@ -70,10 +70,12 @@ def _status() -> Words:
 
 def _models() -> Words:
     words = Words("nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
-                  "would make of them.", "nanoface models fetch\nnanoface models fetch faceboxes rfb320\nnanoface models list\n"
-                  "nanoface models lint mine.onnx")
+                  "would make of them.", "\n".join((
+                      "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
+                      "nanoface models lint mine.onnx")))
     words.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
-    words.add_argument("names", nargs="*", metavar="NAME", help="networks, for lint also files; fetch without a NAME takes the default set")
+    words.add_argument("names", nargs="*", metavar="NAME",
+                       help="networks, for lint also files; fetch without a NAME takes the default set")
     words.add_argument("--all", action="store_true", help="fetch every network that is known")
     words.add_argument("--force", action="store_true", help="fetch and convert again what is there")
     words.add_argument("--markdown", action="store_true", help="lint: a table for a document")

@@ -1,0 +1,89 @@
+"""What the engines answer in a rehearsal: one face that never moves, so that their arithmetic costs nothing.
+
+The networks look at the demo's first picture in ONNX Runtime or OpenVINO. The mesh is then moved within its crop until the
+next region it asks for is the very region that it was given: the track stands still for any number of frames.
+"""
+import os
+from typing import Dict, List
+
+import numpy as np
+
+from edge import app
+from edge.core.contracts import Runner, Stage
+from edge.core.packet import Frame, Packet, Roi
+from edge.geometry import roi as regions
+from edge.models.face_landmark import SIZE, FaceLandmark
+
+CENTRED = Roi(SIZE / 2.0, SIZE / 2.0, float(SIZE), 0.0)
+Outputs = Dict[str, np.ndarray]
+
+
+class Listening(Runner):
+    """Passes everything on, and keeps the last answer."""
+
+    def __init__(self, inner: Runner) -> None:
+        self._inner = inner
+        self.heard: Outputs = {}
+
+    def open(self) -> None:
+        self._inner.open()
+        self.inputs, self.outputs = self._inner.inputs, self._inner.outputs
+        self.backend, self.model = self._inner.backend, self._inner.model
+
+    def submit(self, image, crops):  # type: ignore
+        ticket = self._inner.submit(image, crops)
+        self.heard = {name: values.copy() for name, values in ticket.result().items()}
+        return ticket
+
+    def infer(self, feeds):  # type: ignore
+        return self._inner.infer(feeds)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def listen(stage: Stage) -> List[Listening]:
+    """Puts a Listening in the place of each runner of a stage."""
+    wrapped = {id(runner): Listening(runner) for runner in stage.runners}
+    stage.runners = tuple(wrapped[id(runner)] for runner in stage.runners)
+    for name, value in list(vars(stage).items()):
+        if id(value) in wrapped:
+            setattr(stage, name, wrapped[id(value)])
+        elif isinstance(value, app.PoseNetwork):
+            setattr(stage, name, value._replace(runner=wrapped[id(value.runner)]))
+    return list(wrapped.values())
+
+
+def standing_still(landmarks: np.ndarray) -> np.ndarray:
+    """The mesh's output (468 x 3 in crop pixels), moved so that the region it asks for is the crop itself."""
+    points = landmarks.reshape(-1, 3).astype(np.float64)
+    for _ in range(5):
+        asked = FaceLandmark().roi_of_landmarks(points, regions.bounds(points))
+        to_crop = regions.matrix(asked, SIZE)
+        points = np.column_stack([regions.apply(to_crop, points[:, :2]), points[:, 2] * SIZE / asked.size])
+    asked = FaceLandmark().roi_of_landmarks(points, regions.bounds(points))
+    assert np.allclose(asked, CENTRED, atol=1e-6), asked
+    return points.astype(np.float32).reshape(landmarks.shape)
+
+
+def make(config, image: np.ndarray, folder: str) -> None:
+    """Write `<network>.npz` for every network that the default pipeline runs."""
+    stages = app.make_stages(config, False, lambda event, text: None)
+    chain = [stage for group in stages.groups(config.pipeline.groups()) for stage in group]
+    runners = [runner for stage in chain for runner in listen(stage)]
+    for stage in chain:
+        stage.open()
+    packet = None
+    for seq in range(12):
+        packet = Packet(Frame(seq, float(seq), seq / 30.0, image))
+        for stage in chain:
+            packet = stage.process(packet)
+    assert packet is not None and packet.faces, "the demo's portrait was not found"
+    for runner in runners:
+        outputs = dict(runner.heard)
+        assert outputs, runner.model
+        if "landmarks" in outputs and "presence" in outputs:
+            outputs["landmarks"] = standing_still(outputs["landmarks"])
+        np.savez(os.path.join(folder, runner.model + ".npz"), **outputs)
+    for stage in reversed(chain):
+        stage.close()
