@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 
 from edge.core.contracts import Crop
+from edge.errors import EngineError
 from edge.planstore import StoredPlan
 from edge.runtimes import cuda
 from edge.runtimes.devicememory import PINNED, Buffer, buffer_of
@@ -104,7 +105,11 @@ class DeviceSession:
         cuda.PRIMARY.leave()
 
     def _run(self) -> None:
-        self.plan.enqueue(self._addresses, self.lane.stream.handle)
+        try:
+            self.plan.enqueue(self._addresses, self.lane.stream.handle)
+        except EngineError:
+            self.lane.stream.synchronize()  # the input is still on its way, from memory that may be written to next
+            raise
         for answer in self._answers.values():
             answer.to_host(self.lane.stream)
         self._done.record(self.lane.stream)
