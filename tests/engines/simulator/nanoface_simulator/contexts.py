@@ -29,7 +29,7 @@ class Driver:
         self.launches = 0
 
     def reset(self):
-        self.__init__()
+        self.failure, self.launches = "", 0
 
 
 class _Stack(list):
