@@ -1,4 +1,4 @@
-"""`nanoface models list`, `fetch`, `check` and `lint`: each writes to a text stream and returns the exit code."""
+"""`nanoface models list`, `fetch` and `check`: each writes to a text stream and returns the exit code."""
 import os
 from typing import Any, List, Mapping, Sequence, TextIO
 
@@ -7,7 +7,6 @@ from edge.modelstore import CURE, onnx_dir, read_index
 from engines.acquire import Acquisition
 from engines.disk import one_builder, remove_leftovers
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
-from engines.lintcommand import run_lint as run_lint
 from engines.manifest import read_manifest
 from engines.networks import Network
 from engines.onnxstore import damaged_files, is_current, recipe, size_on_disk

@@ -53,9 +53,9 @@ def _is_path(word: str) -> bool:
 def _need_onnx() -> None:
     try:
         import onnx  # noqa: F401
-    except ImportError as e:
+    except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
         raise ModelError("reading a network needs the package {}: pip install 'nanoface[convert]'".format(
-            e.name or "onnx")) from e
+            getattr(e, "name", None) or "onnx")) from e
 
 
 def _networks(home: str, names: Sequence[str], everything: bool) -> Tuple[List[Tuple[str, str, str]], List[str]]:
