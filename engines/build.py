@@ -3,7 +3,7 @@
 A plan takes its place only after it was loaded again and gave ONNX Runtime's answers. What fails costs one plan.
 """
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, NamedTuple, TextIO
 
@@ -77,7 +77,10 @@ def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[
         with stopped_by_signals(stop), part_folder(plans_dir(home), SCRATCH) as folder:
             facts = ask_facts(folder, options.root, stop)
             _advise(options.root, report)
-            yield Workshop(home, options, facts, folder, stop, report)
+            try:
+                yield Workshop(home, options, facts, folder, stop, report)
+            finally:
+                report.end_progress()
 
 
 def ask_facts(folder: str, root: str, stop: Stop) -> Facts:
@@ -94,18 +97,23 @@ def build_one(shop: Workshop, target: Target, plan: str, runs: int, hearing: Hea
 
     Raises ModelError or EngineError for this plan, StorageError, KeyboardInterrupt.
     """
-    cache = os.path.join(plans_dir(shop.home), TIMING_CACHE)
+    cache, renewed = os.path.join(plans_dir(shop.home), TIMING_CACHE), os.path.join(shop.folder, TIMING_CACHE)
     request = {
         "action": BUILD, "root": shop.options.root, "home": shop.home, "role": target.stored.role,
         "network": target.stored.name, "plan": plan, "precision": target.precision, "flags": target.flags, "runs": runs,
-        "timing_cache": cache, "built_at": datetime.fromtimestamp(clock.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timing_cache": cache, "renewed_timing_cache": renewed,
+        "built_at": datetime.fromtimestamp(clock.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     try:
         sidecar: Dict[str, Any] = run_child(request, shop.folder, shop.stop, hearing)["sidecar"]
     except Crashed as e:
-        if e.by_fault:
-            remove(cache)  # should it be what TensorRT stumbles over, the next build is free of it
+        if e.by_fault:  # should the cache be what TensorRT stumbles over, the next build is free of it
+            remove(cache)
+            remove(renewed)
         raise
+    finally:
+        with suppress(OSError):  # there is none, or it stays behind, which costs the next build some time
+            os.replace(renewed, cache)  # also of a build that then failed: what was measured stays true
     return sidecar
 
 

@@ -127,7 +127,7 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtb
         PRIMARY.leave()
     if built.timing_cache:
         try:
-            write_whole(request["timing_cache"], built.timing_cache)
+            write_whole(request["renewed_timing_cache"], built.timing_cache)
         except StorageError as e:
             tell(NOTE, text="the timing cache is not kept: {}".format(e))
     return built

@@ -26,6 +26,11 @@ class BuildReport(Report):
     def row(self, role: str, network: str, text: str) -> None:
         self.line("{:9} {:15}  {}".format(role, network, text))
 
+    def end_progress(self) -> None:
+        """Also where a signal ends the command: what others then write has a line of its own."""
+        self._erase()
+        self._out.flush()
+
     def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
         """Shows one build. `title` says which of how many, `why` is the reason ("" says nothing beforehand); expected_s:
         of the last build, None where there was none.
@@ -57,7 +62,8 @@ def built_text(sidecar: Mapping[str, Any]) -> str:
     parts = ["{} in {:.0f} s, {}".format(sidecar["precision"], sidecar["build_s"], size_text(sidecar["size"]))]
     pins = sidecar["flags"]["fp32_layers"]
     if pins:
-        parts.append("{} layers in fp32 ({})".format(len(pins), sidecar["flags"]["constraints"] or "as a hint"))
+        parts.append("{} {} in fp32 ({})".format(
+            len(pins), "layer" if len(pins) == 1 else "layers", sidecar["flags"]["constraints"] or "as a hint"))
     parts.append(verified_text(sidecar.get("verified")))
     measured = sidecar.get("measured") or {}
     times = [(name, _median(measured, key)) for name, key in (("GPU", "device_ms"), ("in all", "host_ms"))]

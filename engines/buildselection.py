@@ -24,7 +24,7 @@ class BuildOptions(NamedTuple):
     list_only: bool = False
     lint: bool = True
     untuned: bool = False  # forget what was tuned
-    candidates: Mapping[str, Sequence[str]] = {}  # role -> networks in the order of the configuration; none: the manifest's
+    candidates: Mapping[str, Sequence[str]] = {}  # role -> networks as configured; none: the manifest's
     root: str = "/"  # where /etc and /proc lie
 
 
@@ -50,6 +50,8 @@ def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
         if options.only and not only and role not in options.only:
             continue
         names = only or [n for n in options.networks if manifest.networks[n].role == role]
+        if not names and role not in options.only and options.candidates and role not in options.candidates:
+            continue  # switched off
         found += [Wanted(role, name, True) for name in names] or [Wanted(role, "", role in options.only)]
     return found
 

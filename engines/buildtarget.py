@@ -56,12 +56,16 @@ def target_of(home: str, role: str, name: str, way: Way) -> Target:
 
 
 def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str]) -> str:
-    """The network that would be used: the tuned one, else the first of the role that was fetched. Raises ModelError."""
-    tuned = planstore.chosen(home).get(role)
+    """The network that a run would use: of the candidates the tuned one, else the first that was fetched.
+
+    Raises ModelError where none was.
+    """
+    try:
+        tuned = planstore.chosen(home).get(role)
+    except EngineError:  # a run says that, and its cure is a build
+        tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
-    if tuned in manifest.networks and manifest.networks[str(tuned)].role == role and not candidates:
-        order = (str(tuned),) + order
-    return first_available(home, order)[0].name
+    return first_available(home, sorted(order, key=lambda name: name != tuned))[0].name
 
 
 def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:

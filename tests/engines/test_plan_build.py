@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from edge.modelstore import read_index, sha256_of
 from engines import build, buildlist
 from engines.boardfacts import Facts
 from engines.build import BuildOptions, run_build
+from engines.disk import StorageError
 from engines.tune import run_tune
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -288,19 +288,36 @@ def test_a_build_that_is_killed_leaves_nothing_that_is_taken_for_a_plan(world, a
     assert world.code == 0 and world.plans() == ["pose-mb05.plan"] and not world.half_written()
 
 
-def test_ctrl_c_ends_the_command_with_130_in_mind_and_leaves_no_scratch(world, monkeypatch):
+def test_ctrl_c_ends_the_command_clears_its_line_and_leaves_no_scratch(world, monkeypatch):
     world.set("BUILD_S", "30")
     monkeypatch.setattr(build, "build_one", _interrupting(build.build_one))
+    out = io.StringIO()
+    out.isatty = lambda: True
     with pytest.raises(KeyboardInterrupt):
-        world.build("pose")
+        run_build(world.home, BuildOptions(only=("pose",)), out)
     assert not world.half_written() and world.plans() == []
+    assert out.getvalue().endswith(" \r") and "1/1 pose mb05: starting, 0:00 of perhaps 2:00 (a guess)" in out.getvalue()
 
 
 def _interrupting(build_one):
-    def run(shop, *arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        return build_one(shop, *arguments)
+    def run(shop, target, plan, runs, hearing):
+        def tick(step, elapsed_s):
+            hearing.tick(step, elapsed_s)
+            shop.stop.set()  # as the handler of SIGINT does
+        return build_one(shop, target, plan, runs, hearing._replace(tick=tick))
     return run
+
+
+def test_a_full_disk_ends_the_command_with_one_line(world):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, before[1]))  # no file may be longer, the plan is
+    try:
+        with pytest.raises(StorageError, match="mb05.plan cannot be written .*make room there or set NANOFACE_HOME"):
+            world.build("pose", "iris")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert world.plans() == [] and not world.half_written()
 
 
 def test_a_disk_that_refuses_ends_the_command_with_one_line(world):

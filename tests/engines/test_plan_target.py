@@ -94,10 +94,31 @@ def test_a_plan_that_cannot_be_put_in_its_place_is_a_storage_error(tmp_path):
     (BuildOptions(only=("iris", "detect")), [("detect", ""), ("iris", "")]),
     (BuildOptions(only=("yunet_n", "pose")), [("detect", "yunet_n"), ("pose", "")]),
     (BuildOptions(networks=("facemesh_pth",)), [("detect", ""), ("align", "facemesh_pth"), ("pose", ""), ("iris", "")]),
+    (BuildOptions(candidates={"detect": ("yunet_n",), "align": ("face_landmark",)}), [("detect", ""), ("align", "")]),
+    (BuildOptions(candidates={"detect": ("yunet_n",)}, only=("pose",)), [("pose", "")]),
     (BuildOptions(networks=("yunet_s", "yunet_n"), only=("detect",)), [("detect", "yunet_s"), ("detect", "yunet_n")]),
 ])
 def test_the_options_mean_these_networks(options, expected):
     assert [(one.role, one.name) for one in selection(read_manifest(), options)] == expected
+
+
+@pytest.mark.parametrize("candidates, chosen, expected", [
+    ((), None, "yunet_s"),
+    ((), '{"schema": 1, "roles": {"detect": "blazeface_full"}}', "blazeface_full"),
+    (("yunet_n", "yunet_s"), None, "yunet_n"),
+    (("yunet_n", "yunet_s"), '{"schema": 1, "roles": {"detect": "yunet_s"}}', "yunet_s"),
+    (("yunet_n", "yunet_s"), '{"schema": 1, "roles": {"detect": "blazeface_full"}}', "yunet_n"),
+    ((), "{", "yunet_s"),
+])
+def test_the_network_that_a_run_would_use_is_built(tmp_path, candidates, chosen, expected):
+    networks = {}
+    for name in ("yunet_s", "yunet_n", "blazeface_full"):
+        sha256 = write_whole(str(tmp_path / "onnx" / name), name.encode())
+        networks[name] = {"role": "detect", "file": name, "sha256": sha256}
+    write_whole(str(tmp_path / "onnx" / "index.json"), json.dumps({"schema": 1, "networks": networks}).encode())
+    if chosen is not None:
+        write_whole(str(tmp_path / "plans" / "chosen.json"), chosen.encode())
+    assert buildtarget.default_network(str(tmp_path), read_manifest(), "detect", candidates) == expected
 
 
 def test_what_was_named_is_told_from_what_is_only_usual():
