@@ -1,6 +1,6 @@
 """What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
 import shutil
-from typing import Any, Dict, List, Mapping, Optional, TextIO, Tuple
+from typing import Any, List, Mapping, Optional, TextIO
 
 from edge.core import clock
 from engines.childrun import Hearing
@@ -22,9 +22,16 @@ class BuildReport(Report):
         super().__init__(out)
         self._verbose = verbose
         self._told_at = 0.0
+        self._once: List[str] = []
 
     def row(self, role: str, network: str, text: str) -> None:
         self.line("{:9} {:15}  {}".format(role, network, text))
+
+    def once(self, text: str) -> None:
+        """A line, unless it was said already."""
+        if text not in self._once:
+            self._once.append(text)
+            self.line(text)
 
     def end_progress(self) -> None:
         """Also where a signal ends the command: what others then write has a line of its own."""
@@ -80,21 +87,3 @@ def verified_text(verified: Optional[Mapping[str, Mapping[str, Any]]]) -> str:
 
 def _median(measured: Mapping[str, Any], key: str) -> Optional[float]:
     return measured[key]["p50"] if measured.get(key) else None
-
-
-def table(heads: Tuple[str, ...], rows: List[Tuple[str, ...]]) -> List[str]:
-    """Lines with columns; numbers to the right."""
-    widths: Dict[int, int] = {}
-    for row in [heads] + rows:
-        for i, cell in enumerate(row):
-            widths[i] = max(widths.get(i, 0), len(cell))
-    lines = []
-    for row in [heads] + rows:
-        cells = [cell.rjust(widths[i]) if _is_number(rows, i) else cell.ljust(widths[i]) for i, cell in enumerate(row)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _is_number(rows: List[Tuple[str, ...]], column: int) -> bool:
-    cells = [row[column] for row in rows if row[column] not in ("", "-")]
-    return bool(cells) and all(cell.replace(".", "", 1).isdigit() for cell in cells)

@@ -2,6 +2,7 @@
 import difflib
 import json
 import os
+from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from edge import planstore
@@ -52,7 +53,7 @@ def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
         names = only or [n for n in options.networks if manifest.networks[n].role == role]
         if not names and role not in options.only and options.candidates and role not in options.candidates:
             continue  # switched off
-        found += [Wanted(role, name, True) for name in names] or [Wanted(role, "", role in options.only)]
+        found += [Wanted(role, name, True) for name in OrderedDict.fromkeys(names)] or [Wanted(role, "", role in options.only)]
     return found
 
 

@@ -109,10 +109,13 @@ class _Talk:
 
     def _hear(self, line: str, told: bool) -> None:
         """`told`: on the stream that is for events; else what some library printed."""
-        if not told:
+        try:
+            event = json.loads(line) if told else None
+        except ValueError:  # printed before the process had taken the stream over
+            event = None
+        if not isinstance(event, dict) or "event" not in event:
             self._printed = (self._printed + [line.strip()] if line.strip() else self._printed)[-LAST_WORDS:]
             return
-        event = json.loads(line)
         kind = event.pop("event")
         if kind in (DONE, FAILED):
             self._end = dict(event, event=kind)

@@ -12,8 +12,8 @@ def lint_gate(stored: StoredNetwork, say: Callable[[str], None]) -> None:
     try:
         from engines.lint import lint, read_onnx
     except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
-        say("{}: not linted, the package onnx cannot be loaded here ({}); TensorRT's parser reads it as it is".format(
-            stored.name, " ".join(str(e).split())))
+        say("the networks are not linted, as the package onnx cannot be loaded here ({}); that was done where they were "
+            "converted".format(" ".join(str(e).split())))
         return
     faults = lint(read_onnx(stored.file))
     if faults:

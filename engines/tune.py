@@ -4,6 +4,8 @@ On this GPU FP16 is not always the faster, and cuDNN's tactics are not always wo
 """
 import os
 import shutil
+from contextlib import suppress
+from glob import escape, glob
 from typing import Any, Dict, List, Mapping, Optional, TextIO
 
 from edge import planstore
@@ -11,7 +13,7 @@ from edge.errors import ConfigError, EdgeError, ModelError
 from edge.modelstore import read_index
 from edge.planstore import CHOICE, Board, StoredPlan, plans_dir
 from engines import buildtarget
-from engines.build import Workshop, build_one, crop_kernel, network_of, workshop
+from engines.build import Workshop, build_one, crop_kernel, network_of, remove, workshop
 from engines.buildreport import BuildReport
 from engines.buildselection import BuildOptions, Wanted, choose, selection
 from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, Target, Way
@@ -36,18 +38,17 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
     home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
     wanted = selection(manifest, options)
     with workshop(home, options, report) as shop:
-        if options.force:
-            shutil.rmtree(_folder(home), ignore_errors=True)
         roles: Dict[str, List[Wanted]] = {}
         for one in wanted:
             roles.setdefault(one.role, []).append(one)
+        if options.force:
+            _forget_trials(home, list(roles))
         if shop.facts.l4t:
             report.line("the clocks of a Jetson move: for steady figures run `sudo jetson_clocks` first")
         report.line(head_line())
         failed = [role for role, ones in roles.items() if not _tune_role(shop, manifest, role, ones)]
         crop_kernel(shop)
-        if not failed:
-            shutil.rmtree(_folder(home), ignore_errors=True)
+        _forget_trials(home, [role for role in roles if role not in failed])
     report.line("{} of {} roles are tuned; the table is in {}".format(
         len(roles) - len(failed), len(roles), os.path.join(plans_dir(home), "tuning.txt")))
     return ModelError.exit_code if failed else 0
@@ -55,6 +56,14 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
 
 def _folder(home: str) -> str:
     return os.path.join(plans_dir(home), FOLDER)
+
+
+def _forget_trials(home: str, roles: List[str]) -> None:
+    """Of these roles; those of others wait for the tuning that was interrupted to go on."""
+    for path in [path for role in roles for path in glob(os.path.join(escape(_folder(home)), role + "-*"))]:
+        remove(path)
+    with suppress(OSError):
+        os.rmdir(_folder(home))  # unless there is something left
 
 
 def _tune_role(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> bool:
@@ -101,7 +110,7 @@ def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]
         if targets[-1].pins.note:
             shop.report.line(targets[-1].pins.note)
         if options.lint:
-            lint_gate(targets[-1].stored, shop.report.line)
+            lint_gate(targets[-1].stored, shop.report.once)
     return targets
 
 

@@ -92,7 +92,7 @@ def test_a_plan_that_cannot_be_put_in_its_place_is_a_storage_error(tmp_path):
 @pytest.mark.parametrize("options, expected", [
     (BuildOptions(), [("detect", ""), ("align", ""), ("pose", ""), ("iris", "")]),
     (BuildOptions(only=("iris", "detect")), [("detect", ""), ("iris", "")]),
-    (BuildOptions(only=("yunet_n", "pose")), [("detect", "yunet_n"), ("pose", "")]),
+    (BuildOptions(only=("yunet_n", "pose", "yunet_n")), [("detect", "yunet_n"), ("pose", "")]),
     (BuildOptions(networks=("facemesh_pth",)), [("detect", ""), ("align", "facemesh_pth"), ("pose", ""), ("iris", "")]),
     (BuildOptions(candidates={"detect": ("yunet_n",), "align": ("face_landmark",)}), [("detect", ""), ("align", "")]),
     (BuildOptions(candidates={"detect": ("yunet_n",)}, only=("pose",)), [("pose", "")]),

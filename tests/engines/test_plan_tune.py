@@ -141,6 +141,13 @@ def test_an_interrupted_tuning_goes_on_where_it_was_and_force_begins_anew(bench)
     assert len(bench.calls) == 4 and bench.code == 0
 
 
+def test_what_another_role_has_measured_is_left_for_the_tuning_that_goes_on(bench):
+    other = os.path.join(bench.home, "plans", "tune", "align-face_landmark-fp16-cublas.plan")
+    write_whole(other, b"plan")
+    bench.tune()
+    assert os.listdir(os.path.dirname(other)) == [os.path.basename(other)]
+
+
 def test_a_kept_trial_that_was_altered_is_made_again(bench):
     bench.stop_at = 3
     with pytest.raises(KeyboardInterrupt):
