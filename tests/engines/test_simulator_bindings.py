@@ -310,6 +310,8 @@ def same(plan):
 
 VERSION = ("The engine plan file is not compatible with this version of TensorRT, expecting library version 8.2.1 got 8.2.3, "
            "please rebuild.")
+GPU = ("The engine plan file is generated on an incompatible device, expecting compute 5.3 got compute 7.5, please "
+       "rebuild.")
 SIZE = ("Serialization assertion sizeRead == static_cast<uint64_t>(mEnd - mCurrent) failed.Size specified in header does not "
         "match archive size")
 MAGIC = "Serialization assertion magicTagRead == kMAGIC_TAG failed.Magic tag does not match"
@@ -319,8 +321,7 @@ MAGIC = "Serialization assertion magicTagRead == kMAGIC_TAG failed.Magic tag doe
     ({}, same, ""),
     ({"TENSORRT": "8.2.3.0"}, same, VERSION),
     ({"TENSORRT": "8.2.1.9"}, same, "Version tag does not match. Note: Current Version: 8, Serialized Engine Version: 9"),
-    ({"CC": "7.5", "GPU": "another"}, same, "The engine plan file is generated on an incompatible device, expecting compute 5.3 "
-                                            "got compute 7.5, please rebuild."),
+    ({"CC": "7.5", "GPU": "another"}, same, GPU),
     ({"GPU": "another of 5.3"}, same, ""),
     ({}, lambda plan: nets.plain(), MAGIC), ({}, lambda plan: b"text", MAGIC), ({}, lambda plan: b"", MAGIC),
     ({}, cut, SIZE), ({}, header_cut, SIZE), ({}, lambda plan: plan + b"more", SIZE), ({}, altered, "altered"),
@@ -398,8 +399,8 @@ def test_a_with_statement_does_nothing_but_warn(trt, shop):
 
 
 def test_layers_are_named_after_their_nodes_and_constants_are_layers_too(trt, shop):
-    content = nets.onnx_bytes([("PRelu", "x slope", "p", {}), ("Flatten", "p", "y", {})], [("x", nets.SHAPE)], [("y", (1, 144))],
-                              {"slope": np.ones((3, 1, 1), np.float32)})
+    content = nets.onnx_bytes([("PRelu", "x slope", "p", {}), ("Flatten", "p", "y", {})], [("x", nets.SHAPE)],
+                              [("y", (1, 144))], {"slope": np.ones((3, 1, 1), np.float32)})
     assert shop.parser.parse(content)
     layers = [shop.network.get_layer(i) for i in range(shop.network.num_layers)]
     assert [(layer.name, layer.type.name) for layer in layers] == [

@@ -249,11 +249,13 @@ def checked(routine):
 
 def may_free(context, what):
     """Whether pycuda can free here what was made in `context`; otherwise it leaks, which is recorded."""
-    if not context._valid:
-        ledger.violation("order", "{} was freed after its context: it is leaked".format(what))
-        return False
     stack = threads.stack
-    if not (stack and stack[-1] is context) and context._thread != threading.get_ident():
-        ledger.violation("order", "{} was freed in a thread where its context is not current: it is leaked".format(what))
-        return False
-    return True
+    if not context._valid:
+        why = "after its context"
+    elif not (stack and stack[-1] is context) and context._thread != threading.get_ident():
+        why = "in a thread where its context is not current"
+    else:
+        return True
+    ledger.violation("order", "{} was freed {}: it is leaked".format(what, why))
+    ledger.leaked[what] = ledger.leaked.get(what, 0) + 1
+    return False

@@ -27,7 +27,7 @@ class Ledger:
 
     def clear(self):
         """Forget what was counted; what is alive stays known."""
-        self.violations, self.broken, self.counts = [], 0, {}
+        self.violations, self.broken, self.counts, self.leaked = [], 0, {}, {}
 
     def violation(self, kind, text):
         """Record a broken rule with the place in the code that called the simulator."""
@@ -84,7 +84,7 @@ class Ledger:
             return {
                 "simulator": 1, "pid": os.getpid(), "argv": list(getattr(sys, "argv", [])),
                 "board": list(settings.board()), "violations": list(self.violations), "broken": self.broken,
-                "counts": dict(self.counts), "alive": alive, "not_popped": left,
+                "counts": dict(self.counts), "alive": alive, "leaked": dict(self.leaked), "not_popped": left,
                 "clean": not self.broken and not alive and not left,
             }
 

@@ -170,8 +170,8 @@ class DeviceAllocation:
             if driver.failure:
                 errors.cleanup_failed("cuMemFree", driver.failure)
             ledger.gone("device memory", self)
+            space.give(self.size)
         space.remove(self._address)
-        space.give(self.size)
 
     def as_buffer(self, size, offset=0):
         raise errors.failed("as_buffer", errors.NOT_SUPPORTED)
@@ -243,10 +243,10 @@ class PagelockedHostAllocation:
             if driver.failure:
                 errors.cleanup_failed("cuMemFreeHost", driver.failure)
             ledger.gone("page-locked memory", self)
+            space.give(self.size)
         space.remove_host(self._block)
         if self._device:
             space.remove(self._device)
-        space.give(self.size)
 
     def __del__(self):
         try:

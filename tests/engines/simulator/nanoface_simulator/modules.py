@@ -41,7 +41,7 @@ class Module:
 
     def __del__(self):
         try:
-            if not ledger.closing and may_free(self._ward, "a module"):
+            if not ledger.closing and may_free(self._ward, "module"):
                 ledger.gone("module", self)
         except AttributeError:
             return

@@ -95,7 +95,7 @@ class Stream:
             if self._line.queue:
                 ledger.violation("order", "a stream was destroyed with work in flight")
                 drain(self._line)
-            if may_free(self._ward, "a stream"):
+            if may_free(self._ward, "stream"):
                 ledger.gone("stream", self)
             lines.pop(self._line.handle, None)
         except AttributeError:
@@ -254,7 +254,7 @@ class Event:
 
     def __del__(self):
         try:
-            if not ledger.closing and self._ward is not None and may_free(self._ward, "an event"):
+            if not ledger.closing and self._ward is not None and may_free(self._ward, "event"):
                 ledger.gone("event", self)
         except AttributeError:
             return
