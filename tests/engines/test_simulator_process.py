@@ -63,6 +63,8 @@ def test_a_process_that_keeps_the_rules_is_clean(tmp_path):
     ("bench.start(nets.picture()); other = cuda.Stream(); bench.context.execute_async_v2(bench.bindings, other.handle); "
      "other.synchronize(); del other" + LEAVE, "stream"),
     ("assert bench.context.execute_v2(bench.bindings)" + LEAVE, ""),
+    ("cuda.Context.pop(); bench.engine.create_execution_context(); context.push()" + LEAVE, "context"),
+    ("cuda.Context.pop(); trt.Runtime(bench.log.logger).deserialize_cuda_engine(b''); context.push()" + LEAVE, "context"),
 ])
 def test_each_broken_rule_is_in_the_report(monkeypatch, code, kind):
     monkeypatch.setenv("NANOFACE_SIM_HELD_MS", NO_WAIT)
@@ -287,3 +289,43 @@ def test_answers_cost_nothing_and_the_modelled_time_passes(tmp_path, monkeypatch
             nets.Bench(trt, cuda, plan)
         cuda.Context.pop()
         context.detach()
+
+
+MAPPED = """
+flags = cuda.host_alloc_flags.DEVICEMAP
+hosts = [cuda.pagelocked_zeros(bench.engine.get_binding_shape(i), np.float32, mem_flags=flags) for i in range(2)]
+hosts[0][...] = nets.picture()
+assert bench.context.execute_async_v2([host.base.get_device_pointer() for host in hosts], bench.stream.handle)
+assert np.isnan(hosts[1]).all()
+{}
+bench.stream.synchronize()
+assert np.array_equal(hosts[1], bench.run(hosts[0]))
+"""
+
+
+@pytest.mark.parametrize("early, kinds", [("", []), ("hosts[0][...] = 1", ["race"])])
+def test_mapped_bindings_are_read_and_written_where_they_lie(monkeypatch, early, kinds):
+    monkeypatch.setenv("NANOFACE_SIM_HELD_MS", NO_WAIT)
+    with nets.simulated() as (_, _, books):
+        exec(compile(BENCH + MAPPED.format(early) + "del hosts" + LEAVE, "mapped", "exec"), {})
+        assert [violation["kind"] for violation in books.report()["violations"]] == kinds
+
+
+def test_enqueuing_may_cost_processor_time_without_the_lock(monkeypatch):
+    monkeypatch.setenv("NANOFACE_SIM_HELD_MS", NO_WAIT)
+    with nets.simulated() as (trt, cuda, books):
+        cuda.init()
+        context = cuda.Device(0).retain_primary_context()
+        context.push()
+        bench = nets.Bench(trt, cuda, nets.Workshop(trt).plan(nets.plain()))
+        bench.run(0.0)
+        monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 1}')
+        bench.run(0.0)  # finds out how fast this machine is
+        monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 80}')
+        cpu = time.process_time()
+        kept_s = min(stood_still(lambda: bench.run(0.0)) for _ in range(3))
+        assert time.process_time() - cpu > 3 * 0.02 and kept_s < 0.04
+        bench.close()
+        cuda.Context.pop()
+        context.detach()
+        assert books.report()["clean"]
