@@ -2,6 +2,7 @@
 # make test    set up and run every test, on the twins of the board's Python too where a CPython 3.6 is found
 # make lint    ruff, mypy, vermin
 # make bench   the tracker beside MediaPipe's FaceMesh, in one run
+# make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
 # make clean   remove what the above made
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
 
@@ -28,7 +29,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board lint bench clean
+.PHONY: run test test-host test-twin test-board lint bench rehearse clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -88,9 +89,9 @@ test-board: .venv-board/.test
 endif
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check --config tests/ruff.toml edge engines tests setup.py
-	@$(BIN)/mypy --config-file tests/mypy.ini edge engines
-	@$(BIN)/vermin -t=3.6- --no-tips edge engines
+	@$(BIN)/ruff check --config tests/ruff.toml edge engines calibration tests setup.py
+	@$(BIN)/mypy --config-file tests/mypy.ini edge engines calibration
+	@$(BIN)/vermin -t=3.6- --no-tips edge engines calibration
 
 BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media/video/flame.mp4,portrait)
 .venv-mediapipe/.bench:
@@ -102,6 +103,10 @@ BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media
 bench: $(VENV)/.run .venv-mediapipe/.bench
 	@$(BIN)/nanoface models fetch
 	@$(BIN)/nanoface bench --source $(BENCH_SOURCE) --beside .venv-mediapipe/bin/python
+
+rehearse: $(VENV)/.run
+	@$(BIN)/nanoface models fetch
+	@$(BIN)/python tests/engines/rehearsal/rehearse.py
 
 clean:
 	rm -rf .venv .venv-* out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
