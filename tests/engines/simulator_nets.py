@@ -22,6 +22,8 @@ def simulated():
         import tensorrt
 
         yield tensorrt, pycuda.driver, nanoface_simulator
+        while pycuda.driver.Context.get_current() is not None:
+            pycuda.driver.Context.pop()
     finally:
         sys.path.remove(SIMULATOR)
         for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:

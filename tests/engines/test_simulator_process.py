@@ -321,10 +321,10 @@ def test_enqueuing_may_cost_processor_time_without_the_lock(monkeypatch):
         bench.run(0.0)
         monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 1}')
         bench.run(0.0)  # finds out how fast this machine is
-        monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 80}')
+        monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 120}')
         cpu = time.process_time()
         kept_s = min(stood_still(lambda: bench.run(0.0)) for _ in range(3))
-        assert time.process_time() - cpu > 3 * 0.02 and kept_s < 0.04
+        assert time.process_time() - cpu > 3 * 0.08 and kept_s < 0.1
         bench.close()
         cuda.Context.pop()
         context.detach()
