@@ -216,11 +216,12 @@ class Heartbeat(threading.Thread):
             self.longest_s, last = max(self.longest_s, at - last), at
 
 
+TRIES = 10
 HELD = ("runtime", "builder", "context", "serialize", "supports_model")
 
 
-def waits(trt, cuda):
-    """Seconds for which another thread stood still in each call: the five that hold the lock, and three that do not."""
+def stands_still(trt, cuda, held):
+    """Whether another thread does in each call: the five that hold the lock where `held`, and three that never do."""
     shop = nets.Workshop(trt)
     assert shop.parser.parse(nets.plain())
     plan = shop.builder.build_serialized_network(shop.network, shop.config)
@@ -228,21 +229,26 @@ def waits(trt, cuda):
     engine = runtime.deserialize_cuda_engine(plan)
     execution = engine.create_execution_context()
     buffers = [cuda.mem_alloc(4096), cuda.mem_alloc(4096)]
-    return [min(stood_still(call), stood_still(call)) for call in (
+    calls = (
         lambda: trt.Runtime(shop.log.logger), lambda: trt.Builder(shop.log.logger), engine.create_execution_context,
         engine.serialize, lambda: shop.parser.supports_model(nets.plain()),
         lambda: shop.builder.build_serialized_network(shop.network, shop.config),
-        lambda: runtime.deserialize_cuda_engine(plan), lambda: execution.execute_v2([int(b) for b in buffers]))]
+        lambda: runtime.deserialize_cuda_engine(plan), lambda: execution.execute_v2([int(b) for b in buffers]))
+    return [always_stood_still(call, 2 if held and number < len(HELD) else TRIES) for number, call in enumerate(calls)]
 
 
-def stood_still(call):
-    heart = Heartbeat()
-    heart.start()
-    time.sleep(0.01)
-    call()
-    heart.stopped = True
-    heart.join()
-    return heart.longest_s
+def always_stood_still(call, tries):
+    """Whether a thread got no turn for 0.1 s each time. On a busy machine it may get none now and then for other reasons."""
+    for _ in range(tries):
+        heart = Heartbeat()
+        heart.start()
+        time.sleep(0.01)
+        call()
+        heart.stopped = True
+        heart.join()
+        if heart.longest_s < 0.1:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -255,11 +261,11 @@ def test_the_lock_is_held_where_tensorrt_holds_it_and_nowhere_else(monkeypatch, 
         cuda.init()
         context = cuda.Device(0).retain_primary_context()
         context.push()
-        found = waits(trt, cuda)
+        found = stands_still(trt, cuda, held)
         cuda.Context.pop()
         context.detach()
         assert books.report()["clean"]
-    assert [wait > 0.1 for wait in found] == [held] * 5 + [False] * 3, found
+    assert found == [held] * 5 + [False] * 3
 
 
 def test_answers_cost_nothing_and_the_modelled_time_passes(tmp_path, monkeypatch):
@@ -323,8 +329,8 @@ def test_enqueuing_may_cost_processor_time_without_the_lock(monkeypatch):
         bench.run(0.0)  # finds out how fast this machine is
         monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 120}')
         cpu = time.process_time()
-        kept_s = min(stood_still(lambda: bench.run(0.0)) for _ in range(3))
-        assert time.process_time() - cpu > 3 * 0.08 and kept_s < 0.1
+        assert not always_stood_still(lambda: bench.run(0.0), TRIES)
+        assert time.process_time() - cpu > 0.06
         bench.close()
         cuda.Context.pop()
         context.detach()
