@@ -50,7 +50,15 @@ run: $(VENV)/.run
 	@$(BIN)/nanoface run --source portrait --output video:out/demo.mp4 --output image:out/demo.jpg --status out/status.jsonl
 	@echo "see out/demo.jpg, out/demo.mp4 and out/status.jsonl"
 
-test: test-board test-twin test-host
+# The twins' tests run beside the host's, a core each; what they print follows when both are done.
+test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test)
+	@mkdir -p out && rm -f out/twins.log
+	@echo "== the twins of the board are tested beside; what that prints comes last"
+	@$(MAKE) --no-print-directory test-board test-twin > out/twins.log 2>&1 & twins=$$!; \
+		$(MAKE) --no-print-directory test-host; host=$$?; \
+		wait $$twins; twins=$$?; cat out/twins.log; \
+		echo "== tests on $$($(BIN)/python --version): $$([ $$host = 0 ] && echo passed || echo FAILED), on the twins: $$([ $$twins = 0 ] && echo passed, or not there || echo FAILED)"; \
+		[ $$host = 0 ] && [ $$twins = 0 ]
 
 test-host: $(VENV)/.dev
 	@$(BIN)/nanoface models fetch --all
