@@ -183,6 +183,8 @@ class Worker:
         now = self._now
         spans: List[Span] = []
         for stage in self._job.stages:
+            if spans and stage in self._job.early:  # an output shows what the stages before it cost
+                packet, spans = packet._replace(spans=packet.spans + tuple(spans)), []
             self._busy_since = started_at = now()
             try:
                 result = stage.process(packet)

@@ -108,10 +108,13 @@ def test_a_pipeline_without_stages_hands_frames_to_the_outputs():
     assert outcome.frames == [0, 1, 2]
 
 
-def test_a_packet_carries_a_span_of_every_stage_before_the_output_without_a_gap():
+@pytest.mark.parametrize("threads", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("sizes", [(2, 3), (5,)])
+def test_a_packet_carries_a_span_of_every_stage_before_the_output_without_a_gap(sizes, threads):
     sender = FakeSender(needs_picture=True)
-    run(FakeSource(3), grouped((2, 3), stages(Loop())), [sender])
+    run(FakeSource(3), grouped(sizes, stages(Loop())), [sender], capture_thread=threads[0], output_thread=threads[1])
 
+    assert len(sender.items) == 3
     for packet in sender.items:
         assert isinstance(packet, Packet)
         assert [span.stage for span in packet.spans] == ["capture", "detect", "align", "pose", "iris", "express"]
