@@ -8,7 +8,7 @@ from edge import modelstore, planstore
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
-from edge.errors import ConfigError, ModelError
+from edge.errors import ConfigError, EdgeError, ModelError
 from edge.face import head as heads
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -31,9 +31,11 @@ from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
+from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
-from edge.telemetry.progress import Progress
-from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
+from edge.telemetry.running import Run
+from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.systemd import Notifier
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
 CANONICAL_FACE = "canonical_face"
@@ -159,75 +161,25 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
             raise ConfigError("{} would write over the source {}".format(option, same[0]))
 
 
-def unexpected(stages: Sequence[Stage]) -> List[str]:
-    """Why a stage's network does not run as one would expect, a line for each reason."""
-    reasons: Dict[str, List[str]] = {}
-    for stage in stages:
-        for runner in stage.runners:
-            if runner.note:
-                reasons.setdefault(runner.note, []).append(stage.name)
-    return ["{}: {}".format(", ".join(names), note) for note, names in reasons.items()]
-
-
-class Run:
-    """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
-
-    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter,
-                 stages: Sequence[Stage], report: Report) -> None:
-        """`limit`: frames after which the run ends by itself."""
-        self._stages = stages
-        self._source, self._senders, self._meter, self._report = source, senders, meter, report
-        self._limit = limit
-        self._began = clock.monotonic()
-        self._state, self._reason = "STARTING", ""
-        self._progress = None  # type: Optional[Progress]
-        self._warned = ""
-        self.writer = None  # type: Optional[StatusWriter]
-
-    def on_state(self, state: str, reason: str) -> None:
-        if self._state == "STARTING" != state:
-            for note in unexpected(self._stages):
-                self._report("note", note)
-        self._state, self._reason = state, reason
-        if self.writer is not None:
-            self.writer.changed()
-
-    def on_tick(self, delivered: int) -> None:
-        """A line of progress, and the source's warning when it has a new one."""
-        warning = getattr(self._source, "warning", "")
-        if warning and warning != self._warned:
-            self._report("warning", warning)
-        self._warned = warning
-        now = clock.monotonic()
-        if self._progress is None:
-            known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
-            self._progress = Progress(min(known) if known else None, now)
-        self._report("progress", self._progress.line(delivered, now))
-
-    def snapshot(self) -> Dict[str, Any]:
-        """The status record of the interval that ends now."""
-        return self._record(self._meter.take(clock.monotonic()))
-
-    def final(self) -> Dict[str, Any]:
-        """The status record over the whole run."""
-        return self._record(self._meter.summary(clock.monotonic()))
-
-    def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
-        outputs = {sender.name: sender.stats() for sender in self._senders}
-        uptime_s = clock.monotonic() - self._began
-        return status_record(Situation(self._state, self._reason, uptime_s, self._source.name, outputs), measured,
-                             clock.wall())
-
-
 def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
 
     `stop` has is_set(). `report(event, text)` gets "progress", "note" and "warning" lines.
     """
+    health = Health(Notifier(os.environ))
+    try:
+        return _run(config, stop, report, health)
+    except EdgeError as e:
+        health.failed(str(e))
+        raise
+
+
+def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str, Any]:
     use_one_thread()
     specs = parse_outputs(config.outputs)
     check_targets(specs, config)
     source = make_source(source_options(config))
+    health.opening("the networks")
     stages = make_stages(config, bool(getattr(source, "stills", False)), report)
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
@@ -235,16 +187,13 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     senders = make_senders(specs, config, source)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames,
-                output_thread=len(groups) > 1)
+                on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
+                reasons=this.reasons, limit=config.source.max_frames, output_thread=len(groups) > 1)
     path = config.status.file(os.environ)
     if path is not None:
-        log = StatusLog(path, config.status.max_bytes, config.status.keep)
-        this.writer = StatusWriter(log, this.snapshot, config.status.interval_s)
-        this.writer.start()
+        this.start_log(StatusLog(path, config.status.max_bytes, config.status.keep), config.status.interval_s)
     try:
         Pipeline(plan).run(stop)
     finally:
-        if this.writer is not None:
-            this.writer.close(CLOSE_STATUS_S)
+        this.close(CLOSE_STATUS_S)
     return this.final()

@@ -61,6 +61,8 @@ class Capture:
         reading_since = self._reading_since
         if getattr(self._source, "lost_since", None) is not None:
             return "source lost"
+        if getattr(self._source, "absent", False):
+            return "source absent"
         if reading_since is not None and clock.monotonic() - reading_since > HANG_S:
             return "source hangs"
         return ""

@@ -116,9 +116,11 @@ class Worker:
     the pipeline with nothing lost, and a failure reaches every other worker without anybody in charge.
     """
 
-    def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float]) -> None:
+    def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float],
+                 on_open: Callable[[str], None] = lambda part: None) -> None:
+        """`on_open` is told the name of each part before it is opened, in the worker's thread."""
         self.name = job.name
-        self._job, self._control, self._meter, self._now = job, control, meter, now
+        self._job, self._control, self._meter, self._now, self._on_open = job, control, meter, now, on_open
         self._busy_since: Optional[float] = None
         self._complaints = Complaints()
         self._thread = threading.Thread(target=self._run, name="nanoface-" + job.name, daemon=True)
@@ -164,6 +166,7 @@ class Worker:
     def _open_parts(self, parts: Sequence[Any], opened: List[Any]) -> None:
         for part in parts:
             self._busy_since = self._now()
+            self._on_open(part.name)
             opened.append(part)  # also one whose open() fails half-way has something to close
             part.open()
         self._busy_since = None

@@ -1,0 +1,88 @@
+"""What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from edge.core import clock
+from edge.core.contracts import Source, Stage
+from edge.telemetry.meter import Meter
+from edge.telemetry.progress import Progress
+from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
+
+LOG_LOST = "status log not written"
+
+
+class Run:
+    """Called by the thread that runs the pipeline; snapshot() by that of the status log, too."""
+
+    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Any], meter: Meter,
+                 stages: Sequence[Stage], report: Callable[[str, str], None]) -> None:
+        """`limit`: frames after which the run ends by itself. `senders` have a name and stats()."""
+        self._stages = stages
+        self._source, self._senders, self._meter, self._report = source, senders, meter, report
+        self._limit = limit
+        self._began = clock.monotonic()
+        self._state, self._reason = "STARTING", ""
+        self._progress: Optional[Progress] = None
+        self._warned = ""
+        self._log: Optional[StatusLog] = None
+        self._writer: Optional[StatusWriter] = None
+
+    def start_log(self, log: StatusLog, interval_s: float) -> None:
+        """Write the status log from now on."""
+        self._log, self._writer = log, StatusWriter(log, self.snapshot, interval_s)
+        self._writer.start()
+
+    def close(self, timeout_s: float) -> None:
+        """The last record was made: write what waits."""
+        if self._writer is not None:
+            self._writer.close(timeout_s)
+
+    def on_state(self, state: str, reason: str) -> None:
+        if self._state == "STARTING" != state:
+            for note in unexpected(self._stages):
+                self._report("note", note)
+        self._state, self._reason = state, reason
+        if self._writer is not None:
+            self._writer.changed()
+
+    def on_tick(self, delivered: int) -> None:
+        """A line of progress, and the source's warning when it has a new one."""
+        warning = getattr(self._source, "warning", "")
+        if warning and warning != self._warned:
+            self._report("warning", warning)
+        self._warned = warning
+        now = clock.monotonic()
+        if self._progress is None:
+            known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
+            self._progress = Progress(min(known) if known else None, now)
+        self._report("progress", self._progress.line(delivered, now))
+
+    def reasons(self) -> List[str]:
+        """Why the run is degraded, beside what the pipeline sees itself."""
+        return [LOG_LOST] if self._log is not None and self._log.problem else []
+
+    def snapshot(self) -> Dict[str, Any]:
+        """The status record of the interval that ends now."""
+        return self._record(self._meter.take(clock.monotonic()))
+
+    def final(self) -> Dict[str, Any]:
+        """The status record over the whole run."""
+        return self._record(self._meter.summary(clock.monotonic()))
+
+    def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
+        outputs = {sender.name: sender.stats() for sender in self._senders}
+        uptime_s = clock.monotonic() - self._began
+        record = status_record(Situation(self._state, self._reason, uptime_s, self._source.name, outputs), measured,
+                               clock.wall())
+        if self._log is not None and self._log.failed:
+            record["log"] = {"written": self._log.written, "failed": self._log.failed}
+        return record
+
+
+def unexpected(stages: Sequence[Stage]) -> List[str]:
+    """Why a stage's network does not run as one would expect, a line for each reason."""
+    reasons: Dict[str, List[str]] = {}
+    for stage in stages:
+        for runner in stage.runners:
+            if runner.note:
+                reasons.setdefault(runner.note, []).append(stage.name)
+    return ["{}: {}".format(", ".join(names), note) for note, names in reasons.items()]
