@@ -8,6 +8,8 @@ import struct
 from glob import glob
 from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 
+from edge.telemetry import boardfiles
+
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = float(1 << 30)
 
@@ -62,11 +64,7 @@ class Machine(NamedTuple):
 
     def read(self, absolute: str) -> str:
         """The text of a small file; "" where it is absent or may not be read."""
-        try:
-            with open(self.path(absolute), "rb") as f:
-                return f.read(1 << 16).decode("utf-8", "replace").strip("\0 \n")
-        except OSError:
-            return ""
+        return boardfiles.read_text(self.root, absolute)
 
 
 def check_cameras(machine: Machine) -> List[Finding]:
@@ -97,7 +95,7 @@ def _by_number(path: str) -> Tuple[int, str]:
 
 
 def is_jetson(machine: Machine) -> bool:
-    return bool(machine.read("/etc/nv_tegra_release")) or "jetson" in machine.read("/proc/device-tree/model").lower()
+    return boardfiles.is_jetson(machine.root)
 
 
 def check_board(machine: Machine) -> List[Finding]:
@@ -143,13 +141,12 @@ def _swap(machine: Machine) -> Optional[Finding]:
 
 def _power(machine: Machine) -> Optional[Finding]:
     """By nvpmodel's own note of the mode; else by the cores that are on."""
-    found = re.search(r"pmode:(\d+)", machine.read("/var/lib/nvpmodel/status"))
+    mode = boardfiles.power_mode(machine.root)
     cores = machine.read("/sys/devices/system/cpu/online")
     cure = "sudo nvpmodel -m 0 (needs a 5 V 4 A supply)"
-    if found:
-        number = int(found.group(1))
-        named = re.search(r"POWER_MODEL\s+ID={}\s+NAME=(\S+)".format(number), machine.read("/etc/nvpmodel.conf"))
-        text = "power mode {}{}".format(number, " " + named.group(1) if named else "")
+    if mode is not None:
+        number, name = mode
+        text = "power mode {}{}".format(number, " " + name if name else "")
         return Finding("power", WARN, text + ": not the fastest", cure) if number else Finding("power", OK, text)
     if not cores:
         return None

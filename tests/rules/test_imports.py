@@ -32,7 +32,7 @@ MAY_IMPORT = {
     # what the commands stand on
     "stop": "core",
     "peer": "errors",
-    "machine": "errors",
+    "machine": "telemetry.boardfiles errors",
     "app": "config modelstore planstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "app config configrules machine modelstore planstore runtimes sources telemetry " + BELOW,
@@ -53,6 +53,8 @@ BEHIND = {
     "pycuda": ("edge/runtimes/*", "engines/*"),
     "onnx": ("engines/*", "calibration/*"),
     "tflite": ("engines/*",),
+    "jtop": ("edge/telemetry/jtopclient.py",),
+    "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
     "multiprocessing": THREADS,
     "concurrent": THREADS,
@@ -61,7 +63,7 @@ BEHIND = {
     "asyncio": THREADS,
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis"}
-LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda"}  # slow to load, or absent: imported inside a function
+LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
 COMMANDS = ("cli", "boardcommands")  # files of edge/ that may import engines/ and calibration/
 PRINTS = ("edge/cli.py", "engines/commands.py", "engines/__main__.py", "calibration/*")
 
