@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 from edge.core import clock as core_clock
 from edge.core.contracts import Source, Stage
 from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, Sender
+from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
 from edge.pipeline.worker import Control, Item, Job, Worker
 from edge.telemetry.meter import CAPTURE, Meter
@@ -39,6 +40,8 @@ class Plan(NamedTuple):
     # source is known to give none
     on_watch: Watch = lambda state, reason, heartbeats, delivered, absent: None
     on_open: Callable[[str], None] = lambda part: None  # called in the workers' threads, before each part is opened
+    on_work: Callable[[Work], None] = lambda work: None  # called in run()'s thread, about five times a second
+    halved: Callable[[], bool] = lambda: False  # asked for each frame: whether only every second one goes to the outputs
     reasons: Callable[[], Sequence[str]] = lambda: ()  # why the run is DEGRADED, beside what is seen here
     limit: Optional[int] = None  # frames after which the run ends as if the source did
     capture_thread: bool = True  # False: the first group reads the source itself; then only the source can drop
@@ -106,7 +109,8 @@ class Pipeline:
 
     def _build(self) -> List[Worker]:
         plan = self._plan
-        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left)
+        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left, plan.halved)
+        plan.meter.also_counts(delivery)
         groups = [list(group) for group in plan.groups if group]
         if plan.output_thread or not groups:
             groups.append([])
@@ -153,9 +157,13 @@ class Pipeline:
                 return
             self._show_health()
             self._watch()
+            self._plan.on_work(self._work())
         self._plan.on_tick(self._end.delivered)
         if not self._wants_stop() and self._capture.finished:
             self._become(STOPPING, self._end_reason())
+
+    def _work(self) -> Work:
+        return Work(self._plan.clock(), self._capture.offered, {worker.name: worker.work for worker in self._workers})
 
     def _wants_stop(self) -> bool:
         """Looks for a reason to end early; the reason is kept."""

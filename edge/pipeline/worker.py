@@ -121,6 +121,7 @@ class Worker:
         """`on_open` is told the name of each part before it is opened, in the worker's thread."""
         self.name = job.name
         self._job, self._control, self._meter, self._now, self._on_open = job, control, meter, now, on_open
+        self.work = (0, 0.0)  # frames it took so far, and how long it was busy with them; read by others
         self._busy_since: Optional[float] = None
         self._complaints = Complaints()
         self._thread = threading.Thread(target=self._run, name="nanoface-" + job.name, daemon=True)
@@ -176,8 +177,11 @@ class Worker:
         while True:
             outlet.wait_room()
             queued_at, packet = intake.get()
+            began = self._now()
             item = self._through(queued_at, packet)
             self._busy_since = None
+            frames, busy_s = self.work
+            self.work = (frames + 1, busy_s + self._now() - began)
             if item is not None:
                 self._pass_on(outlet, item)
 

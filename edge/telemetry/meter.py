@@ -35,6 +35,10 @@ class Meter:
             self._run, self._interval = _Tally(now), _Tally(now)
             self._counters: Dict[str, Dict[str, int]] = {}  # of each stage, at the end of the last interval
 
+    def also_counts(self, stage: Stage) -> None:
+        """`stage` stands at one of the two ends: its counters are reported, too. Before the first frame."""
+        self._stages[stage.name] = stage
+
     def finished(self, packet: Packet, at: float) -> None:
         """A frame reached the end of the pipeline."""
         with self._adding:
