@@ -21,6 +21,7 @@ from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
+from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
@@ -102,15 +103,18 @@ class Stages(NamedTuple):
         return [g for g in groups if g]
 
 
-def make_stages(config: Config, stills: bool, report: Report) -> Stages:
-    """Raises ModelError where a network that is needed was not built, EngineError where no runtime is there."""
+def make_stages(config: Config, stills: bool, report: Report, live: bool = False) -> Stages:
+    """`live`: frames come whether or not they are taken.
+
+    Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
+    """
     networks, tracking = Networks(config, report), config.tracking
     tracks, aligner = Tracks(tracking.lost_after_s, memory=not stills), FaceLandmark()
     camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
     runner, network = networks.required("detect", config.models.detect)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
-                              tracking.refresh_s, closer_look=stills)
+                              tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
     detect = Detect(runner, make_detector(network.name), aligner, tracks, settings)
     align = Align(networks.required("align", config.models.align)[0], aligner, tracks, AlignSettings(tracking.presence))
 
@@ -135,6 +139,20 @@ def make_stages(config: Config, stills: bool, report: Report) -> Stages:
 
 
 def source_options(config: Config) -> SourceOptions:
+def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
+    """What is given up to keep the rate, in this order."""
+    def knob(stage: Any, usual: int) -> Callable[[bool], None]:
+        return lambda given_up: setattr(stage, "every", 2 * usual if given_up else usual)
+
+    steps = []
+    if stages.iris is not None:
+        steps.append(Step("irises in every second frame only", knob(stages.iris, 1)))
+    if stages.pose is not None:
+        steps.append(Step("all witnesses of the pose half as often", knob(stages.pose, stages.pose.every)))
+    return steps + [Step("the detector half as often", knob(stages.detect, 1)),
+                    Step("records of every second frame only", halve_output.set)]
+
+
     return SourceOptions(**{name: getattr(config.source, name) for name in SourceOptions._fields})
 
 
@@ -180,7 +198,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
     check_targets(specs, config)
     source = make_source(source_options(config))
     health.opening("the networks")
-    stages = make_stages(config, bool(getattr(source, "stills", False)), report)
+    stages = make_stages(config, bool(getattr(source, "stills", False)), report, source.live)
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
@@ -188,7 +206,12 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
                 on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
-                reasons=this.reasons, limit=config.source.max_frames, output_thread=len(groups) > 1)
+                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
+                output_thread=len(groups) > 1)
+    halve_output = Switch()
+    steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
+    steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
+    this.governor = steering.record if steps else None
     path = config.status.file(os.environ)
     if path is not None:
         this.start_log(StatusLog(path, config.status.max_bytes, config.status.keep), config.status.interval_s)

@@ -77,6 +77,12 @@ class OutputConfig(NamedTuple):
 
 class StatusConfig(NamedTuple):
     path: Optional[str]
+class GovernorConfig(NamedTuple):
+    enabled: bool
+    target_fps: float
+    idle_after_s: Optional[float]
+
+
     interval_s: float
     max_bytes: int
     keep: int
@@ -104,7 +110,9 @@ class Config(NamedTuple):
 
 TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
-    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "output": OutputConfig, "status": StatusConfig,
+    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig, "output": OutputConfig,
+    "status": StatusConfig,
+    governor: GovernorConfig
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

@@ -228,6 +228,9 @@ SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))
 
 
 def nearest_key(key: str) -> Optional[str]:
+    "governor.enabled": _flag(),
+    "governor.target_fps": _number(1, 1000, "frames per second"),
+    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
     """The dotted key or section that was probably meant, also for a leaf's name alone or under a wrong section."""
     leaves = {known.split(".")[-1]: known for known in RULES}
     leaf = key.split(".")[-1]

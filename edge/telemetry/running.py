@@ -1,5 +1,5 @@
 """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from edge.core import clock
 from edge.core.contracts import Source, Stage
@@ -25,6 +25,8 @@ class Run:
         self._warned = ""
         self._log: Optional[StatusLog] = None
         self._writer: Optional[StatusWriter] = None
+        self.governor: Optional[Callable[[], Dict[str, Any]]] = None  # its record(), where there is one
+        self.board: Callable[[], Optional[Mapping[str, Any]]] = lambda: None  # the `board` of the status record
 
     def start_log(self, log: StatusLog, interval_s: float) -> None:
         """Write the status log from now on."""
@@ -41,6 +43,10 @@ class Run:
             for note in unexpected(self._stages):
                 self._report("note", note)
         self._state, self._reason = state, reason
+        self.changed()
+
+    def changed(self) -> None:
+        """Something has changed that is worth a record."""
         if self._writer is not None:
             self._writer.changed()
 
@@ -55,6 +61,10 @@ class Run:
             known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
             self._progress = Progress(min(known) if known else None, now)
         self._report("progress", self._progress.line(delivered, now))
+
+    def throttled(self) -> bool:
+        """Whether the board is slower than it can be, as far as it is known."""
+        return bool((self.board() or {}).get("throttled"))
 
     def reasons(self) -> List[str]:
         """Why the run is degraded, beside what the pipeline sees itself."""
@@ -76,6 +86,8 @@ class Run:
         if self._log is not None and self._log.failed:
             record["log"] = {"written": self._log.written, "failed": self._log.failed}
         return record
+        if self.governor is not None:
+            record["governor"] = self.governor()
 
 
 def unexpected(stages: Sequence[Stage]) -> List[str]:

@@ -30,6 +30,9 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
     if fps:
         lines += _text("speed", "{} fps captured, {} fps to the outputs".format(
             _number(fps.get("capture")), _number(fps.get("output"))), width)
+    governor = record.get("governor") or {}
+    if governor.get("given_up"):
+        lines += _text("given up", "; ".join(governor["given_up"]) + " ({})".format(governor.get("reason")), width)
     if latency:
         lines += _text("delay", "{} ms median, {} ms p95, {} ms at most, from capture to output".format(
             *[_number(latency.get(key)) for key in ("p50", "p95", "max")]), width)
