@@ -138,7 +138,6 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
                                           learn=not stills)))
 
 
-def source_options(config: Config) -> SourceOptions:
 def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     """What is given up to keep the rate, in this order."""
     def knob(stage: Any, usual: int) -> Callable[[bool], None]:
@@ -153,6 +152,7 @@ def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
                     Step("records of every second frame only", halve_output.set)]
 
 
+def source_options(config: Config) -> SourceOptions:
     return SourceOptions(**{name: getattr(config.source, name) for name in SourceOptions._fields})
 
 
@@ -204,14 +204,14 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(specs, config, source)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
-    plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
-                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
-                output_thread=len(groups) > 1)
     halve_output = Switch()
     steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
     this.governor = steering.record if steps else None
+    plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
+                on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
+                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
+                output_thread=len(groups) > 1)
     path = config.status.file(os.environ)
     if path is not None:
         this.start_log(StatusLog(path, config.status.max_bytes, config.status.keep), config.status.interval_s)

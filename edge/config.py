@@ -69,6 +69,12 @@ class PipelineConfig(NamedTuple):
         return worker_groups(self.workers)
 
 
+class GovernorConfig(NamedTuple):
+    enabled: bool
+    target_fps: float
+    idle_after_s: Optional[float]
+
+
 class OutputConfig(NamedTuple):
     landmarks: bool
     mirror: bool
@@ -77,12 +83,6 @@ class OutputConfig(NamedTuple):
 
 class StatusConfig(NamedTuple):
     path: Optional[str]
-class GovernorConfig(NamedTuple):
-    enabled: bool
-    target_fps: float
-    idle_after_s: Optional[float]
-
-
     interval_s: float
     max_bytes: int
     keep: int
@@ -103,6 +103,7 @@ class Config(NamedTuple):
     tracking: TrackingConfig
     smoothing: SmoothingConfig
     pipeline: PipelineConfig
+    governor: GovernorConfig
     outputs: Tuple[str, ...]
     output: OutputConfig
     status: StatusConfig
@@ -112,7 +113,6 @@ TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
     "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig, "output": OutputConfig,
     "status": StatusConfig,
-    governor: GovernorConfig
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

@@ -214,6 +214,9 @@ RULES: Dict[str, Rule] = {
     "smoothing.beta": _number(0, 1000),
     "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
     "pipeline.workers": _workers(),
+    "governor.enabled": _flag(),
+    "governor.target_fps": _number(1, 1000, "frames per second"),
+    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": _flag(),
     "output.mirror": _flag(),
@@ -228,9 +231,6 @@ SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))
 
 
 def nearest_key(key: str) -> Optional[str]:
-    "governor.enabled": _flag(),
-    "governor.target_fps": _number(1, 1000, "frames per second"),
-    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
     """The dotted key or section that was probably meant, also for a leaf's name alone or under a wrong section."""
     leaves = {known.split(".")[-1]: known for known in RULES}
     leaf = key.split(".")[-1]

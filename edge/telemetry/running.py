@@ -85,9 +85,9 @@ class Run:
                                clock.wall())
         if self._log is not None and self._log.failed:
             record["log"] = {"written": self._log.written, "failed": self._log.failed}
-        return record
         if self.governor is not None:
             record["governor"] = self.governor()
+        return record
 
 
 def unexpected(stages: Sequence[Stage]) -> List[str]:
