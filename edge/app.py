@@ -25,6 +25,7 @@ from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
+from edge.sources.controls import Controls
 from edge.sources.spec import SourceOptions, classify
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
@@ -153,7 +154,9 @@ def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
 
 
 def source_options(config: Config) -> SourceOptions:
-    return SourceOptions(**{name: getattr(config.source, name) for name in SourceOptions._fields})
+    camera = config.camera
+    return SourceOptions(controls=Controls(camera.exposure, camera.gain, camera.white_balance, camera.power_line_hz),
+                         **{name: getattr(config.source, name) for name in SourceOptions._fields if name != "controls"})
 
 
 def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) -> List[Sender]:

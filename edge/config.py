@@ -3,7 +3,7 @@
 Three layers, each over the one before: defaults.yaml, the user's file, the command line.
 """
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file
 from edge.configrules import OFF, RULES, no_such_key, worker_groups
@@ -25,11 +25,19 @@ class SourceConfig(NamedTuple):
     pace: str
     sequence: bool
     max_frames: Optional[int]
+    process: str
+    wait: bool
 
 
 class CameraConfig(NamedTuple):
+    """Of the controls, None leaves one as it is and "auto" gives it to the camera."""
+
     fov_deg: float
     intrinsics: Optional[str]
+    exposure: Union[None, str, float]
+    gain: Union[None, str, float]
+    white_balance: Union[None, str, float]
+    power_line_hz: Union[None, str, float]
 
 
 class ModelsConfig(NamedTuple):

@@ -180,6 +180,14 @@ def _or_null(rule: Rule) -> Rule:
     )
 
 
+def _or_auto(rule: Rule) -> Rule:
+    return Rule(
+        rule.allowed + ", or auto",
+        lambda value: value if value == "auto" else float(rule.read(value)),
+        lambda text: text if text == "auto" else rule.from_text(text),
+    )
+
+
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
     "source.width": _or_null(_whole(16, 16384, "pixels")),
@@ -193,8 +201,14 @@ RULES: Dict[str, Rule] = {
     "source.pace": _choice("auto", "every-frame", "realtime"),
     "source.sequence": _flag(),
     "source.max_frames": _or_null(_whole(1, 10 ** 12)),
+    "source.process": _choice("auto", "thread", "child"),
+    "source.wait": _flag(),
     "camera.fov_deg": _number(10, 170, "degrees"),
     "camera.intrinsics": _or_null(_text("the path of a JSON file")),
+    "camera.exposure": _or_null(_or_auto(_number(0.01, 10000, "ms"))),
+    "camera.gain": _or_null(_or_auto(_number(0, 10000))),
+    "camera.white_balance": _or_null(_or_auto(_number(1000, 15000, "kelvin"))),
+    "camera.power_line_hz": _or_null(_or_auto(_choice(50, 60))),
     "models.detect": _networks("detect"),
     "models.align": _networks("align"),
     "models.pose": _networks("pose"),

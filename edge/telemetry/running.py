@@ -68,7 +68,8 @@ class Run:
 
     def reasons(self) -> List[str]:
         """Why the run is degraded, beside what the pipeline sees itself."""
-        return [LOG_LOST] if self._log is not None and self._log.problem else []
+        doubt = getattr(self._source, "doubt", "")
+        return [doubt] * bool(doubt) + ([LOG_LOST] if self._log is not None and self._log.problem else [])
 
     def snapshot(self) -> Dict[str, Any]:
         """The status record of the interval that ends now."""
