@@ -107,7 +107,7 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("camera:\n  max_faces: 2\n", ["my.yaml:2", "camera.max_faces", "did you mean tracking.max_faces"]),
     ("fps: 30\n", ["my.yaml:1", "no key fps", "did you mean source.fps"]),
     ("camera:\n  zzzzzz: 2\n", ["my.yaml:2", "camera.zzzzzz", "camera has fov_deg, intrinsics"]),
-    ("qqqqqq: 2\n", ["my.yaml:1", "qqqqqq", "there are camera, models"]),
+    ("qqqqqq: 2\n", ["my.yaml:1", "qqqqqq", "there are camera, "]),
     ("7: 2\n", ["my.yaml:1", "no key 7"]),
     ("on: 2\n", ["my.yaml", "no key True"]),
     # wrong types
