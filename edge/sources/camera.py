@@ -92,6 +92,9 @@ class FirstCamera(Source):
 
     def open(self) -> None:
         devices = self._present()
+        if self._wait:
+            self.absent, self._trouble = not devices, "" if devices else "no camera is plugged in"
+            return
         reasons: List[str] = []
         for device in devices:
             source = self._make(device)
@@ -102,12 +105,9 @@ class FirstCamera(Source):
                 continue
             self._chosen, self.name = source, source.name
             return
-        error = NO_CAMERA
-        if devices:
-            error = "no camera works ({}): name another --source, or {}".format("; ".join(reasons), DEMO)
-        if not self._wait:
-            raise SourceError(error)
-        self.absent, self._trouble = True, error if devices else "no camera is plugged in"
+        if not devices:
+            raise SourceError(NO_CAMERA)
+        raise SourceError("no camera works ({}): name another --source, or {}".format("; ".join(reasons), DEMO))
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
@@ -133,7 +133,7 @@ class FirstCamera(Source):
             if frame is not None:
                 self._chosen, self._candidate, self.name, self.absent = candidate, None, candidate.name, False
             elif candidate.absent:
-                self._trouble, self._candidate = candidate.trouble, None
+                self.absent, self._trouble, self._candidate = True, candidate.trouble, None
                 candidate.close()
             return frame
         if not self._queue and clock.monotonic() >= self._search_at:

@@ -19,7 +19,7 @@ from edge.core import clock
 from edge.errors import SourceError
 from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, RELEASE, RELEASED
 from edge.sources.device import Opener, Patience
-from edge.sources.feed import Feed, Picture
+from edge.sources.feed import MAX_HUNG, Feed, Picture
 from edge.sources.picture import Shape
 from edge.sources.ring import RingReader, shared_file
 
@@ -93,7 +93,7 @@ class ChildFeed(Feed):
             self._listen(0.0)
             if self._held and clock.monotonic() - self._gave_up_at > self._patience.answer_s:
                 self._kill()
-            return not self._held
+            return not self._held and self.hung < MAX_HUNG
 
     def close(self) -> None:
         with self._lock:

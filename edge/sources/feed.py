@@ -13,7 +13,7 @@ from edge.sources.picture import Shape
 from edge.sources.quiet import quiet
 
 CLOSE_S = 0.8  # how long close() waits for the driver
-MAX_HUNG = 3  # abandoned threads that may still hang in the driver before no more are started
+MAX_HUNG = 3  # threads or processes that may still hang in the driver before no more are started
 
 
 class Picture(NamedTuple):

@@ -20,6 +20,7 @@ from edge.sources.watch import Rate, Stillness, mismatch
 __all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience", "Rate", "mismatch"]
 POLL_S = 0.05  # how often a waiting read() looks after the device
 SAME_PICTURE = "picture does not change"
+STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
 STILL_AGAIN_S = 60.0  # a picture that stands still is reason for one opening; for another one only so much later
 
 
@@ -73,20 +74,22 @@ class LiveSource(Source):
         return self._feed.hung
 
     def open(self) -> None:
-        """Waits for the first picture."""
+        """Waits for the first picture, except where the device is waited for."""
+        if self._wait:
+            self.begin()
+            return
         with self._feed.hush():
             self.begin()
-            while self._feed.error is None and not self._closed.is_set() and not self._silent(clock.monotonic()):
+            while self._feed.error is None and not self._silent(clock.monotonic()):
                 self._early = self._feed.fetch(POLL_S)
                 if self._early is not None:
                     self._size = self._early.size
+                if self._early is not None or self._closed.is_set():
                     return
         error = self._feed.error or SourceError("{} gives no picture within {:g} s: {}".format(
             self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
-        if not self._wait:
-            self.close()
-            raise error
-        self._look_after(clock.monotonic())
+        self.close()
+        raise error
 
     def begin(self) -> None:
         """Start to open the device, and wait for nothing."""
@@ -152,8 +155,10 @@ class LiveSource(Source):
     def _look_after(self, now: float) -> None:
         """Give up a device that is silent; open it again when its time has come."""
         if not self._open:
-            if self._feed.ready() and now >= self._retry_at:
+            if now >= self._retry_at and self._feed.ready():
                 self.begin()
+            elif self._feed.hung >= MAX_HUNG:
+                self.trouble = STUCK.format(self.name)
             return
         error = self._feed.error
         if error is None and not self._silent(now):

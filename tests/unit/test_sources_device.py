@@ -13,7 +13,7 @@ from edge.sources.camera import CameraOpener, FirstCamera
 from edge.sources.childcapture import ChildFeed
 from edge.sources.choose import make_source
 from edge.sources.device import AbsentError, Mode, Opener, Patience, Reader
-from edge.sources.feed import ThreadFeed
+from edge.sources.feed import MAX_HUNG, ThreadFeed
 from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.ring import HEADER, SLOTS, STAMP, WRITING, RingReader, RingWriter, shared_file
@@ -178,12 +178,37 @@ def test_a_source_that_waits_says_so_and_begins_when_its_device_comes():
     there = threading.Event()
     source = LiveSource(Door(there), PLAIN, QUICK, wait=True)
     source.open()
-    assert source.absent and source.trouble == "no camera at door" and source.lost_since is None
-    assert source.read(0.1) is None
+    until(lambda: source.read(0.01) is None and source.absent)
+    assert source.trouble == "no camera at door" and source.lost_since is None
     there.set()
     until(lambda: source.read(0.05) is not None)
     assert not source.absent and source.trouble == ""
     source.close()
+
+
+def test_a_driver_that_keeps_what_tried_it_is_told(monkeypatch):
+    monkeypatch.setattr(ThreadFeed, "hung", MAX_HUNG)
+    source = LiveSource(Door(threading.Event()), PLAIN, QUICK, wait=True)
+    source.open()
+    until(lambda: source.read(0.01) is None and "restart the machine" in source.trouble)
+    assert source.absent
+    source.close()
+
+
+def test_close_ends_an_opening_without_an_error():
+    there, feed = threading.Event(), []
+
+    class Stuck(Door):
+        def open(self):
+            feed.append(there.wait(PATIENT_S))
+            raise SourceError("late")
+
+    source = LiveSource(Stuck(there), PLAIN, QUICK._replace(first_frame_s=PATIENT_S))
+    threading.Timer(0.05, source.close).start()
+    source.open()  # comes back, and there is nothing to read
+    with pytest.raises(EOFError):
+        source.read(0.1)
+    there.set()
 
 
 def test_the_daemons_camera_says_what_may_be_wrong_with_it(monkeypatch, tmp_path):
