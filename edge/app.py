@@ -1,5 +1,6 @@
 """The composition root: from a configuration to a running pipeline. The only file that names concrete classes."""
 import os
+from contextlib import ExitStack
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
+from edge.telemetry.board import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
 from edge.telemetry.running import Run
@@ -215,11 +217,22 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
                 on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
                 on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
                 output_thread=len(groups) > 1)
-    path = config.status.file(os.environ)
-    if path is not None:
-        this.start_log(StatusLog(path, config.status.max_bytes, config.status.keep), config.status.interval_s)
-    try:
+    with ExitStack() as closing:
+        start_telemetry(config, this, meter, closing)
         Pipeline(plan).run(stop)
-    finally:
-        this.close(CLOSE_STATUS_S)
     return this.final()
+
+
+def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack) -> None:
+    """Board, endpoint and status log; each is ended by `closing`, the last one first."""
+    board = BoardReader()
+    closing.callback(board.close)
+    this.board = board.read
+    if config.metrics.address is not None:
+        from edge.telemetry.metrics import Metrics
+
+        closing.callback(Metrics(config.metrics.address, meter.totals, this.newest).close)
+    path, status = config.status.file(os.environ), config.status
+    if path is not None:
+        this.start_log(StatusLog(path, status.max_bytes, status.keep, status.max_age_s), status.interval_s, status.gather_s)
+        closing.callback(this.close, CLOSE_STATUS_S)

@@ -92,7 +92,9 @@ class OutputConfig(NamedTuple):
 class StatusConfig(NamedTuple):
     path: Optional[str]
     interval_s: float
+    gather_s: float
     max_bytes: int
+    max_age_s: Optional[float]
     keep: int
 
     def file(self, environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
@@ -102,6 +104,12 @@ class StatusConfig(NamedTuple):
         env = os.environ if environ is None else environ
         state = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
         return self.path or os.path.join(state, "nanoface", "status.jsonl")
+
+
+class MetricsConfig(NamedTuple):
+    """`address` is host and port; None: no endpoint."""
+
+    address: Optional[Tuple[str, int]]
 
 
 class Config(NamedTuple):
@@ -115,12 +123,14 @@ class Config(NamedTuple):
     outputs: Tuple[str, ...]
     output: OutputConfig
     status: StatusConfig
+    metrics: MetricsConfig
 
 
 TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
     "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig, "output": OutputConfig,
     "status": StatusConfig,
+    "metrics": MetricsConfig,
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

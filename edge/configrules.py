@@ -1,6 +1,7 @@
 """What each key of the configuration allows: one table, read by the file loader and by the command line."""
 import difflib
 import os
+import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
@@ -15,6 +16,8 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
 }
 CAN_BE_OFF = ("pose", "iris")
 LONGEST_S = 1e7  # no recording is longer
+LOOPBACK = "127.0.0.1"
+ADDRESS = re.compile(r"^(?:(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?:)?(?P<port>[0-9]{1,5})$")
 
 
 class Rule(NamedTuple):
@@ -188,6 +191,17 @@ def _or_auto(rule: Rule) -> Rule:
     )
 
 
+def _address() -> Rule:
+    def read(value: Any) -> Tuple[str, int]:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        found = ADDRESS.match(text) if isinstance(text, str) else None
+        if found is None or not 1 <= int(found.group("port")) <= 65535:
+            raise ValueError
+        return (found.group("host") or "").strip("[]") or LOOPBACK, int(found.group("port"))
+
+    return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, _numeral)
+
+
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
     "source.width": _or_null(_whole(16, 16384, "pixels")),
@@ -237,8 +251,11 @@ RULES: Dict[str, Rule] = {
     "output.draw_times": _flag(),
     "status.path": _or_null(_text("the path of a file, or none to write no status log")),
     "status.interval_s": _number(0.2, 3600, "s"),
+    "status.gather_s": _number(0, 3600, "s"),
     "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
+    "status.max_age_s": _or_null(_number(60, LONGEST_S, "s")),
     "status.keep": _whole(0, 100, "files"),
+    "metrics.address": _or_null(_address()),
 }
 
 SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))

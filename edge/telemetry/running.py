@@ -7,7 +7,7 @@ from edge.telemetry.meter import Meter
 from edge.telemetry.progress import Progress
 from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
 
-LOG_LOST = "status log not written"
+LOG_LOST, THROTTLED = "status log not written", "throttled"
 
 
 class Run:
@@ -23,14 +23,14 @@ class Run:
         self._state, self._reason = "STARTING", ""
         self._progress: Optional[Progress] = None
         self._warned = ""
-        self._log: Optional[StatusLog] = None
         self._writer: Optional[StatusWriter] = None
+        self._newest: Dict[str, Any] = {}
         self.governor: Optional[Callable[[], Dict[str, Any]]] = None  # its record(), where there is one
         self.board: Callable[[], Optional[Mapping[str, Any]]] = lambda: None  # the `board` of the status record
 
-    def start_log(self, log: StatusLog, interval_s: float) -> None:
+    def start_log(self, log: StatusLog, interval_s: float, gather_s: float = 0.0) -> None:
         """Write the status log from now on."""
-        self._log, self._writer = log, StatusWriter(log, self.snapshot, interval_s)
+        self._writer = StatusWriter(log, self.snapshot, interval_s, gather_s)
         self._writer.start()
 
     def close(self, timeout_s: float) -> None:
@@ -69,11 +69,21 @@ class Run:
     def reasons(self) -> List[str]:
         """Why the run is degraded, beside what the pipeline sees itself."""
         doubt = getattr(self._source, "doubt", "")
-        return [doubt] * bool(doubt) + ([LOG_LOST] if self._log is not None and self._log.problem else [])
+        found = [doubt] if doubt else []
+        if self.throttled():
+            found.append(THROTTLED)
+        if self._writer is not None and self._writer.problem:
+            found.append(LOG_LOST)
+        return found
 
     def snapshot(self) -> Dict[str, Any]:
         """The status record of the interval that ends now."""
-        return self._record(self._meter.take(clock.monotonic()))
+        self._newest = self._record(self._meter.take(clock.monotonic()))
+        return self._newest
+
+    def newest(self) -> Dict[str, Any]:
+        """The newest status record. Where none is written, that of the interval since this was last asked."""
+        return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
         """The status record over the whole run."""
@@ -82,10 +92,11 @@ class Run:
     def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
         outputs = {sender.name: sender.stats() for sender in self._senders}
         uptime_s = clock.monotonic() - self._began
-        record = status_record(Situation(self._state, self._reason, uptime_s, self._source.name, outputs), measured,
-                               clock.wall())
-        if self._log is not None and self._log.failed:
-            record["log"] = {"written": self._log.written, "failed": self._log.failed}
+        situation = Situation(self._state, self._reason, uptime_s, self._source.name, outputs, self.board())
+        record = status_record(situation, measured, clock.wall())
+        log = self._writer.counts() if self._writer is not None else {}
+        if log.get("failed"):
+            record["log"] = log
         if self.governor is not None:
             record["governor"] = self.governor()
         return record

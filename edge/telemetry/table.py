@@ -13,6 +13,9 @@ def render(record: Mapping[str, Any], width: int = 100) -> str:
     width = max(72, width)
     stages = record.get("stages") or {}
     blocks = [_head(record, width), _stages(stages, width), _outputs(record.get("outputs") or {}, width)]
+    lost = (record.get("log") or {}).get("failed")
+    if lost:
+        blocks.append(_text("log", "{} record{} could not be written".format(lost, "" if lost == 1 else "s"), width))
     board = _board(record.get("board") or {})
     if board:
         blocks.append(_text("board", board, width))

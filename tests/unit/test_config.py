@@ -290,6 +290,20 @@ def test_place_of_the_status_log(path, environ, expected):
     assert config.status.file(environ) == expected
 
 
+@pytest.mark.parametrize("value, expected", [
+    (9464, ("127.0.0.1", 9464)), ("9464", ("127.0.0.1", 9464)), (":9464", ("127.0.0.1", 9464)), (None, None),
+    ("0.0.0.0:80", ("0.0.0.0", 80)), ("nano.local:9464", ("nano.local", 9464)), ("[::1]:9464", ("::1", 9464)),
+])
+def test_the_address_of_the_metrics_is_this_machine_alone_unless_a_host_is_named(value, expected):
+    assert load_config(None, {"metrics.address": value}, NO_FILE).metrics.address == expected
+
+
+@pytest.mark.parametrize("value", [0, 70000, -1, "host", "a b:9464", "http://x:1", True, 1.5, "::1:9464", ["x:1"]])
+def test_what_is_no_address_is_refused(value):
+    with pytest.raises(ConfigError, match="metrics.address"):
+        load_config(None, {"metrics.address": value}, NO_FILE)
+
+
 @given(st.lists(st.booleans(), min_size=4, max_size=4))
 def test_any_cut_between_stages_is_a_grouping(cuts):
     text = STAGES[0]
