@@ -167,6 +167,7 @@ class LiveSource(Source):
         text = getattr(error, "short", str(error)) if error is not None else "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
         self._end(now)
+        self._stillness.interrupted()
         told = "" if self._argus is None else self._argus.failed(self._feed.killed > 0)
         self.trouble = "; ".join(part for part in (text, told) if part)
         if self._last_at is None:

@@ -41,6 +41,10 @@ class Stillness:
         self._last: Optional[np.ndarray] = None
         self._since = 0.0
 
+    def interrupted(self) -> None:
+        """No pictures came for a while: what comes next stands for itself."""
+        self._last = None
+
     def add(self, image: np.ndarray, at: float) -> float:
         """Seconds for which the picture has not changed. Keeps `image` until the next call."""
         sample = zlib.crc32(np.ascontiguousarray(image[::SAMPLE, ::SAMPLE]).tobytes())

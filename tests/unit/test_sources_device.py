@@ -140,6 +140,13 @@ def test_stillness_is_to_the_bit():
     assert still.add(picture(51), 6.0) == 0.0
 
 
+def test_the_same_picture_before_and_after_a_loss_stands_not_still():
+    still = Stillness()
+    still.add(picture(), 1.0)
+    still.interrupted()
+    assert still.add(picture(), 9.0) == 0.0 and still.add(picture(), 9.5) == 0.5
+
+
 def test_the_daemon_is_asked_to_restart_after_three_failures_and_rarely(tmp_path):
     now, request = [0.0], tmp_path / "restart-argus"
     cure = argus.ArgusRestart({argus.VARIABLE: str(request)}, lambda: now[0])
