@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from edge import modelstore, planstore
+from edge import buildlock, modelstore, planstore
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
@@ -190,8 +190,13 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     `stop` has is_set(). `report(event, text)` gets "progress", "note" and "warning" lines.
     """
     health = Health(Notifier(os.environ))
+
+    def waiting() -> None:
+        health.opening("the engines, which nanoface build makes now")
+
     try:
-        return _run(config, stop, report, health)
+        with buildlock.tracking(modelstore.home_dir(), waiting, stop.is_set):
+            return _run(config, stop, report, health)
     except EdgeError as e:
         health.failed(str(e))
         raise
