@@ -1,6 +1,6 @@
 """The command `nanoface`: its commands, exit codes, and the only prints.
 
-Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug, 2 usage or configuration, 3 source, 4 model or
+Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (of doctor: something stops the service), 2 usage or configuration, 3 source, 4 model or
 engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the command that needs it.
 """
 import errno
@@ -21,10 +21,11 @@ from edge.stop import Stop, stopped_by_signals
 from edge.words import overrides_of
 
 INTERRUPTED = 130
+UNFIT = 1  # the doctor's: something stops a run or the service
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
-OUR_PACKAGES = ("edge", "engines", "calibration")
+OUR_PACKAGES = ("edge", "engines", "calibration", "systemd")
 PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
 
 
@@ -80,9 +81,9 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
     }
     if args.command in commands:
         return commands[args.command](args)
-    from edge import boardcommands
+    from edge import boardcommands, servicecommands
 
-    return boardcommands.COMMANDS[args.command](args, sys.stdout)
+    return {**boardcommands.COMMANDS, **servicecommands.COMMANDS}[args.command](args, sys.stdout)
 
 
 def _missing_package(error: ImportError) -> str:
@@ -263,19 +264,23 @@ def _bench(args: Any) -> int:
 
 
 def _doctor(args: Any) -> int:
-    """4 where something that nothing can run without is missing, else 0."""
+    """1 where something stops a run or the service, else 0."""
     config = _config(args)
     from edge import doctor, machine
 
     findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
+    told = doctor.as_json(findings)
+    if args.json:
+        _say(json.dumps(told, indent=1))
+        return 0 if told["can_run"] else UNFIT
     for finding in findings:
         _say("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
         if finding.cure:
             _say(" " * 20 + "-> " + finding.cure)
-    counts = {state: sum(f.state == state for f in findings) for state in (machine.WARN, machine.FAIL)}
+    counts = told["counts"]
     if counts[machine.FAIL]:
         _say("nanoface cannot run here: {} to repair, {} to look at".format(counts[machine.FAIL], counts[machine.WARN]))
-        return EngineError.exit_code
+        return UNFIT
     _say("nanoface can run here" + (": {} to look at".format(counts[machine.WARN]) if counts[machine.WARN] else ""))
     return 0
 
