@@ -83,6 +83,8 @@ class Capture:
         except FrameError as e:
             self._complaints.add(CAPTURE, e)
             self._meter.missed(CAPTURE, 1)
+            if self._next_seq is not None:
+                self._next_seq += 1  # its number was used up: the gap is counted already
             return None
         finally:
             self._reading_since = None

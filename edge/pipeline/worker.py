@@ -237,8 +237,8 @@ class Worker:
 class Complaints:
     """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
 
-    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
-        self._now = now
+    def __init__(self, now: Optional[Callable[[], float]] = None) -> None:
+        self._now = now or (lambda: clock.monotonic())
         self._last_at: Dict[str, float] = {}
         self._unsaid: Dict[str, int] = {}
 
