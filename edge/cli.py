@@ -1,7 +1,8 @@
 """The command `nanoface`: its commands, exit codes, and the only prints.
 
-Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (of doctor: something stops the service), 2 usage or configuration, 3 source, 4 model or
-engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the command that needs it.
+Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (doctor: something stops a run or the service), 2 usage
+or configuration, 3 source, 4 model or engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the
+command that needs it.
 """
 import errno
 import json
@@ -270,19 +271,8 @@ def _doctor(args: Any) -> int:
 
     findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
     told = doctor.as_json(findings)
-    if args.json:
-        _say(json.dumps(told, indent=1))
-        return 0 if told["can_run"] else UNFIT
-    for finding in findings:
-        _say("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
-        if finding.cure:
-            _say(" " * 20 + "-> " + finding.cure)
-    counts = told["counts"]
-    if counts[machine.FAIL]:
-        _say("nanoface cannot run here: {} to repair, {} to look at".format(counts[machine.FAIL], counts[machine.WARN]))
-        return UNFIT
-    _say("nanoface can run here" + (": {} to look at".format(counts[machine.WARN]) if counts[machine.WARN] else ""))
-    return 0
+    _say(json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings)))
+    return 0 if told["can_run"] else UNFIT
 
 
 if __name__ == "__main__":

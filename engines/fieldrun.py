@@ -11,8 +11,8 @@ from edge.errors import SourceError
 from edge.machine import Machine
 from edge.stop import Stop
 from edge.telemetry import table
+from edge.telemetry.boardfiles import Reading
 from engines import boardreadings
-from engines.boardreadings import Reading
 from engines.report import Report
 
 DEMO = "portrait"
