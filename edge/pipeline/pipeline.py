@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     encode: Encode  # (packet, now) -> frame record, called once for a frame that some sender wants the record of
     meter: Meter
     clock: Callable[[], float] = core_clock.monotonic  # for spans; deadlines are in real time
-    stop_timeout_s: float = 2.0
+    stop_timeout_s: float = 1.4  # the process is to be gone after two seconds, and has to leave, too
     on_state: Callable[[str, str], None] = lambda state, reason: None  # called in run()'s thread, at every change
     on_tick: Callable[[int], None] = lambda delivered: None  # called in run()'s thread, about five times a second
     # the same from the first moment on, and at every change: state, reason, heartbeats, frames delivered, and whether the
