@@ -46,7 +46,7 @@ CANONICAL_FACE = "canonical_face"
 OFF = "none"
 TUNED_RUNTIMES = ("auto", "tensorrt")
 FILE_QUEUE = 4  # items that wait before a file output that may make the pipeline wait: writing comes in bursts
-CLOSE_STATUS_S = 1.0
+CLOSE_STATUS_S = 0.3  # for a disk that hangs; one that does not takes the last record at once
 
 
 class Networks:
