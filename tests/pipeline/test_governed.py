@@ -2,6 +2,7 @@
 import threading
 import time
 
+import kills
 import pytest
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run
 from recorded_tracker import IMAGE, Tracker
@@ -15,6 +16,7 @@ from edge.pipeline.ends import Delivery
 from edge.pipeline.governor import Governor, Steering, Switch, Work
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
+from edge.telemetry.table import render
 
 FPS = 100.0
 
@@ -139,3 +141,22 @@ def test_what_the_governor_is_told_is_what_was_done(monkeypatch):
     frames, busy_s = last.workers["a"]
     assert busy_s / frames >= 0.01 and last.workers["b"][1] < busy_s
     assert all(a.at <= b.at and a.offered <= b.offered for a, b in zip(told, told[1:]))
+
+
+@pytest.mark.parametrize("words, governed_too", [(["--realtime"], True), (["--every-frame"], False)])
+def test_a_camera_is_governed_and_a_file_is_tracked_whole(tmp_path, words, governed_too):
+    pytest.importorskip("yaml")
+    process = kills.start(str(tmp_path), words + ["--max-frames", "20"])
+    _, told = process.communicate(timeout=kills.PATIENCE_S)
+
+    assert process.returncode == 0, told
+    last = kills.status(str(tmp_path))
+    assert last.get("governor") == ({"level": 0, "given_up": [], "reason": ""} if governed_too else None)
+
+
+def test_the_table_says_what_is_given_up_and_why():
+    record = {"state": "RUNNING", "source": "0", "governor": {
+        "level": 1, "given_up": ["irises in every second frame only"], "reason": "a frame takes 40.0 ms"}}
+    assert "given up irises in every second frame only (a frame takes 40.0 ms)" in render(record)
+    record["governor"] = {"level": 0, "given_up": [], "reason": ""}
+    assert "given up" not in render(record)
