@@ -41,7 +41,7 @@ from edge.telemetry.running import Run
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.systemd import Notifier
 
-Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
+Report = Callable[[str, str], None]  # event ("note", "warning", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
 OFF = "none"
 TUNED_RUNTIMES = ("auto", "tensorrt")
@@ -187,7 +187,7 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
 def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
 
-    `stop` has is_set(). `report(event, text)` gets "progress", "note" and "warning" lines.
+    `stop` has is_set(). `report(event, text)` gets "progress", "state", "note" and "warning" lines.
     """
     health = Health(Notifier(os.environ))
 

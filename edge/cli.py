@@ -130,12 +130,22 @@ def _width(stream: TextIO) -> int:
     return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
 
 
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """As systemd tells it. The variable alone is no sign: what a desktop's service starts inherits it."""
+    try:
+        info = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == "{}:{}".format(info.st_dev, info.st_ino)
+
+
 class _Reporter:
     """Where a run's progress, notes and warnings go: standard error, progress on one line of a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
+        self._journal = _is_journal(sys.stderr, os.environ)  # what is said here stays: the states, and no progress
         self._open_line = False
         self._said_at = clock.monotonic()
 
@@ -146,6 +156,8 @@ class _Reporter:
 
     def _show(self, event: str, text: str) -> None:
         text = " ".join(text.split("\n")).strip()
+        if event in ("progress", "state") and self._journal != (event == "state"):
+            return
         if event != "progress":
             self.end_line()
             _say("warning: " + text if event == "warning" else text, sys.stderr)

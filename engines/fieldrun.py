@@ -43,6 +43,8 @@ class Watch:
 
     def hear(self, event: str, text: str) -> None:
         """The run's report: its first progress is the moment from which it counts."""
+        if event == "state":
+            return
         if event != "progress":
             self.notes.append("{}: {}".format(event, text))
             return

@@ -43,6 +43,7 @@ class Run:
             for note in unexpected(self._stages):
                 self._report("note", note)
         self._state, self._reason = state, reason
+        self._report("state", state + (": " + reason if reason else ""))
         self.changed()
 
     def changed(self) -> None:

@@ -95,8 +95,17 @@ class BootedBoard:
                  "sh", "-c", BOOT, "boot", self._tree, self.folder, self._checkout, PATH],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=self._enter, start_new_session=True)
         self.manager = wait_for(self._child, "process 1")
-        wait_for(lambda: self.run("systemctl", "is-system-running", check=False).out.strip() in ("running", "degraded"),
-                 "the end of the boot")
+        try:
+            wait_for(lambda: self.run("systemctl", "is-system-running", check=False).out.strip() in ("running", "degraded"),
+                     "the end of the boot")
+        except AssertionError as e:
+            raise AssertionError("{}\n{}".format(e, self.story()))
+
+    def story(self):
+        """What a failure is understood by."""
+        asked = (("systemctl", "list-jobs", "--no-pager"), ("ps", "-e", "-o", "pid,stat,wchan:20,args"),
+                 ("systemctl", "--no-pager", "status", "nanoface"), ("journalctl", "--no-pager", "--boot", "--lines", "60"))
+        return "\n".join(repr(self.run(*words, check=False)) for words in asked) + "\n" + tail(self.console)
 
     def run(self, *words, **more):
         """A command inside, as root. more: check (True: must end with 0), env."""

@@ -204,6 +204,8 @@ def test_it_stops_at_once_and_does_not_come_back(running):
     assert time.monotonic() - began < 3.0
     assert running.show(SERVICE, "Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
     assert records(running)[-1]["state"] == "STOPPED"
+    said = journal(running)
+    assert "RUNNING" in said and "STOPPED" in said and said.count("fps") <= 10  # no line for every few seconds
     running.run("systemctl", "start", SERVICE)
 
 
@@ -225,6 +227,7 @@ def test_a_camera_that_is_absent_is_waited_for_and_not_replaced(running):
         assert active(running)
         record = wait_for(lambda: told(running, "/dev/video0", "DEGRADED"), "a record", 10.0)
         assert "/dev/video0" in record["reason"]
+        wait_for(lambda: "DEGRADED: " + record["reason"] in journal(running), "a line that outlasts the status log", 5.0)
         assert "degraded" in running.show(SERVICE, "StatusText")["StatusText"]
         began = time.monotonic()
         running.run("systemctl", "stop", SERVICE)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import yaml
 
+from edge import cli
 from edge.config import load_config
 from systemd import installer, places
 
@@ -102,6 +103,19 @@ def test_the_paths_of_the_unit_are_those_of_the_installer():
     request = settings["NANOFACE_ARGUS_REQUEST"]
     assert values(places.ARGUS_REQUESTS, "PathExists") == [request]
     assert values("nanoface-argus.service", "ExecStart")[0] == "/bin/rm -f " + request
+
+
+@pytest.mark.parametrize("told, shown", [(True, "RUNNING\n"), (False, "")])
+def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monkeypatch):
+    with open(str(tmp_path / "journal"), "w+") as stream:
+        info = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", "{}:{}".format(info.st_dev, info.st_ino if told else info.st_ino + 1))
+        monkeypatch.setattr("sys.stderr", stream)
+        report = cli._Reporter(quiet=False)
+        report("progress", "30 fps")
+        report("state", "RUNNING")
+        stream.seek(0)
+        assert stream.read() == shown
 
 
 def test_the_kind_of_core_is_named_on_a_board_only():
