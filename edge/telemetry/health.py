@@ -30,7 +30,7 @@ class Health:
         self._told_at: Optional[float] = None  # the last STATUS=
         self._alive_at: Optional[float] = None  # the last WATCHDOG=1
         self._delivered_then = 0  # at the last STATUS=
-        self._fps = 0.0
+        self._fps: Optional[float] = None
         self._hung_then: List[str] = []
         self.ready = False
 
@@ -58,8 +58,8 @@ class Health:
         if before not in READY_IN:
             self._notifier.extend_timeout(FIRST_FRAME_S)
         if not self.ready and (delivered > 0 or source_absent):
-            self.ready = True
-            self._notifier.ready()
+            self.ready = self._notifier.ready() or not self._notifier.listening  # lost at a busy boot, it is said again
+            changed = changed or self.ready
         hung = hanging(heartbeats, now, self.limit_s)
         if not hung:
             self._live(now)
@@ -84,7 +84,7 @@ class Health:
         elapsed_s = 0.0 if self._told_at is None else now - self._told_at
         if self._told_at is not None and elapsed_s < 1.0:
             return  # too short to count frames in
-        self._fps = (delivered - self._delivered_then) / elapsed_s if elapsed_s else 0.0
+        self._fps = (delivered - self._delivered_then) / elapsed_s if elapsed_s else None
         self._told_at, self._delivered_then = now, delivered
 
     def _words(self, state: str, reason: str, hung: List[str], delivered: int) -> str:
@@ -93,8 +93,8 @@ class Health:
             return "{} hangs{}".format(", ".join(hung), left)
         if not delivered:
             return "degraded: " + reason if reason else "waiting for the first frame"
-        speed = "{:.1f} frames per second".format(self._fps)
-        return "degraded: {}; {}".format(reason, speed) if state == "DEGRADED" else "tracking, " + speed
+        words = "degraded: " + reason if state == "DEGRADED" else "tracking"
+        return words if self._fps is None else "{}, {:.1f} frames per second".format(words, self._fps)
 
 
 def hanging(heartbeats: Mapping[str, float], now: float, limit_s: float) -> List[str]:

@@ -10,11 +10,11 @@ class Told:
     def __init__(self, watchdog_s=10.0):
         self.watchdog_s = watchdog_s
         self.lines = []
-        self.reachable = True
+        self.reachable = self.listening = True
 
     def ready(self):
-        self.lines.append("ready")
-        return True
+        self.lines.append("ready" if self.reachable else "ready lost")
+        return self.reachable
 
     def status(self, text):
         self.lines.append("status " + text)
@@ -74,7 +74,20 @@ def test_ready_comes_once_with_the_first_frame_that_arrived():
     assert lines[0] == "extend {:g}".format(FIRST_FRAME_S) and "status waiting for the first frame" in lines
     assert "ready" not in lines
     ticks(health, clock, 20.0)
-    assert told.take().count("ready") == 1
+    lines = told.take()
+    assert lines.count("ready") == 1 and lines[lines.index("ready") + 1].startswith("status tracking")
+
+
+def test_ready_is_said_again_until_it_has_gone_out():
+    health, told, clock = healthy()
+    told.reachable = False  # the manager's queue is full, as at a busy boot
+    for _ in range(3):
+        health.tick("RUNNING", "", {"a": clock.now}, 1, False)
+    assert told.take().count("ready lost") == 3 and not health.ready
+    told.reachable = True
+    for _ in range(3):
+        health.tick("RUNNING", "", {"a": clock.now}, 1, False)
+    assert told.take().count("ready") == 1 and health.ready
 
 
 def test_ready_comes_without_a_frame_where_the_source_is_known_to_give_none():
@@ -123,7 +136,7 @@ def test_what_is_degraded_lives(reason):
     ticks(health, clock, 40.0, "DEGRADED", reason, absent=reason.startswith("source"))
     lines = told.take()
     assert lines.count("watchdog") >= 8
-    assert "status degraded: {}; 0.0 frames per second".format(reason) in lines
+    assert "status degraded: {}, 0.0 frames per second".format(reason) in lines
 
 
 def test_words_tell_the_speed_now_and_then():
