@@ -55,7 +55,8 @@ class World:
         self.outage = None
         self.outages = []  # (kind, first reason told) of each that was noticed
         self.states = []
-        self.throttled = False  # the board, from time to time
+        self.throttled, self.longest_throttled = False, 0  # the board, from time to time; frames in a row
+        self._throttled = 0
         self._until, self._next = 0.0, clock() + PAUSE_S
         self._noticed = self._recovered = False
         self._real_until = 0.0
@@ -64,8 +65,10 @@ class World:
         """A frame's time passes; an outage may begin or end."""
         self.clock.pass_(FRAME_S)
         now = self.clock()
-        if self._rng.random() < FRAME_S / PAUSE_S:
+        if self._rng.random() < FRAME_S / (PAUSE_S if self.throttled else 6.0 * PAUSE_S):
             self.throttled = not self.throttled
+        self._throttled = self._throttled + 1 if self.throttled else 0
+        self.longest_throttled = max(self.longest_throttled, self._throttled)
         if self.outage is None:
             if now >= self._next:
                 self._noticed = self._recovered = False

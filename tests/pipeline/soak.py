@@ -34,6 +34,7 @@ from edge.telemetry.running import Run
 
 INTERVAL_S = 0.5  # of the status log, real time as near as the writer can make it
 MOST_GROWTH = 1.05
+THROTTLED_FRAMES = 150  # in a row, after which something must have been given up
 WILD = {"nan": np.nan, "inf": np.inf, "huge": 3e38}
 ROLES = ("detect", "align", "pose", "iris")
 
@@ -165,7 +166,8 @@ class Show:
         out.must(out.captured == source.given, "{} frames given, {} captured", source.given, out.captured)
         out.must(offered == out.delivered + dropped + swallowed, "{} frames offered: {} delivered, {} dropped, {} swallowed",
                  offered, out.delivered, dropped, swallowed)
-        out.must(rows["output"].get("skipped", 0) > 0, "the board throttled, and nothing was given up")
+        skipped = rows["output"].get("skipped", 0)
+        out.must(skipped > 0 or self.world.longest_throttled < THROTTLED_FRAMES, "the board throttled: nothing was given up")
         last, written = -1, 0
         for record in faulty.lines_of(self.path("records.jsonl")):
             out.must(record["frame"] > last, "frame {} after {}", record["frame"], last)
