@@ -78,7 +78,8 @@ def check_jtop(machine: Machine, version: Optional[str]) -> Finding:
         return Finding("jtop", OK, "not installed (the board's own files tell what is needed)")
     text = "jetson-stats {}".format(version).strip()
     if not machine.exists(SOCKET):
-        return Finding("jtop", WARN, text + ", its service does not run", "sudo systemctl restart jtop (of version 3: jetson_stats)")
+        return Finding("jtop", WARN, text + ", its service does not run",
+                       "sudo systemctl restart jtop (of version 3: jetson_stats)")
     if not machine.may_use(machine.path(SOCKET)):
         return Finding("jtop", WARN, text + ", its service may not be asked by this user",
                        "sudo usermod -aG jtop $USER, then log out and in again")
