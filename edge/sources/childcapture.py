@@ -1,8 +1,8 @@
 """A feed that is a process of its own (edge/sources/capturechild.py): whatever a driver does, it does it there.
 
 The two are joined by a socket that keeps messages apart: orders one way, words and the places of pictures the other way.
-Pictures lie in a ring of shared memory and are copied out once, which for 640x480 is a tenth of what a frame's decoding
-takes. The process is started with the first opening, which the pipeline does before any network is opened; again only
+Pictures lie in a ring of shared memory, copied in once and out once, which on a PC takes less than a tenth of what decoding
+one takes. The process is started with the first opening, which the pipeline does before any network is opened; again only
 when it was killed, by a fork that turns into another program at once and so never touches the parent's CUDA.
 """
 import os

@@ -166,6 +166,19 @@ def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
     assert possessions() == before
 
 
+def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeypatch):
+    monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + "/nowhere/x")
+    source = live(device, opener=WithMode(device))
+    source.open()
+    next_frame(source)
+    does(device, "hangs in grab")
+    assert read_until(source, lambda: source.trouble) is not None and "nvargus" not in source.trouble
+    does(device, "unplugged")
+    read_until(source, lambda: source.trouble.endswith("sudo systemctl restart nvargus-daemon"))
+    assert source._feed.killed == 1 and source.trouble.startswith("no camera at stand-in; ")
+    source.close()
+
+
 def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     first = next_frame(opened)
     does(device, "torn")
