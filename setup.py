@@ -23,8 +23,9 @@ setup(
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
-    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"]},
+    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*", "systemd"]),
+    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"],
+                  "systemd": ["*.service", "*.path", "*.yaml"]},
     python_requires=">=3.6",
     install_requires=[
         "numpy>=1.13,<1.20; {} and {}".format(NOT_BOARD, OLD),

@@ -1,14 +1,15 @@
 """The composition root: from a configuration to a running pipeline. The only file that names concrete classes."""
 import os
+from contextlib import ExitStack
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edge import modelstore, planstore
+from edge import buildlock, modelstore, planstore
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
-from edge.errors import ConfigError, ModelError
+from edge.errors import ConfigError, EdgeError, ModelError
 from edge.face import head as heads
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -21,9 +22,11 @@ from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
+from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
+from edge.sources.controls import Controls
 from edge.sources.spec import SourceOptions, classify
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
@@ -31,16 +34,19 @@ from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
+from edge.telemetry.board import BoardReader
+from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
-from edge.telemetry.progress import Progress
-from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
+from edge.telemetry.running import Run
+from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.systemd import Notifier
 
-Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
+Report = Callable[[str, str], None]  # event ("note", "warning", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
 OFF = "none"
 TUNED_RUNTIMES = ("auto", "tensorrt")
 FILE_QUEUE = 4  # items that wait before a file output that may make the pipeline wait: writing comes in bursts
-CLOSE_STATUS_S = 1.0
+CLOSE_STATUS_S = 0.3  # for a disk that hangs; one that does not takes the last record at once
 
 
 class Networks:
@@ -100,15 +106,18 @@ class Stages(NamedTuple):
         return [g for g in groups if g]
 
 
-def make_stages(config: Config, stills: bool, report: Report) -> Stages:
-    """Raises ModelError where a network that is needed was not built, EngineError where no runtime is there."""
+def make_stages(config: Config, stills: bool, report: Report, live: bool = False) -> Stages:
+    """`live`: frames come whether or not they are taken.
+
+    Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
+    """
     networks, tracking = Networks(config, report), config.tracking
     tracks, aligner = Tracks(tracking.lost_after_s, memory=not stills), FaceLandmark()
     camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
     runner, network = networks.required("detect", config.models.detect)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
-                              tracking.refresh_s, closer_look=stills)
+                              tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
     detect = Detect(runner, make_detector(network.name), aligner, tracks, settings)
     align = Align(networks.required("align", config.models.align)[0], aligner, tracks, AlignSettings(tracking.presence))
 
@@ -132,8 +141,24 @@ def make_stages(config: Config, stills: bool, report: Report) -> Stages:
                                           learn=not stills)))
 
 
+def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
+    """What is given up to keep the rate, in this order."""
+    def knob(stage: Any, usual: int) -> Callable[[bool], None]:
+        return lambda given_up: setattr(stage, "every", 2 * usual if given_up else usual)
+
+    steps = []
+    if stages.iris is not None:
+        steps.append(Step("irises in every second frame only", knob(stages.iris, 1)))
+    if stages.pose is not None:
+        steps.append(Step("all witnesses of the pose half as often", knob(stages.pose, stages.pose.every)))
+    return steps + [Step("the detector half as often", knob(stages.detect, 1)),
+                    Step("records of every second frame only", halve_output.set)]
+
+
 def source_options(config: Config) -> SourceOptions:
-    return SourceOptions(**{name: getattr(config.source, name) for name in SourceOptions._fields})
+    camera = config.camera
+    return SourceOptions(controls=Controls(camera.exposure, camera.gain, camera.white_balance, camera.power_line_hz),
+                         **{name: getattr(config.source, name) for name in SourceOptions._fields if name != "controls"})
 
 
 def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) -> List[Sender]:
@@ -159,92 +184,60 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
             raise ConfigError("{} would write over the source {}".format(option, same[0]))
 
 
-def unexpected(stages: Sequence[Stage]) -> List[str]:
-    """Why a stage's network does not run as one would expect, a line for each reason."""
-    reasons: Dict[str, List[str]] = {}
-    for stage in stages:
-        for runner in stage.runners:
-            if runner.note:
-                reasons.setdefault(runner.note, []).append(stage.name)
-    return ["{}: {}".format(", ".join(names), note) for note, names in reasons.items()]
-
-
-class Run:
-    """What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
-
-    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter,
-                 stages: Sequence[Stage], report: Report) -> None:
-        """`limit`: frames after which the run ends by itself."""
-        self._stages = stages
-        self._source, self._senders, self._meter, self._report = source, senders, meter, report
-        self._limit = limit
-        self._began = clock.monotonic()
-        self._state, self._reason = "STARTING", ""
-        self._progress = None  # type: Optional[Progress]
-        self._warned = ""
-        self.writer = None  # type: Optional[StatusWriter]
-
-    def on_state(self, state: str, reason: str) -> None:
-        if self._state == "STARTING" != state:
-            for note in unexpected(self._stages):
-                self._report("note", note)
-        self._state, self._reason = state, reason
-        if self.writer is not None:
-            self.writer.changed()
-
-    def on_tick(self, delivered: int) -> None:
-        """A line of progress, and the source's warning when it has a new one."""
-        warning = getattr(self._source, "warning", "")
-        if warning and warning != self._warned:
-            self._report("warning", warning)
-        self._warned = warning
-        now = clock.monotonic()
-        if self._progress is None:
-            known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
-            self._progress = Progress(min(known) if known else None, now)
-        self._report("progress", self._progress.line(delivered, now))
-
-    def snapshot(self) -> Dict[str, Any]:
-        """The status record of the interval that ends now."""
-        return self._record(self._meter.take(clock.monotonic()))
-
-    def final(self) -> Dict[str, Any]:
-        """The status record over the whole run."""
-        return self._record(self._meter.summary(clock.monotonic()))
-
-    def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
-        outputs = {sender.name: sender.stats() for sender in self._senders}
-        uptime_s = clock.monotonic() - self._began
-        return status_record(Situation(self._state, self._reason, uptime_s, self._source.name, outputs), measured,
-                             clock.wall())
-
-
 def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
 
-    `stop` has is_set(). `report(event, text)` gets "progress", "note" and "warning" lines.
+    `stop` has is_set(). `report(event, text)` gets "progress", "state", "note" and "warning" lines.
     """
+    health = Health(Notifier(os.environ))
+
+    def waiting() -> None:
+        health.opening("the engines, which nanoface build makes now")
+
+    try:
+        with buildlock.tracking(modelstore.home_dir(), waiting, stop.is_set):
+            return _run(config, stop, report, health)
+    except EdgeError as e:
+        health.failed(str(e))
+        raise
+
+
+def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str, Any]:
     use_one_thread()
     specs = parse_outputs(config.outputs)
     check_targets(specs, config)
     source = make_source(source_options(config))
-    stages = make_stages(config, bool(getattr(source, "stills", False)), report)
+    health.opening("the networks")
+    stages = make_stages(config, bool(getattr(source, "stills", False)), report, source.live)
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(specs, config, source)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
+    halve_output = Switch()
+    steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
+    steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
+    this.governor = steering.record if steps else None
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=this.on_state, on_tick=this.on_tick, limit=config.source.max_frames,
+                on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
+                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
                 output_thread=len(groups) > 1)
-    path = config.status.file(os.environ)
-    if path is not None:
-        log = StatusLog(path, config.status.max_bytes, config.status.keep)
-        this.writer = StatusWriter(log, this.snapshot, config.status.interval_s)
-        this.writer.start()
-    try:
+    with ExitStack() as closing:
+        start_telemetry(config, this, meter, closing)
         Pipeline(plan).run(stop)
-    finally:
-        if this.writer is not None:
-            this.writer.close(CLOSE_STATUS_S)
     return this.final()
+
+
+def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack) -> None:
+    """Board, endpoint and status log; each is ended by `closing`, the last one first."""
+    board = BoardReader()
+    closing.callback(board.close)
+    this.board = board.read
+    if config.metrics.address is not None:
+        from edge.telemetry.metrics import Metrics
+
+        closing.callback(Metrics(config.metrics.address, meter.totals, this.newest).close)
+    path, status = config.status.file(os.environ), config.status
+    if path is not None:
+        this.start_log(StatusLog(path, status.max_bytes, status.keep, status.max_age_s), status.interval_s, status.gather_s)
+        closing.callback(this.close, CLOSE_STATUS_S)

@@ -1,7 +1,8 @@
 """The command `nanoface`: its commands, exit codes, and the only prints.
 
-Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug, 2 usage or configuration, 3 source, 4 model or
-engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the command that needs it.
+Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (doctor: something stops a run or the service), 2 usage
+or configuration, 3 source, 4 model or engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the
+command that needs it.
 """
 import errno
 import json
@@ -21,10 +22,11 @@ from edge.stop import Stop, stopped_by_signals
 from edge.words import overrides_of
 
 INTERRUPTED = 130
+UNFIT = 1  # the doctor's: something stops a run or the service
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
-OUR_PACKAGES = ("edge", "engines", "calibration")
+OUR_PACKAGES = ("edge", "engines", "calibration", "systemd")
 PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
 
 
@@ -80,9 +82,9 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
     }
     if args.command in commands:
         return commands[args.command](args)
-    from edge import boardcommands
+    from edge import boardcommands, servicecommands
 
-    return boardcommands.COMMANDS[args.command](args, sys.stdout)
+    return {**boardcommands.COMMANDS, **servicecommands.COMMANDS}[args.command](args, sys.stdout)
 
 
 def _missing_package(error: ImportError) -> str:
@@ -128,12 +130,22 @@ def _width(stream: TextIO) -> int:
     return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
 
 
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """As systemd tells it. The variable alone is no sign: what a desktop's service starts inherits it."""
+    try:
+        info = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == "{}:{}".format(info.st_dev, info.st_ino)
+
+
 class _Reporter:
     """Where a run's progress, notes and warnings go: standard error, progress on one line of a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
+        self._journal = _is_journal(sys.stderr, os.environ)  # what is said here stays: the states, and no progress
         self._open_line = False
         self._said_at = clock.monotonic()
 
@@ -144,6 +156,8 @@ class _Reporter:
 
     def _show(self, event: str, text: str) -> None:
         text = " ".join(text.split("\n")).strip()
+        if event in ("progress", "state") and self._journal != (event == "state"):
+            return
         if event != "progress":
             self.end_line()
             _say("warning: " + text if event == "warning" else text, sys.stderr)
@@ -263,21 +277,14 @@ def _bench(args: Any) -> int:
 
 
 def _doctor(args: Any) -> int:
-    """4 where something that nothing can run without is missing, else 0."""
+    """1 where something stops a run or the service, else 0."""
     config = _config(args)
     from edge import doctor, machine
 
     findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
-    for finding in findings:
-        _say("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
-        if finding.cure:
-            _say(" " * 20 + "-> " + finding.cure)
-    counts = {state: sum(f.state == state for f in findings) for state in (machine.WARN, machine.FAIL)}
-    if counts[machine.FAIL]:
-        _say("nanoface cannot run here: {} to repair, {} to look at".format(counts[machine.FAIL], counts[machine.WARN]))
-        return EngineError.exit_code
-    _say("nanoface can run here" + (": {} to look at".format(counts[machine.WARN]) if counts[machine.WARN] else ""))
-    return 0
+    told = doctor.as_json(findings)
+    _say(json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings)))
+    return 0 if told["can_run"] else UNFIT
 
 
 if __name__ == "__main__":

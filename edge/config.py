@@ -3,7 +3,7 @@
 Three layers, each over the one before: defaults.yaml, the user's file, the command line.
 """
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file
 from edge.configrules import OFF, RULES, no_such_key, worker_groups
@@ -25,11 +25,19 @@ class SourceConfig(NamedTuple):
     pace: str
     sequence: bool
     max_frames: Optional[int]
+    process: str
+    wait: bool
 
 
 class CameraConfig(NamedTuple):
+    """Of the controls, None leaves one as it is and "auto" gives it to the camera."""
+
     fov_deg: float
     intrinsics: Optional[str]
+    exposure: Union[None, str, float]
+    gain: Union[None, str, float]
+    white_balance: Union[None, str, float]
+    power_line_hz: Union[None, str, float]
 
 
 class ModelsConfig(NamedTuple):
@@ -69,6 +77,12 @@ class PipelineConfig(NamedTuple):
         return worker_groups(self.workers)
 
 
+class GovernorConfig(NamedTuple):
+    enabled: bool
+    target_fps: float
+    idle_after_s: Optional[float]
+
+
 class OutputConfig(NamedTuple):
     landmarks: bool
     mirror: bool
@@ -78,7 +92,9 @@ class OutputConfig(NamedTuple):
 class StatusConfig(NamedTuple):
     path: Optional[str]
     interval_s: float
+    gather_s: float
     max_bytes: int
+    max_age_s: Optional[float]
     keep: int
 
     def file(self, environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
@@ -90,6 +106,12 @@ class StatusConfig(NamedTuple):
         return self.path or os.path.join(state, "nanoface", "status.jsonl")
 
 
+class MetricsConfig(NamedTuple):
+    """`address` is host and port; None: no endpoint."""
+
+    address: Optional[Tuple[str, int]]
+
+
 class Config(NamedTuple):
     source: SourceConfig
     camera: CameraConfig
@@ -97,14 +119,18 @@ class Config(NamedTuple):
     tracking: TrackingConfig
     smoothing: SmoothingConfig
     pipeline: PipelineConfig
+    governor: GovernorConfig
     outputs: Tuple[str, ...]
     output: OutputConfig
     status: StatusConfig
+    metrics: MetricsConfig
 
 
 TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
-    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "output": OutputConfig, "status": StatusConfig,
+    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig, "output": OutputConfig,
+    "status": StatusConfig,
+    "metrics": MetricsConfig,
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

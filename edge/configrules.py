@@ -1,6 +1,7 @@
 """What each key of the configuration allows: one table, read by the file loader and by the command line."""
 import difflib
 import os
+import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
@@ -15,6 +16,8 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
 }
 CAN_BE_OFF = ("pose", "iris")
 LONGEST_S = 1e7  # no recording is longer
+LOOPBACK = "127.0.0.1"
+ADDRESS = re.compile(r"^(?:(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?:)?(?P<port>[0-9]{1,5})$")
 
 
 class Rule(NamedTuple):
@@ -180,6 +183,25 @@ def _or_null(rule: Rule) -> Rule:
     )
 
 
+def _or_auto(rule: Rule) -> Rule:
+    return Rule(
+        rule.allowed + ", or auto",
+        lambda value: value if value == "auto" else float(rule.read(value)),
+        lambda text: text if text == "auto" else rule.from_text(text),
+    )
+
+
+def _address() -> Rule:
+    def read(value: Any) -> Tuple[str, int]:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        found = ADDRESS.match(text) if isinstance(text, str) else None
+        if found is None or not 1 <= int(found.group("port")) <= 65535:
+            raise ValueError
+        return (found.group("host") or "").strip("[]") or LOOPBACK, int(found.group("port"))
+
+    return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, _numeral)
+
+
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
     "source.width": _or_null(_whole(16, 16384, "pixels")),
@@ -193,8 +215,14 @@ RULES: Dict[str, Rule] = {
     "source.pace": _choice("auto", "every-frame", "realtime"),
     "source.sequence": _flag(),
     "source.max_frames": _or_null(_whole(1, 10 ** 12)),
+    "source.process": _choice("auto", "thread", "child"),
+    "source.wait": _flag(),
     "camera.fov_deg": _number(10, 170, "degrees"),
     "camera.intrinsics": _or_null(_text("the path of a JSON file")),
+    "camera.exposure": _or_null(_or_auto(_number(0.01, 10000, "ms"))),
+    "camera.gain": _or_null(_or_auto(_number(0, 10000))),
+    "camera.white_balance": _or_null(_or_auto(_number(1000, 15000, "kelvin"))),
+    "camera.power_line_hz": _or_null(_or_auto(_choice(50, 60))),
     "models.detect": _networks("detect"),
     "models.align": _networks("align"),
     "models.pose": _networks("pose"),
@@ -214,14 +242,20 @@ RULES: Dict[str, Rule] = {
     "smoothing.beta": _number(0, 1000),
     "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
     "pipeline.workers": _workers(),
+    "governor.enabled": _flag(),
+    "governor.target_fps": _number(1, 1000, "frames per second"),
+    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": _flag(),
     "output.mirror": _flag(),
     "output.draw_times": _flag(),
     "status.path": _or_null(_text("the path of a file, or none to write no status log")),
     "status.interval_s": _number(0.2, 3600, "s"),
+    "status.gather_s": _number(0, 3600, "s"),
     "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
+    "status.max_age_s": _or_null(_number(60, LONGEST_S, "s")),
     "status.keep": _whole(0, 100, "files"),
+    "metrics.address": _or_null(_address()),
 }
 
 SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))

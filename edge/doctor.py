@@ -6,25 +6,29 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from glob import glob
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge import modelstore
+from edge.checks.gstreamer import check_gstreamer, kind_of
+from edge.checks.plans import check_plans
+from edge.checks.service import check_jtop, check_service
+from edge.checks.system import check_folders, check_source, check_time
 from edge.config import Config
 from edge.configrules import NETWORKS, OFF
 from edge.errors import ModelError
-from edge.machine import FAIL, GIB, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
+from edge.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
 
 NEWEST_TESTED = (3, 13)
-PROBE = "import {0}; print({0}.__version__); print(getattr({0}, 'getBuildInformation', str)())"
+PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
 PROBE_TIMEOUT_S = 60.0
 ILLEGAL_INSTRUCTION = -4
-ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
 RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
 INSTALL = "python3 -m pip install "
+SETUP = "run `sh setup.sh` (docs/jetson-nano.md)"
+FROM_PIP = "site-packages"  # in the path of what pip installed; JetPack's own lies in dist-packages
 WITHOUT = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # what still runs
 
 
@@ -34,6 +38,7 @@ class Probe(NamedTuple):
     version: str
     build: str  # OpenCV's build information
     trouble: str
+    file: str = ""  # where it was found
 
 
 class Software(NamedTuple):
@@ -46,11 +51,33 @@ class Software(NamedTuple):
 
 def examine(config: Config, machine: Machine, software: Software) -> List[Finding]:
     """All findings; what the others depend on comes first."""
-    jetson = is_jetson(machine)
-    findings = [check_python(software.python), check_numpy(software), check_opencv(software, jetson)]
+    jetson, home = is_jetson(machine), modelstore.home_dir(machine.environ)
+    findings = [check_python(software.python), check_numpy(software),
+                check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
-    findings += check_folders(config, machine) + check_cameras(machine) + check_board(machine)
-    return findings
+    findings += check_plans(config, home, software.version_of("tensorrt")) + check_folders(config, machine)
+    findings += check_cameras(machine) + check_source(config, machine) + check_gstreamer(config, machine, jetson)
+    findings += check_board(machine) + ([check_jtop(machine, software.version_of("jtop"))] if jetson else [])
+    return findings + check_service(machine) + [check_time(machine)]
+
+
+def as_json(findings: Sequence[Finding]) -> Dict[str, Any]:
+    """`can_run`: nothing stops the service."""
+    counts = {state: sum(f.state == state for f in findings) for state in (OK, WARN, FAIL)}
+    return {"schema": 1, "can_run": not counts[FAIL], "counts": counts, "findings": [f._asdict() for f in findings]}
+
+
+def lines(findings: Sequence[Finding]) -> List[str]:
+    """One for each finding, one for its cure, and the sum of it."""
+    told = []
+    for finding in findings:
+        told.append("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
+        if finding.cure:
+            told.append(" " * 20 + "-> " + finding.cure)
+    counts = as_json(findings)["counts"]
+    if counts[FAIL]:
+        return told + ["nanoface cannot run here: {} to repair, {} to look at".format(counts[FAIL], counts[WARN])]
+    return told + ["nanoface can run here" + (": {} to look at".format(counts[WARN]) if counts[WARN] else "")]
 
 
 def this_software() -> Software:
@@ -70,8 +97,8 @@ def import_elsewhere(module: str) -> Probe:
     if done.returncode:
         last = (done.stderr.strip().split("\n") or [""])[-1]
         return Probe("", "", last or "its import ends with exit code {}".format(done.returncode))
-    version, _, build = done.stdout.partition("\n")
-    return Probe(version.strip(), build, "")
+    version, file, build = (done.stdout.split("\n", 2) + ["", ""])[:3]
+    return Probe(version.strip(), build, "", file.strip())
 
 
 def installed_version(module: str) -> Optional[str]:
@@ -106,8 +133,11 @@ def check_numpy(software: Software) -> Finding:
     return Finding("numpy", FAIL, probe.trouble, _import_cure(probe, INSTALL + "numpy"))
 
 
-def check_opencv(software: Software, jetson: bool) -> Finding:
-    """Its version, and whether GStreamer was built in: pip's wheels have none, JetPack's own build does."""
+def check_opencv(software: Software, jetson: bool, needed: bool = False) -> Finding:
+    """Its version, and whether GStreamer was built in: pip's wheels have none, JetPack's own build does.
+
+    `needed`: the source that is configured cannot do without it.
+    """
     probe = software.probe("cv2")
     if probe.trouble:
         wheel = INSTALL + "'opencv-python-headless<4.12'"
@@ -119,8 +149,11 @@ def check_opencv(software: Software, jetson: bool) -> Finding:
         return Finding("opencv", WARN, text + "; its solvePnP is ten times slower than that of 4.11",
                        INSTALL + "'opencv-python-headless>=4.8,<4.12'")
     if jetson and not gstreamer:
-        return Finding("opencv", WARN, text + ": csi:// and gst: sources will not open",
-                       "python3 -m pip uninstall opencv-python opencv-python-headless (JetPack's own has GStreamer)")
+        found = " at " + os.path.dirname(probe.file) if FROM_PIP in probe.file else ""
+        text = "{}{}: csi:// and gst: sources will not open{}".format(
+            text, found, "; pip's has taken the place of JetPack's" if found else "")
+        return Finding("opencv", FAIL if needed else WARN, text, "python3 -m pip uninstall opencv-python "
+                       "opencv-python-headless opencv-contrib-python (JetPack's own has GStreamer)")
     return Finding("opencv", OK, text + ("" if gstreamer else " (only csi:// and gst: sources need it)"))
 
 
@@ -141,7 +174,7 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
         cure = "sudo apt install python3-libnvinfer"
         findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", cure))
     elif jetson and software.version_of("pycuda") is None:
-        findings.append(Finding("runtime", WARN, "no pycuda: the GPU is not used", INSTALL + "'nanoface[jetson]'"))
+        findings.append(Finding("runtime", WARN, "no pycuda: the GPU is not used", SETUP))
     if not any(version is not None for version in found.values()):
         cure = INSTALL + "'nanoface[{}]'".format("onnxruntime" if software.python < (3, 9) else "openvino")
         findings.append(Finding("runtime", FAIL, "nothing that can run a network is installed", cure))
@@ -178,31 +211,3 @@ def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
 
 def _fetch(names: Sequence[str]) -> str:
     return "nanoface models fetch " + names[0]
-
-
-def check_folders(config: Config, machine: Machine) -> List[Finding]:
-    """The networks' home and the status log's folder: writable, and room on the disk."""
-    home = modelstore.home_dir(machine.environ)
-    free = shutil.disk_usage(_existing(home)).free
-    text = "{}, {:.1f} GiB free".format(home, free / GIB)
-    if free < ROOM_BYTES:
-        findings = [Finding("home", WARN, text, "make room, or set NANOFACE_HOME to a folder of another disk")]
-    elif not machine.may_use(_existing(home)):
-        findings = [Finding("home", WARN, text + ", not writable: no network can be fetched",
-                            "sudo chown -R $USER {}, or set NANOFACE_HOME".format(home))]
-    else:
-        findings = [Finding("home", OK, text)]
-    log = config.status.file(machine.environ)
-    if log is None:
-        return findings + [Finding("status log", OK, "switched off")]
-    if machine.may_use(log if os.path.exists(log) else _existing(os.path.dirname(log))):
-        return findings + [Finding("status log", OK, log)]
-    return findings + [Finding("status log", WARN, log + " cannot be written", "set status.path, or use --status PATH")]
-
-
-def _existing(path: str) -> str:
-    """The path itself, or the nearest folder above it that exists."""
-    path = os.path.abspath(path)
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return path

@@ -1,19 +1,22 @@
-"""What /proc, /sys, /etc and /dev tell of cameras and of a Jetson board, as findings of `nanoface doctor`.
+"""What /proc, /sys, /etc and /dev tell of cameras and of a Jetson board, as findings of `nanoface doctor`; and the
+machine that all of its checks look at.
 
 Every path is taken below `Machine.root`, so that tests look at a tree of their own.
 """
 import os
 import re
-import struct
+import shutil
+import subprocess
 from glob import glob
 from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
 
+from edge.core import clock
+from edge.telemetry import boardfiles
+from edge.v4l2 import Camera, look, text_of
+
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = float(1 << 30)
-
-VIDIOC_QUERYCAP = 0x80685600  # linux/videodev2.h: _IOR('V', 0, struct v4l2_capability), 104 bytes
-CAPABILITY = struct.Struct("16s32s32s3I12x")  # driver, card, bus, version, capabilities, device_caps
-CAN_CAPTURE = 0x1 | 0x1000  # V4L2_CAP_VIDEO_CAPTURE, and its multi-planar form
+COMMAND_S = 10.0  # for a command to answer
 
 JETPACK_OF_L4T = {
     "32.6.1": "4.6", "32.7.1": "4.6.1", "32.7.2": "4.6.2", "32.7.3": "4.6.3", "32.7.4": "4.6.4", "32.7.5": "4.6.5",
@@ -21,6 +24,8 @@ JETPACK_OF_L4T = {
 }
 OLDEST_L4T = (32, 7, 1)  # TensorRT 8.2; plans and Python bindings of earlier ones differ
 SWAP_NEEDED_GIB = 3.5  # the build of a plan and its tactics beside the system, on a board of 4 GB
+MEMORY_NEEDED_MB = 900
+SLOW_GOVERNORS = ("powersave", "conservative")
 VIDEO_GROUP = "sudo usermod -aG video $USER, then log out and in again"
 
 
@@ -33,20 +38,11 @@ class Finding(NamedTuple):
     cure: str = ""
 
 
-def camera_name(path: str) -> Optional[str]:
-    """The name that a capture device gives itself; None for a node that captures nothing. Raises OSError."""
-    import fcntl  # not on Windows, which has no /dev/video*
+class Answer(NamedTuple):
+    """What a command said."""
 
-    device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    try:
-        answer = fcntl.ioctl(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size))
-    finally:
-        os.close(device)
-    _, card, _, _, capabilities, device_caps = CAPABILITY.unpack(answer)
-    has_own = capabilities & 0x80000000  # V4L2_CAP_DEVICE_CAPS: device_caps speak of this node alone
-    if not (device_caps if has_own else capabilities) & CAN_CAPTURE:
-        return None
-    return card.split(b"\0")[0].decode("utf-8", "replace") or "camera"
+    code: Optional[int]  # its exit code; None where it did not end in time
+    text: str  # of both its streams
 
 
 class Machine(NamedTuple):
@@ -54,19 +50,33 @@ class Machine(NamedTuple):
 
     environ: Mapping[str, str]
     root: str = "/"
-    ask_camera: Callable[[str], Optional[str]] = camera_name
+    ask_camera: Callable[[str], Optional[Camera]] = look
     may_use: Callable[[str], bool] = lambda path: os.access(path, os.R_OK | os.W_OK)
+    wall: Callable[[], float] = clock.wall
 
     def path(self, absolute: str) -> str:
         return os.path.join(self.root, absolute.lstrip("/"))
 
     def read(self, absolute: str) -> str:
         """The text of a small file; "" where it is absent or may not be read."""
+        return boardfiles.read_text(self.root, absolute)
+
+    def exists(self, absolute: str) -> bool:
+        return os.path.lexists(self.path(absolute))
+
+    def command(self, *words: str, timeout_s: float = COMMAND_S) -> Optional[Answer]:
+        """Ask a program of the PATH; None where it is not there."""
+        program = shutil.which(words[0], path=self.environ.get("PATH", ""))
+        if program is None:
+            return None
         try:
-            with open(self.path(absolute), "rb") as f:
-                return f.read(1 << 16).decode("utf-8", "replace").strip("\0 \n")
+            done = subprocess.run([program] + list(words[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, env=dict(self.environ, LC_ALL="C"), timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            return Answer(None, "")
         except OSError:
-            return ""
+            return None
+        return Answer(done.returncode, done.stdout.decode("utf-8", "replace").strip())
 
 
 def check_cameras(machine: Machine) -> List[Finding]:
@@ -84,7 +94,8 @@ def check_cameras(machine: Machine) -> List[Finding]:
                                     "close the program that uses it, or unplug the camera and plug it in again"))
             continue
         if camera is not None:
-            findings.append(Finding("camera", OK, "{}: {}".format(name, camera)))
+            modes = "; " + text_of(camera.modes) if camera.modes else ""
+            findings.append(Finding("camera", OK, "{}: {}{}".format(name, camera.name, modes)))
     if not findings:
         findings.append(Finding("camera", WARN, "none is connected",
                                 "plug in a USB camera, or try without one: nanoface run --source portrait"))
@@ -97,14 +108,15 @@ def _by_number(path: str) -> Tuple[int, str]:
 
 
 def is_jetson(machine: Machine) -> bool:
-    return bool(machine.read("/etc/nv_tegra_release")) or "jetson" in machine.read("/proc/device-tree/model").lower()
+    return boardfiles.is_jetson(machine.root)
 
 
 def check_board(machine: Machine) -> List[Finding]:
     """Nothing on a PC; on a Jetson its software, swap, power mode and access to the GPU."""
     if not is_jetson(machine):
         return []
-    findings = (_software(machine), _swap(machine), _power(machine), _gpu(machine))
+    findings = (_software(machine), _swap(machine), _memory(machine), _power(machine), _clocks(machine), _now(machine),
+                _gpu(machine))
     return [finding for finding in findings if finding is not None]
 
 
@@ -141,15 +153,59 @@ def _swap(machine: Machine) -> Optional[Finding]:
                    "sudo swapon /swapfile")
 
 
+def _memory(machine: Machine) -> Optional[Finding]:
+    memory = boardfiles.memory_mb(machine.root)
+    if "MemAvailable" not in memory:
+        return None
+    text = "{:.0f} of {:.0f} MB free".format(memory["MemAvailable"], memory.get("MemTotal", 0.0))
+    desktop = os.path.basename(os.path.realpath(machine.path("/etc/systemd/system/default.target"))) == "graphical.target"
+    if memory["MemAvailable"] < MEMORY_NEEDED_MB and not _service_runs(machine):
+        cure = "sudo systemctl set-default multi-user.target, and start again: the desktop takes 250 to 800 MB"
+        return Finding("memory", WARN, text + ": the networks and TensorRT's libraries want {}".format(MEMORY_NEEDED_MB),
+                       cure if desktop else "end other programs")
+    return Finding("memory", OK, text + (", beside a desktop" if desktop else ""))
+
+
+def _service_runs(machine: Machine) -> bool:
+    answer = machine.command("systemctl", "is-active", "nanoface")
+    return answer is not None and answer.text == "active"
+
+
+def _clocks(machine: Machine) -> Optional[Finding]:
+    """Whether they are held at their highest. They need not be: then the first frames after a pause take longer."""
+    reading = boardfiles.BoardFiles(machine.root).read()
+    least, most = reading.gpu_range_mhz
+    if reading.gpu_mhz is None or least is None or most is None:
+        return None
+    text = "GPU at {:.0f} MHz, ".format(reading.gpu_mhz)
+    text += "held there" if least == most else "between {:.0f} and {:.0f} as it is needed".format(least, most)
+    if reading.governor in SLOW_GOVERNORS:
+        return Finding("clocks", WARN, "{}; the CPU is kept slow by the governor {}".format(text, reading.governor),
+                       "sudo jetson_clocks, or sudo systemctl enable --now nanoface-clocks")
+    return Finding("clocks", OK, text)
+
+
+def _now(machine: Machine) -> Optional[Finding]:
+    """What slows the board down at this moment."""
+    reading = boardfiles.BoardFiles(machine.root).read()
+    hottest = max(reading.temperatures_c.values(), default=0.0)
+    if reading.low_mv is not None:
+        return Finding("supply", WARN, "only {:.0f} mV at {}".format(reading.low_mv, boardfiles.INPUT_RAIL),
+                       "take a supply of 5 V and 4 A at the barrel jack, with the jumper J48 set")
+    if reading.slowed_by:
+        return Finding("heat", WARN, "slowed down by {}, {:.0f} C".format(", ".join(sorted(reading.slowed_by)), hottest),
+                       "give it a fan or more air, and a supply of 5 V and 4 A")
+    return Finding("heat", OK, "{:.0f} C, not slowed down".format(hottest)) if reading.temperatures_c else None
+
+
 def _power(machine: Machine) -> Optional[Finding]:
     """By nvpmodel's own note of the mode; else by the cores that are on."""
-    found = re.search(r"pmode:(\d+)", machine.read("/var/lib/nvpmodel/status"))
+    mode = boardfiles.power_mode(machine.root)
     cores = machine.read("/sys/devices/system/cpu/online")
     cure = "sudo nvpmodel -m 0 (needs a 5 V 4 A supply)"
-    if found:
-        number = int(found.group(1))
-        named = re.search(r"POWER_MODEL\s+ID={}\s+NAME=(\S+)".format(number), machine.read("/etc/nvpmodel.conf"))
-        text = "power mode {}{}".format(number, " " + named.group(1) if named else "")
+    if mode is not None:
+        number, name = mode
+        text = "power mode {}{}".format(number, " " + name if name else "")
         return Finding("power", WARN, text + ": not the fastest", cure) if number else Finding("power", OK, text)
     if not cores:
         return None

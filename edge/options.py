@@ -2,7 +2,7 @@
 import argparse
 from typing import Sequence
 
-from edge import __version__, boardoptions
+from edge import __version__, boardoptions, serviceoptions
 from edge.configrules import NETWORKS
 from edge.errors import ConfigError
 from edge.words import Option, Words, add, add_config, add_source, count, known_word
@@ -14,6 +14,7 @@ COMMANDS = {
     "bench": "measure the pipeline and each network alone",
     "doctor": "say what this machine has, and the cure for what is missing",
     **boardoptions.COMMANDS,
+    **serviceoptions.COMMANDS,
 }
 MODELS_ACTIONS = ("list", "fetch", "check", "lint")
 MOST_BENCH_FRAMES = 100  # they are decoded up front and held in memory
@@ -101,7 +102,9 @@ def _bench() -> Words:
 
 
 def _doctor() -> Words:
-    words = Words("nanoface doctor", "Say what this machine has, and the cure for what is missing.", "nanoface doctor")
+    words = Words("nanoface doctor", "Say what this machine has, and the cure for what is missing.",
+                  "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
+    words.add_argument("--json", action="store_true", help="the findings as JSON")
     add_config(words)
     return words
 
@@ -117,7 +120,8 @@ def _top() -> Words:
 
 def read_words(argv: Sequence[str]) -> argparse.Namespace:
     """The command and its options. Raises ConfigError; SystemExit after --help and --version."""
-    makers = {"run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor, **boardoptions.MAKERS}
+    makers = {"run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor, **boardoptions.MAKERS,
+              **serviceoptions.MAKERS}
     top, first = _top(), argv[0] if argv else ""
     if first.startswith("-"):
         top.read([first])
@@ -127,6 +131,7 @@ def read_words(argv: Sequence[str]) -> argparse.Namespace:
         args.action = known_word(args.names.pop(0) if args.names else "", MODELS_ACTIONS, "nanoface models")
         _check_models(args)
     boardoptions.check(first, args)
+    serviceoptions.check(first, args)
     return args
 
 

@@ -1,107 +1,15 @@
-"""What the board's own files tell of its clocks, temperatures, power and memory at one moment. Read without privileges.
-
-Paths are those of L4T 32 on a Tegra X1 (its GPU sits at 57000000), below `Machine.root`; what is not there is left out.
-"""
-import os
-import re
-from glob import glob
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+"""The board's clocks, temperatures, power and memory as text: of one moment, and of a run."""
+from typing import List, Optional, Sequence
 
 from edge.machine import Machine
+from edge.telemetry.boardfiles import INPUT_RAIL, BoardFiles, Reading
 
-GPU = "/sys/devices/57000000.gpu"
-GPU_CLOCK = GPU + "/devfreq/57000000.gpu"
-CPU = "/sys/devices/system/cpu"
-THERMAL = "/sys/devices/virtual/thermal"
-RAILS = "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
-NO_ZONE = ("PMIC-Die",)  # says 50 or 100 degrees, always
-FAN = "fan"  # a cooling device that slows nothing down
-MEMORY = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "NvMapMemUsed")
 HOT_C = 90.0  # the clocks are lowered from about 97 on
 BUSY = 0.9  # share of its time from which on the GPU should have its full clock
-LOW_MV = 4750  # the least that the module is made for
-LOW_RAIL = "POM_5V_IN"
-
-
-class Reading(NamedTuple):
-    """One moment. None and empty: the board does not tell."""
-
-    gpu_mhz: Optional[float]
-    gpu_range_mhz: Tuple[Optional[float], Optional[float]]  # what it may be clocked at
-    gpu_load: Optional[float]  # 0 to 1
-    cores: str  # those that are on, such as 0-3
-    cpu_mhz: Tuple[float, ...]  # of each core that tells
-    cpu_top_mhz: Optional[float]
-    governor: str
-    temperatures_c: Dict[str, float]
-    slowed_by: Dict[str, int]  # cooling device -> the step it is at; those at rest are left out
-    power_mw: Dict[str, float]
-    voltage_mv: Dict[str, float]
-    memory_mb: Dict[str, float]  # by the names of /proc/meminfo
 
 
 def read(machine: Machine) -> Reading:
-    rails = _rails(machine)
-    load = _number(machine, GPU + "/load")
-    clocks = [_number(machine, path + "/scaling_cur_freq") for path in _below(machine, CPU + "/cpu[0-9]*/cpufreq")]
-    return Reading(
-        gpu_mhz=_number(machine, GPU_CLOCK + "/cur_freq", 1e6),
-        gpu_range_mhz=(_number(machine, GPU_CLOCK + "/min_freq", 1e6), _number(machine, GPU_CLOCK + "/max_freq", 1e6)),
-        gpu_load=None if load is None else load / 1000.0,
-        cores=machine.read(CPU + "/online"),
-        cpu_mhz=tuple(clock / 1000.0 for clock in clocks if clock is not None),
-        cpu_top_mhz=_number(machine, CPU + "/cpu0/cpufreq/scaling_max_freq", 1000.0),
-        governor=machine.read(CPU + "/cpu0/cpufreq/scaling_governor"),
-        temperatures_c=_temperatures(machine), slowed_by=_cooling(machine),
-        power_mw={name: power for name, power, _ in rails if power is not None},
-        voltage_mv={name: voltage for name, _, voltage in rails if voltage is not None},
-        memory_mb=_memory(machine))
-
-
-def _below(machine: Machine, pattern: str) -> List[str]:
-    """Absolute paths as the board names them."""
-    start = len(machine.path("/").rstrip(os.sep))
-    return [path[start:] for path in sorted(glob(machine.path(pattern)))]
-
-
-def _number(machine: Machine, path: str, unit: float = 1.0) -> Optional[float]:
-    try:
-        return float(machine.read(path)) / unit
-    except ValueError:
-        return None
-
-
-def _temperatures(machine: Machine) -> Dict[str, float]:
-    found = {}
-    for zone in _below(machine, THERMAL + "/thermal_zone[0-9]*"):
-        name, degrees = machine.read(zone + "/type"), _number(machine, zone + "/temp", 1000.0)
-        if name and name not in NO_ZONE and degrees is not None:
-            found[name] = degrees
-    return found
-
-
-def _cooling(machine: Machine) -> Dict[str, int]:
-    found = {}
-    for device in _below(machine, THERMAL + "/cooling_device[0-9]*"):
-        name, step = machine.read(device + "/type"), _number(machine, device + "/cur_state")
-        if step and FAN not in name.lower():
-            found[name or os.path.basename(device)] = int(step)
-    return found
-
-
-def _rails(machine: Machine) -> List[Tuple[str, Optional[float], Optional[float]]]:
-    """Name, milliwatts and millivolts of each."""
-    found = []
-    for path in _below(machine, RAILS):
-        folder, number = os.path.dirname(path), path.rsplit("_", 1)[1]
-        found.append((machine.read(path), _number(machine, "{}/in_power{}_input".format(folder, number)),
-                      _number(machine, "{}/in_voltage{}_input".format(folder, number))))
-    return [rail for rail in found if rail[0]]
-
-
-def _memory(machine: Machine) -> Dict[str, float]:
-    found = re.findall(r"^(\w+):\s*(\d+) kB", machine.read("/proc/meminfo"), re.MULTILINE)
-    return {name: int(size) / 1024.0 for name, size in found if name in MEMORY}
+    return BoardFiles(machine.root).read()
 
 
 def lines(reading: Reading) -> List[str]:
@@ -154,9 +62,9 @@ def throttling(readings: Sequence[Reading]) -> List[str]:
     hottest = max((degrees for r in readings for degrees in r.temperatures_c.values()), default=0.0)
     if hottest >= HOT_C:
         signs.append("{:.0f} C: give it a fan or more air".format(hottest))
-    low = [r.voltage_mv[LOW_RAIL] for r in readings if r.voltage_mv.get(LOW_RAIL, LOW_MV) < LOW_MV]
+    low = [r.low_mv for r in readings if r.low_mv is not None]
     if low:
-        signs.append("only {:.0f} mV at {}: take a supply of 5 V and 4 A at the barrel jack".format(min(low), LOW_RAIL))
+        signs.append("only {:.0f} mV at {}: take a supply of 5 V and 4 A at the barrel jack".format(min(low), INPUT_RAIL))
     busy = [r for r in readings if (r.gpu_load or 0.0) >= BUSY]
     slow = [r for r in busy if (r.gpu_mhz or 0.0) < 0.95 * (r.gpu_range_mhz[1] or 0.0)]
     if slow:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, NamedTuple, TextIO
 
+from edge import buildlock
 from edge.core import clock
 from edge.errors import EngineError, ModelError
 from edge.planstore import CHOICE, plans_dir
@@ -29,6 +30,7 @@ TIMING_CACHE = "timing.cache"
 RUNS = 50  # that are measured after a build
 LITTLE_MB = 1200  # of memory and swap: a build of one of our networks may need as much
 SCRATCH = "build"
+SERVICE_HOME = "/var/lib/nanoface"
 
 
 class Workshop(NamedTuple):
@@ -72,6 +74,7 @@ def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[
         report.line("another nanoface builds in {}: waiting for it".format(plans_dir(home)))
 
     stop = Stop()
+    refuse_beside_tracker(home, SERVICE_HOME)
     with one_builder(plans_dir(home), waiting):
         remove_leftovers(plans_dir(home))
         with stopped_by_signals(stop), part_folder(plans_dir(home), SCRATCH) as folder:
@@ -81,6 +84,14 @@ def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[
                 yield Workshop(home, options, facts, folder, stop, report)
             finally:
                 report.end_progress()
+
+
+def refuse_beside_tracker(*homes: str) -> None:
+    """Raises EngineError where somebody tracks with the engines of one of these: a board has no memory for both."""
+    used = [home for home in homes if buildlock.in_use(home)]
+    if used:
+        raise EngineError("a tracker is running with the engines of {}, and the memory does not do for both: stop it first "
+                          "(sudo systemctl stop nanoface), and start it when the engines are built".format(used[0]))
 
 
 def ask_facts(folder: str, root: str, stop: Stop) -> Facts:

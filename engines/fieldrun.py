@@ -11,8 +11,8 @@ from edge.errors import SourceError
 from edge.machine import Machine
 from edge.stop import Stop
 from edge.telemetry import table
+from edge.telemetry.boardfiles import Reading
 from engines import boardreadings
-from engines.boardreadings import Reading
 from engines.report import Report
 
 DEMO = "portrait"
@@ -43,6 +43,8 @@ class Watch:
 
     def hear(self, event: str, text: str) -> None:
         """The run's report: its first progress is the moment from which it counts."""
+        if event == "state":
+            return
         if event != "progress":
             self.notes.append("{}: {}".format(event, text))
             return

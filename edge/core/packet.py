@@ -60,6 +60,7 @@ class Eyes(NamedTuple):
 
 
 NOTHING_MISSING: Dict[str, str] = {}
+LEFT_OUT = "left out to keep the rate"  # the reason of what was not looked at in this frame
 
 
 class Face(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.core.contracts import RGB
 from edge.geometry import boxes as upright
+from edge.models.answers import shaped
 from edge.models.spec import Detections, Detector, Input, around, grid, surest
 
 MOST_LOGIT = 100.0  # where MediaPipe clips, lest exp() overflows
@@ -41,13 +42,14 @@ class BlazeFace(Detector):
         self._centres = np.concatenate(centres)
 
     def _surest(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, np.ndarray]:
-        logits = outputs["scores"].reshape(-1)
+        logits = shaped(outputs, "scores", (len(self._centres),), self.network)
         anchors = surest(logits, _logit(threshold))
         clipped = np.clip(logits[anchors], np.float32(-MOST_LOGIT), np.float32(MOST_LOGIT)).astype(np.float64)
         return anchors, (1.0 / (1.0 + np.exp(-clipped))).astype(np.float32)
 
     def _places(self, outputs: Mapping[str, np.ndarray], anchors: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        rows = outputs["regressors"].reshape(-1, 4 + 2 * self.keypoint_count)[anchors]
+        shape = (len(self._centres), 4 + 2 * self.keypoint_count)
+        rows = shaped(outputs, "regressors", shape, self.network)[anchors]
         centres = self._centres[anchors]
         boxes = around(rows[:, :2] + centres, rows[:, 2:4])
         return boxes, rows[:, 4:].reshape(-1, self.keypoint_count, 2) + centres[:, None]

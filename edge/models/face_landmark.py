@@ -11,6 +11,7 @@ import numpy as np
 from edge.core.contracts import RGB, Crop
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
+from edge.models.answers import shaped
 
 POINTS = 468
 SIZE = 192
@@ -36,12 +37,16 @@ class FaceLandmark:
         return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0))
 
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Tuple[np.ndarray, float]:
-        """(468, 3) float64 landmarks in frame pixels (z in the same scale, smaller is nearer), presence 0..1."""
-        points = outputs["landmarks"].reshape(POINTS, 3)
+        """(468, 3) float64 landmarks in frame pixels (z in the same scale, smaller is nearer), presence 0..1.
+
+        One point that is no number makes none of them one. Raises FrameError where the outputs are not the network's.
+        """
+        points = shaped(outputs, "landmarks", (POINTS, 3), self.network)
         scale, half = roi.size / SIZE, SIZE / 2.0
         c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
         turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, scale]])
-        rows = turn.dot(points.T)  # (3, 468): later a minimum over x runs over neighbours in memory
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = turn.dot(points.T)  # (3, 468): later a minimum over x runs over neighbours in memory
         rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
-        logit = float(outputs["presence"].reshape(-1)[0])
+        logit = float(shaped(outputs, "presence", (1,), self.network)[0])
         return rows.T, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))

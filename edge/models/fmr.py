@@ -7,6 +7,7 @@ from typing import Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import RGB
+from edge.models.answers import shaped
 from edge.models.spec import Detector, Input, around, grid, grown, surest
 
 # stride: sides of the two anchors in pixels
@@ -26,17 +27,20 @@ class FasterMobileRetinaFace(Detector):
         self.input = Input((width, height), RGB, 1.0, (0.0, 0.0, 0.0))
         self._levels = STRIDES[network]
         centres, sides = zip(*(_anchors(s, width, height) for s in self._levels))
+        self._cells = tuple(zip(self._levels, [len(c) // 2 for c in centres]))
         self._centres, self._sides = np.concatenate(centres), np.concatenate(sides)
 
     def _surest(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, np.ndarray]:
         # channels: two anchors' background, then the two anchors' face
-        faces = np.concatenate([outputs["cls_{}".format(s)].reshape(4, -1)[2:].reshape(-1) for s in self._levels])
+        faces = np.concatenate([shaped(outputs, "cls_{}".format(s), (4, cells), self.network)[2:].reshape(-1)
+                                for s, cells in self._cells])
         anchors = surest(faces, threshold)
         return anchors, faces[anchors]
 
     def _places(self, outputs: Mapping[str, np.ndarray], anchors: np.ndarray) -> Tuple[np.ndarray, None]:
         # channels: dx dy dw dh of one anchor, then of the other
-        moves = [outputs["bbox_{}".format(s)].reshape(2, 4, -1).transpose(0, 2, 1).reshape(-1, 4) for s in self._levels]
+        moves = [shaped(outputs, "bbox_{}".format(s), (2, 4, cells), self.network).transpose(0, 2, 1).reshape(-1, 4)
+                 for s, cells in self._cells]
         place, sides = np.concatenate(moves)[anchors], self._sides[anchors]
         return around(place[:, :2] * sides + self._centres[anchors], grown(place[:, 2:]) * sides), None
 

@@ -4,18 +4,20 @@ It was trained on the eye whose corners are mesh points 33 and 133 (the subject'
 Both eyes are one batch of two. A crop is a square of 2.3 times the distance of the eye's corners, turned by the eye.
 """
 import math
-from typing import Mapping, NamedTuple, Tuple
+from typing import Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from edge.core.contracts import REPLICATE, RGB, Crop
 from edge.core.packet import Eyes, Roi
 from edge.geometry import roi as regions
+from edge.models.answers import shaped
 from edge.models.face_landmark import EYE_INNER_LEFT, EYE_INNER_RIGHT, EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 
 SIZE = 64
 MARGIN = 2.3
 CONTOUR_POINTS, IRIS_POINTS = 71, 5
+FAR_OUT = 10.0 * SIZE  # input pixels; no part of an eye is there
 
 
 class EyePoints(NamedTuple):
@@ -50,10 +52,16 @@ class IrisLandmark:
     def _crop(matrix: np.ndarray) -> Crop:
         return Crop(matrix, (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0), REPLICATE)
 
-    def decode(self, outputs: Mapping[str, np.ndarray], crops: Tuple[Crop, Crop]) -> Eyes:
-        """EyePoints of both eyes; the crop's own matrix takes the mirroring back."""
-        irises = outputs["iris"].reshape(2, IRIS_POINTS, 3)
-        contours = outputs["contour"].reshape(2, CONTOUR_POINTS, 3)
+    def decode(self, outputs: Mapping[str, np.ndarray], crops: Tuple[Crop, Crop]) -> Optional[Eyes]:
+        """EyePoints of both eyes; the crop's own matrix takes the mirroring back.
+
+        None where a point is no number or far outside the crop. Raises FrameError where the outputs are not the network's.
+        """
+        irises = shaped(outputs, "iris", (2, IRIS_POINTS, 3), self.network)
+        contours = shaped(outputs, "contour", (2, CONTOUR_POINTS, 3), self.network)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not (np.abs(irises).max() < FAR_OUT and np.abs(contours).max() < FAR_OUT):
+                return None
         eyes = []
         for iris, contour, crop in zip(irises, contours, crops):
             back = regions.invert(crop.matrix)

@@ -13,8 +13,10 @@ from edge.core.contracts import BGR, Crop
 from edge.core.packet import Roi
 from edge.errors import ModelError
 from edge.geometry import roi as regions
+from edge.models.answers import shaped
 
 SIZE = 120
+PARAMETERS = 62
 DAMAGED = "mb05 lacks the numbers that came with its weights: run `nanoface models fetch --force mb05`"
 MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
 # mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
@@ -51,10 +53,14 @@ class Mb05:
         return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), BGR, 1.0 / 128.0, (-127.5 / 128.0,) * 3)
 
     def decode(self, outputs: Mapping[str, np.ndarray]) -> Optional[np.ndarray]:
-        """(3, 3) rotation of the head as the crop shows it, our signs; None where the parameters are degenerate."""
-        p = outputs["params"].reshape(-1)[:12] * self._std + self._mean
-        rows = p.reshape(3, 4)[:2, :3]
-        length = np.sqrt((rows * rows).sum(axis=1))
+        """(3, 3) rotation of the head as the crop shows it, our signs; None where the parameters are degenerate.
+
+        Raises FrameError where the outputs are not the network's.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = shaped(outputs, "params", (PARAMETERS,), self.network)[:12] * self._std + self._mean
+            rows = p.reshape(3, 4)[:2, :3]
+            length = np.sqrt((rows * rows).sum(axis=1))
         if not np.isfinite(length).all() or length.min() < 1e-12:
             return None
         return _completed(rows[0] / length[0], rows[1] / length[1])

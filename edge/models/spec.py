@@ -66,18 +66,23 @@ class Detector(ABC):
         return self._crop
 
     def decode(self, outputs: Mapping[str, np.ndarray], crop: Crop, threshold: float, limit: int) -> Detections:
-        """At most `limit` faces with a score of at least `threshold`, in frame pixels. Copies what it keeps."""
-        anchors, scores = self._surest(outputs, threshold)
-        if not len(anchors):
-            return self._nobody
-        boxes, keypoints = self._places(outputs, anchors)
-        found = self._suppress(_sane(Detections(boxes, scores, keypoints)), limit)
+        """At most `limit` faces with a score of at least `threshold`, in frame pixels. Copies what it keeps.
+
+        Raises FrameError where the outputs are not the network's.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            anchors, scores = self._surest(outputs, threshold)
+            if not len(anchors):
+                return self._nobody
+            boxes, keypoints = self._places(outputs, anchors)
+            found = self._suppress(_sane(Detections(boxes, scores, keypoints)), limit)
         return _on_frame(found, crop)
 
     def anchors(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, Detections]:
         """The surest anchors that reach the threshold and the face each sees, input pixels: nothing is suppressed."""
-        anchors, scores = self._surest(outputs, threshold)
-        boxes, keypoints = self._places(outputs, anchors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            anchors, scores = self._surest(outputs, threshold)
+            boxes, keypoints = self._places(outputs, anchors)
         return anchors, Detections(boxes, scores, keypoints)
 
     @abstractmethod
@@ -122,8 +127,7 @@ def whole_frame_crop(width: int, height: int, look: Input) -> Crop:
 
 def surest(scores: np.ndarray, threshold: float) -> np.ndarray:
     """Indices of the scores (N,) that reach the threshold, the surest first, no more than MOST_CANDIDATES."""
-    with np.errstate(invalid="ignore"):
-        index = np.flatnonzero(scores >= threshold)
+    index = np.flatnonzero(scores >= threshold)
     order = np.argsort(-scores[index], kind="mergesort")  # stable: equal scores stay in the network's order
     return index[order[:MOST_CANDIDATES]]
 
@@ -148,10 +152,9 @@ def around(centre: np.ndarray, sides: np.ndarray) -> np.ndarray:
 
 def _sane(found: Detections) -> Detections:
     """Without the faces of which an output was no number, or a wild one, as float16 overflows give."""
-    with np.errstate(invalid="ignore"):
-        good = (np.abs(found.boxes) < FAR_OUT).all(axis=1)
-        if found.keypoints is not None:
-            good &= (np.abs(found.keypoints) < FAR_OUT).all(axis=(1, 2))
+    good = (np.abs(found.boxes) < FAR_OUT).all(axis=1) & (found.scores < FAR_OUT)
+    if found.keypoints is not None:
+        good &= (np.abs(found.keypoints) < FAR_OUT).all(axis=(1, 2))
     return found if good.all() else found.rows(np.flatnonzero(good))
 
 

@@ -6,6 +6,7 @@ from typing import Mapping, Tuple
 
 import numpy as np
 
+from edge.models.answers import shaped
 from edge.models.spec import Detector, around, grown, surest
 
 CENTRE_VARIANCE, SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
@@ -19,11 +20,12 @@ class SsdDetector(Detector):
         self._centres, self._sides = centres, sides
 
     def _surest(self, outputs: Mapping[str, np.ndarray], threshold: float) -> Tuple[np.ndarray, np.ndarray]:
-        faces = outputs["scores"].reshape(-1, 2)[:, 1]
+        faces = shaped(outputs, "scores", (len(self._centres), 2), self.network)[:, 1]
         anchors = surest(faces, threshold)
         return anchors, faces[anchors]
 
     def _places(self, outputs: Mapping[str, np.ndarray], anchors: np.ndarray) -> Tuple[np.ndarray, None]:
-        moves, sides = outputs["boxes"].reshape(-1, 4)[anchors], self._sides[anchors]
+        moves = shaped(outputs, "boxes", (len(self._centres), 4), self.network)[anchors]
+        sides = self._sides[anchors]
         centres = moves[:, :2] * CENTRE_VARIANCE * sides + self._centres[anchors]
         return around(centres, grown(moves[:, 2:] * SIZE_VARIANCE) * sides), None

@@ -3,7 +3,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from edge.core import clock
 from edge.core.contracts import Source, Stage
-from edge.core.packet import Frame, Packet, Span
+from edge.core.packet import LEFT_OUT, Frame, Packet, Span
 from edge.errors import FrameError, OutputError
 from edge.pipeline.link import LinkClosed
 from edge.pipeline.worker import Complaints, Item
@@ -56,11 +56,19 @@ class Capture:
         """Nothing waits here."""
         return []
 
+    @property
+    def offered(self) -> int:
+        """Frames that the source has given so far, with those that it had to drop itself. For any thread."""
+        return self._next_seq or 0
+
     def lost(self) -> str:
         """Why no frames come, or "". Asked from the pipeline's thread."""
         reading_since = self._reading_since
+        trouble = getattr(self._source, "trouble", "")
         if getattr(self._source, "lost_since", None) is not None:
-            return "source lost"
+            return "source lost" + (": " + trouble if trouble else "")
+        if getattr(self._source, "absent", False):
+            return trouble or "source absent"
         if reading_since is not None and clock.monotonic() - reading_since > HANG_S:
             return "source hangs"
         return ""
@@ -75,6 +83,8 @@ class Capture:
         except FrameError as e:
             self._complaints.add(CAPTURE, e)
             self._meter.missed(CAPTURE, 1)
+            if self._next_seq is not None:
+                self._next_seq += 1  # its number was used up: the gap is counted already
             return None
         finally:
             self._reading_since = None
@@ -98,8 +108,11 @@ class Delivery(Stage):
     name = OUTPUT
 
     def __init__(self, senders: Sequence[Sender], encode: Encode, now: Callable[[], float],
-                 time_left: Callable[[], float]) -> None:
-        """`time_left`: how long close() may take, seconds."""
+                 time_left: Callable[[], float], halved: Callable[[], bool] = lambda: False) -> None:
+        """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be swallowed."""
+        self._halved = halved
+        self._swallowed = 0  # frames in a row
+        self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
         self._wants_record = any(not s.needs_picture for s in senders)
 
@@ -107,13 +120,26 @@ class Delivery(Stage):
         for sender in self._senders:
             sender.start()
 
-    def process(self, packet: Packet) -> Packet:
+    def process(self, packet: Packet) -> Optional[Packet]:
+        if self._halved() and self._superfluous(packet):
+            self._swallowed += 1
+            self._skipped += 1
+            return None
+        self._swallowed = 0
         record = self._encode(packet, self._now()) if self._wants_record else None
         for sender in self._senders:
             taken = sender.put(packet if sender.needs_picture else record)
             if not taken and sender.fatal and sender.error is not None:
                 raise sender.error
         return packet
+
+    def _superfluous(self, packet: Packet) -> bool:
+        """Of two frames the second; where other things are left out in every second one, that which lacks them."""
+        lacking = any(LEFT_OUT in face.missing.values() for face in packet.faces)
+        return self._swallowed < (2 if lacking else 1)
+
+    def counters(self) -> Dict[str, int]:
+        return {"skipped": self._skipped} if self._skipped else {}
 
     def close(self) -> None:
         """Write what waits. Raises OutputError where an output that matters did not get done."""

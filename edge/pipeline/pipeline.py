@@ -3,11 +3,12 @@ import gc
 import logging
 import sys
 import threading
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Source, Stage
-from edge.pipeline.ends import Capture, Delivery, Encode, End, Sender
+from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, Sender
+from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
 from edge.pipeline.worker import Control, Item, Job, Worker
 from edge.telemetry.meter import CAPTURE, Meter
@@ -19,6 +20,7 @@ STOPPING, STOPPED, FAILED = "STOPPING", "STOPPED", "FAILED"
 TICK_S = 0.2  # how often the run is looked at while its workers have nothing to report
 SWITCH_INTERVAL_S = 0.0005  # after which a busy thread lets a waiting one go on; by default 5 ms, a sixth of a frame
 FLUSH_S = 60.0  # for outputs to be written to their end when nobody asked to hurry
+Watch = Callable[[str, str, Mapping[str, float], int, bool], None]
 DRAIN, FINISH = 0.6, 0.8  # shares of the stop's time: then what waits is given up; then outputs are closed from outside
 
 
@@ -31,9 +33,16 @@ class Plan(NamedTuple):
     encode: Encode  # (packet, now) -> frame record, called once for a frame that some sender wants the record of
     meter: Meter
     clock: Callable[[], float] = core_clock.monotonic  # for spans; deadlines are in real time
-    stop_timeout_s: float = 2.0
+    stop_timeout_s: float = 1.4  # the process is to be gone after two seconds, and has to leave, too
     on_state: Callable[[str, str], None] = lambda state, reason: None  # called in run()'s thread, at every change
     on_tick: Callable[[int], None] = lambda delivered: None  # called in run()'s thread, about five times a second
+    # the same from the first moment on, and at every change: state, reason, heartbeats, frames delivered, and whether the
+    # source is known to give none
+    on_watch: Watch = lambda state, reason, heartbeats, delivered, absent: None
+    on_open: Callable[[str], None] = lambda part: None  # called in the workers' threads, before each part is opened
+    on_work: Callable[[Work], None] = lambda work: None  # called in run()'s thread, about five times a second
+    halved: Callable[[], bool] = lambda: False  # asked for each frame: whether only every second one goes to the outputs
+    reasons: Callable[[], Sequence[str]] = lambda: ()  # why the run is DEGRADED, beside what is seen here
     limit: Optional[int] = None  # frames after which the run ends as if the source did
     capture_thread: bool = True  # False: the first group reads the source itself; then only the source can drop
     output_thread: bool = True  # False: the last group feeds the senders itself
@@ -100,7 +109,8 @@ class Pipeline:
 
     def _build(self) -> List[Worker]:
         plan = self._plan
-        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left)
+        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left, plan.halved)
+        plan.meter.also_counts(delivery)
         groups = [list(group) for group in plan.groups if group]
         if plan.output_thread or not groups:
             groups.append([])
@@ -117,7 +127,7 @@ class Pipeline:
             job = Job("+".join(names), self._capture if first else self._links[i - 1], stages,
                       self._end if last else self._links[i], plan.source if first else None,
                       (delivery,) if last else ())
-            workers.append(Worker(job, self._control, plan.meter, plan.clock))
+            workers.append(Worker(job, self._control, plan.meter, plan.clock, plan.on_open))
         return workers
 
     def _dropped(self, item: Item) -> None:
@@ -132,6 +142,7 @@ class Pipeline:
         while self._control.opened < len(self._workers):
             if self._wants_stop():
                 return False
+            self._watch()
             self._control.wait(lambda: self._control.opened >= len(self._workers) or self._control.troubled(), TICK_S)
         return not self._wants_stop()
 
@@ -145,9 +156,14 @@ class Pipeline:
             if self._wants_stop():
                 return
             self._show_health()
+            self._watch()
+            self._plan.on_work(self._work())
         self._plan.on_tick(self._end.delivered)
         if not self._wants_stop() and self._capture.finished:
             self._become(STOPPING, self._end_reason())
+
+    def _work(self) -> Work:
+        return Work(self._plan.clock(), self._capture.offered, {worker.name: worker.work for worker in self._workers})
 
     def _wants_stop(self) -> bool:
         """Looks for a reason to end early; the reason is kept."""
@@ -170,10 +186,13 @@ class Pipeline:
         if self._capture.finished:
             self._become(STOPPING, self._end_reason())
             return
+        now = self._plan.clock()
         reasons = [self._capture.lost()]
+        reasons += ["{} hangs".format(name) for name, at in sorted(self.heartbeats().items()) if now - at > HANG_S]
         for sender in self._plan.senders:
             if not sender.fatal and sender.error is not None and sender.stats()["state"] != "ok":
                 reasons.append("output {} down".format(sender.name))
+        reasons += self._plan.reasons()
         reason = ", ".join(text for text in reasons if text)
         self._become(DEGRADED if reason else RUNNING, reason)
 
@@ -219,6 +238,10 @@ class Pipeline:
             self._state, self._reason = state, reason
             log.info("%s%s", state, ": " + reason if reason else "")
             self._plan.on_state(state, reason)
+            self._watch()
+
+    def _watch(self) -> None:
+        self._plan.on_watch(self._state, self._reason, self.heartbeats(), self._end.delivered, bool(self._capture.lost()))
 
 
 def _text(failure: Optional[BaseException]) -> str:

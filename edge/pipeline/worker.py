@@ -116,9 +116,12 @@ class Worker:
     the pipeline with nothing lost, and a failure reaches every other worker without anybody in charge.
     """
 
-    def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float]) -> None:
+    def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float],
+                 on_open: Callable[[str], None] = lambda part: None) -> None:
+        """`on_open` is told the name of each part before it is opened, in the worker's thread."""
         self.name = job.name
-        self._job, self._control, self._meter, self._now = job, control, meter, now
+        self._job, self._control, self._meter, self._now, self._on_open = job, control, meter, now, on_open
+        self.work = (0, 0.0)  # frames it took so far, and how long it was busy with them; read by others
         self._busy_since: Optional[float] = None
         self._complaints = Complaints()
         self._thread = threading.Thread(target=self._run, name="nanoface-" + job.name, daemon=True)
@@ -164,6 +167,7 @@ class Worker:
     def _open_parts(self, parts: Sequence[Any], opened: List[Any]) -> None:
         for part in parts:
             self._busy_since = self._now()
+            self._on_open(part.name)
             opened.append(part)  # also one whose open() fails half-way has something to close
             part.open()
         self._busy_since = None
@@ -173,8 +177,11 @@ class Worker:
         while True:
             outlet.wait_room()
             queued_at, packet = intake.get()
+            began = self._now()
             item = self._through(queued_at, packet)
             self._busy_since = None
+            frames, busy_s = self.work
+            self.work = (frames + 1, busy_s + self._now() - began)
             if item is not None:
                 self._pass_on(outlet, item)
 
@@ -232,8 +239,8 @@ class Worker:
 class Complaints:
     """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
 
-    def __init__(self, now: Callable[[], float] = clock.monotonic) -> None:
-        self._now = now
+    def __init__(self, now: Optional[Callable[[], float]] = None) -> None:
+        self._now = now or (lambda: clock.monotonic())
         self._last_at: Dict[str, float] = {}
         self._unsaid: Dict[str, int] = {}
 

@@ -58,7 +58,7 @@ class CropKernel:
         try:
             import pycuda.driver as driver
         except ImportError as e:
-            raise EngineError("pycuda does not load ({}): pip install 'nanoface[jetson]'".format(e)) from e
+            raise EngineError("pycuda does not load ({}): run `sh setup.sh` (docs/jetson-nano.md)".format(e)) from e
         self._error = driver.Error
         try:
             self._module = driver.module_from_buffer(cubin)  # the function lives only as long as its module

@@ -13,7 +13,7 @@ from edge.runtimes.cpu import imported, reason
 from edge.runtimes.framestore import FrameStore
 
 PYCUDA = "pycuda"
-CURE = "python3 -m pip install 'nanoface[jetson]'"
+CURE = "run `sh setup.sh` (docs/jetson-nano.md)"
 NO_DRIVER = ("install NVIDIA's driver (on a Jetson it comes with JetPack: flash 4.6.1 or later; a container is to be given "
              "the GPU with --runtime nvidia)")
 FREE_MEMORY = "free memory: stop the desktop (`sudo systemctl isolate multi-user.target`) and what else uses the GPU"

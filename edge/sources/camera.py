@@ -3,32 +3,39 @@ import glob
 import os
 import re
 import sys
+import time
 from typing import Any, Callable, List, Optional
 
 import cv2
 
+from edge.core import clock
 from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
-from edge.sources.live import LiveSource, Mode, Opener, Patience
-from edge.sources.picture import Shape
+from edge.sources.controls import NO_CONTROLS, Controls, apply
+from edge.sources.device import AbsentError, Mode, Opener, Patience
+from edge.sources.live import POLL_S, LiveSource
 from edge.sources.spec import DEMO, SourceOptions
 
 Factory = Callable[..., Any]
 LINKS = "/dev/v4l/by-id"  # names that stay with a camera whatever its number
 SEARCHED = 10  # /dev/video0 to 9
 SEARCH_PATIENCE = Patience(first_frame_s=3.0)
+SEARCH_AGAIN_S = 1.0  # between two searches while no camera is there
+NO_CAMERA = "no camera was found: plug one in, name a file or stream with --source, or " + DEMO
 MJPG = int.from_bytes(b"MJPG", "little")
 MJPG_FROM_PIXELS, MJPG_FROM_FPS = 640 * 480, 30  # from where raw pictures fill a USB 2 port
 
 
 class CameraOpener(Opener):
-    """`target` is a number or a device path."""
+    """`target` is a number or a device path. V4L2 tells when a picture was taken: for a USB camera, when its first byte
+    came; what lies before (the sensor's exposure and readout, the camera's own processing) no driver knows."""
 
-    def __init__(self, target: str, mode: Mode, factory: Factory = cv2.VideoCapture) -> None:
+    def __init__(self, target: str, mode: Mode, factory: Factory = cv2.VideoCapture,
+                 controls: Controls = NO_CONTROLS) -> None:
         self.name = "/dev/video" + target if target.isdigit() and _is_linux() else target
-        self.wanted, self.fps = mode, mode.fps
-        self._factory = factory
+        self.wanted, self.fps, self.stamped = mode, mode.fps, _is_linux()
+        self._factory, self._controls = factory, controls
         self._link = stable_link(self.name)
 
     def open(self) -> Any:
@@ -45,7 +52,12 @@ class CameraOpener(Opener):
         if not opened:
             raise SourceError("{} cannot be opened: is another program using it, or is it no camera?".format(self.name))
         self._ask(capture)
+        self.notes = apply(device, self._controls)  # after the mode: some drivers forget them with it
         return capture
+
+    def remember(self) -> None:
+        """From now on it is that camera, whatever its number."""
+        self._link = self._link or stable_link(self.name)
 
     def _ask(self, capture: Any) -> None:
         """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames."""
@@ -65,18 +77,27 @@ class FirstCamera(Source):
     stills = False
     name = "camera"
 
-    def __init__(self, mode: Mode, shape: Shape, factory: Factory = cv2.VideoCapture,
-                 devices: Optional[List[str]] = None, patience: Patience = SEARCH_PATIENCE) -> None:
-        self._mode, self._shape, self._factory = mode, shape, factory
-        self._devices, self._patience = devices, patience
+    def __init__(self, make: Callable[[str], LiveSource], fps: Optional[float] = None,
+                 devices: Optional[List[str]] = None, wait: bool = False) -> None:
+        """`make(device)` gives the source of one. `wait`: open() raises nothing; read() goes on searching."""
+        self._make, self._devices, self._wait = make, devices, wait
         self._chosen: Optional[LiveSource] = None
-        self.fps = mode.fps
+        self._candidate: Optional[LiveSource] = None
+        self._queue: List[str] = []
+        self._search_at = 0.0
+        self._closed = False
+        self._trouble = ""
+        self.absent = False
+        self.fps = fps
 
     def open(self) -> None:
-        devices = present_cameras() if self._devices is None else self._devices
+        devices = self._present()
+        if self._wait:
+            self.absent, self._trouble = not devices, "" if devices else "no camera is plugged in"
+            return
         reasons: List[str] = []
         for device in devices:
-            source = LiveSource(CameraOpener(device, self._mode, self._factory), self._shape, self._patience)
+            source = self._make(device)
             try:
                 source.open()
             except SourceError as e:
@@ -85,17 +106,55 @@ class FirstCamera(Source):
             self._chosen, self.name = source, source.name
             return
         if not devices:
-            raise SourceError("no camera was found: plug one in, name a file or stream with --source, or " + DEMO)
+            raise SourceError(NO_CAMERA)
         raise SourceError("no camera works ({}): name another --source, or {}".format("; ".join(reasons), DEMO))
 
     def read(self, timeout_s: float) -> Optional[Frame]:
-        if self._chosen is None:
-            raise EOFError("no camera is open")
+        deadline = clock.monotonic() + timeout_s
+        while self._chosen is None:
+            if self._closed or not self._wait:
+                raise EOFError("no camera is open")
+            frame = self._search(max(0.0, min(POLL_S, deadline - clock.monotonic())))
+            if frame is not None or clock.monotonic() >= deadline:
+                return frame
         return self._chosen.read(timeout_s)
 
     def close(self) -> None:
-        if self._chosen is not None:
-            self._chosen.close()
+        self._closed = True
+        for source in (self._chosen, self._candidate):
+            if source is not None:
+                source.close()
+
+    def _search(self, timeout_s: float) -> Optional[Frame]:
+        """One look at the camera that is being tried, or at which there are."""
+        candidate = self._candidate
+        if candidate is not None:
+            frame = candidate.read(timeout_s)
+            if frame is not None:
+                self._chosen, self._candidate, self.name, self.absent = candidate, None, candidate.name, False
+            elif candidate.absent:
+                self.absent, self._trouble, self._candidate = True, candidate.trouble, None
+                candidate.close()
+            return frame
+        if not self._queue and clock.monotonic() >= self._search_at:
+            self._queue, self._search_at = self._present(), clock.monotonic() + SEARCH_AGAIN_S
+        if not self._queue:
+            time.sleep(timeout_s)
+            return None
+        self._candidate = self._make(self._queue.pop(0))
+        self._candidate.begin()
+        return None
+
+    def _present(self) -> List[str]:
+        return list(present_cameras() if self._devices is None else self._devices)
+
+    @property
+    def trouble(self) -> str:
+        return self._chosen.trouble if self._chosen is not None else self._trouble
+
+    @property
+    def doubt(self) -> str:
+        return self._chosen.doubt if self._chosen is not None else ""
 
     @property
     def warning(self) -> str:
@@ -137,7 +196,7 @@ def explain_absence(device: str, name: str) -> None:
     if not os.path.exists(device):
         found = present_cameras()
         there = "there is " + ", ".join(found) if found else "no camera is plugged in; " + DEMO
-        raise SourceError("there is no camera {}: {}".format(name, there))
+        raise AbsentError("there is no camera {}: {}".format(name, there), "no camera at {}".format(name))
     if not os.access(device, os.R_OK | os.W_OK):
         raise SourceError("{} may not be read: `sudo usermod -aG video $USER`, then log in again".format(name))
 

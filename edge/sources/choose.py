@@ -1,13 +1,17 @@
 """From the text of `--source` to the object that reads it."""
 import os
-from typing import Any, Callable
+import sys
+from typing import Any, Callable, Tuple
 
 import cv2
 
 from edge.core.contracts import Source
 from edge.errors import ConfigError
 from edge.sources import gstreamer, spec
-from edge.sources.camera import CameraOpener, FirstCamera, camera_mode
+from edge.sources.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
+from edge.sources.childcapture import ChildFeed
+from edge.sources.controls import NOT_HERE, asked
+from edge.sources.device import DEFAULT_PATIENCE, Opener, Patience
 from edge.sources.images import Pictures
 from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
@@ -26,19 +30,42 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     spec.check(options)
     if options.spec is None:
         spec.check_live(options, "a camera")
-        return FirstCamera(camera_mode(options), Shape(options, scale=False), factory)
+        return _first_camera(options, factory)
     kind = spec.classify(options.spec)
     if kind.kind not in spec.LIVE_KINDS:
         return RecordedSource(_recording(kind, options, factory), options)
     spec.check_live(options, options.spec)
     if kind.kind == spec.CAMERA:
-        return LiveSource(CameraOpener(kind.target, camera_mode(options), factory), Shape(options, scale=False))
+        opener: Opener = CameraOpener(kind.target, camera_mode(options), factory, options.controls)
+        return _live(opener, Shape(options, scale=False), options)
     has_own_rate = kind.kind == spec.RTSP or kind.kind == spec.GST and not kind.target.startswith("/dev/")
     if has_own_rate and options.fps is not None:
         raise ConfigError("--fps: {} comes at its own rate; leave it out".format(options.spec))
     if kind.kind == spec.RTSP:
-        return LiveSource(StreamOpener(kind.target, factory), Shape(options, scale=True), STREAM_PATIENCE)
-    return _gstreamer_source(kind, options, factory)
+        opener = StreamOpener(kind.target, factory)
+        opener.notes = NOT_HERE if asked(options.controls) else ()
+        return _live(opener, Shape(options, scale=True), options, STREAM_PATIENCE)
+    opener, shape = _gstreamer_opener(kind, options, factory)
+    return _live(opener, shape, options)
+
+
+def _first_camera(options: SourceOptions, factory: Factory) -> Source:
+    """It waits itself, and with each camera only as long as it takes to see whether that one works."""
+    mode, shape, one = camera_mode(options), Shape(options, scale=False), options._replace(wait=False)
+
+    def make(device: str) -> LiveSource:
+        return _live(CameraOpener(device, mode, factory, options.controls), shape, one, SEARCH_PATIENCE)
+
+    return FirstCamera(make, mode.fps, wait=options.wait)
+
+
+def _live(opener: Opener, shape: Shape, options: SourceOptions, patience: Patience = DEFAULT_PATIENCE) -> LiveSource:
+    """Read by a process of its own where that is wanted, and can be: what it needs of the system only Linux has."""
+    linux = sys.platform.startswith("linux")
+    if options.process == spec.CHILD and not linux:
+        raise ConfigError("source.process child needs Linux: use thread")
+    child = linux and options.process in (spec.CHILD, spec.AUTO)
+    return LiveSource(opener, shape, patience, ChildFeed(opener, shape, patience) if child else None, options.wait)
 
 
 def _recording(kind: Kind, options: SourceOptions, factory: Factory) -> Recording:
@@ -49,12 +76,16 @@ def _recording(kind: Kind, options: SourceOptions, factory: Factory) -> Recordin
     return VideoFile(kind.target, options.fps, factory)
 
 
-def _gstreamer_source(kind: Kind, options: SourceOptions, factory: Factory) -> Source:
+def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> Tuple[Opener, Shape]:
     """The ribbon camera's pipeline flips and rotates by itself; another one's pictures are flipped here."""
     mode = camera_mode(options)
     if kind.kind == spec.CSI:
-        camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate)
+        camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate, options.controls)
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
-        return LiveSource(opener, Shape(SourceOptions(), scale=False))
+        return opener, Shape(SourceOptions(), scale=False)
     pipeline = gstreamer.user_pipeline(kind.target, mode, hardware=os.path.exists(TEGRA))
-    return LiveSource(gstreamer.GstOpener("gst:" + kind.target, pipeline, factory), Shape(options, scale=True))
+    device = kind.target if kind.target.startswith("/dev/") else ""
+    opener = gstreamer.GstOpener("gst:" + kind.target, pipeline, factory, None, device, options.controls)
+    if not device and asked(options.controls):
+        opener.notes = NOT_HERE
+    return opener, Shape(options, scale=True)

@@ -8,7 +8,9 @@ from typing import Any, Callable, NamedTuple, Optional
 import cv2
 
 from edge.errors import ConfigError, SourceError
-from edge.sources.live import Mode, Opener
+from edge.sources.argus import DAEMON
+from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
+from edge.sources.device import Mode, Opener
 
 Factory = Callable[..., Any]
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
@@ -38,14 +40,19 @@ class CsiCamera(NamedTuple):
     mode: Mode
     flip: str = "none"
     rotate: int = 0
+    controls: Controls = NO_CONTROLS
 
 
 class GstOpener(Opener):
-    """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer."""
+    """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer, which hands over no buffer's
+    time: a frame counts from its arrival here, after the sensor, the ISP and what the pipeline does."""
 
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
-                 fps: Optional[float] = None) -> None:
+                 fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
+        """`device`: of a V4L2 camera, whose `controls` are set once the pipeline runs."""
         self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
+        self.daemon = DAEMON if "nvarguscamerasrc" in pipeline else ""
+        self._device, self._controls = device, controls
 
     def open(self) -> Any:
         if not has_gstreamer():
@@ -58,6 +65,8 @@ class GstOpener(Opener):
         if not opened:
             cure = "try it with: gst-launch-1.0 " + self.pipeline
             raise SourceError("{}: the pipeline does not start; {}".format(self.name, cure))
+        if self._device:
+            self.notes = apply(self._device, self._controls)
         return capture
 
 
@@ -72,7 +81,7 @@ def csi(camera: CsiCamera) -> str:
     sensor = sensor_mode(mode)
     width, height = (mode.height, mode.width) if camera.rotate in (90, 270) else (mode.width, mode.height)
     return " ! ".join((
-        "nvarguscamerasrc sensor-id={}".format(camera.sensor),
+        "nvarguscamerasrc sensor-id={}{}".format(camera.sensor, argus_properties(camera.controls)),
         "video/x-raw(memory:NVMM), width=(int){}, height=(int){}, format=(string)NV12, framerate=(fraction){}".format(
             sensor.width, sensor.height, fraction(mode.fps)),
         "nvvidconv flip-method={}".format(FLIP_METHODS[camera.flip][camera.rotate]),

@@ -1,125 +1,59 @@
-"""Whatever has no end: a camera or a stream. A thread of its own keeps the newest frame; what is lost is opened again.
+"""Whatever has no end: a camera or a stream. Its newest picture is handed on; what is lost is opened again, and again.
 
-A driver may hang in any call and cannot be interrupted from Python, so each opened device belongs to one daemon thread.
-When it falls silent the thread is abandoned, not joined: it frees the device itself once the driver lets go of it.
+The device itself is read by a feed: a child process, or a thread (edge/sources/feed.py). Here it is watched: that pictures
+come, that they change, and what to do where they do not.
 """
+import os
 import threading
-from abc import ABC, abstractmethod
-from typing import Any, List, NamedTuple, Optional, Tuple
-
-import cv2
-import numpy as np
+from typing import List, Optional, Tuple
 
 from edge.core import clock
 from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
-from edge.sources.picture import Shape, is_picture
-from edge.sources.quiet import quiet
+from edge.sources.argus import ArgusRestart
+from edge.sources.device import DEFAULT_PATIENCE, Mode, Opener, Patience
+from edge.sources.feed import MAX_HUNG, Feed, Picture, ThreadFeed
+from edge.sources.picture import Shape
+from edge.sources.watch import Rate, Stillness, mismatch
 
+__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience", "Rate", "mismatch"]
 POLL_S = 0.05  # how often a waiting read() looks after the device
-CLOSE_S = 0.8  # how long close() waits for the driver
-DIM_LIGHT = "in dim light many cameras halve it: `v4l2-ctl -c exposure_auto_priority=0`"
-MAX_HUNG = 3  # abandoned threads that may still hang in the driver before no more are started
-
-
-class Patience(NamedTuple):
-    """How long to wait for what, in seconds."""
-
-    first_frame_s: float = 8.0  # from the start of opening to the first picture
-    silence_s: float = 2.0  # without a picture, until the device counts as lost
-    retry_s: float = 0.5  # before it is opened again; doubles with each failure
-    retry_max_s: float = 5.0
-    failed_read_s: float = 0.02  # pause after a read that gave nothing
-
-
-DEFAULT_PATIENCE = Patience()
-
-
-class Mode(NamedTuple):
-    """What a camera is asked for."""
-
-    width: int = 640
-    height: int = 480
-    fps: float = 30.0
-
-
-class Opener(ABC):
-    """Opens one device, as often as it is lost. Called from the capture threads."""
-
-    name = ""
-    wanted: Optional[Mode] = None  # of a camera: what it was asked for
-    fps: Optional[float] = None  # where it is known
-
-    @abstractmethod
-    def open(self) -> Any:
-        """A cv2.VideoCapture or its like: grab(), retrieve(), release(). Raises SourceError with the cure."""
-
-
-class _Session:
-    """One opened device and the thread that reads it."""
-
-    def __init__(self, source: "LiveSource", opener: Opener, pause_s: float) -> None:
-        self._source, self._opener, self._pause_s = source, opener, pause_s
-        self._stop = threading.Event()
-        self.began_at = clock.monotonic()
-        self.heard_at: Optional[float] = None  # of the newest frame
-        self.error: Optional[SourceError] = None
-        self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
-        self.thread.start()
-
-    def abandon(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        try:
-            capture = self._opener.open()
-        except SourceError as e:
-            self.error = e
-            return
-        try:
-            while not self._stop.is_set():
-                if not self._read(capture):
-                    self._stop.wait(self._pause_s)
-        except cv2.error as e:
-            reason = str(e).strip().split("\n")[0]
-            self.error = SourceError("{}: the driver failed: {}".format(self._opener.name, reason))
-        finally:
-            capture.release()
-
-    def _read(self, capture: Any) -> bool:
-        """A frame counts from the moment the driver has it, before it is decoded."""
-        if not capture.grab():
-            return False
-        captured_at = clock.monotonic()
-        done, image = capture.retrieve()
-        if not done or not is_picture(image):
-            return False
-        self._source.deliver(self, captured_at, image)
-        return True
+SAME_PICTURE = "picture does not change"
+STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
+STILL_AGAIN_S = 60.0  # a picture that stands still is reason for one opening; for another one only so much later
 
 
 class LiveSource(Source):
-    """A device that is kept open. `lost_since` (monotonic seconds, or None) says since when no picture came."""
+    """A device that is kept open.
+
+    lost_since: since when no picture came (monotonic seconds), or None. absent: no picture came yet, and opening failed.
+    trouble: why no picture comes, or "". doubt: what is wrong with those that come, or "".
+    """
 
     live = True
     stills = False
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience = DEFAULT_PATIENCE) -> None:
+    def __init__(self, opener: Opener, shape: Shape, patience: Patience = DEFAULT_PATIENCE,
+                 feed: Optional[Feed] = None, wait: bool = False) -> None:
+        """`wait`: open() comes back without an error and without a picture; read() goes on looking for the device."""
         self.name = opener.name
-        self._opener, self._shape, self._patience = opener, shape, patience
-        self._changed = threading.Condition()  # guards all that follows
-        self._session: Optional[_Session] = None
-        self._abandoned: List[_Session] = []
-        self._newest: Optional[Frame] = None
-        self._closed = False
-        self._seq = -1
+        self._opener, self._patience, self._wait = opener, patience, wait
+        self._feed = ThreadFeed(opener, shape, patience) if feed is None else feed
+        self._argus = ArgusRestart(os.environ) if opener.daemon else None
+        self._closed = threading.Event()
+        self._open = False  # the feed has begun, and was not given up
+        self._early: Optional[Picture] = None  # open() fetched it
         self._first_at: Optional[float] = None
         self._last_at: Optional[float] = None
+        self._heard_at: Optional[float] = None  # of the newest picture of this opening
+        self._opening_s = patience.first_frame_s  # how long the first picture of an opening may take
         self._retry_at, self._retry_s = 0.0, patience.retry_s
-        self._rate = Rate()
+        self._rate, self._stillness, self._still_at = Rate(), Stillness(), float("-inf")
         self._size: Optional[Tuple[int, int]] = None
         self.lost_since: Optional[float] = None
+        self.absent = False
+        self.trouble = self.doubt = ""
 
     @property
     def fps(self) -> Optional[float]:
@@ -129,117 +63,121 @@ class LiveSource(Source):
     @property
     def warning(self) -> str:
         """What came instead of what was asked for; "" while they agree."""
-        if self._opener.wanted is None or self._size is None:
-            return ""
-        return mismatch(self._opener.wanted, self._size, self._rate.fps)
+        parts: List[str] = list(self._opener.notes)
+        if self._opener.wanted is not None and self._size is not None:
+            parts.insert(0, mismatch(self._opener.wanted, self._size, self._rate.fps))
+        return "; ".join(part for part in parts if part)
 
     @property
     def hung(self) -> int:
-        """Threads that hang in the driver. When it stays at MAX_HUNG only a restart of the process can help."""
-        with self._changed:
-            self._abandoned = [s for s in self._abandoned if s.thread.is_alive()]
-            return len(self._abandoned)
+        """Threads or processes that do not come back from the driver."""
+        return self._feed.hung
 
     def open(self) -> None:
-        """Waits for the first picture."""
-        deadline = clock.monotonic() + self._patience.first_frame_s
-        with quiet(), self._changed:
-            self._session = session = _Session(self, self._opener, self._patience.failed_read_s)
-            while self._newest is None and session.error is None and not self._closed and clock.monotonic() < deadline:
-                self._changed.wait(POLL_S)
-            if self._newest is not None:
-                return
+        """Waits for the first picture, except where the device is waited for."""
+        if self._wait:
+            self.begin()
+            return
+        with self._feed.hush():
+            self.begin()
+            while self._feed.error is None and not self._silent(clock.monotonic()):
+                self._early = self._feed.fetch(POLL_S)
+                if self._early is not None:
+                    self._size = self._early.size
+                if self._early is not None or self._closed.is_set():
+                    return
+        error = self._feed.error or SourceError("{} gives no picture within {:g} s: {}".format(
+            self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
         self.close()
-        silent = "{} gives no picture within {:g} s: is another program using it, or is it stuck?"
-        raise session.error or SourceError(silent.format(self.name, self._patience.first_frame_s))
+        raise error
+
+    def begin(self) -> None:
+        """Start to open the device, and wait for nothing."""
+        self._heard_at, self._open = None, True
+        self._feed.begin()
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
-        with self._changed:
-            while True:
-                if self._closed:
-                    raise EOFError(self.name + " was closed")
-                if self._newest is not None:
-                    frame, self._newest = self._newest, None
-                    return frame
-                now = clock.monotonic()
-                self._look_after(now)
-                if now >= deadline:
-                    return None
-                self._changed.wait(min(POLL_S, deadline - now))
+        while True:
+            if self._closed.is_set():
+                raise EOFError(self.name + " was closed")
+            picture = self._next(max(0.0, min(POLL_S, deadline - clock.monotonic())))
+            if picture is not None:
+                return self._taken(picture)
+            now = clock.monotonic()
+            self._look_after(now)
+            if now >= deadline:
+                return None
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            session, self._session = self._session, None
-            self._changed.notify_all()
-        if session is not None:
-            session.abandon()
-            session.thread.join(CLOSE_S)
+        self._closed.set()
+        self._feed.close()
 
-    def deliver(self, session: _Session, captured_at: float, image: np.ndarray) -> None:
-        """A session's newest frame, which replaces the one that nobody fetched. Called from its thread."""
-        size = (image.shape[1], image.shape[0])
-        image = self._shape(image)
-        with self._changed:
-            if session is not self._session:
-                return  # abandoned while it hung
-            if self._first_at is None:
-                self._first_at = captured_at
-            self._seq += 1
-            self._newest = Frame(self._seq, captured_at, captured_at - self._first_at, image)
-            self._last_at = session.heard_at = captured_at
-            self._size, self.lost_since, self._retry_s = size, None, self._patience.retry_s
-            self._rate.add(captured_at)
-            self._changed.notify_all()
+    def _next(self, timeout_s: float) -> Optional[Picture]:
+        if not self._open:
+            self._closed.wait(timeout_s)
+            return None
+        early, self._early = self._early, None
+        return self._feed.fetch(0.0 if early is not None else timeout_s) or early
+
+    def _taken(self, picture: Picture) -> Frame:
+        if self._first_at is None:
+            self._first_at = picture.captured_at
+        if self._heard_at is None:
+            self._opener.remember()
+            longest_s = self._patience.first_frame_s
+            self._opening_s = min(longest_s, max(self._patience.again_s, 2 * (picture.captured_at - self._feed.began_at)))
+            if self._argus is not None:
+                self._argus.worked()
+        self._last_at = self._heard_at = picture.captured_at
+        self._size, self._retry_s = picture.size, self._patience.retry_s
+        self.lost_since, self.absent, self.trouble = None, False, ""
+        self._rate.add(picture.captured_at, picture.number)
+        self._watch_change(picture)
+        return Frame(picture.number, picture.captured_at, picture.captured_at - self._first_at, picture.image)
+
+    def _watch_change(self, picture: Picture) -> None:
+        """A picture that stands still may be a covered lens: the device is opened again once, then only watched."""
+        still_s = self._stillness.add(picture.image, picture.captured_at)
+        if still_s < self._patience.still_s:
+            self.doubt = ""
+            return
+        self.doubt = SAME_PICTURE
+        if picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
+            self._still_at = picture.captured_at
+            self._end(clock.monotonic())
+
+    def _silent(self, now: float) -> bool:
+        if self._heard_at is not None:
+            return now - self._heard_at > self._patience.silence_s
+        return now - self._feed.began_at > self._opening_s
 
     def _look_after(self, now: float) -> None:
-        """Give up a device that is silent; open it again when its time has come. Holds the lock."""
-        session = self._session
-        if session is None:
-            self._abandoned = [s for s in self._abandoned if s.thread.is_alive()]
-            if now >= self._retry_at and len(self._abandoned) < MAX_HUNG:
-                self._session = _Session(self, self._opener, self._patience.failed_read_s)
+        """Give up a device that is silent; open it again when its time has come."""
+        if not self._open:
+            if now >= self._retry_at and self._feed.ready():
+                self.begin()
+            elif self._feed.hung >= MAX_HUNG:
+                self.trouble = STUCK.format(self.name)
             return
-        heard = session.heard_at
-        silent = now - heard > self._patience.silence_s if heard is not None else (
-            now - session.began_at > self._patience.first_frame_s)
-        if not silent and session.error is None:
+        error = self._feed.error
+        if error is None and not self._silent(now):
             return
-        session.abandon()
-        self._abandoned.append(session)
-        self._session = None
-        self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._patience.retry_max_s)
-        self._rate = Rate()
-        if self.lost_since is None:
+        damaged = self._heard_at is not None and self._feed.damaged > 0
+        text = getattr(error, "short", str(error)) if error is not None else "{} {}".format(
+            self.name, "gives damaged pictures" if damaged else "gives no picture")
+        self._end(now)
+        self._stillness.interrupted()
+        told = "" if self._argus is None else self._argus.failed(self._feed.killed > 0)
+        self.trouble = "; ".join(part for part in (text, told) if part)
+        if self._last_at is None:
+            self.absent = True
+        elif self.lost_since is None:
             self.lost_since = self._last_at
 
-
-class Rate:
-    """Frames per second, measured over windows of two seconds; None until the first is full."""
-
-    WINDOW_S = 2.0
-
-    def __init__(self) -> None:
-        self.fps: Optional[float] = None
-        self._since: Optional[float] = None
-        self._count = 0
-
-    def add(self, at: float) -> None:
-        if self._since is None:
-            self._since = at
-            return
-        self._count += 1
-        if at - self._since >= self.WINDOW_S:
-            self.fps = self._count / (at - self._since)
-            self._since, self._count = at, 0
-
-
-def mismatch(wanted: Mode, size: Tuple[int, int], fps: Optional[float]) -> str:
-    """The line that tells what is different; "" where nothing is. A tenth less than the rate is not worth a word."""
-    parts = []
-    if size != (wanted.width, wanted.height):
-        parts.append("{}x{} instead of {}x{}".format(size[0], size[1], wanted.width, wanted.height))
-    if fps is not None and fps < 0.9 * wanted.fps:
-        parts.append("{:.0f} frames per second instead of {:g} ({})".format(fps, wanted.fps, DIM_LIGHT))
-    return "the camera gives " + " and ".join(parts) if parts else ""
+    def _end(self, now: float) -> None:
+        """This opening is over; the next one comes after a pause."""
+        self._open = False
+        self._feed.give_up()
+        self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._patience.retry_max_s)
+        self._rate = Rate()

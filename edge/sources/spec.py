@@ -5,6 +5,7 @@ import re
 from typing import List, NamedTuple, Optional, Tuple
 
 from edge.errors import ConfigError, SourceError
+from edge.sources.controls import NO_CONTROLS, Controls
 
 CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
 LIVE_KINDS = (CAMERA, RTSP, CSI, GST)
@@ -13,6 +14,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # to guess what was meant
 
 AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
+THREAD, CHILD = "thread", "child"
 FLIPS = ("none", "horizontal", "vertical", "both")
 ROTATIONS = (0, 90, 180, 270)
 DEMO = "use --source portrait for the built-in demo"
@@ -36,6 +38,9 @@ class SourceOptions(NamedTuple):
     end_s: Optional[float] = None  # not included
     pace: str = AUTO  # a file: every-frame unless told otherwise
     sequence: bool = False  # the pictures of a folder or list follow each other
+    process: str = THREAD  # where a live device is read: THREAD, CHILD (a process of its own), or AUTO
+    wait: bool = False  # for a live device that is not there yet
+    controls: Controls = NO_CONTROLS  # of a camera
 
 
 class Kind(NamedTuple):

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 import cv2
 
 from edge.errors import SourceError
-from edge.sources.live import Opener, Patience
+from edge.sources.device import Opener, Patience
 
 Factory = Callable[..., Any]
 OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # read by OpenCV when it opens; "key;value|key;value"
 SILENCE_US = 5000000  # after which FFmpeg gives up waiting for the server
-STREAM_PATIENCE = Patience(first_frame_s=12.0, silence_s=3.0)  # a stream starts with its next key frame
+STREAM_PATIENCE = Patience(first_frame_s=12.0, silence_s=2.5)  # a stream starts with its next key frame
 RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant: wait for somebody to call
 
 

@@ -14,6 +14,7 @@ SAME_FACE = 0.35  # IoU of the points' boxes above which two regions have found 
 MIN_SIZE_PX = 24.0  # region below which 468 points mean nothing
 MAX_GROWTH, MAX_SHRINK = 1.8, 0.45  # of the region from one frame to the next
 MIN_EYE_DISTANCE = 0.06  # of the region's size: a profile still has this, a collapsed mesh does not
+MAX_DEPTH = 4.0  # of the region's size, to either side: a face is a third as deep as its region is wide
 MIN_VISIBLE = 0.3  # share of the region that must lie in the picture
 
 
@@ -98,11 +99,14 @@ class Align(Stage):
 
 
 def plausible(fit: Fit, roi: Roi) -> bool:
-    """Whether points can be a face: finite, not collapsed, and of about the region's size and place."""
+    """Whether points can be a face: finite, not collapsed, and of about the region's size and place, not wildly deep."""
     following = fit.following
     if not math.isfinite(following.size + following.cx + following.cy + following.angle):
         return False
     if not MAX_SHRINK <= following.size / roi.size <= MAX_GROWTH:
+        return False
+    depth = fit.landmarks[:, 2]
+    if not max(float(depth.max()), -float(depth.min())) < MAX_DEPTH * roi.size:
         return False
     across = (fit.landmarks[EYE_OUTER_LEFT] - fit.landmarks[EYE_OUTER_RIGHT]).tolist()
     moved = max(abs(following.cx - roi.cx), abs(following.cy - roi.cy))

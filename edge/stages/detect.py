@@ -11,6 +11,7 @@ from edge.models.spec import Detections, Detector
 from edge.models.tiles import merge, tile_crops
 from edge.stages.tracks import Tracks
 
+IDLE_LIMIT_S = 0.34  # from one look to the next while nobody is there: three a second, whatever the source's rate
 SAME_FACE = 0.3  # IoU of a detection with a tracked region's face above which it is that face
 
 
@@ -20,11 +21,15 @@ class DetectSettings(NamedTuple):
     max_faces: int
     threshold: Optional[float]
     refresh_s: float  # how often to look for more faces while fewer than max_faces are tracked
+    idle_after_s: Optional[float] = None  # without a face, until only IDLE_LIMIT_S is kept; None: each frame is looked at
     closer_look: bool = False  # also at overlapping tiles of the frame: for stills, where small faces count and time does not
 
 
 class Detect(Stage):
-    """Fills `faces` with regions: tracked ones with their id, new ones with id 0."""
+    """Fills `faces` with regions: tracked ones with their id, new ones with id 0.
+
+    Where the network is due, only every `every`-th time: a knob that may be turned from another thread.
+    """
 
     name = "detect"
 
@@ -32,7 +37,11 @@ class Detect(Stage):
         self.runners = (runner,)
         self._runner, self._detector, self._aligner = runner, detector, aligner
         self._tracks, self._settings = tracks, settings
+        self.every = 1
         self._looked_at_s = None  # type: Optional[float]
+        self._held_at_s = None  # type: Optional[float]  # when a track was last held, at first when the run began
+        self._before_s = None  # type: Optional[float]  # time of the frame before
+        self._frames_since = 0  # the last look
         self._skipped = 0
 
     def open(self) -> None:
@@ -42,19 +51,35 @@ class Detect(Stage):
         time_s = packet.frame.time_s
         held = self._tracks.regions_at(time_s)
         faces = [Face(track_id, roi, 0.0, face_box(roi)) for track_id, roi in held]
-        if self._due(len(held), time_s):
-            self._looked_at_s = time_s
+        if held or self._held_at_s is None or time_s < self._held_at_s:
+            self._held_at_s = time_s
+        self._frames_since += 1
+        step_s, self._before_s = 0.0 if self._before_s is None else time_s - self._before_s, time_s
+        if self._due(len(held), time_s, step_s):
+            self._looked_at_s, self._frames_since = time_s, 0
             faces += self._candidates(self._detect(packet), faces)
         else:
             self._skipped += 1
         self._tracks.hand_over()
         return packet.with_faces(tuple(faces))
 
-    def _due(self, tracked: int, time_s: float) -> bool:
+    def _due(self, tracked: int, time_s: float, step_s: float) -> bool:
+        """`step_s`: since the frame before, and as well as anybody knows until the next one."""
         if tracked >= self._settings.max_faces:
             return False
         last = self._looked_at_s
-        return tracked == 0 or last is None or not 0.0 <= time_s - last < self._settings.refresh_s
+        if last is None or time_s < last:
+            return True
+        if tracked:
+            return time_s - last >= self._settings.refresh_s * self.every
+        if self._idle(time_s):
+            return time_s + step_s - last > IDLE_LIMIT_S  # the next frame would be too late
+        return self._frames_since >= self.every
+
+    def _idle(self, time_s: float) -> bool:
+        """Nobody has been there for long. Ends with the first track that is held."""
+        after_s = self._settings.idle_after_s
+        return after_s is not None and self._held_at_s is not None and time_s - self._held_at_s >= after_s
 
     def _detect(self, packet: Packet) -> Detections:
         image = packet.frame.image

@@ -1,5 +1,5 @@
 """Percentiles of any number of durations in little memory."""
-from typing import Dict, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self.count = 0
+        self.total_s = 0.0
         self.smallest, self.largest = float("inf"), 0.0
         self._bins = np.zeros(BINS, np.int64)
 
@@ -24,13 +25,21 @@ class Histogram:
         at = np.ceil(np.log(np.maximum(values, SMALLEST_S) / SMALLEST_S) / np.log(RATIO)).astype(np.int64)
         self._bins += np.bincount(np.minimum(at, BINS - 1), minlength=BINS)
         self.count += len(values)
+        self.total_s += float(values.sum())
         self.smallest, self.largest = min(self.smallest, float(values.min())), max(self.largest, float(values.max()))
 
     def merge(self, other: "Histogram") -> None:
         """Take in all that `other` has counted."""
         self._bins += other._bins
         self.count += other.count
+        self.total_s += other.total_s
         self.smallest, self.largest = min(self.smallest, other.smallest), max(self.largest, other.largest)
+
+    def up_to(self, limits_s: Sequence[float]) -> List[int]:
+        """How many were no longer than each of `limits_s`, which is taken to 2 %."""
+        sums = np.cumsum(self._bins)
+        at = np.floor(np.log(np.asarray(limits_s, np.float64) / SMALLEST_S) / np.log(RATIO) + 1e-9).astype(np.int64)
+        return [int(sums[min(max(i, 0), BINS - 1)]) for i in at]
 
     def percentile(self, percent: float) -> Optional[float]:
         """The smallest duration that `percent` of all do not exceed (nearest rank), to 1 % or 1 us; None of nothing."""

@@ -5,7 +5,7 @@ for many frames. Memory does not grow with the run.
 """
 import threading
 from collections import defaultdict
-from typing import Any, Callable, DefaultDict, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, DefaultDict, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Packet, Span
@@ -14,6 +14,15 @@ from edge.telemetry.histogram import Histogram
 CAPTURE, OUTPUT = "capture", "output"
 BATCH = 512  # frames whose spans are kept before they are counted
 Spans = Tuple[Span, ...]
+
+
+class Totals(NamedTuple):
+    """Of each stage by its name."""
+
+    latency: Histogram
+    times: Mapping[str, Mapping[str, Histogram]]  # stage -> wait, work and device -> seconds
+    dropped: Mapping[str, int]
+    counters: Mapping[str, Mapping[str, int]]
 
 
 class Meter:
@@ -34,6 +43,10 @@ class Meter:
         with self._reading:
             self._run, self._interval = _Tally(now), _Tally(now)
             self._counters: Dict[str, Dict[str, int]] = {}  # of each stage, at the end of the last interval
+
+    def also_counts(self, stage: Stage) -> None:
+        """`stage` stands at one of the two ends: its counters are reported, too. Before the first frame."""
+        self._stages[stage.name] = stage
 
     def finished(self, packet: Packet, at: float) -> None:
         """A frame reached the end of the pipeline."""
@@ -77,6 +90,16 @@ class Meter:
             run.merge(self._interval)
             until = now if run.last_at is None else run.last_at
             return self._record(run, until - run.since, self._read_counters())
+
+    def totals(self) -> "Totals":
+        """Everything since start(), for who counts himself. Ends no interval."""
+        self._count()
+        with self._reading:
+            run = _Tally(self._run.since)
+            run.merge(self._run)
+            run.merge(self._interval)
+            times = {name: {"wait": t.wait, "work": t.work, "device": t.device} for name, t in run.stages.items()}
+            return Totals(run.latency, times, {name: t.dropped for name, t in run.stages.items()}, self._read_counters())
 
     def _count(self) -> None:
         """Sort what came in since the last time into the interval."""

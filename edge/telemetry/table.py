@@ -13,6 +13,9 @@ def render(record: Mapping[str, Any], width: int = 100) -> str:
     width = max(72, width)
     stages = record.get("stages") or {}
     blocks = [_head(record, width), _stages(stages, width), _outputs(record.get("outputs") or {}, width)]
+    lost = (record.get("log") or {}).get("failed")
+    if lost:
+        blocks.append(_text("log", "{} record{} could not be written".format(lost, "" if lost == 1 else "s"), width))
     board = _board(record.get("board") or {})
     if board:
         blocks.append(_text("board", board, width))
@@ -30,6 +33,9 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
     if fps:
         lines += _text("speed", "{} fps captured, {} fps to the outputs".format(
             _number(fps.get("capture")), _number(fps.get("output"))), width)
+    governor = record.get("governor") or {}
+    if governor.get("given_up"):
+        lines += _text("given up", "; ".join(governor["given_up"]) + " ({})".format(governor.get("reason")), width)
     if latency:
         lines += _text("delay", "{} ms median, {} ms p95, {} ms at most, from capture to output".format(
             *[_number(latency.get(key)) for key in ("p50", "p95", "max")]), width)

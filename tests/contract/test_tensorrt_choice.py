@@ -79,7 +79,7 @@ def test_where_nothing_stands_by_the_plan_is_all_there_is(installed, built):
     (BOARD, {"sidecar": "{"}, "cannot be read"),
     (BOARD, {"sidecar": json.dumps(dict(SIDECAR, schema=2))}, "is damaged: run `nanoface build --only align`"),
     (BOARD, {"sidecar": json.dumps(dict(SIDECAR, network="other"))}, "is damaged: run `nanoface build --only align`"),
-    (("tensorrt",), {}, "pycuda is not installed (python3 -m pip install 'nanoface[jetson]'): onnxruntime instead"),
+    (("tensorrt",), {}, "pycuda is not installed (run `sh setup.sh` (docs/jetson-nano.md)): onnxruntime instead"),
 ], ids=["no plan", "no sidecar", "half a sidecar", "another schema", "of another network", "no pycuda"])
 def test_without_a_usable_plan_another_runtime_runs_and_says_why(installed, built, packages, left, note):
     if left is not None:

@@ -176,7 +176,7 @@ def test_a_plan_of_another_version_of_the_network_is_refused(network):
     assert "another version of tiny" in str(caught.value) and REBUILD in str(caught.value)
 
 
-@pytest.mark.parametrize("package, cure", [("tensorrt", "python3-libnvinfer"), ("pycuda", "nanoface[jetson]")])
+@pytest.mark.parametrize("package, cure", [("tensorrt", "python3-libnvinfer"), ("pycuda", "setup.sh")])
 def test_a_package_that_is_missing_is_named_with_what_installs_it(network, monkeypatch, package, cure):
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "core": "errors",
     "modelstore": "errors",
     "planstore": "modelstore errors",
+    "buildlock": "planstore core",
     "geometry": BELOW,
     "models": "geometry " + BELOW,
     "face": "geometry " + BELOW,
@@ -28,16 +29,22 @@ MAY_IMPORT = {
     "config": "configfile configrules errors",
     "words": "configrules errors",
     "boardoptions": "words",
-    "options": "boardoptions words configrules errors",
+    "serviceoptions": "words errors",
+    "options": "boardoptions serviceoptions words configrules errors",
     # what the commands stand on
     "stop": "core",
     "peer": "errors",
-    "machine": "errors",
-    "app": "config modelstore planstore stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
+    "v4l2": "",
+    "machine": "telemetry.boardfiles v4l2 " + BELOW,
+    "checks": "config configrules machine modelstore planstore " + BELOW,
+    "app": "buildlock config modelstore planstore stages models face geometry sources outputs "
+         "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
-    "doctor": "app config configrules machine modelstore planstore runtimes sources telemetry " + BELOW,
+    "doctor": "checks config configrules machine modelstore planstore " + BELOW,
+    "servicecommands": "modelstore errors",
     "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands config doctor machine modelstore options stop words outputs telemetry " + BELOW,
+    "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "
+         "words outputs telemetry " + BELOW,
 }
 
 # package -> files that may import it
@@ -53,6 +60,8 @@ BEHIND = {
     "pycuda": ("edge/runtimes/*", "engines/*"),
     "onnx": ("engines/*", "calibration/*"),
     "tflite": ("engines/*",),
+    "jtop": ("edge/telemetry/jtopclient.py",),
+    "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
     "multiprocessing": THREADS,
     "concurrent": THREADS,
@@ -61,8 +70,8 @@ BEHIND = {
     "asyncio": THREADS,
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis"}
-LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda"}  # slow to load, or absent: imported inside a function
-COMMANDS = ("cli", "boardcommands")  # files of edge/ that may import engines/ and calibration/
+LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
+COMMANDS = ("cli", "boardcommands", "servicecommands")  # files of edge/ that may import the rooms beside it
 PRINTS = ("edge/cli.py", "engines/commands.py", "engines/__main__.py", "calibration/*")
 
 # name: whole dotted name; inside: within a function; typing_only: for the type checker alone
@@ -112,7 +121,7 @@ def check_rooms(source, modules):
     faults = []
     for found in imports(source, modules):
         target = found.name.split(".")
-        if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "tests"):
+        if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "systemd", "tests"):
             if target[0] == "tests":
                 faults.append(source.fault(found.node, "imports the tests"))
             continue

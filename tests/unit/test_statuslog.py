@@ -11,6 +11,7 @@ import time
 import pytest
 
 from edge.errors import ConfigError
+from edge.telemetry import statuslog
 from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
 from edge.telemetry.statusread import follow, read_last
 
@@ -297,7 +298,7 @@ def test_a_writer_with_a_long_interval_writes_changes_only(tmp_path):
 
 def test_a_disk_that_hangs_holds_up_nobody():
     class Hanging(StatusLog):
-        def write(self, record):
+        def write(self, *records):
             held.wait(PATIENCE_S)
             return False
 
@@ -309,3 +310,127 @@ def test_a_disk_that_hangs_holds_up_nobody():
     assert writer.close(0.05) is False
     held.set()
     assert writer.close(PATIENCE_S) is True
+    assert writer.counts()["failed"] > 800  # what found no room while it hung is counted
+
+
+def test_a_disk_that_hangs_is_told_while_it_does(monkeypatch):
+    class Hanging(StatusLog):
+        def write(self, *records):
+            held.wait(PATIENCE_S)
+            return True
+
+    monkeypatch.setattr(statuslog, "HANG_S", 0.05)
+    held = threading.Event()
+    writer = StatusWriter(Hanging("slow.jsonl"), lambda: record(0), interval_s=3600.0)
+    writer.start()
+    assert writer.problem == ""
+    writer.changed()
+    wait_until(lambda: writer.problem)
+    assert writer.problem == "slow.jsonl: its disk hangs"
+    held.set()
+    wait_until(lambda: not writer.problem)
+    assert writer.close(PATIENCE_S) is True
+
+
+def test_records_that_are_gathered_are_written_together_and_changes_at_once(tmp_path, monkeypatch):
+    path, made, writes = tmp_path / "status.jsonl", [], []
+    writing = StatusLog.write
+    monkeypatch.setattr(StatusLog, "write", lambda self, *records: writes.append(len(records)) or writing(self, *records))
+
+    def snapshot():
+        made.append(1)
+        return record(len(made))
+
+    writer = StatusWriter(StatusLog(str(path)), snapshot, interval_s=0.002, gather_s=3600.0)
+    writer.start()
+    wait_until(lambda: len(writes) >= 2)
+    assert writes[:2] == [statuslog.WAITING // 2] * 2
+    assert writer.close(PATIENCE_S) is True
+    assert numbers_of(path) == list(range(1, len(made) + 1)) and writer.counts() == {"written": len(made), "failed": 0}
+
+    rare = StatusWriter(StatusLog(str(path)), snapshot, interval_s=3600.0, gather_s=3600.0)
+    rare.start()
+    before = len(writes)
+    rare.changed()
+    wait_until(lambda: len(writes) > before)
+    assert rare.close(PATIENCE_S) is True
+
+
+def at(wall_s, n):
+    return dict(record(n), at=status_record(Situation("RUNNING"), {}, wall_s)["at"])
+
+
+def test_the_log_is_rotated_by_age(tmp_path):
+    path, now = tmp_path / "status.jsonl", [1.8e9]
+    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0])
+    for n in range(6):
+        log.write(at(now[0], n))
+        now[0] += 40.0
+    log.close()
+    assert numbers_of(tmp_path / "status.jsonl.1") == [0, 1, 2] and numbers_of(path) == [3, 4, 5]
+    later = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0] + 20.0)  # another process: the file tells its age
+    later.write(at(now[0], 6))
+    later.close()
+    assert numbers_of(path) == [6] and numbers_of(tmp_path / "status.jsonl.1") == [3, 4, 5]
+
+
+def test_a_clock_that_is_set_late_makes_no_file_old(tmp_path):
+    path, now = tmp_path / "status.jsonl", [1e9]  # a board that woke up in 2001
+    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0])
+    log.write(at(now[0], 0))
+    now[0] = 1.8e9
+    log.write(at(now[0], 1))
+    now[0] -= 3600.0  # and is corrected once more
+    log.write(at(now[0], 2))
+    log.close()
+    assert numbers_of(path) == [0, 1, 2]
+
+
+REAL_DISK = """
+import json, os, subprocess, sys
+sys.path[:0] = {paths!r}
+from edge.telemetry.statuslog import StatusLog
+folder = sys.argv[1]
+log = StatusLog(os.path.join(folder, "status.jsonl"), keep=0)
+told = []
+def write(n):
+    told.append(log.write(dict(n=n, text="x" * 3000, state="RUNNING")))
+write(0)
+ballast = os.open(os.path.join(folder, "ballast"), os.O_WRONLY | os.O_CREAT)
+try:
+    while True:
+        os.write(ballast, b"x" * 4096)
+except OSError:
+    os.close(ballast)
+write(1); write(2)
+full = log.problem
+os.unlink(os.path.join(folder, "ballast"))
+write(3)
+log.close()  # else the kernel does not let the disk become read-only
+subprocess.check_call(["mount", "-o", "remount,ro", folder])
+write(4)
+read_only = log.problem
+subprocess.check_call(["mount", "-o", "remount,rw", folder])
+write(5)
+log.close()
+with open(log.path) as f:
+    numbers = [json.loads(line)["n"] for line in f]
+print(json.dumps([told, full, read_only, numbers, log.failed, log.problem]))
+"""
+
+
+def test_a_real_disk_that_is_full_and_then_read_only_costs_only_its_lines(tmp_path):
+    program = REAL_DISK.format(paths=[p for p in sys.path if p])
+    script = 'mount -t tmpfs -o size=32k none "$1" && exec "$2" -c "$3" "$1"'
+    try:
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), sys.executable, program],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    except OSError:
+        pytest.skip("no unshare here")
+    if b"Operation not permitted" in done.stderr or b"permission denied" in done.stderr:
+        pytest.skip("needs root, to mount a small disk")
+    assert done.returncode == 0, done.stderr.decode()
+    told, full, read_only, numbers, failed, problem = json.loads(done.stdout.decode())
+    assert told[0] and not told[2] and told[3] and not told[4] and told[5]
+    assert "space" in full and "ead-only" in read_only and problem == ""
+    assert numbers == [n for n, written in enumerate(told) if written] and failed == told.count(False)

@@ -117,3 +117,8 @@ def test_the_speed_follows_a_change():
             now, done = now + 0.1, done + fps // 10
             line = progress.line(done, now)
         assert "  {} fps".format(fps) in line
+
+
+def test_records_that_the_disk_did_not_take_are_told_where_there_are_any():
+    assert "log      7 records could not be written" in render({"state": "RUNNING", "log": {"written": 3, "failed": 7}})
+    assert "could not be written" not in render({"state": "RUNNING"})

@@ -20,7 +20,7 @@ from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline import pipeline as pipelines
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.sources.live import LiveSource, Opener
+from edge.sources.live import LiveSource, Opener, Patience
 from edge.sources.picture import Shape
 from edge.telemetry.meter import Meter
 
@@ -116,7 +116,8 @@ def run(image, seconds, scale, fps, overrides, output):
     chain = [stage for group in groups for stage in group]
     timed = [Timed(stage) for stage in chain]
     opener = PacedOpener(image, fps * scale)
-    source = LiveSource(opener, Shape(app.source_options(config), scale=False))
+    patience = Patience(still_s=float("inf"))  # it is one and the same picture
+    source = LiveSource(opener, Shape(app.source_options(config), scale=False), patience)
     meter = Meter(chain, clock.monotonic())
     senders = app.make_senders(parse_outputs([output]), config, source)
     recorder = Latencies(lambda packet, now: encode(packet, now, config.output.landmarks))

@@ -1,0 +1,77 @@
+"""Building engines and tracking take turns: a board has no memory for both.
+
+`nanoface build` holds the lock of `plans/` alone (`engines.disk.one_builder`); trackers share it. The system frees it when a
+process dies. Where there is no folder or no locking, nobody waits for anybody.
+"""
+import os
+import time
+from contextlib import contextmanager
+from typing import Callable, Iterator, Optional
+
+from edge.core import clock
+from edge.planstore import plans_dir
+
+LOCK = ".lock"
+POLL_S = 0.2
+SAY_EVERY_S = 5.0
+
+
+@contextmanager
+def tracking(home: str, waiting: Callable[[], None], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Hold builds off. While one is at work it is waited for, with `waiting()` every few seconds, until `stopped()`."""
+    fd = _open(home)
+    try:
+        if fd is not None:
+            _wait(fd, waiting, stopped)
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def in_use(home: str) -> bool:
+    """A tracker runs with the engines of `home`. A build at work is not meant: see one_builder."""
+    fd = _open(home)
+    if fd is None:
+        return False
+    try:
+        return not _lock(fd, alone=True) and _lock(fd, alone=False)
+    finally:
+        os.close(fd)
+
+
+def _wait(fd: int, waiting: Callable[[], None], stopped: Callable[[], bool]) -> None:
+    due = clock.monotonic()
+    while not _lock(fd, alone=False):
+        if stopped():
+            return
+        if clock.monotonic() >= due:
+            due = clock.monotonic() + SAY_EVERY_S
+            waiting()
+        time.sleep(POLL_S)
+
+
+def _open(home: str) -> Optional[int]:
+    """The lock's file; one that may only be read is enough. None where there is none to be had."""
+    path = os.path.join(plans_dir(home), LOCK)
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        try:
+            return os.open(path, flags, 0o666)
+        except OSError:
+            continue
+    return None
+
+
+def _lock(fd: int, alone: bool) -> bool:
+    """False where somebody else's lock is in the way. True as well where there is no locking."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        return True
+    return True

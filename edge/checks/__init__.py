@@ -1,0 +1,1 @@
+"""What `nanoface doctor` looks at beside the board itself. Nothing heavy is imported here, and nothing is changed."""

@@ -1,0 +1,103 @@
+"""Whether the run is well, as the service manager is told it: ready, alive, in words.
+
+Ready is when the first frame has passed every stage, or when the source is known to give none: then the networks are
+loaded, and a camera that is plugged in is all that is missing. Signs of life stop when a stage hangs, and only then: a
+source that hangs is opened again, which a restart would not do better.
+"""
+from typing import Callable, List, Mapping, Optional, Tuple
+
+from edge.core import clock
+from edge.telemetry.systemd import Notifier
+
+OPENING_S = 120.0  # a network may take so long to load, part of it in calls that let no other thread run
+FIRST_FRAME_S = 60.0  # the first pass through every network loads the rest of its libraries
+STATUS_EVERY_S = 5.0
+STALE_S = 10.0  # a stage that is at one frame for so long hangs, where no watchdog sets the measure
+READY_IN = ("RUNNING", "DEGRADED")
+ENDING = ("STOPPING", "STOPPED", "FAILED")
+
+
+class Health:
+    """tick() and opening() may be called from different threads; tick() always from the same one."""
+
+    def __init__(self, notifier: Notifier, now: Callable[[], float] = clock.monotonic) -> None:
+        """`now`: the clock of the heartbeats."""
+        self._notifier, self._now = notifier, now
+        watchdog_s = notifier.watchdog_s
+        self.limit_s = STALE_S if watchdog_s is None else 0.5 * watchdog_s
+        self._every_s = None if watchdog_s is None else 0.5 * watchdog_s
+        self._last = ("", "")
+        self._told_at: Optional[float] = None  # the last STATUS=
+        self._alive_at: Optional[float] = None  # the last WATCHDOG=1
+        self._delivered_then = 0  # at the last STATUS=
+        self._fps: Optional[float] = None
+        self._hung_then: List[str] = []
+        self.ready = False
+
+    def opening(self, part: str) -> None:
+        """`part` is about to be opened: it may hold the interpreter, and with it the thread that calls tick()."""
+        self._notifier.extend_timeout(OPENING_S)
+        self._notifier.status("starting: opening " + part)
+
+    def failed(self, reason: str) -> None:
+        """The run ends before it began."""
+        self._notifier.status("failed: " + reason)
+
+    def tick(self, state: str, reason: str, heartbeats: Mapping[str, float], delivered: int,
+             source_absent: bool) -> None:
+        """How the run is now; about five times a second, and at every change of `state` and `reason`."""
+        now = self._now()
+        changed, before = (state, reason) != self._last, self._last[0]
+        self._last = (state, reason)
+        if state in ENDING:
+            if changed:
+                self._end(state, reason)
+            return
+        if state not in READY_IN:
+            return  # opening() speaks
+        if before not in READY_IN:
+            self._notifier.extend_timeout(FIRST_FRAME_S)
+        if not self.ready and (delivered > 0 or source_absent):
+            self.ready = self._notifier.ready() or not self._notifier.listening  # lost at a busy boot, it is said again
+            changed = changed or self.ready
+        hung = hanging(heartbeats, now, self.limit_s)
+        if not hung:
+            self._live(now)
+        due = self._told_at is None or now - self._told_at >= STATUS_EVERY_S
+        if changed or due or hung != self._hung_then:
+            self._hung_then = hung
+            self._speed(now, delivered)
+            self._notifier.status(self._words(state, reason, hung, delivered))
+
+    def _live(self, now: float) -> None:
+        if self._every_s is None or (self._alive_at is not None and now - self._alive_at < self._every_s - 0.25):
+            return  # a quarter of a second early: the next tick would be late
+        if self._notifier.watchdog():
+            self._alive_at = now
+
+    def _end(self, state: str, reason: str) -> None:
+        if state == "STOPPING":
+            self._notifier.stopping()
+        self._notifier.status(state.lower() + (": " + reason if reason else ""))
+
+    def _speed(self, now: float, delivered: int) -> None:
+        elapsed_s = 0.0 if self._told_at is None else now - self._told_at
+        if self._told_at is not None and elapsed_s < 1.0:
+            return  # too short to count frames in
+        self._fps = (delivered - self._delivered_then) / elapsed_s if elapsed_s else None
+        self._told_at, self._delivered_then = now, delivered
+
+    def _words(self, state: str, reason: str, hung: List[str], delivered: int) -> str:
+        if hung:
+            left = "" if self._every_s is None else ": no more signs of life, the watchdog will restart the service"
+            return "{} hangs{}".format(", ".join(hung), left)
+        if not delivered:
+            return "degraded: " + reason if reason else "waiting for the first frame"
+        words = "degraded: " + reason if state == "DEGRADED" else "tracking"
+        return words if self._fps is None else "{}, {:.1f} frames per second".format(words, self._fps)
+
+
+def hanging(heartbeats: Mapping[str, float], now: float, limit_s: float) -> List[str]:
+    """The workers that have been at one frame for longer than `limit_s`, in a fixed order."""
+    late: List[Tuple[str, float]] = [(name, now - at) for name, at in heartbeats.items()]
+    return sorted(name for name, age_s in late if age_s > limit_s)

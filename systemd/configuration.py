@@ -1,0 +1,54 @@
+"""/etc/nanoface/nanoface.yaml: ours where nobody has changed it, else theirs unless they agree."""
+import os
+from typing import Set
+
+from systemd import places
+from systemd.places import Places
+from systemd.steps import Steps
+
+NAME = os.path.basename(places.CONFIG)
+OLD = ".old"
+
+
+def install_config(steps: Steps, seen: Places) -> None:
+    path, ours = seen.at(places.CONFIG), _bytes(os.path.join(places.SHIPPED, NAME))
+    theirs = _bytes(path)
+    if theirs == ours:
+        return
+    if theirs and theirs not in shipped(seen):
+        if not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
+            steps.say("  {} stays as it is".format(path))
+            return
+        steps.write(path + OLD, theirs)
+    steps.write(path, ours)
+
+
+def is_ours(seen: Places) -> bool:
+    """Nobody has changed it."""
+    return _bytes(seen.at(places.CONFIG)) in shipped(seen)
+
+
+def shipped(seen: Places) -> Set[bytes]:
+    """The configurations of this version and of those that are installed."""
+    found = {_bytes(os.path.join(places.SHIPPED, NAME))}
+    for version in seen.versions():
+        found.add(_bytes(os.path.join(data_of(seen, version), NAME)))
+    return found - {b""}
+
+
+def data_of(seen: Places, version: str) -> str:
+    """The folder of units and configuration of an installed version; "" where it has none."""
+    libraries = os.path.join(seen.program(version), "lib")
+    for name in sorted(os.listdir(libraries)) if os.path.isdir(libraries) else []:
+        folder = os.path.join(libraries, name, "site-packages", os.path.basename(places.SHIPPED))
+        if os.path.isdir(folder):
+            return folder
+    return ""
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""

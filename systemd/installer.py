@@ -1,0 +1,241 @@
+"""`nanoface service install`, `rollback` and `uninstall`. Each may be run again at any time, also after a power cut.
+
+What is in use is switched last, by one rename; until then the version before goes on.
+"""
+import os
+import platform
+from typing import NamedTuple, TextIO, Tuple
+
+from edge import planstore
+from edge.errors import ConfigError
+from systemd import networks, places
+from systemd.accounts import make_accounts, remove_accounts
+from systemd.configuration import OLD, data_of, install_config, is_ours
+from systemd.places import Places
+from systemd.program import CHECK, check_python, install_program
+from systemd.steps import ServiceError, Steps, all_to_disk
+
+UMASK = 0o022  # the service's user is to read what root writes
+
+
+class Wishes(NamedTuple):
+    """What the command line asks for."""
+
+    root: str = "/"
+    yes: bool = False
+    dry: bool = False
+    start: bool = True
+    build: bool = True
+    clocks: bool = False
+    purge: bool = False
+
+
+def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
+    """`home`: where the networks lie that are brought along. Raises ConfigError, ModelError, ServiceError, StorageError."""
+    seen, steps = _begin("install", wishes, out)
+    check_python(seen)
+    networks.check_networks(home, seen)
+    before = os.umask(UMASK)
+    try:
+        steps.say("program")
+        version, in_use = install_program(steps, seen), seen.version(places.CURRENT)
+        steps.say("user and groups")
+        make_accounts(steps, seen)
+        steps.say("configuration")
+        install_config(steps, seen)
+        _check_config(steps, version, seen)
+        _upgrade(steps, home, version, in_use, wishes, seen)
+        steps.say("units")
+        _put_units(steps, places.SHIPPED, seen)
+        _switch(steps, version, in_use, seen)
+        _enable(steps, wishes, seen)
+        _start(steps, wishes, version, seen)
+        _prune(steps, seen)
+    finally:
+        os.umask(before)
+    _say_end(steps, version, wishes)
+    return 0
+
+
+def run_rollback(wishes: Wishes, out: TextIO) -> int:
+    """Back to the version before, with the networks and engines that it had; once more goes forward again."""
+    seen, steps = _begin("rollback", wishes, out)
+    in_use, version = seen.version(places.CURRENT), seen.version(places.PREVIOUS)
+    if not in_use:
+        raise ServiceError("nothing is installed: nanoface service install")
+    if not version or not data_of(seen, version):
+        raise ServiceError("there is no version before {}".format(in_use))
+    before = os.umask(UMASK)
+    try:
+        _stop(steps)
+        networks.keep(steps, in_use, seen)
+        networks.give_back(steps, version, seen)
+        _own_data(steps, seen)
+        _put_units(steps, data_of(seen, version), seen)
+        _switch(steps, version, in_use, seen)
+        _start(steps, wishes, version, seen)
+    finally:
+        os.umask(before)
+    steps.say("{} is in use again, {} is kept: the same command goes forward".format(version, in_use))
+    return 0
+
+
+def run_uninstall(wishes: Wishes, out: TextIO) -> int:
+    """Everything but the data and a configuration that was changed; with `purge` these too."""
+    seen, steps = _begin("uninstall", wishes, out)
+    for unit in (places.ARGUS_REQUESTS, places.SERVICE, places.CLOCKS):
+        if os.path.exists(seen.at("{}/{}".format(places.UNIT_FOLDER, unit))):
+            steps.run("systemctl", "disable", "--now", unit)
+    for unit in places.UNITS:
+        steps.remove(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)))
+        steps.remove(seen.at("{}/{}.d".format(places.UNIT_FOLDER, unit)))
+    steps.run("systemctl", "daemon-reload")
+    if steps.ask("systemctl", "is-failed", "--quiet", places.SERVICE).code == 0:
+        steps.run("systemctl", "reset-failed", places.SERVICE)
+    if wishes.purge or is_ours(seen):
+        steps.remove(seen.at(os.path.dirname(places.CONFIG)))
+    remove_accounts(steps, seen)
+    for path in (places.PROGRAMS, places.CACHE, places.RUN, "/run/nanoface-argus.last", "/run/nanoface-clocks.conf"):
+        steps.remove(seen.at(path))
+    data = [seen.at(path) for path in (places.HOME, places.LOGS, places.CONFIG, places.CONFIG + OLD) if
+            os.path.exists(seen.at(path))]
+    for path in data:
+        if wishes.purge:
+            steps.remove(path)
+        else:
+            steps.run("chown", "-R", "root:root", path)  # the number of a user that is gone may become another's
+    kept = "" if wishes.purge or not data else "; kept: {} (--purge removes them too)".format(", ".join(data))
+    steps.say(("would be" if wishes.dry else "is") + " uninstalled" + kept)
+    return 0
+
+
+def _begin(action: str, wishes: Wishes, out: TextIO) -> Tuple[Places, Steps]:
+    seen = Places(wishes.root)
+    if not os.path.isdir(seen.at(places.MANAGER)):
+        raise ServiceError("systemd does not run this machine: there is no service to be had; start `nanoface run` by "
+                           "what starts programs here")
+    if seen.live and not wishes.dry and os.geteuid() != 0:
+        raise ConfigError("this changes the system, so it needs root: sudo {} service {}".format(_command(), action))
+    return seen, Steps(out, wishes.dry, wishes.yes)
+
+
+def _command() -> str:
+    """As sudo finds it, which does not look into virtual environments."""
+    import sys
+    return os.path.abspath(sys.argv[0]) if os.path.exists(sys.argv[0]) else "nanoface"
+
+
+def _check_config(steps: Steps, version: str, seen: Places) -> None:
+    """By the program that will read it. Raises ConfigError before anything in use is touched."""
+    path = seen.at(places.CONFIG)
+    python = os.path.join(seen.program(version), "bin", "python3")
+    if os.path.exists(path) and os.path.exists(python):
+        ended = steps.ask(python, *(CHECK + (path,)))
+        if ended.code != 0:
+            raise ConfigError("{}: correct it and install again, or let it be replaced with --yes".format(ended.last))
+
+
+def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes, seen: Places) -> None:
+    """Networks and engines of the new version. The old one is stopped: the memory is needed. It is started again where
+    something fails."""
+    steps.say("networks and engines")
+    running, done = _active(steps), False
+    if running:
+        _stop(steps)
+    try:
+        if in_use and in_use != version:
+            networks.keep(steps, in_use, seen)
+        networks.bring(steps, home, seen)
+        if wishes.build:
+            networks.build(steps, version, seen)
+        else:
+            steps.say("  the engines are not looked at: sudo NANOFACE_HOME={} {}/{}/bin/nanoface build".format(
+                places.HOME, places.PROGRAMS, places.CURRENT))
+        _own_data(steps, seen)
+        done = True
+    finally:
+        if running and not done:
+            steps.run("systemctl", "start", "--no-block", places.SERVICE)
+
+
+def _own_data(steps: Steps, seen: Places) -> None:
+    plans = planstore.plans_dir(seen.at(places.HOME))  # with its lock: builds and the service take turns
+    if not os.path.isdir(plans):
+        steps.do("make {}".format(plans), lambda: os.makedirs(plans))
+    steps.run("chown", "-R", "{0}:{0}".format(places.USER), seen.at(places.HOME))
+
+
+def _put_units(steps: Steps, folder: str, seen: Places) -> None:
+    changed = False
+    for unit in places.UNITS:
+        with open(os.path.join(folder, unit), "rb") as f:
+            changed |= steps.write(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), for_machine(f.read()))
+    if changed:
+        steps.run("systemctl", "daemon-reload")
+
+
+def for_machine(unit: bytes, machine: str = "") -> bytes:
+    """OPENBLAS_CORETYPE names a kind of core that only boards have; elsewhere numpy would complain."""
+    if (machine or platform.machine()) == "aarch64":
+        return unit
+    return b"".join(line for line in unit.splitlines(True) if b"OPENBLAS_CORETYPE" not in line)
+
+
+def _switch(steps: Steps, version: str, in_use: str, seen: Places) -> None:
+    if version == in_use:
+        return
+    if in_use:
+        steps.link(seen.program(places.PREVIOUS), in_use)
+    all_to_disk()
+    steps.link(seen.program(places.CURRENT), version)
+    all_to_disk()
+
+
+def _enable(steps: Steps, wishes: Wishes, seen: Places) -> None:
+    units = [places.SERVICE] + ([places.CLOCKS] if wishes.clocks else [])
+    if seen.has_unit(places.ARGUS_DAEMON):
+        units.append(places.ARGUS_REQUESTS)
+    for unit in units:
+        if steps.ask("systemctl", "is-enabled", "--quiet", unit).code != 0:
+            steps.run("systemctl", "enable", unit)
+    for unit in units[1:] if wishes.start else []:
+        steps.run("systemctl", "start", unit)
+
+
+def _start(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
+    if not wishes.start:
+        return
+    steps.say("start: until the first frame, or until it is known that there is no camera")
+    try:
+        steps.run("systemctl", "restart", places.SERVICE)
+    except ServiceError:
+        said = steps.ask("systemctl", "show", places.SERVICE, "--property=StatusText", "--value").text.strip()
+        back = "; the version before: nanoface service rollback" if seen.version(places.PREVIOUS) else ""
+        raise ServiceError("{} does not start{}: see nanoface service logs{}".format(
+            version, " (" + said + ")" if said else "", back))
+
+
+def _stop(steps: Steps) -> None:
+    if _active(steps):
+        steps.run("systemctl", "stop", places.SERVICE)
+
+
+def _active(steps: Steps) -> bool:
+    return steps.ask("systemctl", "is-active", "--quiet", places.SERVICE).code == 0
+
+
+def _prune(steps: Steps, seen: Places) -> None:
+    """Versions that no command leads back to."""
+    used = {seen.version(places.CURRENT), seen.version(places.PREVIOUS)}
+    for version in seen.versions():
+        if version not in used and not steps.dry:
+            steps.remove(seen.program(version))
+            steps.remove(os.path.join(seen.at(places.HOME), networks.KEPT, version))
+
+
+def _say_end(steps: Steps, version: str, wishes: Wishes) -> None:
+    if wishes.dry:
+        steps.say("nothing was changed")
+        return
+    steps.say("{} is installed{}; its configuration is {}".format(
+        version, " and runs" if wishes.start else ", and starts at the next boot", places.CONFIG))

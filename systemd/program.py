@@ -1,0 +1,135 @@
+"""The program below /opt/nanoface: one folder for each version, made beside the others and whole before it is seen."""
+import hashlib
+import os
+import shutil
+import sys
+from typing import Iterator, List, Tuple
+
+import calibration
+import edge
+import engines
+from engines.disk import PART, remove_leftovers, write_whole
+from systemd import packages, places
+from systemd.places import Places
+from systemd.steps import ServiceError, Steps, all_to_disk
+
+OURS = tuple(os.path.dirname(os.path.abspath(str(p.__file__))) for p in (calibration, edge, engines)) + (places.SHIPPED,)
+LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the networks of a checkout
+DIGEST = "digest"
+CHECK = ("-I", "-m", "systemd.selftest")  # -I: by nothing that lies elsewhere
+HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
+START = """#!{}/bin/python3
+import sys
+from edge.cli import main
+sys.exit(main())
+"""
+
+
+def base_python() -> str:
+    """The interpreter below all virtual environments."""
+    here = os.path.realpath(sys.executable)
+    name = "python{}.{}".format(*sys.version_info[:2])
+    there = os.path.join(sys.base_prefix, "bin", name)
+    return os.path.realpath(there) if os.path.exists(there) else here
+
+
+def check_python(seen: Places) -> None:
+    """Raises ServiceError where the service would not see the interpreter."""
+    python = base_python()
+    if seen.live and any(python.startswith("{0}{1}{0}".format(os.sep, name)) for name in HIDDEN):
+        raise ServiceError("{} lies in a home, which a service does not see: make the environment with the system's "
+                           "python3 and install from there".format(python))
+
+
+def install_program(steps: Steps, seen: Places) -> str:
+    """The name of the folder of this very program; it is made unless it is there. Not yet in use."""
+    taken = packages.of_this_environment()
+    digest = digest_of(taken)
+    for name in seen.versions():
+        if _read(os.path.join(seen.program(name), DIGEST)) == digest:
+            steps.say("  program {} is there already".format(name))
+            return name
+    name = _free_name(seen.versions())
+    final = "{}/{}".format(places.PROGRAMS, name)
+    beside = ", ".join("{0.name} {0.version}".format(package) for package in taken) or "the system's packages"
+    steps.do("make {} with {}".format(seen.at(final), beside), lambda: _make(steps, seen, name, digest, taken))
+    return name
+
+
+def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packages.Package]) -> None:
+    os.makedirs(seen.at(places.PROGRAMS), mode=0o755, exist_ok=True)
+    remove_leftovers(seen.at(places.PROGRAMS))
+    final = "{}/{}".format(places.PROGRAMS, name)
+    part = seen.program(".{}.{}{}".format(name, os.getpid(), PART))
+    try:
+        _must(steps, base_python(), "-m", "venv", "--system-site-packages", "--without-pip", part)
+        python = os.path.join(part, "bin", "python3")
+        for entry in os.listdir(os.path.join(part, "bin")):
+            if entry.lower().startswith("activate"):
+                os.unlink(os.path.join(part, "bin", entry))
+        inside = os.path.join("lib", "python{}.{}".format(*sys.version_info[:2]), "site-packages")
+        site = os.path.join(part, inside)
+        for package in taken:
+            for file in package.files:
+                os.makedirs(os.path.dirname(os.path.join(site, file)), exist_ok=True)
+                shutil.copy(os.path.join(package.folder, file), os.path.join(site, file))
+        for folder in OURS:
+            shutil.copytree(folder, os.path.join(site, os.path.basename(folder)), ignore=_left_out)
+        start = os.path.join(part, "bin", "nanoface")
+        write_whole(start, START.format(final).encode("ascii"))
+        os.chmod(start, 0o755)
+        steps.ask(python, "-m", "compileall", "-q", "-d", os.path.join(final, inside), site)  # the service may not
+        check = steps.ask(python, *CHECK)
+        if check.code != 0:
+            raise ServiceError("the program cannot run from {}: {}".format(final, check.last))
+        write_whole(os.path.join(part, DIGEST), digest.encode("ascii"))
+        all_to_disk()
+        os.rename(part, seen.program(name))
+        all_to_disk()
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _must(steps: Steps, *words: str) -> None:
+    ended = steps.ask(*words)
+    if ended.code != 0:
+        raise ServiceError("`{}` failed: {}".format(" ".join(words), ended.last))
+
+
+def _left_out(folder: str, names: List[str]) -> List[str]:
+    return [name for name in names if name in LEFT_OUT or name.endswith(PART)]
+
+
+def _free_name(there: Tuple[str, ...]) -> str:
+    """The version; with a number where another build of the same version is there."""
+    names = [edge.__version__] + ["{}-{}".format(edge.__version__, n) for n in range(2, len(there) + 3)]
+    return next(name for name in names if name not in there)
+
+
+def digest_of(taken: List[packages.Package]) -> str:
+    """Of what would be copied: two programs of one digest are the same."""
+    digest = hashlib.sha256()
+    for package in taken:
+        digest.update("{} {}\n".format(package.name, package.version).encode("utf-8"))
+    digest.update(base_python().encode("utf-8", "surrogateescape"))
+    for folder in OURS:
+        for path in _files(folder):
+            digest.update(os.path.relpath(path, os.path.dirname(folder)).encode("utf-8", "surrogateescape"))
+            with open(path, "rb") as f:
+                digest.update(hashlib.sha256(f.read()).digest())
+    return digest.hexdigest()
+
+
+def _files(folder: str) -> Iterator[str]:
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if name not in LEFT_OUT)
+        for name in sorted(names):
+            yield os.path.join(place, name)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as f:
+            return f.read().strip()
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,44 @@
+"""Run by the program that was just installed: whether it has what it needs where it lies. One line says what it lacks.
+
+With a path, whether that configuration is valid. Exit codes as those of the command line.
+"""
+import os
+import sys
+from typing import List, Optional
+
+from edge.errors import ConfigError
+
+
+def missing() -> Optional[str]:
+    """Why nothing can be tracked here; None where it can."""
+    try:
+        from edge import app
+
+        return None if app.__file__ else "the package edge has no files"
+    except ImportError as e:
+        return "{} (see nanoface doctor)".format(e)
+
+
+def wrong(path: str) -> Optional[str]:
+    """What is wrong with a configuration; None where nothing is."""
+    from edge.config import load_config
+
+    try:
+        load_config(path, {}, os.environ)
+    except ConfigError as e:
+        return str(e)
+    return None
+
+
+def main(argv: List[str]) -> int:
+    reason, code = missing(), 4
+    if reason is None and argv:
+        reason, code = wrong(argv[0]), ConfigError.exit_code
+    if reason is None:
+        return 0
+    sys.stderr.write(" ".join(reason.split("\n")) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""`nanoface service status` and `logs`: what the service manager says, and what the tracker itself last said."""
+import os
+import subprocess
+from typing import Any, Dict, TextIO
+
+from edge.config import load_config
+from edge.errors import ConfigError
+from edge.telemetry import statusread, table
+from systemd import places
+from systemd.places import Places
+from systemd.steps import ServiceError, Steps
+
+ASKED = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "Result", "ExecMainStatus",
+         "UnitFileState", "ActiveEnterTimestamp")
+WIDTH = 100
+
+
+def run_status(root: str, out: TextIO) -> int:
+    """0 where the service is up, else 4."""
+    seen, steps = Places(root), Steps(out)
+    _need_systemd(seen)
+    said = ask_manager(steps)
+    if said.get("LoadState") != "loaded":
+        raise ServiceError("the service is not installed: sudo nanoface service install")
+    up = said.get("ActiveState") == "active"
+    out.write("service    {} ({}){}\n".format(said["ActiveState"], said["SubState"], _since(said)))
+    if said.get("StatusText"):
+        out.write("says       {}\n".format(said["StatusText"]))
+    if not up and said.get("Result", "success") != "success":
+        out.write("ended by   {}, exit code {}\n".format(said["Result"], said.get("ExecMainStatus", "?")))
+    out.write("restarts   {}\n".format(said.get("NRestarts", "0")))
+    out.write("at boot    {}\n".format("started" if said.get("UnitFileState") == "enabled" else "not started: "
+              "sudo systemctl enable nanoface"))
+    out.write("version    {}{}\n".format(seen.version(places.CURRENT) or "?", _before(seen)))
+    out.write("\n{}\n".format(last_record(seen)))
+    return 0 if up else ServiceError.exit_code
+
+
+def ask_manager(steps: Steps) -> Dict[str, str]:
+    lines = steps.ask("systemctl", "show", places.SERVICE, "--property=" + ",".join(ASKED)).text.splitlines()
+    pairs = [line.partition("=") for line in lines]
+    return {key: value for key, equals, value in pairs if equals}
+
+
+def last_record(seen: Places) -> str:
+    """The newest record of the status log as a table, or why there is none."""
+    try:
+        path = load_config(seen.at(places.CONFIG), {}, {}).status.file({"XDG_STATE_HOME": os.path.dirname(places.RUN)})
+        if path is None:
+            return "the status log is switched off"
+        record: Dict[str, Any] = statusread.read_last(seen.at(path))
+        return table.render(record, WIDTH)
+    except ConfigError as e:
+        return str(e)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "the newest line of the status log is no status record"
+
+
+def run_logs(lines: int, follow: bool, root: str) -> int:
+    """journalctl's own output and exit code."""
+    _need_systemd(Places(root))
+    words = ["journalctl", "--no-pager", "--lines", str(lines)] + (["--follow"] if follow else [])
+    for unit in places.UNITS:
+        words += ["--unit", unit]
+    try:
+        return subprocess.call(words)
+    except OSError as e:
+        raise ServiceError("journalctl cannot be run: {}".format(e.strerror or e))
+
+
+def _need_systemd(seen: Places) -> None:
+    if not os.path.isdir(seen.at(places.MANAGER)):
+        raise ServiceError("systemd does not run this machine: there is no service; see nanoface status")
+
+
+def _since(said: Dict[str, str]) -> str:
+    at = said.get("ActiveEnterTimestamp", "")
+    pid = said.get("MainPID", "0")
+    return "".join((" since " + at if at else "", ", process " + pid if pid != "0" else ""))
+
+
+def _before(seen: Places) -> str:
+    previous = seen.version(places.PREVIOUS)
+    return ", before it {}".format(previous) if previous else ""

@@ -1,0 +1,127 @@
+"""What changes the machine: each step is said, and in a dry run only said."""
+import os
+import shutil
+import subprocess
+import sys
+from typing import Callable, Mapping, Optional, Sequence, TextIO
+
+from edge.errors import EdgeError
+from engines.disk import write_whole
+
+
+class ServiceError(EdgeError):
+    """The machine refuses, or lacks what a service needs."""
+
+    exit_code = 4
+
+
+class Ended:
+    """A command that has ended: its code and all that it said."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code, self.text = code, text
+
+    @property
+    def last(self) -> str:
+        """The last line that says something."""
+        lines = [line.strip() for line in self.text.split("\n") if line.strip()]
+        return lines[-1] if lines else "exit code {}".format(self.code)
+
+
+class Steps:
+    """Raises ServiceError where a step fails. Paths are those of the machine that runs this."""
+
+    def __init__(self, out: TextIO, dry: bool = False, yes: bool = False, environ: Optional[Mapping[str, str]] = None) -> None:
+        self._out, self.dry, self._yes = out, dry, yes
+        self._environ = dict(os.environ if environ is None else environ)
+
+    def say(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def do(self, text: str, action: Callable[[], object]) -> None:
+        self.say("  {}{}".format("would: " if self.dry else "", text))
+        if self.dry:
+            return
+        try:
+            action()
+        except (OSError, shutil.Error) as e:
+            raise ServiceError("{}: {}".format(text, getattr(e, "strerror", None) or e))
+
+    def run(self, *words: str) -> None:
+        """A command that must end well. Its output is shown only when it does not."""
+        def action() -> None:
+            ended = self.ask(*words)
+            if ended.code != 0:
+                raise ServiceError("`{}` failed: {}".format(" ".join(words), ended.last))
+
+        self.do(" ".join(words), action)
+
+    def show(self, words: Sequence[str], **environ: str) -> int:
+        """A command that may take minutes: what it says goes to the user at once. Its exit code; 0 in a dry run."""
+        codes = [0]
+
+        def action() -> None:
+            codes[0] = subprocess.call(list(words), env=dict(self._environ, **environ), stdin=subprocess.DEVNULL)
+
+        settings = ["{}={}".format(*pair) for pair in sorted(environ.items())]
+        self.do(" ".join(settings + list(words)), action)
+        return codes[0]
+
+    def ask(self, *words: str) -> Ended:
+        """A command that changes nothing; also in a dry run."""
+        try:
+            done = subprocess.run(words, env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+        except FileNotFoundError:
+            raise ServiceError("the command {} is missing: install it, or put its folder into PATH".format(words[0]))
+        return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
+
+    def write(self, path: str, content: bytes, mode: int = 0o644) -> bool:
+        """Whole or not at all. False where it was so already."""
+        try:
+            with open(path, "rb") as f:
+                if f.read() == content:
+                    return False
+        except OSError:
+            pass
+
+        def action() -> None:
+            write_whole(path, content)
+            os.chmod(path, mode)
+
+        self.do("write {}".format(path), action)
+        return True
+
+    def link(self, path: str, target: str) -> None:
+        """A symbolic link that at any moment leads to the old or to the new target."""
+        def action() -> None:
+            part = "{}.{}.part".format(path, os.getpid())
+            if os.path.lexists(part):
+                os.unlink(part)
+            os.symlink(target, part)
+            os.replace(part, path)
+
+        self.do("link {} -> {}".format(path, target), action)
+
+    def remove(self, path: str) -> None:
+        if not os.path.lexists(path):
+            return
+        folder = os.path.isdir(path) and not os.path.islink(path)
+        self.do("remove {}".format(path), lambda: shutil.rmtree(path) if folder else os.unlink(path))
+
+    def agreed(self, question: str) -> bool:
+        """A person says yes, or said --yes. Nobody there to ask is a no."""
+        if self._yes:
+            return True
+        if self.dry or not (sys.stdin and sys.stdin.isatty()):
+            self.say("  {} Nobody is here to answer: no (--yes would be yes)".format(question))
+            return False
+        self._out.write("  {} [y/N] ".format(question))
+        self._out.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def all_to_disk() -> None:
+    """A power cut after this finds what was written before it."""
+    getattr(os, "sync", lambda: None)()

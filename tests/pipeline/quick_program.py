@@ -1,0 +1,83 @@
+"""`nanoface` on made-up networks: it starts at once and tracks as quickly as it can, for tests that end it in every way.
+
+$NANOFACE_TEST_TROUBLE makes it hang: "load" while a network is loaded, "stage" at a frame, "source" in a read.
+"""
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
+
+TROUBLE = "NANOFACE_TEST_TROUBLE"
+HANG_AT, FOR_EVER_S = 20, 600.0
+
+
+class Networks:
+    """In the place of app.Networks."""
+
+    def __init__(self, config, report):
+        from recorded_tracker import good
+
+        self._answers = good()
+
+    def required(self, role, candidates):
+        from recorded_tracker import DECODE, Answering
+
+        from edge.modelstore import StoredNetwork
+
+        runner = Answering(role, lambda: self._answer(role))
+        usual = runner.open
+        runner.open = lambda: self._open(usual)
+        return runner, StoredNetwork(candidates[0], "", "", DECODE, role, "")
+
+    def optional(self, role, candidates, instead):
+        return self.required(role, candidates)
+
+    def head(self):
+        from edge.face import head as heads
+
+        return heads.measured()
+
+    @staticmethod
+    def _open(usual):
+        if os.environ.get(TROUBLE) == "load":
+            time.sleep(FOR_EVER_S)
+        usual()
+
+    def _answer(self, role):
+        if role == "align" and os.environ.get(TROUBLE) == "stage":
+            time.sleep(FOR_EVER_S)
+        return self._answers[role]
+
+
+def hanging(make):
+    """A source whose read() does not come back after some frames, and that counts as live."""
+    def hang_later(options):
+        source = make(options)
+        read, count = source.read, []
+
+        def read_or_hang(timeout_s):
+            if len(count) >= HANG_AT:
+                time.sleep(FOR_EVER_S)
+            count.append(1)
+            return read(timeout_s)
+
+        source.read, source.live = read_or_hang, True
+        return source
+    return hang_later
+
+
+def main(words):
+    from edge import app, cli
+    from edge.pipeline import ends, pipeline
+
+    app.Networks = Networks
+    if os.environ.get(TROUBLE) == "source":
+        app.make_source = hanging(app.make_source)
+    ends.HANG_S = pipeline.HANG_S = 0.3
+    return cli.main(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

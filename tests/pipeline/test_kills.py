@@ -1,0 +1,72 @@
+"""Processes of their own that are told to end, in whatever state they are, or are killed."""
+import os
+import signal
+import time
+
+import kills
+import pytest
+from quick_program import TROUBLE
+
+MOST_S = 2.0
+pytest.importorskip("yaml")
+
+
+def wait_for_state(folder, process, state):
+    """Until the status log's newest record has it. Fails where the process ends before."""
+    end = time.monotonic() + kills.PATIENCE_S
+    while True:
+        records, _ = kills.read(os.path.join(folder, kills.STATUS))
+        if records and records[-1]["state"] == state and (state != "RUNNING" or "latency_ms" in records[-1]):
+            return
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "it did not become {}".format(state)
+        time.sleep(0.01)
+
+
+def terminated(process):
+    """Seconds until a SIGTERM has ended it."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=kills.PATIENCE_S)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("trouble, state, reason", [
+    ("load", "STARTING", "detect"), ("", "RUNNING", "stop requested"), ("source", "DEGRADED", "capture"),
+    ("stage", "DEGRADED", "detect"),
+])
+def test_sigterm_ends_the_process_within_two_seconds_in_every_state(tmp_path, trouble, state, reason):
+    folder = str(tmp_path)
+    process = kills.start(folder, **({TROUBLE: trouble} if trouble else {}))
+    try:
+        wait_for_state(folder, process, state)
+        took_s = terminated(process)
+    finally:
+        process.kill()
+
+    assert took_s < MOST_S and process.returncode == 0
+    last = kills.status(folder)
+    assert last["state"] == "STOPPED" and reason in last["reason"], "who was late is named"
+
+
+def test_sigterm_ends_a_process_whose_reader_reads_no_more(tmp_path):
+    folder, pipe = str(tmp_path), str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    process = kills.start(folder, output="jsonl:pipe")
+    try:
+        wait_for_state(folder, process, "DEGRADED")  # the stages wait for the output, which waits for its reader
+        took_s = terminated(process)
+    finally:
+        process.kill()
+        os.close(reader)
+
+    assert took_s < MOST_S
+    assert "output jsonl:pipe" in kills.status(folder)["reason"]
+
+
+def test_kill_9_at_any_moment_leaves_readable_files_and_the_next_start_is_clean(tmp_path):
+    killed = kills.kill_often(str(tmp_path), 6, 9)
+
+    assert killed.faults == []
+    assert killed.kills == 6 and killed.while_tracking > 0 and "6 processes" in killed.line()

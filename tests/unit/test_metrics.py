@@ -1,0 +1,157 @@
+"""The endpoint for Prometheus, asked over HTTP."""
+import re
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+
+from edge.core.packet import Frame, Packet, Span
+from edge.errors import ConfigError, OutputError
+from edge.telemetry.histogram import Histogram
+from edge.telemetry.meter import Meter
+from edge.telemetry.metrics import Metrics
+
+ANY_PORT = ("127.0.0.1", 0)
+RECORD = {
+    "state": "DEGRADED", "reason": "throttled", "uptime_s": 12.5, "fps": {"capture": 30.0, "output": 29.5}, "faces": 2,
+    "outputs": {'vmc:"x"': {"sent": 7, "dropped": 1, "failed": 2, "state": "down"}}, "log": {"written": 5, "failed": 3},
+    "board": {"model": "Jetson Nano", "gpu_load": 0.41, "gpu_mhz": 921.6, "cpu_mhz": 1428.0, "temp_c": {"GPU": 46.5},
+              "power_mw": 4200, "memory_mb": {"used": 1480, "total": 3964}, "nvpmodel": "MAXN", "throttled": True},
+}
+
+
+class Stage:
+    name, runners = "detect", ()
+
+    def counters(self):
+        return {"skipped": 4}
+
+
+def busy_meter():
+    """Four frames: 10, 20, 30 and 400 ms in the only stage, after 1 ms of waiting; and one that was dropped."""
+    meter = Meter([Stage()], 0.0)
+    for n, work_s in enumerate((0.010, 0.020, 0.030, 0.400)):
+        span = Span("detect", 1.0, 1.001, 1.001 + work_s)
+        meter.finished(Packet(Frame(n, 1.0, 0.0, np.zeros((2, 2, 3), np.uint8)), (), (span,)), span.finished_at)
+    meter.left((), dropped_by="detect")
+    return meter
+
+
+@pytest.fixture
+def serve():
+    pytest.importorskip("prometheus_client")
+    running = []
+
+    def start(record=RECORD, address=ANY_PORT, totals=None):
+        running.append(Metrics(address, totals or busy_meter().totals, lambda: record))
+        return running[-1]
+
+    yield start
+    for metrics in running:
+        metrics.close()
+
+
+def get(metrics, path="/metrics"):
+    with urllib.request.urlopen("http://{}:{}{}".format(*metrics.address, path), timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        return answer.read().decode("utf-8")
+
+
+def value(page, line):
+    found = re.search("^{} (.+)$".format(re.escape(line)), page, re.MULTILINE)
+    assert found, "{} is not in\n{}".format(line, page)
+    return float(found.group(1))
+
+
+def test_everything_that_is_known_is_served(serve):
+    page = get(serve())
+    expected = {
+        'nanoface_state{state="DEGRADED"}': 1, 'nanoface_state{state="RUNNING"}': 0, 'nanoface_fps{at="output"}': 29.5,
+        "nanoface_faces": 2, "nanoface_uptime_seconds": 12.5,
+        'nanoface_stage_seconds_count{part="work",stage="detect"}': 4,
+        'nanoface_stage_seconds_bucket{le="0.05",part="work",stage="detect"}': 3,
+        'nanoface_stage_seconds_bucket{le="0.2",part="work",stage="detect"}': 3,
+        'nanoface_stage_seconds_bucket{le="0.5",part="work",stage="detect"}': 4,
+        'nanoface_stage_seconds_bucket{le="+Inf",part="wait",stage="detect"}': 4,
+        'nanoface_dropped_frames_total{stage="detect"}': 1,
+        'nanoface_stage_events_total{event="skipped",stage="detect"}': 4,
+        'nanoface_output_items_total{output="vmc:\\"x\\"",was="sent"}': 7, 'nanoface_output_up{output="vmc:\\"x\\""}': 0,
+        "nanoface_status_records_lost_total": 3, "nanoface_board_gpu_load": 0.41, "nanoface_board_power_milliwatts": 4200,
+        "nanoface_board_throttled": 1, 'nanoface_board_celsius{zone="GPU"}': 46.5,
+        'nanoface_board_memory_megabytes{kind="used"}': 1480, "nanoface_latency_seconds_count": 4,
+    }
+    plain = re.sub(r"\{stage=\"(\w+)\",part=\"(\w+)\",le=\"([^\"]+)\"\}", r'{le="\3",part="\2",stage="\1"}', page)
+    plain = re.sub(r"\{stage=\"(\w+)\",(part|event)=\"(\w+)\"\}", r'{\2="\3",stage="\1"}', plain)
+    assert {line: value(plain, line) for line in expected} == expected
+    total_s = value(plain, 'nanoface_stage_seconds_sum{part="work",stage="detect"}')
+    assert total_s == pytest.approx(0.460)
+
+
+def test_what_is_not_known_is_absent_and_no_error(serve):
+    page = get(serve({"state": "STARTING"}, totals=Meter([], 0.0).totals), "/metrics?x=1")
+    assert value(page, 'nanoface_state{state="STARTING"}') == 1
+    assert "nanoface_board" not in page and "nanoface_faces" not in page
+
+
+def test_counters_go_on_where_the_status_records_intervals_end(serve):
+    meter = busy_meter()
+    metrics = serve(totals=meter.totals)
+    meter.take(5.0)
+    assert value(get(metrics), "nanoface_latency_seconds_count") == 4
+
+
+def test_another_page_is_not_there(serve):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        get(serve(), "/secrets")
+    assert caught.value.code == 404
+    caught.value.close()
+
+
+def test_a_port_that_is_taken_is_one_line_with_its_cure(serve):
+    taken = serve()
+    with pytest.raises(OutputError) as caught:
+        serve(address=taken.address)
+    assert str(taken.address[1]) in str(caught.value) and "take another port" in str(caught.value)
+
+
+def test_a_host_that_is_not_ours_is_one_line(serve):
+    with pytest.raises(OutputError, match="metrics.address"):
+        serve(address=("no-such-host.invalid", 9464))
+
+
+def test_a_client_that_says_nothing_does_not_keep_the_next_one_out_for_ever(serve, monkeypatch):
+    monkeypatch.setattr("edge.telemetry.metrics.SLOW_CLIENT_S", 0.2)
+    metrics = serve()
+    with socket.create_connection(metrics.address):
+        began = time.monotonic()
+        assert "nanoface_state" in get(metrics)
+        assert time.monotonic() - began < 5.0
+
+
+def test_close_frees_the_port_and_the_thread(serve):
+    metrics = serve()
+    assert "nanoface_state" in get(metrics)
+    metrics.close()
+    assert not [t for t in threading.enumerate() if t.name == "nanoface-metrics"]
+    with pytest.raises(OSError):
+        socket.create_connection(metrics.address, timeout=2.0)
+
+
+def test_without_the_package_the_cure_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigError, match=r"nanoface\[metrics\]"):
+        Metrics(ANY_PORT, lambda: None, dict)
+
+
+def test_a_histogram_tells_its_sum_and_what_lies_below_a_limit():
+    histogram, other = Histogram(), Histogram()
+    histogram.extend([0.0, 0.001, 0.0099])
+    other.extend([0.5, 20000.0])
+    histogram.merge(other)
+    assert histogram.total_s == pytest.approx(20000.5109)
+    assert histogram.up_to([0.0005, 0.002, 0.0101, 1.0, 1e9]) == [1, 2, 3, 4, 5]

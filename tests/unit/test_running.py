@@ -1,0 +1,64 @@
+"""What a run tells of itself: the record with board, outputs and lost records, and why it is degraded."""
+import time
+from types import SimpleNamespace
+
+from edge.telemetry.meter import Meter
+from edge.telemetry.running import Run
+from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.statusread import read_last
+
+PATIENCE_S = 20.0
+
+
+def a_run(**source):
+    sender = SimpleNamespace(name="jsonl:x", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
+    source = SimpleNamespace(**dict({"name": "camera", "live": True}, **source))
+    return Run(source, None, [sender], Meter([], time.monotonic()), [], lambda event, text: None)
+
+
+def wait_until(condition):
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, "what the test waits for did not happen"
+        time.sleep(0.002)
+
+
+def test_a_healthy_run_has_no_reason_and_no_board_where_there_is_none():
+    run = a_run()
+    assert run.reasons() == [] and not run.throttled()
+    record = run.final()
+    assert "board" not in record and "log" not in record and record["outputs"]["jsonl:x"]["state"] == "ok"
+
+
+def test_the_board_is_in_the_record_and_its_throttling_is_a_reason():
+    run = a_run(doubt="the picture does not change")
+    run.board = lambda: {"model": "Jetson Nano", "throttled": True, "throttled_by": ["under-voltage"]}
+    assert run.throttled() and run.reasons() == ["the picture does not change", "throttled"]
+    assert run.final()["board"]["throttled_by"] == ["under-voltage"]
+
+
+def test_a_log_that_cannot_be_written_is_a_reason_until_it_can_and_its_records_are_counted(tmp_path):
+    path = tmp_path / "folder" / "status.jsonl"
+    path.parent.write_text("in the way")
+    run = a_run()
+    run.start_log(StatusLog(str(path)), 3600.0)
+    run.on_state("RUNNING", "")
+    wait_until(run.reasons)
+    assert run.reasons() == ["status log not written"] and run.final()["log"] == {"written": 0, "failed": 1}
+    path.parent.unlink()
+    run.on_state("DEGRADED", "status log not written")
+    wait_until(lambda: not run.reasons())
+    run.close(PATIENCE_S)
+    record = read_last(str(path))
+    assert record["state"] == "DEGRADED" and record["log"]["failed"] == 1
+
+
+def test_the_newest_record_is_that_of_the_log_or_made_where_there_is_none(tmp_path):
+    run = a_run()
+    run.on_state("RUNNING", "")
+    first = run.newest()
+    assert first["state"] == "RUNNING" and run.newest() is not first
+    run.start_log(StatusLog(str(tmp_path / "status.jsonl")), 3600.0)
+    run.on_state("DEGRADED", "throttled")
+    assert run.newest()["reason"] == "throttled" and run.newest() is run.newest()
+    run.close(PATIENCE_S)

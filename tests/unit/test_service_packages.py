@@ -1,0 +1,40 @@
+"""Which packages of a virtual environment go along with the program."""
+from systemd import packages
+
+
+def install(folder, name, version, needs=(), files=("__init__.py",)):
+    module = name.lower().replace("-", "_")
+    info = folder / "{}-{}.dist-info".format(module, version)
+    info.mkdir(parents=True)
+    names = ["{}/{}".format(module, file) for file in files]
+    for file in names:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(name)
+    lines = ["Metadata-Version: 2.1", "Name: " + name, "Version: " + version]
+    lines += ["Requires-Dist: " + need for need in needs]
+    (info / "METADATA").write_text("\n".join(lines) + "\n\nText\nRequires-Dist: nothing\n")
+    record = names + ["../../../bin/" + module, module + "/__pycache__/__init__.pyc", module + "/gone.py"]
+    (info / "RECORD").write_text("".join('"{}",sha256=x,1\n'.format(file) for file in record))
+
+
+def test_what_is_needed_at_run_time_is_taken_with_what_it_needs(tmp_path):
+    install(tmp_path, "PyYAML", "6.0.1")
+    install(tmp_path, "onnxruntime", "1.10.0", ["numpy (>=1.16)", "Flat.Buffers; extra == 'x'", "absent"])
+    install(tmp_path, "flat-buffers", "2.0", files=("__init__.py", "deep/table.py"))
+    install(tmp_path, "numpy", "1.19.5")
+    install(tmp_path, "pytest", "7.0.1", ["numpy"])
+    found = packages.needed([str(tmp_path)])
+    assert [(package.name, package.version) for package in found] == [
+        ("flat-buffers", "2.0"), ("numpy", "1.19.5"), ("onnxruntime", "1.10.0"), ("pyyaml", "6.0.1")]
+    assert found[0].files == ("flat_buffers/__init__.py", "flat_buffers/deep/table.py")
+
+
+def test_two_packages_that_need_each_other_end(tmp_path):
+    install(tmp_path, "numpy", "1", ["openvino"])
+    install(tmp_path, "openvino", "1", ["numpy"])
+    assert len(packages.needed([str(tmp_path), str(tmp_path)])) == 2
+
+
+def test_the_environment_of_these_tests_can_be_read():
+    for package in packages.of_this_environment():
+        assert package.version and package.files

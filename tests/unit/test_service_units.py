@@ -1,0 +1,139 @@
+"""The units as systemd 237 reads them: no key that is younger, nothing that takes from CUDA or the cameras what they need."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from edge import cli
+from edge.config import load_config
+from systemd import installer, places
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp", "PrivateNetwork")
+
+
+def unit(name):
+    """[(section, key, value)], continued lines as one."""
+    with open(os.path.join(places.SHIPPED, name), encoding="ascii") as f:
+        text = re.sub(r"\\\n\s*", " ", f.read())
+    found, section = [], ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line
+        elif line and not line.startswith("#"):
+            key, equals, value = line.partition("=")
+            assert equals, "{}: {}".format(name, line)
+            found.append((section, key, value))
+    return found
+
+
+def values(name, key):
+    return [value for _, k, value in unit(name) if k == key]
+
+
+@pytest.fixture(scope="module")
+def known():
+    """{section: keys}, as `systemd --dump-configuration-items` of version 237 has them."""
+    sections = {}
+    with open(os.path.join(HERE, "systemd237.txt"), encoding="ascii") as f:
+        for line in f.read().split():
+            if line.startswith("["):
+                keys = sections.setdefault(line, set())
+            else:
+                keys.add(line)
+    return sections
+
+
+@pytest.mark.parametrize("name", places.UNITS)
+def test_systemd_237_knows_every_key(name, known):
+    assert known["[Service]"] >= {"WatchdogSec", "LogsDirectory"} and "OOMPolicy" not in known["[Service]"]
+    unknown = [(section, key) for section, key, _ in unit(name) if key not in known.get(section, ())]
+    assert not unknown
+
+
+@pytest.mark.parametrize("name", places.UNITS)
+def test_systemd_itself_finds_no_fault(name, tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze")
+    version = int(re.search(r"\d+", subprocess.check_output(["systemd-analyze", "--version"]).decode()).group())
+    if version < 250:
+        pytest.skip("systemd-analyze {} cannot tell an unknown key by its exit code".format(version))
+    for other in places.UNITS:  # programs of a board are not here
+        with open(os.path.join(places.SHIPPED, other), encoding="ascii") as f:
+            text = re.sub(r"^(Exec\w+=-?)/(?:opt|usr)/\S+", r"\1/bin/true", f.read(), flags=re.MULTILINE)
+        (tmp_path / other).write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(tmp_path / name)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0 and not done.stdout, done.stdout.decode()
+
+
+def test_nothing_is_taken_away_that_cuda_or_a_camera_needs():
+    present = [key for _, key, _ in unit(places.SERVICE) if key in NEVER]
+    assert not present
+    assert values(places.SERVICE, "SupplementaryGroups") == ["video"]
+
+
+def test_the_service_is_supervised_and_gives_up_on_a_wrong_configuration():
+    assert values(places.SERVICE, "Type") == ["notify"] and values(places.SERVICE, "NotifyAccess") == ["main"]
+    assert values(places.SERVICE, "Restart") == ["on-failure"]
+    assert values(places.SERVICE, "RestartPreventExitStatus") == ["2"]
+    # a hang that the watchdog finds each time, the stop and the pause: never so often that the budget is used up
+    cycle_s = sum(int(values(places.SERVICE, key)[0]) for key in ("WatchdogSec", "RestartSec"))
+    budget_s, starts = (int(values(places.SERVICE, "StartLimit" + key)[0]) for key in ("IntervalSec", "Burst"))
+    assert 5 * starts < budget_s <= (cycle_s + 5) * starts  # 5: the least that a start and a stop take together
+
+
+def test_no_unit_waits_for_jtop_which_would_be_a_cycle():
+    for name in places.UNITS:
+        assert not [value for _, key, value in unit(name) if key in ("After", "Requires") and "jtop" in value]
+
+
+def test_the_paths_of_the_unit_are_those_of_the_installer():
+    settings = dict(word.split("=", 1) for line in values(places.SERVICE, "Environment") for word in line.split())
+    assert settings["NANOFACE_HOME"] == places.HOME
+    assert settings["XDG_STATE_HOME"] + "/nanoface/status.jsonl" == places.STATUS
+    start = values(places.SERVICE, "ExecStart")[0]
+    assert start.startswith("{}/{}/bin/nanoface run ".format(places.PROGRAMS, places.CURRENT)) and places.CONFIG in start
+    for key, path in (("RuntimeDirectory", places.RUN), ("StateDirectory", places.HOME), ("CacheDirectory", places.CACHE),
+                      ("LogsDirectory", places.LOGS)):
+        assert values(places.SERVICE, key) == [os.path.basename(path)]
+    request = settings["NANOFACE_ARGUS_REQUEST"]
+    assert values(places.ARGUS_REQUESTS, "PathExists") == [request]
+    assert values("nanoface-argus.service", "ExecStart")[0] == "/bin/rm -f " + request
+
+
+@pytest.mark.parametrize("told, shown", [(True, "RUNNING\n"), (False, "")])
+def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monkeypatch):
+    with open(str(tmp_path / "journal"), "w+") as stream:
+        info = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", "{}:{}".format(info.st_dev, info.st_ino if told else info.st_ino + 1))
+        monkeypatch.setattr("sys.stderr", stream)
+        report = cli._Reporter(quiet=False)
+        report("progress", "30 fps")
+        report("state", "RUNNING")
+        stream.seek(0)
+        assert stream.read() == shown
+
+
+def test_the_kind_of_core_is_named_on_a_board_only():
+    with open(os.path.join(places.SHIPPED, places.SERVICE), "rb") as f:
+        shipped = f.read()
+    assert installer.for_machine(shipped, "aarch64") == shipped
+    elsewhere = installer.for_machine(shipped, "x86_64")
+    assert b"OPENBLAS_CORETYPE=" not in elsewhere and b"OPENBLAS_NUM_THREADS=1" in elsewhere
+
+
+def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
+    path = os.path.join(places.SHIPPED, "nanoface.yaml")
+    config = load_config(path, {}, {})
+    assert config.source.spec == "0"  # a camera: it is waited for, and never replaced by the demo
+    assert config.status.path == places.STATUS
+    assert config.status.max_bytes * (config.status.keep + 1) <= 4e6  # it lies in memory
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    # what is commented out is valid as well
+    commented = re.sub(r"^(\s*)# ((?:  )?[a-z_]+:(?: [^\n]*)?)$", r"\1\2", text, flags=re.MULTILINE)
+    assert commented != text and yaml.safe_load(commented)["camera"]["fov_deg"] == 60
