@@ -3,6 +3,7 @@
 # make lint    ruff, mypy, vermin
 # make bench   the tracker beside MediaPipe's FaceMesh, in one run
 # make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
+# make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
 # make clean   remove what the above made
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
 
@@ -29,7 +30,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board lint bench rehearse clean
+.PHONY: run test test-host test-twin test-board lint bench rehearse soak clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -40,7 +41,7 @@ $(VENV)/.run: setup.py tests/pins/py36.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev,metrics$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
 	@touch $@
 comma := ,
 
@@ -74,7 +75,7 @@ else
 	@test -x .venv-py36/bin/python || $(PYTHON36) -m venv .venv-py36
 	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
 	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/py36.txt
-	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev]'
+	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev,metrics]'
 	@touch $@
 
 .venv-board/.test: setup.py tests/pins/board.txt
@@ -115,6 +116,9 @@ bench: $(VENV)/.run .venv-mediapipe/.bench
 rehearse: $(VENV)/.run
 	@$(BIN)/nanoface models fetch
 	@$(BIN)/python tests/engines/rehearsal/rehearse.py
+
+soak: $(VENV)/.dev
+	@$(BIN)/python tests/pipeline/soak.py
 
 clean:
 	rm -rf .venv .venv-* out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

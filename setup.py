@@ -37,6 +37,8 @@ setup(
     extras_require={
         "onnxruntime": ["onnxruntime>=1.10,<1.11; " + OLD, "onnxruntime>=1.14,<2; " + NEW],
         "openvino": ["openvino>=2024.0,<2027; python_version >= '3.9'"],
+        "metrics": ["prometheus_client>=0.9,<0.18; python_version < '3.8'",
+                    "prometheus_client>=0.9,<1; python_version >= '3.8'"],
         # the converters: protobuf 4 and later have no wheels for Python 3.6 and onnx 1.11 does not load with them
         "convert": [
             "onnx>=1.11,<1.12; " + OLD,
