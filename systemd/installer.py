@@ -141,6 +141,9 @@ def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes,
         steps.say("  the engines are not looked at: sudo NANOFACE_HOME={0}/{1}/{2} {0}/{1}/bin/nanoface build".format(
             places.PROGRAMS, places.CURRENT, places.HOME_LINK))
         return
+    if not networks.has_tensorrt(steps, version, seen):
+        steps.say("  no TensorRT here: there are no engines to build")
+        return
     running, done = _active(steps), False
     if running:
         _stop(steps)
