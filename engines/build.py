@@ -30,7 +30,7 @@ TIMING_CACHE = "timing.cache"
 RUNS = 50  # that are measured after a build
 LITTLE_MB = 1200  # of memory and swap: a build of one of our networks may need as much
 SCRATCH = "build"
-SERVICE_HOME = "/var/lib/nanoface"
+SERVICE_HOME = "/opt/nanoface/current/home"
 
 
 class Workshop(NamedTuple):

@@ -6,7 +6,6 @@ import os
 import platform
 from typing import NamedTuple, TextIO, Tuple
 
-from edge import planstore
 from edge.errors import ConfigError
 from systemd import networks, places
 from systemd.accounts import make_accounts, remove_accounts
@@ -58,9 +57,9 @@ def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
 
 
 def run_rollback(wishes: Wishes, out: TextIO) -> int:
-    """Back to the version before, with the networks and engines that it had; once more goes forward again."""
+    """Back to the version before, with its networks and engines; once more goes forward again."""
     seen, steps = _begin("rollback", wishes, out)
-    in_use, version = seen.version(places.CURRENT), seen.version(places.PREVIOUS)
+    in_use, version = seen.version(places.CURRENT), seen.before
     if not in_use:
         raise ServiceError("nothing is installed: nanoface service install")
     if not version or not data_of(seen, version):
@@ -68,9 +67,6 @@ def run_rollback(wishes: Wishes, out: TextIO) -> int:
     before = os.umask(UMASK)
     try:
         _stop(steps)
-        networks.keep(steps, in_use, seen)
-        networks.give_back(steps, version, seen)
-        _own_data(steps, seen)
         _put_units(steps, data_of(seen, version), seen)
         _switch(steps, version, in_use, seen)
         _start(steps, wishes, version, seen)
@@ -136,33 +132,27 @@ def _check_config(steps: Steps, version: str, seen: Places) -> None:
 
 
 def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes, seen: Places) -> None:
-    """Networks and engines of the new version. The old one is stopped: the memory is needed. It is started again where
-    something fails."""
+    """Networks and engines of the new version. For the build the old one is stopped: the memory is needed. It is started
+    again where that fails."""
     steps.say("networks and engines")
+    networks.prepare(steps, home, version, in_use, seen)
+    steps.run("chown", "-R", "{0}:{0}".format(places.USER), seen.at(places.HOME))
+    if not wishes.build:
+        steps.say("  the engines are not looked at: sudo NANOFACE_HOME={0}/{1}/{2} {0}/{1}/bin/nanoface build".format(
+            places.PROGRAMS, places.CURRENT, places.HOME_LINK))
+        return
+    if not networks.has_tensorrt(steps, version, seen):
+        steps.say("  no TensorRT here: there are no engines to build")
+        return
     running, done = _active(steps), False
     if running:
         _stop(steps)
     try:
-        if in_use and in_use != version:
-            networks.keep(steps, in_use, seen)
-        networks.bring(steps, home, seen)
-        if wishes.build:
-            networks.build(steps, version, seen)
-        else:
-            steps.say("  the engines are not looked at: sudo NANOFACE_HOME={} {}/{}/bin/nanoface build".format(
-                places.HOME, places.PROGRAMS, places.CURRENT))
-        _own_data(steps, seen)
+        networks.build(steps, version, seen)
         done = True
     finally:
         if running and not done:
             steps.run("systemctl", "start", "--no-block", places.SERVICE)
-
-
-def _own_data(steps: Steps, seen: Places) -> None:
-    plans = planstore.plans_dir(seen.at(places.HOME))  # with its lock: builds and the service take turns
-    if not os.path.isdir(plans):
-        steps.do("make {}".format(plans), lambda: os.makedirs(plans))
-    steps.run("chown", "-R", "{0}:{0}".format(places.USER), seen.at(places.HOME))
 
 
 def _put_units(steps: Steps, folder: str, seen: Places) -> None:
@@ -210,7 +200,7 @@ def _start(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
         steps.run("systemctl", "restart", places.SERVICE)
     except ServiceError:
         said = steps.ask("systemctl", "show", places.SERVICE, "--property=StatusText", "--value").text.strip()
-        back = "; the version before: nanoface service rollback" if seen.version(places.PREVIOUS) else ""
+        back = "; the version before: nanoface service rollback" if seen.before else ""
         raise ServiceError("{} does not start{}: see nanoface service logs{}".format(
             version, " (" + said + ")" if said else "", back))
 
@@ -226,11 +216,11 @@ def _active(steps: Steps) -> bool:
 
 def _prune(steps: Steps, seen: Places) -> None:
     """Versions that no command leads back to."""
-    used = {seen.version(places.CURRENT), seen.version(places.PREVIOUS)}
+    used = {seen.version(places.CURRENT), seen.before}
     for version in seen.versions():
         if version not in used and not steps.dry:
             steps.remove(seen.program(version))
-            steps.remove(os.path.join(seen.at(places.HOME), networks.KEPT, version))
+            steps.remove(seen.home(version))
 
 
 def _say_end(steps: Steps, version: str, wishes: Wishes) -> None:

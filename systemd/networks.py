@@ -1,4 +1,7 @@
-"""The networks and engines of the service, below /var/lib/nanoface: brought along, kept for the way back, built."""
+"""The networks and engines of the service: /var/lib/nanoface has a home for each version, made before that is switched to.
+
+The link `home` of a version's program leads to it, so that one rename switches all of it, and one leads back.
+"""
 import json
 import os
 import shutil
@@ -11,23 +14,46 @@ from systemd import places
 from systemd.places import Places
 from systemd.steps import ServiceError, Steps
 
-KEPT = "kept"  # below the service's home: for each version what it had when another one took its place
 PINS = "fp16.json"
-PARTS = (modelstore.onnx_dir(""), planstore.plans_dir(""), PINS)
 NO_NETWORKS = ("there are no networks, neither in {} nor in {}: run `nanoface models fetch` first, or name the folder that "
                "has them with --networks")
 
 
 def check_networks(home: str, seen: Places) -> None:
     """Raises ModelError where there is nothing to run with."""
-    own = seen.at(places.HOME)
-    if not modelstore.read_index(home) and not modelstore.read_index(own):
-        raise ModelError(NO_NETWORKS.format(modelstore.onnx_dir(home), modelstore.onnx_dir(own)))
+    if not modelstore.read_index(home) and not any(modelstore.read_index(seen.home(name)) for name in homes(seen)):
+        raise ModelError(NO_NETWORKS.format(modelstore.onnx_dir(home), seen.at(places.HOME)))
 
 
-def bring(steps: Steps, home: str, seen: Places) -> None:
-    """Copy what `home` has and the service has not. Networks are replaced by newer ones; engines that are there stay."""
-    own = seen.at(places.HOME)
+def homes(seen: Places) -> List[str]:
+    """Versions that have a home, also after the program was uninstalled."""
+    folder = seen.at(places.HOME)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [name for name in names if os.path.isdir(modelstore.onnx_dir(os.path.join(folder, name)))]
+
+
+def prepare(steps: Steps, home: str, version: str, in_use: str, seen: Places) -> None:
+    """The home of `version`: what the version before it has, and what `home` has newer or more."""
+    own = seen.home(version)
+    before = in_use or (homes(seen) or [""])[-1]
+    if before and not os.path.isdir(own) and os.path.isdir(seen.home(before)):
+        steps.do("take over the networks and engines of {}".format(before), lambda: _take_over(seen.home(before), own))
+    _bring(steps, home, own)
+    plans = planstore.plans_dir(own)  # with its lock: builds and the service take turns
+    if not os.path.isdir(plans):
+        steps.do("make {}".format(plans), lambda: os.makedirs(plans))
+
+
+def _take_over(before: str, own: str) -> None:
+    """By hard links: files are replaced, never written into, so that it costs no room. Whole or not at all."""
+    part = own + PART
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(before, part, copy_function=os.link, ignore=shutil.ignore_patterns(LOCK, "*" + PART))
+    os.rename(part, own)
+
+
+def _bring(steps: Steps, home: str, own: str) -> None:
+    """Networks are replaced by those of `home`; engines that are there stay."""
     if os.path.realpath(home) == os.path.realpath(own) or not modelstore.read_index(home):
         return
     theirs, ours = modelstore.read_index(home), modelstore.read_index(own)
@@ -74,64 +100,20 @@ def _copy(names: List[str], source: str, target: str) -> None:
             write_whole(os.path.join(target, name), f.read())
 
 
-def keep(steps: Steps, version: str, seen: Places) -> None:
-    """Note what `version` runs with. Hard links: files are replaced, never written into, so that it costs no room."""
-    own = seen.at(places.HOME)
-    kept = os.path.join(own, KEPT, version)
-
-    def action() -> None:
-        os.makedirs(kept, exist_ok=True)
-        for part in PARTS:
-            path, copy = os.path.join(own, part), os.path.join(kept, part)
-            if os.path.lexists(path):  # what a power cut took away in the middle is kept as it was
-                _remove(copy)
-                shutil.copytree(path, copy, copy_function=os.link) if os.path.isdir(path) else os.link(path, copy)
-
-    steps.do("keep the networks and engines of {}".format(version), action)
-
-
-def give_back(steps: Steps, version: str, seen: Places) -> None:
-    """What `version` had when it ran last takes its place again."""
-    own = seen.at(places.HOME)
-    kept = os.path.join(own, KEPT, version)
-    if not os.path.isdir(kept):
-        return
-
-    def action() -> None:
-        for part in PARTS:
-            path, old = os.path.join(own, part), os.path.join(own, ".{}{}".format(part, PART))
-            _remove(old)
-            if os.path.lexists(path):
-                os.rename(path, old)
-            if os.path.lexists(os.path.join(kept, part)):
-                os.rename(os.path.join(kept, part), path)
-            _remove(old)
-        _remove(kept)
-
-    steps.do("give the networks and engines of {} back".format(version), action)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
-def has_tensorrt(steps: Steps, python: str) -> bool:
+def has_tensorrt(steps: Steps, version: str, seen: Places) -> bool:
+    """As the program sees it; assumed where that is not there, in a dry run."""
+    python = os.path.join(seen.program(version), "bin", "python3")
+    if not os.path.exists(python):
+        return True
     looking = "import importlib.util, sys; sys.exit(importlib.util.find_spec('tensorrt') is None)"
     return steps.ask(python, "-I", "-c", looking).code == 0
 
 
 def build(steps: Steps, version: str, seen: Places) -> None:
-    """The engines of this board, with the program that will use them. Nothing where there is no TensorRT."""
+    """The engines of this board, with the program that will use them."""
     program = seen.program(version)
-    python = os.path.join(program, "bin", "python3")
-    if os.path.exists(python) and not has_tensorrt(steps, python):
-        steps.say("  no TensorRT here: there are no engines to build")
-        return
     code = steps.show([os.path.join(program, "bin", "nanoface"), "build", "--config", seen.at(places.CONFIG)],
-                      NANOFACE_HOME=seen.at(places.HOME), OPENBLAS_CORETYPE="ARMV8")
+                      NANOFACE_HOME=seen.home(version), OPENBLAS_CORETYPE="ARMV8")
     if code != 0:
         raise ServiceError("the engines could not be built (see above), so the version in use stays; --no-build installs "
                            "without, and the service then runs on what else there is")

@@ -13,7 +13,8 @@ UNIT_FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/
 PROGRAMS = "/opt/nanoface"  # a folder for each version; the links `current` and `previous`
 CURRENT, PREVIOUS = "current", "previous"
 CONFIG = "/etc/nanoface/nanoface.yaml"
-HOME = "/var/lib/nanoface"  # $NANOFACE_HOME of the service, and the home of its user
+HOME = "/var/lib/nanoface"  # of its user; below it a $NANOFACE_HOME for each version
+HOME_LINK = "home"  # in the folder of a version: leads to its $NANOFACE_HOME
 CACHE, LOGS, RUN = "/var/cache/nanoface", "/var/log/nanoface", "/run/nanoface"
 STATUS = "/run/nanoface/status.jsonl"
 MANAGER = "/run/systemd/system"  # is there where systemd runs
@@ -37,12 +38,25 @@ class Places(NamedTuple):
     def program(self, name: str) -> str:
         return self.at("{}/{}".format(PROGRAMS, name))
 
+    def home(self, version: str) -> str:
+        """$NANOFACE_HOME of a version."""
+        return self.at("{}/{}".format(HOME, version))
+
     def version(self, link: str) -> str:
         """The version that `current` or `previous` names; "" where there is none."""
         try:
             return os.readlink(self.program(link))
         except OSError:
             return ""
+
+    @property
+    def before(self) -> str:
+        """The version that a rollback leads to; "" where there is none."""
+        named, in_use = self.version(PREVIOUS), self.version(CURRENT)
+        if named != in_use or not named:
+            return named
+        others = [name for name in self.versions() if name != in_use and os.path.isdir(self.home(name))]
+        return others[-1] if others else ""  # a power cut came between the two links
 
     def versions(self) -> Tuple[str, ...]:
         try:

@@ -82,6 +82,7 @@ def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packag
         check = steps.ask(python, *CHECK)
         if check.code != 0:
             raise ServiceError("the program cannot run from {}: {}".format(final, check.last))
+        os.symlink("{}/{}".format(places.HOME, name), os.path.join(part, places.HOME_LINK))
         write_whole(os.path.join(part, DIGEST), digest.encode("ascii"))
         all_to_disk()
         os.rename(part, seen.program(name))

@@ -80,5 +80,5 @@ def _since(said: Dict[str, str]) -> str:
 
 
 def _before(seen: Places) -> str:
-    previous = seen.version(places.PREVIOUS)
+    previous = seen.before
     return ", before it {}".format(previous) if previous else ""

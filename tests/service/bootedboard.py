@@ -77,10 +77,11 @@ class BootedBoard:
         """The same before the power is on: it lies over the tree."""
         return os.path.join(self.folder, "disk", path.lstrip("/"))
 
-    def put(self, path, text):
+    def put(self, path, text, mode=0o644):
         os.makedirs(os.path.dirname(self.layer(path)), exist_ok=True)
         with open(self.layer(path), "w", encoding="utf-8") as f:
             f.write(text)
+        os.chmod(self.layer(path), mode)
 
     def disk(self, path):
         """Where a file of the running board is seen from outside."""

@@ -33,6 +33,7 @@ status:
 """
 # sooner than on a board, so that the tests are
 QUICK = "[Service]\nWatchdogSec=5\nTimeoutStopSec=4\n"
+NOTE = '#!/bin/sh\necho "$(basename "$0") $*" >> /var/log/clocks\n'  # in the place of the programs that set clocks
 # stands where JetPack's daemon of the CSI cameras does
 ARGUS = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 BUSY = ("/var/log/", "/var/lib/systemd/", "/var/tmp", "/etc/.pwd.lock", "/etc/passwd-", "/etc/shadow-", "/etc/group-",
@@ -72,6 +73,8 @@ def board(tmp_path_factory, models_home):
     booted = BootedBoard(board_tree(), folder / "board", str(source))
     networks(models_home, booted.layer(MEDIA))
     booted.put("/lib/systemd/system/nvargus-daemon.service", ARGUS)
+    for path in ("/usr/bin/jetson_clocks", "/usr/sbin/nvpmodel"):
+        booted.put(path, NOTE, 0o755)
     booted.put(CONFIG, CAMERA)
     shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "netcamera.py"), booted.layer("/srv"))
     booted.put("/etc/systemd/system/nanoface.service.d/quick.conf", QUICK)
@@ -182,6 +185,16 @@ def test_installing_again_changes_nothing(running):
     assert "is there already" in said and "write " not in said and listing(running) == before and active(running)
 
 
+def test_the_clocks_are_set_where_that_was_wanted_and_given_back(running):
+    assert "jetson_clocks" not in running.run("sh", "-c", "cat /var/log/clocks", check=False).out
+    service(running, "install", "--networks", MEDIA, "--clocks")
+    lines = running.read("/var/log/clocks").splitlines()
+    assert lines[0] == "nvpmodel -m 0" and lines[-1].strip() == "jetson_clocks"
+    running.run("systemctl", "stop", "nanoface-clocks")
+    assert "--restore" in running.read("/var/log/clocks").splitlines()[-1]
+    assert running.run("systemctl", "is-enabled", "nanoface-clocks").out.strip() == "enabled"
+
+
 def test_killed_it_is_back_after_the_pause(running):
     old = pid(running)
     running.run("kill", "-9", str(old))
@@ -275,7 +288,7 @@ def told(board, spec, state):
 
 def test_it_waits_for_a_build_that_is_at_work_and_says_so(running):
     running.run("systemctl", "stop", SERVICE)
-    running.run("systemd-run", "--unit=build", "flock", "--exclusive", "/var/lib/nanoface/plans/.lock", "sleep", "60")
+    running.run("systemd-run", "--unit=build", "flock", "--exclusive", "/opt/nanoface/current/home/plans/.lock", "sleep", "60")
     wait_for(lambda: running.run("pgrep", "-x", "sleep", check=False).code == 0, "the lock", 5.0)
     running.run("systemctl", "start", "--no-block", SERVICE)
     wait_for(lambda: "nanoface build" in running.show(SERVICE, "StatusText")["StatusText"], "the words", 10.0)

@@ -93,7 +93,7 @@ def test_no_unit_waits_for_jtop_which_would_be_a_cycle():
 
 def test_the_paths_of_the_unit_are_those_of_the_installer():
     settings = dict(word.split("=", 1) for line in values(places.SERVICE, "Environment") for word in line.split())
-    assert settings["NANOFACE_HOME"] == places.HOME
+    assert settings["NANOFACE_HOME"] == "{}/{}/{}".format(places.PROGRAMS, places.CURRENT, places.HOME_LINK)
     assert settings["XDG_STATE_HOME"] + "/nanoface/status.jsonl" == places.STATUS
     start = values(places.SERVICE, "ExecStart")[0]
     assert start.startswith("{}/{}/bin/nanoface run ".format(places.PROGRAMS, places.CURRENT)) and places.CONFIG in start
