@@ -74,8 +74,12 @@ class BootedBoard:
         self.console = os.path.join(self.folder, "console.log")
 
     def layer(self, path):
-        """The same before the power is on: it lies over the tree."""
-        return os.path.join(self.folder, "disk", path.lstrip("/"))
+        """The same before the power is on: it lies over the tree, behind its links (/lib is one on a newer Debian)."""
+        parts = path.strip("/").split("/")
+        link = os.path.join(self._tree, parts[0])
+        if os.path.islink(link):
+            parts[0] = os.readlink(link).strip("/")
+        return os.path.join(self.folder, "disk", *parts)
 
     def put(self, path, text, mode=0o644):
         os.makedirs(os.path.dirname(self.layer(path)), exist_ok=True)
