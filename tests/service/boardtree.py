@@ -41,7 +41,7 @@ def recipe():
     if shutil.which("apt-get") is None:
         pytest.skip("the tree for a whole boot is made of this machine's Debian packages: there is no apt-get")
     targets = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True).stdout.splitlines()
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8").stdout.splitlines()
     for uri, suite, component in (line.split() for line in targets if len(line.split()) == 3):
         if suite in PYTHON_OF and component == "main":
             kind = ("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64",
@@ -123,7 +123,7 @@ def _check_release(tree):
 def _run(*words):
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C", PATH=os.environ["PATH"] + ":/usr/sbin:/sbin:/bin")
     done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, timeout=PATIENCE_S)
+                          encoding="utf-8", errors="replace", timeout=PATIENCE_S)
     if done.returncode != 0:
         last = (done.stdout.strip().split("\n") or [""])[-1]
         pytest.skip("the tree for a whole boot cannot be made here: {}: {}".format(words[0], last))

@@ -118,7 +118,7 @@ class BootedBoard:
                   "env", "-i", "PATH=" + PATH, "HOME=/var/tmp", "LC_ALL=C.UTF-8"]
         inside += ["{}={}".format(*pair) for pair in more.get("env", {}).items()] + list(words)
         done = subprocess.run(inside, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              universal_newlines=True, timeout=120)
+                              encoding="utf-8", errors="replace", timeout=120)
         result = Done(words, done.returncode, done.stdout)
         assert not more.get("check", True) or result.code == 0, result
         return result
