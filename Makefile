@@ -55,7 +55,7 @@ run: $(VENV)/.run
 test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test)
 	@mkdir -p out && rm -f out/twins.log
 	@echo "== the twins of the board are tested beside; what that prints comes last"
-	@$(MAKE) --no-print-directory test-board test-twin > out/twins.log 2>&1 & twins=$$!; \
+	@$(MAKE) --no-print-directory -k test-board test-twin > out/twins.log 2>&1 & twins=$$!; \
 		$(MAKE) --no-print-directory test-host; host=$$?; \
 		wait $$twins; twins=$$?; cat out/twins.log; \
 		echo "== tests on $$($(BIN)/python --version): $$([ $$host = 0 ] && echo passed || echo FAILED), on the twins: $$([ $$twins = 0 ] && echo passed, or not there || echo FAILED)"; \

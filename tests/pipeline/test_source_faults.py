@@ -89,7 +89,12 @@ def children():
 
 
 def possessions():
-    """What a source may leave behind: descriptors, threads, processes, mapped memory, files."""
+    """What a source may leave behind: descriptors, threads, processes, mapped memory, files. Threads that are ending, also
+    those of the test before, have two seconds for it.
+    """
+    for _ in range(100):
+        if threading.active_count() > 1:
+            time.sleep(0.02)
     with open("/proc/self/maps") as f:
         mapped = sum("nanoface-" in line for line in f)
     return (len(os.listdir("/proc/self/fd")), threading.active_count(), children(), mapped,
