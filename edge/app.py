@@ -60,8 +60,7 @@ class Networks:
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
-        best = self._tuned.get(role)
-        in_order = sorted(candidates, key=lambda name: name != best)
+        in_order = planstore.tuned_first(candidates, self._tuned.get(role))
         network, skipped = modelstore.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))

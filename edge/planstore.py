@@ -5,7 +5,7 @@ been compared with the board: TensorRT answers a plan of another version, GPU or
 """
 import json
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from edge.errors import EngineError
 from edge.modelstore import sha256_of
@@ -14,6 +14,7 @@ SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
 CUBIN = "crop.cubin"  # the compiled crop kernel, made on the board by `nanoface build`
 CUBIN_SIDECAR = "crop.json"
+CURE_ALL = "run `nanoface build --force`"
 TEXTS = ("role", "network", "sha256", "onnx_sha256", "tensorrt", "gpu", "compute_capability", "precision")
 
 
@@ -57,7 +58,7 @@ def sidecar_path(home: str, role: str, network: str) -> str:
 def find(home: str, role: str, network: str) -> Optional[StoredPlan]:
     """The plan of a network, None where none was built. Raises EngineError for a sidecar that cannot be read."""
     path = sidecar_path(home, role, network)
-    sidecar = _read(path)
+    sidecar = read_object(path, CURE_ALL)
     if sidecar is None:
         if os.path.exists(plan_path(home, role, network)):
             raise EngineError("{} has no sidecar {}: run `nanoface build --only {}`".format(
@@ -99,22 +100,27 @@ def check_file(plan: StoredPlan) -> None:
 
 def chosen(home: str) -> Dict[str, str]:
     """Role -> network that was the fastest on this board; empty where nothing was tuned. Raises EngineError."""
-    choice = _read(os.path.join(plans_dir(home), CHOICE)) or {}
+    choice = read_object(os.path.join(plans_dir(home), CHOICE), CURE_ALL) or {}
     roles = choice.get("roles", {})
     if not isinstance(roles, dict) or not all(isinstance(v, str) for v in roles.values()):
         raise EngineError("{} is damaged: run `nanoface build --tune`".format(os.path.join(plans_dir(home), CHOICE)))
     return dict(roles)
 
 
-def _read(path: str) -> Optional[Dict[str, Any]]:
-    """A JSON object; None where there is no such file."""
+def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
+    """The networks of a role in the order in which a run takes them: what chosen() says goes first where it is one of them."""
+    return sorted(candidates, key=lambda name: name != tuned)
+
+
+def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
+    """A JSON object; None where there is no such file. Raises EngineError, which ends with `cure`."""
     try:
         with open(path, encoding="utf-8") as f:
             content = json.load(f)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as e:
-        raise EngineError("{} cannot be read ({}): run `nanoface build --force`".format(path, e)) from e
+        raise EngineError("{} cannot be read ({}): {}".format(path, e, cure)) from e
     if not isinstance(content, dict):
-        raise EngineError("{} is damaged: run `nanoface build --force`".format(path))
+        raise EngineError("{} is damaged: {}".format(path, cure))
     return content

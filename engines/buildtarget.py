@@ -65,7 +65,7 @@ def default_network(home: str, manifest: Manifest, role: str, candidates: Sequen
     except EngineError:  # a run says that, and its cure is a build
         tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
-    return first_available(home, sorted(order, key=lambda name: name != tuned))[0].name
+    return first_available(home, planstore.tuned_first(order, tuned))[0].name
 
 
 def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:

@@ -4,13 +4,13 @@ The lists name nodes of the ONNX. TensorRT's parser names a layer after its node
 a number behind (onnx-tensorrt 8.2, ImporterContext.hpp: generateUniqueName), so that the nodes' own names must be known to
 tell "conv" + "_1" from "conv_1". They are read from the file here: the board has no package onnx.
 """
-import json
 import os
 import re
 from typing import Any, Dict, FrozenSet, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from edge.errors import EngineError, ModelError
 from edge.modelstore import StoredNetwork
+from edge.planstore import read_object
 
 FILE = "fp16.json"
 SCHEMA = 1
@@ -48,14 +48,10 @@ def pins_of(home: str, stored: StoredNetwork, shipped: str = SHIPPED) -> Pins:
 
 
 def _entry(path: str, name: str) -> Optional[Dict[str, Any]]:
-    try:
-        with open(path, encoding="utf-8") as f:
-            content = json.load(f)
-    except FileNotFoundError:
+    content = read_object(path, _CURE)
+    if content is None:
         return None
-    except (OSError, ValueError) as e:
-        raise EngineError("{} cannot be read ({}): {}".format(path, e, _CURE)) from e
-    networks = content.get("networks") if isinstance(content, dict) and content.get("schema") == SCHEMA else None
+    networks = content.get("networks") if content.get("schema") == SCHEMA else None
     if not isinstance(networks, dict):
         raise EngineError("{} is damaged: {}".format(path, _CURE))
     entry = networks.get(name)

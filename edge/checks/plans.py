@@ -36,7 +36,7 @@ def _check_role(home: str, role: str, names: Sequence[str], best: Optional[str],
     if tuple(names) == (OFF,):
         return None
     try:
-        network, _ = modelstore.first_available(home, sorted(names, key=lambda n: n != best))
+        network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
     except ModelError:
         return None
     try:

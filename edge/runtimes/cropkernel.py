@@ -4,14 +4,13 @@
 not on a service's PATH. A cubin runs on GPUs of its own architecture only.
 """
 import hashlib
-import json
 import math
 import os
 from typing import Any, Dict, Tuple
 
 from edge.core.contracts import REPLICATE, RGB, Crop
 from edge.errors import EngineError, FrameError
-from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir
+from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir, read_object
 
 SCHEMA = 1
 SOURCE = "crop.cu"
@@ -131,14 +130,10 @@ def source_sha256() -> str:
 
 
 def _sidecar(path: str) -> Dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as f:
-            sidecar = json.load(f)
-    except FileNotFoundError as e:
-        raise EngineError("the crop kernel was not built for this board: {}".format(CURE)) from e
-    except (OSError, ValueError) as e:
-        raise EngineError("{} cannot be read ({}): {}".format(path, e, CURE)) from e
-    if not isinstance(sidecar, dict) or sidecar.get("schema") != SCHEMA or not all(
+    sidecar = read_object(path, CURE)
+    if sidecar is None:
+        raise EngineError("the crop kernel was not built for this board: {}".format(CURE))
+    if sidecar.get("schema") != SCHEMA or not all(
             isinstance(sidecar.get(key), kind) for key, kind in
             (("sha256", str), ("size", int), ("source_sha256", str), ("arch", str))):
         raise EngineError("{} is damaged: {}".format(path, CURE))

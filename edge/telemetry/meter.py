@@ -85,9 +85,7 @@ class Meter:
         """The same over the whole run, up to the last frame that arrived where there is one. Ends no interval."""
         self._count()
         with self._reading:
-            run = _Tally(self._run.since)
-            run.merge(self._run)
-            run.merge(self._interval)
+            run = self._so_far()
             until = now if run.last_at is None else run.last_at
             return self._record(run, until - run.since, self._read_counters())
 
@@ -95,11 +93,16 @@ class Meter:
         """Everything since start(), for who counts himself. Ends no interval."""
         self._count()
         with self._reading:
-            run = _Tally(self._run.since)
-            run.merge(self._run)
-            run.merge(self._interval)
+            run = self._so_far()
             times = {name: {"wait": t.wait, "work": t.work, "device": t.device} for name, t in run.stages.items()}
             return Totals(run.latency, times, {name: t.dropped for name, t in run.stages.items()}, self._read_counters())
+
+    def _so_far(self) -> "_Tally":
+        """The whole run, the present interval included. With `_reading` held."""
+        run = _Tally(self._run.since)
+        run.merge(self._run)
+        run.merge(self._interval)
+        return run
 
     def _count(self) -> None:
         """Sort what came in since the last time into the interval."""
