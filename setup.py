@@ -1,4 +1,5 @@
 """Distribution and command `nanoface`, package `edge`. JetPack's own numpy, cv2 and tensorrt are never replaced by pip."""
+import glob
 import os
 import re
 
@@ -23,9 +24,9 @@ setup(
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*", "systemd"]),
-    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"],
-                  "systemd": ["*.service", "*.path", "*.yaml"]},
+    packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
+    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"]},
+    data_files=[("share/nanoface", sorted(glob.glob("systemd/*")))],  # no package: Debian has one of that name
     python_requires=">=3.6",
     install_requires=[
         "numpy>=1.13,<1.20; {} and {}".format(NOT_BOARD, OLD),

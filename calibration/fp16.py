@@ -12,10 +12,10 @@ from calibration.frames import Shot, black, inputs, look, take
 from calibration.halfmath import FP16_SUMS, FP32_SUMS
 from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
+from edge.disk import write_whole
 from edge.errors import EngineError, ModelError
 from edge.models.agreement import Difference
 from edge.modelstore import CURE, StoredNetwork, locate, onnx_dir, read_index
-from engines.disk import write_whole
 from engines.manifest import read_manifest
 from engines.networks import Network
 from engines.report import Report

@@ -1,6 +1,6 @@
 """Building engines and tracking take turns: a board has no memory for both.
 
-`nanoface build` holds the lock of `plans/` alone (`engines.disk.one_builder`); trackers share it. The system frees it when a
+`nanoface build` holds the lock of `plans/` alone (`edge.disk.one_builder`); trackers share it. The system frees it when a
 process dies. Where there is no folder or no locking, nobody waits for anybody.
 """
 import os

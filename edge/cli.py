@@ -26,7 +26,7 @@ UNFIT = 1  # the doctor's: something stops a run or the service
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
-OUR_PACKAGES = ("edge", "engines", "calibration", "systemd")
+OUR_PACKAGES = ("edge", "engines", "calibration")
 PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
 
 

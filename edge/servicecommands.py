@@ -1,4 +1,4 @@
-"""`nanoface service ...`: what it does lies in `systemd/`, which is imported by whoever asks for it."""
+"""`nanoface service ...`: what it does lies in `edge/service/`, which is imported by whoever asks for it."""
 import os
 from typing import Any, Callable, Dict, TextIO
 
@@ -13,18 +13,18 @@ def service(args: Any, out: TextIO) -> int:
     if not os.path.isdir(args.root):
         raise ConfigError("--root {}: there is no such folder".format(args.root))
     if args.action == "status":
-        from systemd.state import run_status
+        from edge.service.state import run_status
 
         return run_status(args.root, out)
     if args.action == "logs":
-        from systemd.state import run_logs
+        from edge.service.state import run_logs
 
         return run_logs(args.lines or DEFAULT_LINES, args.follow, args.root)
     return _change(args, out)
 
 
 def _change(args: Any, out: TextIO) -> int:
-    from systemd import installer
+    from edge.service import installer
 
     wishes = installer.Wishes(os.path.abspath(args.root), args.yes, args.dry_run, not args.no_start, not args.no_build,
                               args.clocks, args.purge)

@@ -1,8 +1,8 @@
 """One `models fetch`: gets the networks of each role, falls back to the next candidate, and says what that means."""
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
+from edge.disk import StorageError
 from edge.errors import ModelError
-from engines.disk import StorageError
 from engines.fetch import Fetcher, Unavailable
 from engines.networks import Manifest, Network, Role
 from engines.onnxstore import build_network, forget, index_or_empty, is_current, is_damaged

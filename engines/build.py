@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, NamedTuple, TextIO
 
 from edge import buildlock
 from edge.core import clock
+from edge.disk import StorageError, one_builder, part_folder, remove_leftovers, storage_error
 from edge.errors import EngineError, ModelError
 from edge.planstore import CHOICE, plans_dir
 from edge.stop import Stop, stopped_by_signals
@@ -19,7 +20,6 @@ from engines.buildreport import BuildReport, built_text
 from engines.buildselection import BuildOptions, Wanted, selection, way_of
 from engines.buildtarget import Target, default_network, install, last_build_s, stale, target_of
 from engines.childrun import Crashed, Hearing, run_child
-from engines.disk import StorageError, one_builder, part_folder, remove_leftovers, storage_error
 from engines.lintgate import lint_gate
 from engines.manifest import read_manifest
 from engines.networks import Manifest

@@ -15,12 +15,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from edge.core import clock
+from edge.disk import StorageError, write_whole
 from edge.errors import EdgeError, EngineError, ModelError
 from edge.modelstore import StoredNetwork, locate
 from edge.planstore import SCHEMA, StoredPlan
 from edge.runtimes.cuda import PRIMARY
 from engines import boardfacts, trtbuilder
-from engines.disk import StorageError, write_whole
 
 WARM_UPS = 10
 LONGEST_WORD = 1000  # characters; a pipe takes 4096 bytes in one piece

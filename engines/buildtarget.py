@@ -4,11 +4,11 @@ import os
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge import planstore
+from edge.disk import storage_error, write_whole
 from edge.errors import EngineError, ModelError
 from edge.modelstore import StoredNetwork, first_available, locate
 from edge.planstore import Board
 from engines.boardfacts import Facts
-from engines.disk import storage_error, write_whole
 from engines.fp32pins import Pins, pins_of
 from engines.networks import Manifest
 

@@ -8,10 +8,10 @@ import sys
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock
+from edge.disk import StorageError, write_whole
 from edge.errors import EngineError, ModelError
 from edge.stop import Stop
 from engines.buildchild import DONE, FAILED, NOTE, STEP, WORD
-from engines.disk import StorageError, write_whole
 
 STEP_S = 0.1
 LAST_WORDS = 20

@@ -2,10 +2,10 @@
 import os
 from typing import Any, List, Mapping, Sequence, TextIO
 
+from edge.disk import one_builder, remove_leftovers
 from edge.errors import ModelError
 from edge.modelstore import CURE, onnx_dir, read_index
 from engines.acquire import Acquisition
-from engines.disk import one_builder, remove_leftovers
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
 from engines.manifest import read_manifest
 from engines.networks import Network

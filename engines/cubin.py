@@ -9,10 +9,10 @@ import shutil
 import subprocess
 from typing import List, Optional, Sequence, Tuple
 
+from edge.disk import part_folder, write_whole
 from edge.errors import EngineError
 from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir
 from edge.runtimes import cropkernel
-from engines.disk import part_folder, write_whole
 from engines.report import Report
 
 FOLDERS = ("/usr/local/cuda/bin", "/usr/local/cuda-10.2/bin")  # JetPack puts neither on the PATH

@@ -17,8 +17,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import yaml
 
+from edge.disk import write_whole
 from edge.errors import ModelError
-from engines.disk import write_whole
 from engines.estimatelayers import DENSE, DEPTHWISE, FULL, KINDS, MOVE, POINTWISE, WINOGRAD, Layer
 from engines.publishednets import NETWORKS
 

@@ -6,9 +6,9 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
+from edge.disk import write_whole
 from edge.errors import ConfigError, ModelError
 from edge.modelstore import home_dir, locate, read_index
-from engines.disk import write_whole
 from engines.estimatelayers import Layer, layers_of
 from engines.manifest import read_manifest
 

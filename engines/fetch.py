@@ -6,11 +6,11 @@ import os
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 from urllib.parse import urlsplit
 
+from edge.disk import Draft, no_room, part_folder
 from edge.errors import ModelError
 from edge.modelstore import sha256_of
 from engines import web
 from engines import wheel as wheels
-from engines.disk import Draft, no_room, part_folder
 from engines.networks import GITHUB, Manifest, Network, Source
 from engines.report import Report, size_text
 

@@ -20,8 +20,8 @@ from edge.config import Config, load_config
 from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.packet import Frame, Packet
+from edge.disk import write_whole
 from edge.outputs.record import encode
-from engines.disk import write_whole
 
 FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostcosts.yaml")
 COMMAND = "python -m engines.hostcosts"

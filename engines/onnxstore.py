@@ -4,9 +4,9 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
+from edge.disk import storage_error, write_whole
 from edge.errors import ModelError
 from edge.modelstore import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
-from engines.disk import storage_error, write_whole
 from engines.networks import Network
 
 if TYPE_CHECKING:

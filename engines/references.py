@@ -13,11 +13,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple
 
 import numpy as np
 
+from edge.disk import write_whole
 from edge.errors import EdgeError, ModelError
 from edge.models.agreement import quantities_of
 from edge.modelstore import StoredNetwork, locate, onnx_dir, read_index
 from engines import stills
-from engines.disk import write_whole
 from engines.manifest import read_manifest
 from engines.networks import Input
 

@@ -9,6 +9,7 @@ from glob import escape, glob
 from typing import Any, Dict, List, Mapping, Optional, TextIO
 
 from edge import planstore
+from edge.disk import StorageError, storage_error, write_whole
 from edge.errors import ConfigError, EdgeError, ModelError
 from edge.modelstore import read_index
 from edge.planstore import CHOICE, Board, StoredPlan, plans_dir
@@ -17,7 +18,6 @@ from engines.build import Workshop, build_one, crop_kernel, network_of, remove, 
 from engines.buildreport import BuildReport
 from engines.buildselection import BuildOptions, Wanted, choose, selection
 from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, Target, Way
-from engines.disk import StorageError, storage_error, write_whole
 from engines.lintgate import lint_gate
 from engines.manifest import read_manifest
 from engines.networks import Manifest

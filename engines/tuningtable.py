@@ -3,10 +3,10 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from edge.disk import write_whole
 from edge.planstore import plans_dir
 from engines.boardfacts import Facts
 from engines.buildtarget import ROLES, Target
-from engines.disk import write_whole
 from engines.report import size_text
 
 SCHEMA = 1

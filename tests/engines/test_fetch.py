@@ -12,8 +12,8 @@ import threading
 import pytest
 import tiny_nets
 
+from edge import disk, web
 from edge.errors import ModelError
-from engines import disk, web
 from engines.fetch import Fetcher, Unavailable, cache_dir
 from engines.report import Report
 
@@ -337,7 +337,7 @@ def test_the_former_file_stays_whole_when_its_replacement_does_not_come_to_an_en
 
 KILLED = """
 import os, signal
-from engines import disk
+from edge import disk
 os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
 disk.write_whole({path!r}, b"half of it")
 """

@@ -8,9 +8,9 @@ import pytest
 import tiny_nets
 
 from edge import modelstore
+from edge.disk import PART, StorageError
 from edge.errors import ConfigError, ModelError
 from engines import commands, onnxstore
-from engines.disk import PART, StorageError
 from engines.fetch import cache_dir
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

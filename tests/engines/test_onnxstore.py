@@ -10,9 +10,8 @@ import sys
 import pytest
 import tiny_nets
 
-from edge import modelstore
+from edge import disk, modelstore, onnxstore
 from edge.errors import ModelError
-from engines import disk, onnxstore
 from engines.fetch import Fetcher
 from engines.manifest import read_manifest
 from engines.report import Report

@@ -11,12 +11,12 @@ import time
 import pytest
 
 from edge import planstore
+from edge.disk import StorageError
 from edge.errors import ModelError
 from edge.modelstore import read_index, sha256_of
 from engines import build, buildlist
 from engines.boardfacts import Facts
 from engines.build import BuildOptions, run_build
-from engines.disk import StorageError
 from engines.tune import run_tune
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
+from edge.disk import StorageError
 from edge.errors import EngineError, ModelError
 from edge.modelstore import StoredNetwork
 from edge.stop import Stop, stopped_by_signals
 from engines import childrun
 from engines.buildreport import BuildReport
 from engines.childrun import Crashed, Hearing, Interrupted, run_child
-from engines.disk import StorageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

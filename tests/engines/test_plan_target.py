@@ -5,6 +5,7 @@ import os
 import pytest
 
 from edge import planstore
+from edge.disk import StorageError, write_whole
 from edge.errors import ConfigError, EngineError, ModelError
 from edge.modelstore import StoredNetwork, sha256_of
 from edge.planstore import Board
@@ -12,7 +13,6 @@ from engines import boardfacts, buildtarget
 from engines.boardfacts import Facts
 from engines.buildselection import BuildOptions, Wanted, choose, selection, way_of
 from engines.buildtarget import Target, Way, install, last_build_s, stale
-from engines.disk import StorageError, write_whole
 from engines.fp32pins import Pins
 from engines.manifest import read_manifest
 

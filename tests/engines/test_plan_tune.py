@@ -7,12 +7,12 @@ import os
 import pytest
 
 from edge import planstore
+from edge.disk import write_whole
 from edge.errors import ConfigError, EngineError, ModelError
 from edge.modelstore import sha256_of
 from engines import build, tune
 from engines.boardfacts import Facts
 from engines.build import BuildOptions, run_build
-from engines.disk import write_whole
 from engines.tune import run_tune
 
 NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")

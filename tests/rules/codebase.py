@@ -4,7 +4,7 @@ import os
 from collections import namedtuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CODE = ("edge", "engines", "calibration", "systemd")
+CODE = ("edge", "engines", "calibration")
 NOT_OURS = {".git", "__pycache__", "build", "dist", "out", "onnx", "plans", "cache"}
 
 # path: relative to the root, with forward slashes; line: 0 where it is about the whole file

@@ -11,6 +11,7 @@ BELOW = "core errors"
 MAY_IMPORT = {
     "errors": "",
     "core": "errors",
+    "disk": "errors",
     "modelstore": "errors",
     "planstore": "modelstore errors",
     "buildlock": "planstore core",
@@ -41,7 +42,8 @@ MAY_IMPORT = {
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,
-    "servicecommands": "modelstore errors",
+    "service": "app config disk modelstore planstore telemetry errors",
+    "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
     "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "
          "words outputs telemetry " + BELOW,
@@ -121,7 +123,7 @@ def check_rooms(source, modules):
     faults = []
     for found in imports(source, modules):
         target = found.name.split(".")
-        if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "systemd", "tests"):
+        if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "tests"):
             if target[0] == "tests":
                 faults.append(source.fault(found.node, "imports the tests"))
             continue

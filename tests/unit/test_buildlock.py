@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from edge import buildlock
+from edge.disk import one_builder
 from edge.errors import EngineError
 from engines.build import refuse_beside_tracker
-from engines.disk import one_builder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TRACK = """

@@ -5,9 +5,9 @@ import os
 import pytest
 
 import edge
-from systemd import installer, places, program
-from systemd.places import Places
-from systemd.steps import Ended, Steps
+from edge.service import installer, places, program
+from edge.service.places import Places
+from edge.service.steps import Ended, Steps
 
 NEW = "9.0"
 
@@ -44,10 +44,10 @@ def power(monkeypatch):
 def make(steps, seen, name, digest, taken):
     """The folder of a version, as _make leaves it: whole."""
     folder = seen.program(name)
-    data = os.path.join(folder, "lib", "python3.6", "site-packages", "systemd")
+    data = os.path.join(folder, places.SHARE)
     os.makedirs(data)
-    for file in places.UNITS + ("nanoface.yaml",):
-        with open(os.path.join(places.SHIPPED, file), "rb") as f, open(os.path.join(data, file), "wb") as g:
+    for file in places.SHIPPED:
+        with open(os.path.join(places.shipped_folder(), file), "rb") as f, open(os.path.join(data, file), "wb") as g:
             g.write(f.read())
     with open(os.path.join(folder, program.DIGEST), "w") as f:
         f.write(digest)

@@ -9,9 +9,9 @@ import pytest
 import edge
 from edge import cli
 from edge.errors import ConfigError, ModelError
-from systemd import configuration, installer, packages, places, program
-from systemd.places import Places
-from systemd.steps import ServiceError, Steps
+from edge.service import configuration, installer, packages, places, program
+from edge.service.places import Places
+from edge.service.steps import ServiceError, Steps
 
 SAY = '#!/bin/sh\necho "$(basename "$0") $*" >> "$LOG"\n'
 # $STATE has a file for each thing that is there: active, user-nanoface, group-video, ...
@@ -117,7 +117,7 @@ def box(tmp_path, monkeypatch):
     monkeypatch.setattr(packages, "of_this_environment", lambda: [])
     for module in (program, installer):
         monkeypatch.setattr(module, "all_to_disk", lambda: None)  # a busy disk takes seconds for it
-    monkeypatch.setattr(program, "OURS", (places.SHIPPED,))  # nor the whole program
+    monkeypatch.setattr(program, "PACKAGES", ())  # nor the whole program
     monkeypatch.setattr(program, "CHECK", ("-c", "pass"))  # the packages are not copied here
     monkeypatch.setattr(installer, "CHECK", ("-c", "pass"))
     return made
@@ -299,7 +299,7 @@ def test_a_version_that_cannot_run_changes_nothing_that_is_in_use(box, monkeypat
     next_version(monkeypatch, "9.0")
     for module in (program, installer):
         monkeypatch.setattr(module, "all_to_disk", lambda: None)  # a busy disk takes seconds for it
-    monkeypatch.setattr(program, "OURS", (places.SHIPPED,))  # nor the whole program
+    monkeypatch.setattr(program, "PACKAGES", ())  # nor the whole program
     monkeypatch.setattr(program, "CHECK", ("-c", "import sys; sys.exit('no cv2 here')"))
     with pytest.raises(ServiceError, match="cannot run from /opt/nanoface/9.0: no cv2 here"):
         box.install()
@@ -328,7 +328,7 @@ def test_engines_that_cannot_be_built_leave_the_old_version_running(box, monkeyp
         return 4
 
     monkeypatch.setattr(Steps, "show", build)
-    monkeypatch.setattr("systemd.networks.has_tensorrt", lambda steps, version, seen: True)
+    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, seen: True)
     with pytest.raises(ServiceError, match="--no-build"):
         box.install()
     assert beside == [False]  # the memory was free

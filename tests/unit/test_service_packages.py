@@ -1,5 +1,13 @@
 """Which packages of a virtual environment go along with the program."""
-from systemd import packages
+import os
+import subprocess
+import sys
+
+import pytest
+
+from edge.service import packages, places
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def install(folder, name, version, needs=(), files=("__init__.py",)):
@@ -38,3 +46,19 @@ def test_two_packages_that_need_each_other_end(tmp_path):
 def test_the_environment_of_these_tests_can_be_read():
     for package in packages.of_this_environment():
         assert package.version and package.files
+
+
+def test_the_distribution_has_no_package_of_debians_name_and_brings_the_units_as_data():
+    pytest.importorskip("setuptools")
+    asked = "import distutils.core as d; s = d.run_setup('setup.py', stop_after='init'); print(s.packages, s.data_files)"
+    told = subprocess.check_output([sys.executable, "-W", "ignore", "-c", "import setuptools; " + asked], cwd=ROOT)
+    found = told.decode()
+    assert "'edge.service'" in found and "'systemd'" not in found
+    for file in places.SHIPPED:
+        assert "'systemd/{}'".format(file) in found
+
+
+def test_an_installed_program_finds_its_units_beside_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "__file__", str(tmp_path / "site-packages/edge/service/places.py"))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert places.shipped_folder() == str(tmp_path / places.SHARE)

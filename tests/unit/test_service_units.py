@@ -9,7 +9,7 @@ import yaml
 
 from edge import cli
 from edge.config import load_config
-from systemd import installer, places
+from edge.service import installer, places
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp", "PrivateNetwork")
@@ -17,7 +17,7 @@ NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp
 
 def unit(name):
     """[(section, key, value)], continued lines as one."""
-    with open(os.path.join(places.SHIPPED, name), encoding="ascii") as f:
+    with open(os.path.join(places.shipped_folder(), name), encoding="ascii") as f:
         text = re.sub(r"\\\n\s*", " ", f.read())
     found, section = [], ""
     for line in text.splitlines():
@@ -62,7 +62,7 @@ def test_systemd_itself_finds_no_fault(name, tmp_path):
     if version < 250:
         pytest.skip("systemd-analyze {} cannot tell an unknown key by its exit code".format(version))
     for other in places.UNITS:  # programs of a board are not here
-        with open(os.path.join(places.SHIPPED, other), encoding="ascii") as f:
+        with open(os.path.join(places.shipped_folder(), other), encoding="ascii") as f:
             text = re.sub(r"^(Exec\w+=-?)/(?:opt|usr)/\S+", r"\1/bin/true", f.read(), flags=re.MULTILINE)
         (tmp_path / other).write_text(text)
     done = subprocess.run(["systemd-analyze", "verify", "--recursive-errors=no", str(tmp_path / name)],
@@ -119,7 +119,7 @@ def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monk
 
 
 def test_the_kind_of_core_is_named_on_a_board_only():
-    with open(os.path.join(places.SHIPPED, places.SERVICE), "rb") as f:
+    with open(os.path.join(places.shipped_folder(), places.SERVICE), "rb") as f:
         shipped = f.read()
     assert installer.for_machine(shipped, "aarch64") == shipped
     elsewhere = installer.for_machine(shipped, "x86_64")
@@ -127,7 +127,7 @@ def test_the_kind_of_core_is_named_on_a_board_only():
 
 
 def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
-    path = os.path.join(places.SHIPPED, "nanoface.yaml")
+    path = os.path.join(places.shipped_folder(), "nanoface.yaml")
     config = load_config(path, {}, {})
     assert config.source.spec == "0"  # a camera: it is waited for, and never replaced by the demo
     assert config.status.path == places.STATUS

@@ -5,10 +5,10 @@ from typing import Any, Dict, TextIO
 
 from edge.config import load_config
 from edge.errors import ConfigError
+from edge.service import places
+from edge.service.places import Places
+from edge.service.steps import ServiceError, Steps
 from edge.telemetry import statusread, table
-from systemd import places
-from systemd.places import Places
-from systemd.steps import ServiceError, Steps
 
 ASKED = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "Result", "ExecMainStatus",
          "UnitFileState", "ActiveEnterTimestamp")

@@ -2,9 +2,9 @@
 import os
 from typing import List
 
-from systemd import places
-from systemd.places import Places
-from systemd.steps import Steps
+from edge.service import places
+from edge.service.places import Places
+from edge.service.steps import Steps
 
 USER_WORD, GROUP_WORD = "user ", "group "
 

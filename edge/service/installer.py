@@ -7,12 +7,12 @@ import platform
 from typing import NamedTuple, TextIO, Tuple
 
 from edge.errors import ConfigError
-from systemd import networks, places
-from systemd.accounts import make_accounts, remove_accounts
-from systemd.configuration import OLD, data_of, install_config, is_ours
-from systemd.places import Places
-from systemd.program import CHECK, check_python, install_program
-from systemd.steps import ServiceError, Steps, all_to_disk
+from edge.service import networks, places
+from edge.service.accounts import make_accounts, remove_accounts
+from edge.service.configuration import OLD, data_of, install_config, is_ours
+from edge.service.places import Places
+from edge.service.program import CHECK, check_python, install_program
+from edge.service.steps import ServiceError, Steps, all_to_disk
 
 UMASK = 0o022  # the service's user is to read what root writes
 
@@ -45,7 +45,7 @@ def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
         _check_config(steps, version, seen)
         _upgrade(steps, home, version, in_use, wishes, seen)
         steps.say("units")
-        _put_units(steps, places.SHIPPED, seen)
+        _put_units(steps, places.shipped_folder(), seen)
         _switch(steps, version, in_use, seen)
         _enable(steps, wishes, seen)
         _start(steps, wishes, version, seen)

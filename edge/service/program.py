@@ -5,18 +5,17 @@ import shutil
 import sys
 from typing import Iterator, List, Tuple
 
-import calibration
 import edge
-import engines
-from engines.disk import PART, remove_leftovers, write_whole
-from systemd import packages, places
-from systemd.places import Places
-from systemd.steps import ServiceError, Steps, all_to_disk
+from edge.disk import PART, remove_leftovers, write_whole
+from edge.service import packages, places
+from edge.service.places import Places
+from edge.service.steps import ServiceError, Steps, all_to_disk
 
-OURS = tuple(os.path.dirname(os.path.abspath(str(p.__file__))) for p in (calibration, edge, engines)) + (places.SHIPPED,)
+CODE = os.path.dirname(os.path.dirname(os.path.abspath(edge.__file__)))  # the folder that holds PACKAGES
+PACKAGES = ("calibration", "edge", "engines")
 LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the networks of a checkout
 DIGEST = "digest"
-CHECK = ("-I", "-m", "systemd.selftest")  # -I: by nothing that lies elsewhere
+CHECK = ("-I", "-m", "edge.service.selftest")  # -I: by nothing that lies elsewhere
 HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
 START = """#!{}/bin/python3
 import sys
@@ -73,8 +72,7 @@ def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packag
             for file in package.files:
                 os.makedirs(os.path.dirname(os.path.join(site, file)), exist_ok=True)
                 shutil.copy(os.path.join(package.folder, file), os.path.join(site, file))
-        for folder in OURS:
-            shutil.copytree(folder, os.path.join(site, os.path.basename(folder)), ignore=_left_out)
+        _copy_ours(site, os.path.join(part, places.SHARE))
         start = os.path.join(part, "bin", "nanoface")
         write_whole(start, START.format(final).encode("ascii"))
         os.chmod(start, 0o755)
@@ -89,6 +87,14 @@ def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packag
         all_to_disk()
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _copy_ours(site: str, share: str) -> None:
+    for package in PACKAGES:
+        shutil.copytree(os.path.join(CODE, package), os.path.join(site, package), ignore=_left_out)
+    os.makedirs(share)
+    for file in places.SHIPPED:
+        shutil.copy(os.path.join(places.shipped_folder(), file), share)
 
 
 def _must(steps: Steps, *words: str) -> None:
@@ -113,19 +119,23 @@ def digest_of(taken: List[packages.Package]) -> str:
     for package in taken:
         digest.update("{} {}\n".format(package.name, package.version).encode("utf-8"))
     digest.update(base_python().encode("utf-8", "surrogateescape"))
-    for folder in OURS:
-        for path in _files(folder):
-            digest.update(os.path.relpath(path, os.path.dirname(folder)).encode("utf-8", "surrogateescape"))
-            with open(path, "rb") as f:
-                digest.update(hashlib.sha256(f.read()).digest())
+    for path, name in _files():
+        digest.update(name.encode("utf-8", "surrogateescape"))
+        with open(path, "rb") as f:
+            digest.update(hashlib.sha256(f.read()).digest())
     return digest.hexdigest()
 
 
-def _files(folder: str) -> Iterator[str]:
-    for place, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if name not in LEFT_OUT)
-        for name in sorted(names):
-            yield os.path.join(place, name)
+def _files() -> Iterator[Tuple[str, str]]:
+    """Each file that _copy_ours takes, and its name in what is installed."""
+    for package in PACKAGES:
+        for place, inner, names in os.walk(os.path.join(CODE, package)):
+            inner[:] = sorted(name for name in inner if name not in LEFT_OUT)
+            for name in sorted(names):
+                path = os.path.join(place, name)
+                yield path, os.path.relpath(path, CODE)
+    for file in places.SHIPPED:
+        yield os.path.join(places.shipped_folder(), file), "{}/{}".format(places.SHARE, file)
 
 
 def _read(path: str) -> str:

@@ -1,5 +1,6 @@
 """Where everything of the service lies."""
 import os
+import sys
 from typing import NamedTuple, Tuple
 
 USER, VIDEO, JTOP = "nanoface", "video", "jtop"
@@ -21,7 +22,16 @@ MANAGER = "/run/systemd/system"  # is there where systemd runs
 MADE = "made"  # in PROGRAMS: the user and groups that the installer made, a line each
 UNIT_FOLDER = UNIT_FOLDERS[0]
 
-SHIPPED = os.path.dirname(os.path.abspath(__file__))  # the units and the configuration of this version
+SHARE = "share/nanoface"  # below a prefix: the units and the configuration of an installed version
+SHIPPED = UNITS + (os.path.basename(CONFIG),)
+
+
+
+def shipped_folder() -> str:
+    """Where SHIPPED lie for this very program: in its checkout, else where it was installed to."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    checkout = os.path.join(root, "systemd")
+    return checkout if os.path.exists(os.path.join(checkout, SERVICE)) else os.path.join(sys.prefix, SHARE)
 
 
 class Places(NamedTuple):

@@ -2,16 +2,16 @@
 import os
 from typing import Set
 
-from systemd import places
-from systemd.places import Places
-from systemd.steps import Steps
+from edge.service import places
+from edge.service.places import Places
+from edge.service.steps import Steps
 
 NAME = os.path.basename(places.CONFIG)
 OLD = ".old"
 
 
 def install_config(steps: Steps, seen: Places) -> None:
-    path, ours = seen.at(places.CONFIG), _bytes(os.path.join(places.SHIPPED, NAME))
+    path, ours = seen.at(places.CONFIG), _bytes(os.path.join(places.shipped_folder(), NAME))
     theirs = _bytes(path)
     if theirs == ours:
         return
@@ -30,7 +30,7 @@ def is_ours(seen: Places) -> bool:
 
 def shipped(seen: Places) -> Set[bytes]:
     """The configurations of this version and of those that are installed."""
-    found = {_bytes(os.path.join(places.SHIPPED, NAME))}
+    found = {_bytes(os.path.join(places.shipped_folder(), NAME))}
     for version in seen.versions():
         found.add(_bytes(os.path.join(data_of(seen, version), NAME)))
     return found - {b""}
@@ -38,12 +38,8 @@ def shipped(seen: Places) -> Set[bytes]:
 
 def data_of(seen: Places, version: str) -> str:
     """The folder of units and configuration of an installed version; "" where it has none."""
-    libraries = os.path.join(seen.program(version), "lib")
-    for name in sorted(os.listdir(libraries)) if os.path.isdir(libraries) else []:
-        folder = os.path.join(libraries, name, "site-packages", os.path.basename(places.SHIPPED))
-        if os.path.isdir(folder):
-            return folder
-    return ""
+    folder = os.path.join(seen.program(version), places.SHARE)
+    return folder if os.path.isdir(folder) else ""
 
 
 def _bytes(path: str) -> bytes:

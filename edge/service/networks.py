@@ -8,11 +8,11 @@ import shutil
 from typing import Any, Dict, List
 
 from edge import modelstore, planstore
+from edge.disk import LOCK, PART, write_whole
 from edge.errors import ModelError
-from engines.disk import LOCK, PART, write_whole
-from systemd import places
-from systemd.places import Places
-from systemd.steps import ServiceError, Steps
+from edge.service import places
+from edge.service.places import Places
+from edge.service.steps import ServiceError, Steps
 
 PINS = "fp16.json"
 NO_NETWORKS = ("there are no networks, neither in {} nor in {}: run `nanoface models fetch` first, or name the folder that "

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from typing import Callable, Mapping, Optional, Sequence, TextIO
 
+from edge.disk import write_whole
 from edge.errors import EdgeError
-from engines.disk import write_whole
 
 
 class ServiceError(EdgeError):
