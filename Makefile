@@ -8,7 +8,8 @@
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
 
 # On a Jetson pip would put a numpy into .venv that hides JetPack's. BOARD_ROOT: look for /etc and /proc below it; for tests
-ON_BOARD := $(wildcard $(BOARD_ROOT)/etc/nv_tegra_release)$(shell grep -s -o -m 1 -a nvidia,tegra $(BOARD_ROOT)/proc/device-tree/compatible)
+ON_BOARD := $(wildcard $(BOARD_ROOT)/etc/nv_tegra_release)$(shell \
+	grep -s -o -m 1 -a nvidia,tegra $(BOARD_ROOT)/proc/device-tree/compatible; uname -r | grep -e -tegra$$)
 ifneq ($(and $(ON_BOARD),$(filter-out clean,$(or $(MAKECMDGOALS),run))),)
 $(error this is a Jetson, whose numpy, OpenCV and TensorRT come with JetPack: run `sh setup.sh`, and read docs/jetson-nano.md)
 endif

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 TEGRA_RELEASE = "/etc/nv_tegra_release"
-DEVICE_TREE = "/proc/device-tree/compatible"  # seen in a container too, where the file above is not
+DEVICE_TREE = "/proc/device-tree/compatible"
 
 
 def prepare_process() -> None:
@@ -23,13 +23,15 @@ def prepare_process() -> None:
 
 
 def is_tegra() -> bool:
+    """Whether this machine, or the one below this container, is a Jetson."""
     if platform.machine() != "aarch64":
         return False
-    if os.path.exists(TEGRA_RELEASE):
+    if os.path.exists(TEGRA_RELEASE):  # not in every container; Docker hides the device tree as well, and never the kernel
         return True
     with suppress(OSError), open(DEVICE_TREE, "rb") as f:
-        return b"nvidia,tegra" in f.read()
-    return False
+        if b"nvidia,tegra" in f.read():
+            return True
+    return platform.release().endswith("-tegra")
 
 
 def _leave_user_site() -> None:

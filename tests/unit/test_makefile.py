@@ -13,7 +13,7 @@ OTHER = {"proc/device-tree/compatible": b"raspberrypi,4-model-b\0brcm,bcm2711\0"
 PYTHON = '#!/bin/sh\ncase "$1" in -c) echo 36 ;; *) echo "$*" >> "$LOG" ;; esac\n'
 
 
-def make(folder, board, *words):
+def make(folder, board, *words, kernel="4.9.253"):
     """Exit code, what was said on standard error, what stood in the place of Python was asked to do."""
     for name, content in board.items():
         path = folder / "board" / name
@@ -23,11 +23,11 @@ def make(folder, board, *words):
     (checkout / "tests" / "pins").mkdir(parents=True)
     for name in ("Makefile", "setup.py", "tests/pins/py36.txt", "tests/pins/board.txt"):
         shutil.copy(os.path.join(ROOT, name), str(checkout / name))
-    python = folder / "bin" / "python3"
-    python.parent.mkdir()
-    python.write_text(PYTHON)
-    python.chmod(0o755)
-    env = {"PATH": "{}:/usr/bin:/bin".format(python.parent), "HOME": str(folder), "LOG": str(log)}
+    (folder / "bin").mkdir()
+    for name, text in (("python3", PYTHON), ("uname", "#!/bin/sh\necho {}\n".format(kernel))):
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    env = {"PATH": "{}:/usr/bin:/bin".format(folder / "bin"), "HOME": str(folder), "LOG": str(log)}
     done = subprocess.run(["make", "BOARD_ROOT={}".format(folder / "board")] + list(words), cwd=str(checkout), env=env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     made = sorted(name for name in os.listdir(str(checkout)) if name.startswith((".venv", "out")))
@@ -47,8 +47,9 @@ def test_on_a_board_make_says_setup_sh_and_does_nothing(tmp_path, words):
 
 
 @needs_make
-def test_a_container_on_a_board_is_one_too(tmp_path):
-    code, said, done = make(tmp_path, CONTAINER, "run")
+@pytest.mark.parametrize("board, kernel", [(CONTAINER, "4.9.253"), ({}, "4.9.253-tegra")])
+def test_a_container_on_a_board_is_one_too(tmp_path, board, kernel):
+    code, said, done = make(tmp_path, board, "run", kernel=kernel)
     assert code != 0 and "run `sh setup.sh`" in said and done == []
 
 

@@ -1,4 +1,4 @@
-"""What the command settles before numpy is loaded: on a Tegra and elsewhere, and that no user site is left in an environment."""
+"""What the command settles before numpy is loaded: on a Tegra and elsewhere; and no user site in an environment."""
 import json
 import os
 import subprocess
@@ -17,7 +17,7 @@ raise ImportError("a stand-in")
 """
 AS_BOARD = """
 import platform, sys
-platform.machine = lambda: {machine!r}
+platform.machine, platform.release = lambda: {machine!r}, lambda: {kernel!r}
 from edge.core import process
 process.TEGRA_RELEASE, process.DEVICE_TREE = {files!r}
 from edge.cli import main
@@ -40,17 +40,18 @@ def call(folder, python, code, *words, **more):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
-@pytest.mark.parametrize("machine, release, tree, given, expected", [
-    ("aarch64", "# R32", None, {}, "ARMV8"),
-    ("aarch64", None, b"nvidia,p3450-0000\0nvidia,tegra210\0", {}, "ARMV8"),  # in a container
-    ("aarch64", "# R32", None, {"OPENBLAS_CORETYPE": "CORTEXA57"}, "CORTEXA57"),
-    ("aarch64", None, b"raspberrypi,4-model-b\0brcm,bcm2711\0", {}, "-"),
-    ("aarch64", None, None, {}, "-"),
-    ("x86_64", "# R32", None, {}, "-"),
+@pytest.mark.parametrize("machine, release, tree, kernel, given, expected", [
+    ("aarch64", "# R32", None, "4.9.253", {}, "ARMV8"),
+    ("aarch64", None, b"nvidia,p3450-0000\0nvidia,tegra210\0", "4.9.253", {}, "ARMV8"),
+    ("aarch64", None, None, "4.9.253-tegra", {}, "ARMV8"),  # in a container
+    ("aarch64", "# R32", None, "4.9.253-tegra", {"OPENBLAS_CORETYPE": "CORTEXA57"}, "CORTEXA57"),
+    ("aarch64", None, b"raspberrypi,4-model-b\0brcm,bcm2711\0", "5.10.0", {}, "-"),
+    ("aarch64", None, None, "5.10.0", {}, "-"),
+    ("x86_64", "# R32", None, "4.9.253-tegra", {}, "-"),
 ])
 @pytest.mark.parametrize("words", [["run", "--source", "portrait"], ["doctor"], ["bench"], ["build"]])
 def test_numpy_finds_the_core_type_of_a_tegra_and_nothing_elsewhere(
-        tmp_path, machine, release, tree, given, expected, words):
+        tmp_path, machine, release, tree, kernel, given, expected, words):
     files = tmp_path / "release", tmp_path / "compatible"
     if release:
         files[0].write_text(release)
@@ -58,7 +59,7 @@ def test_numpy_finds_the_core_type_of_a_tegra_and_nothing_elsewhere(
         files[1].write_bytes(tree)
     (tmp_path / "stub" / "numpy").mkdir(parents=True)
     (tmp_path / "stub" / "numpy" / "__init__.py").write_text(NUMPY.format(log=str(tmp_path / "log")))
-    code = AS_BOARD.format(machine=machine, files=tuple(str(f) for f in files))
+    code = AS_BOARD.format(machine=machine, kernel=kernel, files=tuple(str(f) for f in files))
     done = call(tmp_path, sys.executable, code, *words, PYTHONPATH=os.pathsep.join([str(tmp_path / "stub"), ROOT]), **given)
     assert "Traceback" not in done.stderr
     assert set((tmp_path / "log").read_text().split()) == {expected}
