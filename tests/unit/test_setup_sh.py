@@ -266,7 +266,7 @@ def test_an_active_environment_is_stepped_out_of(tree):
 
 
 @pytest.mark.parametrize("more, parts", [
-    ({"proc/device-tree/compatible": "nvidia,p3450-0000\0nvidia,tegra210\0"}, ["sudo apt-get install --reinstall nvidia-l4t-core"]),
+    ({"proc/device-tree/compatible": "nvidia,p3450-0000\0nvidia,tegra210\0"}, ["apt-get install --reinstall nvidia-l4t-core"]),
     ({".dockerenv": ""}, ["container", "-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro", "--runtime nvidia"]),
     ({"run/.containerenv": ""}, ["container", "-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro"]),
 ])
@@ -282,7 +282,7 @@ def test_a_jetson_without_its_release_is_no_pc(tmp_path, more, parts):
     "lib/python3.6/site-packages/numpy-1.19.5.dist-info", "lib/python3.6/site-packages/numpy-1.19.5-py3.6-linux-aarch64.egg",
     "lib/python3.6/site-packages/opencv_python_headless-4.5.1.48.dist-info", "lib/python3.6/dist-packages/tensorrt",
     "lib/python3.6/site-packages/opencv-contrib-python.egg-link", "lib/python3.6/site-packages/tensorrt_libs",
-    "lib/python3.6/site-packages/nvidia_tensorrt-8.2.1.8.dist-info", "lib/python3.6/site-packages/__editable__.numpy-1.19.5.pth",
+    "lib/python3.6/site-packages/nvidia_tensorrt-8.2.1.8.dist-info", "lib/python3.6/site-packages/__editable__.numpy-1.19.pth",
 ])
 def test_environment_that_hides_jetpacks_packages_is_refused_before_anything_is_done(tree, path):
     tree.write("checkout/.venv/" + path, "")
