@@ -9,6 +9,7 @@ WHEEL=0.37.1
 PYCUDA=2022.1       # the last for Python 3.6
 NUMPY=1.19.5        # for the conversion only
 PACKAGES="python3-venv python3-dev build-essential python3-numpy libopencv-python python3-libnvinfer"
+NO_USER_SITE=nanoface-no-user-site.pth  # ~/.local would go before JetPack's packages, and the service does not see it
 SWAP_NEEDED_KB=3670016
 ENVIRONMENT_MB=200 CONVERT_MB=500 NETWORKS_MB=300 SWAP_MB=4096
 AGAIN="then run sh setup.sh again: it goes on where it ended"
@@ -62,9 +63,10 @@ done
 here=$(cd "$(dirname "$0")" && pwd)
 [ -f "$here/setup.py" ] && [ -f "$here/tests/pins/py36.txt" ] ||
     fail "$here is no checkout of nanoface: run the setup.sh that lies beside setup.py"
-user_home=${HOME:-}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-export OPENBLAS_CORETYPE=ARMV8  # numpy 1.19.5 takes the Nano's cores for others and dies of it
+export PYTHONNOUSERSITE=1
+# where an environment is active, the Python below it is meant
+[ -z "${VIRTUAL_ENV:-}" ] || PATH=$(printf '%s\n' ":$PATH" | sed "s|:$VIRTUAL_ENV/bin||g; s|^:||")
 
 change() {  # change CURE COMMAND ...: what changes something; CURE is said when it fails
     cure=$1
@@ -83,7 +85,7 @@ change_as_root() {
     else
         because=$1
         shift
-        change "$because" sudo "$@"
+        change "$because" sudo -H "$@"
     fi
 }
 
@@ -103,11 +105,26 @@ kilobytes() {  # kilobytes KEY: a line of /proc/meminfo; 0 where there is none
 }
 
 free_mb() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }'; }
-installed() { [ -d "$here/$1/lib/python3.6/site-packages/$2" ]; }  # installed ENVIRONMENT PACKAGE
+wants_jtop() { [ "$jtop" = 1 ] && [ ! -e "$root/usr/local/bin/jtop" ]; }
+installed() { [ -e "$here/$1/lib/python3.6/site-packages/$2" ]; }  # installed ENVIRONMENT PACKAGE
+
+is_tegra() {  # also where there is no /etc/nv_tegra_release
+    grep -qsa 'nvidia,tegra' "$root/proc/device-tree/compatible" || case $(uname -r) in *-tegra) ;; *) false ;; esac
+}
+
+fail_without_release() {
+    is_tegra || fail "this is for the Jetson; on a PC: make run"
+    if [ -e "$root/.dockerenv" ] || [ -e "$root/run/.containerenv" ]; then
+        fail "this container does not see the Jetson's /etc/nv_tegra_release: start it with --runtime nvidia" \
+            "-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro, $AGAIN"
+    fi
+    fail "/etc/nv_tegra_release is missing, which says what this Jetson has:" \
+        "sudo apt-get install --reinstall nvidia-l4t-core, $AGAIN"
+}
 
 check_board() {
     step "board"
-    [ -f "$root/etc/nv_tegra_release" ] || fail "this is for the Jetson; on a PC: make run"
+    [ -f "$root/etc/nv_tegra_release" ] || fail_without_release
     if [ "$(id -u)" = 0 ] && [ -n "${SUDO_USER:-}" ]; then
         fail "run it without sudo: it asks for the password where it needs it, and the rest is to belong to $SUDO_USER"
     fi
@@ -132,21 +149,43 @@ check_board() {
 
 check_python() {
     step "python"
-    version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
-    [ "$version" = 3.6 ] || fail "python3 is ${version:-not there} and not 3.6, for which JetPack has TensorRT and" \
-        "OpenCV: take what stands before /usr/bin out of PATH"
-    say "   python3 is $version"
-    for folder in "$user_home/.local/lib/python3.6/site-packages" "$root/usr/local/lib/python3.6/dist-packages"; do
-        for package in numpy cv2 tensorrt; do
-            [ ! -d "$folder/$package" ] || note "$folder/$package hides JetPack's own: see docs/jetson-nano.md"
-        done
+    seen=$(python3 -c 'import os, sys; v = sys.version_info
+print("%d.%d %s" % (v[0], v[1], os.path.realpath(sys.base_prefix)))' 2>/dev/null || true)
+    there=$(command -v python3 || true)
+    case $there in
+        "$root"/usr/bin/* | "$root"/bin/*)
+            cure="sudo ln -sf python3.6 /usr/bin/python3, $AGAIN"
+            [ ! -L "$root/etc/alternatives/python3" ] ||
+                cure="sudo update-alternatives --config python3, choose 3.6, $AGAIN" ;;
+        *) cure="PATH=/usr/bin:\$PATH sh setup.sh (or first: conda deactivate, pyenv shell system)" ;;
+    esac
+    case $seen in
+        "3.6 /usr") ;;
+        "") fail "python3 is not there or does not run: sudo apt-get install python3, $AGAIN" ;;
+        3.6*) fail "$there is of the Python in ${seen#* }, which does not see JetPack's TensorRT and OpenCV: $cure" ;;
+        *) fail "$there is Python ${seen%% *} and not 3.6, for which JetPack has TensorRT and OpenCV: $cure" ;;
+    esac
+    say "   python3 is ${seen%% *}"
+    for package in numpy cv2 tensorrt; do
+        folder=$root/usr/local/lib/python3.6/dist-packages
+        [ ! -d "$folder/$package" ] || note "$folder/$package hides JetPack's own: see docs/jetson-nano.md"
     done
+    check_environment
     nvcc=$(command -v nvcc || true)
     for folder in "$root/usr/local/cuda/bin" "$root/usr/local/cuda-10.2/bin"; do
         [ -n "$nvcc" ] || [ ! -x "$folder/nvcc" ] || nvcc=$folder/nvcc
     done
     [ -n "$nvcc" ] || installed .venv pycuda ||
         fail "nvcc is missing, without which pycuda cannot be built: sudo apt-get install nvidia-jetpack, $AGAIN"
+}
+
+check_environment() {  # .venv has none of what JetPack has; under the name of a package, or of what pip notes of it
+    for path in "$here"/.venv/lib*/python*/*-packages/*; do
+        case ${path##*/} in
+            numpy | numpy[.-]* | __editable__*numpy* | cv2* | opencv[_-]* | *tensorrt*)
+                fail "$path hides JetPack's own, which nothing of pip's can replace: rm -r $here/.venv, $AGAIN" ;;
+        esac
+    done
 }
 
 check_room() {
@@ -197,7 +236,7 @@ add_swap() {
 add_packages() {
     step "packages of the system"
     missing=
-    for package in $PACKAGES $([ "$jtop" = 0 ] || echo python3-pip); do
+    for package in $PACKAGES $(! wants_jtop || echo python3-pip); do
         status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$status" = installed ] || missing="$missing $package"
     done
@@ -214,8 +253,17 @@ make_environment() {  # make_environment FOLDER: it sees JetPack's packages, and
     if [ -f "$here/$1/pyvenv.cfg" ] && ! grep -q '^include-system-site-packages *= *true' "$here/$1/pyvenv.cfg"; then
         fail "$here/$1 does not see JetPack's packages: remove that folder, $AGAIN"
     fi
+    made_by=$(sed -n 's/^home *= *//p; s/^version *= *//p' "$here/$1/pyvenv.cfg" 2>/dev/null | tr '\n' ' ')
+    case $made_by in
+        "" | "/usr/bin 3.6"* | "/bin 3.6"* | "$here/.venv/bin 3.6"*) ;;
+        *) fail "$here/$1 is of another Python (${made_by% }) than the system's 3.6: remove that folder, $AGAIN" ;;
+    esac
     if [ ! -x "$here/$1/bin/python" ] || ! installed "$1" pip; then
         change "remove $here/$1, $AGAIN" python3 -m venv --system-site-packages "$here/$1"
+    fi
+    if ! installed "$1" "$NO_USER_SITE"; then  # what was installed until now may lean on ~/.local
+        change "is the disk full?" sh -c "rm -f '$here/$1/bin/nanoface' &&
+            echo 'import site; site.ENABLE_USER_SITE = False' > '$here/$1/lib/python3.6/site-packages/$NO_USER_SITE'"
     fi
     if ! installed "$1" "pip-$PIP.dist-info" || ! installed "$1" "wheel-$WHEEL.dist-info"; then
         change "check the network, $AGAIN" "$here/$1/bin/python" -m pip install -q \
@@ -255,9 +303,9 @@ add_convert() {
 }
 
 add_jetson_stats() {
-    if [ "$jtop" = 1 ] && [ ! -e "$root/usr/local/bin/jtop" ]; then
+    if wants_jtop; then
         step "jetson-stats"
-        change_as_root "leave out --jetson-stats: nothing needs it" python3 -m pip install 'jetson-stats>=4.2,<5'
+        change_as_root "leave out --jetson-stats: nothing needs it" python3 -s -m pip install 'jetson-stats>=4.2,<5'
     fi
 }
 

@@ -3,6 +3,7 @@
 The network reads its input and writes its outputs where they lie, so nothing is allocated or copied for a frame.
 """
 import os
+import re
 from abc import abstractmethod
 from importlib import import_module
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type
@@ -107,7 +108,11 @@ def imported(package: str, cure: str) -> Any:
     except ModuleNotFoundError as e:
         missing = package if e.name == package else "{}, which {} needs,".format(e.name, package)
         raise EngineError("{} is not installed: {}".format(missing, cure)) from e
-    except ImportError as e:
+    except (AttributeError, ImportError, OSError, RuntimeError, SystemError, ValueError) as e:  # what bindings raise
+        early = re.search(r"(\S+): cannot allocate memory in static TLS block", str(e))
+        if early:
+            cure = ("set LD_PRELOAD={} before it starts, for the service by that line in /etc/nanoface/environment"
+                    .format(early.group(1)))
         raise EngineError("{} does not load ({}): {}".format(package, reason(e), cure)) from e
 
 

@@ -3,10 +3,9 @@
 What is in use is switched last, by one rename; until then the version before goes on.
 """
 import os
-import platform
 from typing import NamedTuple, TextIO, Tuple
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, EngineError
 from edge.service import networks, places
 from edge.service.accounts import make_accounts, remove_accounts
 from edge.service.configuration import OLD, data_of, install_config, is_ours
@@ -112,7 +111,7 @@ def _begin(action: str, wishes: Wishes, out: TextIO) -> Tuple[Places, Steps]:
                            "what starts programs here")
     if seen.live and not wishes.dry and os.geteuid() != 0:
         raise ConfigError("this changes the system, so it needs root: sudo {} service {}".format(_command(), action))
-    return seen, Steps(out, wishes.dry, wishes.yes)
+    return seen, Steps(out, wishes.dry, wishes.yes, dict(os.environ, **seen.environment()))
 
 
 def _command() -> str:
@@ -127,6 +126,8 @@ def _check_config(steps: Steps, version: str, seen: Places) -> None:
     python = os.path.join(seen.program(version), "bin", "python3")
     if os.path.exists(path) and os.path.exists(python):
         ended = steps.ask(python, *(CHECK + (path,)))
+        if ended.code == EngineError.exit_code:
+            raise ServiceError("the program cannot run any more: {}".format(ended.last))
         if ended.code != 0:
             raise ConfigError("{}: correct it and install again, or let it be replaced with --yes".format(ended.last))
 
@@ -159,16 +160,9 @@ def _put_units(steps: Steps, folder: str, seen: Places) -> None:
     changed = False
     for unit in places.UNITS:
         with open(os.path.join(folder, unit), "rb") as f:
-            changed |= steps.write(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), for_machine(f.read()))
+            changed |= steps.write(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), f.read())
     if changed:
         steps.run("systemctl", "daemon-reload")
-
-
-def for_machine(unit: bytes, machine: str = "") -> bytes:
-    """OPENBLAS_CORETYPE names a kind of core that only boards have; elsewhere numpy would complain."""
-    if (machine or platform.machine()) == "aarch64":
-        return unit
-    return b"".join(line for line in unit.splitlines(True) if b"OPENBLAS_CORETYPE" not in line)
 
 
 def _switch(steps: Steps, version: str, in_use: str, seen: Places) -> None:

@@ -113,7 +113,7 @@ def build(steps: Steps, version: str, seen: Places) -> None:
     """The engines of this board, with the program that will use them."""
     program = seen.program(version)
     code = steps.show([os.path.join(program, "bin", "nanoface"), "build", "--config", seen.at(places.CONFIG)],
-                      NANOFACE_HOME=seen.home(version), OPENBLAS_CORETYPE="ARMV8")
+                      NANOFACE_HOME=seen.home(version))
     if code != 0:
         raise ServiceError("the engines could not be built (see above), so the version in use stays; --no-build installs "
                            "without, and the service then runs on what else there is")

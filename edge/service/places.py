@@ -1,7 +1,9 @@
 """Where everything of the service lies."""
 import os
+import re
 import sys
-from typing import NamedTuple, Tuple
+from contextlib import suppress
+from typing import Dict, NamedTuple, Tuple
 
 USER, VIDEO, JTOP = "nanoface", "video", "jtop"
 SERVICE = "nanoface.service"
@@ -14,6 +16,7 @@ UNIT_FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/
 PROGRAMS = "/opt/nanoface"  # a folder for each version; the links `current` and `previous`
 CURRENT, PREVIOUS = "current", "previous"
 CONFIG = "/etc/nanoface/nanoface.yaml"
+ENVIRONMENT = "/etc/nanoface/environment"  # its owner's: variables of the service
 HOME = "/var/lib/nanoface"  # of its user; below it a $NANOFACE_HOME for each version
 HOME_LINK = "home"  # in the folder of a version: leads to its $NANOFACE_HOME
 CACHE, LOGS, RUN = "/var/cache/nanoface", "/var/log/nanoface", "/run/nanoface"
@@ -75,6 +78,14 @@ class Places(NamedTuple):
             return ()
         folders = [n for n in names if not n.startswith(".") and not os.path.islink(self.program(n))]
         return tuple(sorted(n for n in folders if os.path.isdir(self.program(n))))
+
+    def environment(self) -> Dict[str, str]:
+        """What ENVIRONMENT sets, as systemd reads it: a line each, quotes around the value or none."""
+        text = ""
+        with suppress(OSError), open(self.at(ENVIRONMENT), encoding="utf-8", errors="surrogateescape") as f:
+            text = f.read()
+        found = re.findall(r"^[ \t]*(\w+)=[ \t]*(?:\"(.*)\"|'(.*)'|(.*?))[ \t]*$", text, re.MULTILINE)
+        return {name: "".join(values) for name, *values in found}
 
     def has_unit(self, unit: str) -> bool:
         return any(os.path.exists(self.at("{}/{}".format(folder, unit))) for folder in UNIT_FOLDERS)

@@ -17,7 +17,7 @@ LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the netw
 DIGEST = "digest"
 CHECK = ("-I", "-m", "edge.service.selftest")  # -I: by nothing that lies elsewhere
 HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
-START = """#!{}/bin/python3
+START = """#!{}/bin/python3 -s
 import sys
 from edge.cli import main
 sys.exit(main())

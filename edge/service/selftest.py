@@ -4,19 +4,33 @@ With a path, whether that configuration is valid. Exit codes as those of the com
 """
 import os
 import sys
+from importlib.util import find_spec
 from typing import List, Optional
 
-from edge.errors import ConfigError
+from edge.core.process import is_tegra, prepare_process
+from edge.errors import ConfigError, EngineError
 
 
 def missing() -> Optional[str]:
     """Why nothing can be tracked here; None where it can."""
     try:
         from edge import app
-
-        return None if app.__file__ else "the package edge has no files"
     except ImportError as e:
         return "{} (see nanoface doctor)".format(e)
+    return unusable() if app.__file__ else "the package edge has no files"
+
+
+def unusable() -> Optional[str]:
+    """What TensorRT lacks: of a Jetson all that it takes, of other machines only what is there and does not load."""
+    from edge.runtimes import cuda, trtcalls
+
+    for package, load in ((trtcalls.PACKAGE, trtcalls.package), (cuda.PYCUDA, cuda.driver)):
+        if is_tegra() or find_spec(package) is not None:
+            try:
+                load()
+            except EngineError as e:
+                return str(e)
+    return None
 
 
 def wrong(path: str) -> Optional[str]:
@@ -31,7 +45,8 @@ def wrong(path: str) -> Optional[str]:
 
 
 def main(argv: List[str]) -> int:
-    reason, code = missing(), 4
+    prepare_process()
+    reason, code = missing(), EngineError.exit_code
     if reason is None and argv:
         reason, code = wrong(argv[0]), ConfigError.exit_code
     if reason is None:

@@ -140,7 +140,7 @@ def test_all_is_put_in_place_and_a_second_time_changes_nothing(box):
     for unit in places.UNITS:
         assert "etc/systemd/system/" + unit in files
     start = box.path("/opt/nanoface/current/bin/nanoface")
-    assert start.read_text().startswith("#!/opt/nanoface/{}/bin/python3\n".format(edge.__version__))
+    assert start.read_text().startswith("#!/opt/nanoface/{}/bin/python3 -s\n".format(edge.__version__))
     assert os.access(str(start), os.X_OK) and not list(box.path("/opt/nanoface").glob(".*"))
     assert box.install() == 0
     assert box.files() == files
@@ -312,6 +312,9 @@ def test_a_wrong_configuration_is_told_before_the_running_version_is_touched(box
     box.changes()
     monkeypatch.setattr(installer, "CHECK", ("-c", "import sys; sys.exit('nanoface.yaml:2: there is no key sauce')"))
     with pytest.raises(ConfigError, match="there is no key sauce"):
+        box.install()
+    monkeypatch.setattr(installer, "CHECK", ("-c", "import sys; print('tensorrt does not load'); sys.exit(4)"))
+    with pytest.raises(ServiceError, match="^the program cannot run any more: tensorrt does not load"):
         box.install()
     assert box.changes() == [] and box.seen.version("current") != "9.0" and (box.state / "active").exists()
 

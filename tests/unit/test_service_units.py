@@ -9,7 +9,7 @@ import yaml
 
 from edge import cli
 from edge.config import load_config
-from edge.service import installer, places
+from edge.service import places
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp", "PrivateNetwork")
@@ -118,12 +118,14 @@ def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monk
         assert stream.read() == shown
 
 
-def test_the_kind_of_core_is_named_on_a_board_only():
-    with open(os.path.join(places.shipped_folder(), places.SERVICE), "rb") as f:
-        shipped = f.read()
-    assert installer.for_machine(shipped, "aarch64") == shipped
-    elsewhere = installer.for_machine(shipped, "x86_64")
-    assert b"OPENBLAS_CORETYPE=" not in elsewhere and b"OPENBLAS_NUM_THREADS=1" in elsewhere
+def test_its_owner_has_a_place_for_variables_which_the_installer_heeds(tmp_path):
+    assert values(places.SERVICE, "EnvironmentFile") == ["-" + places.ENVIRONMENT]
+    seen = places.Places(str(tmp_path))
+    assert seen.environment() == {}
+    path = tmp_path / places.ENVIRONMENT.lstrip("/")
+    path.parent.mkdir(parents=True)
+    path.write_text("# LD_PRELOAD=/none.so\n; A=1\n\nLD_PRELOAD=/usr/lib/a.so:/usr/lib/b.so\nB=\"1 2\"  \n C='3'\nD=\n-\n")
+    assert seen.environment() == {"LD_PRELOAD": "/usr/lib/a.so:/usr/lib/b.so", "B": "1 2", "C": "3", "D": ""}
 
 
 def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():

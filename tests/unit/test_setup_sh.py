@@ -20,7 +20,8 @@ BOARD = {
 # every command says itself to $LOG; then it does to the tree what the real one would do to the board
 SAY = 'echo "$(basename "$0") $*" >> "$LOG"\n'
 COMMANDS = {
-    "sudo": 'exec "$@"\n',
+    "sudo": '[ "$1" = -H ] && shift\nexec "$@"\n',
+    "uname": 'echo "${KERNEL:-4.9.253}"\n',
     "id": 'echo "${FAKE_UID:-1000}"\n',
     "df": 'echo head; echo "disk 1 1 $((${FREE_MB:-20000} * 1024)) 1 /"\n',
     "dpkg-query": 'for last; do :; done; grep -q "^$last\\$" "$TREE/packages" && echo installed\n',
@@ -33,7 +34,7 @@ COMMANDS = {
                      'printf "%s\\n" "$@" >> "$TREE/packages"\nexit 0\n',
     "python3": r'''
 case "$1 $2" in
-    "-c "*) echo "${PYTHON_VERSION:-3.6}"; exit ;;
+    "-c "*) echo "${PYTHON_VERSION:-3.6} ${PYTHON_PREFIX:-/usr}"; exit ;;
 esac
 echo "$(basename "$(dirname "$(dirname "$0")")") python $*" >> "$LOG"
 [ "$2" = "$BREAK" ] && exit 1
@@ -64,6 +65,7 @@ if [ "$1" = models ]; then
 fi
 exit 0
 '''
+NO_USER_SITE = "import site; site.ENABLE_USER_SITE = False\n"
 QUIET = ("nanoface models fetch", "nanoface doctor")  # these look themselves whether there is anything to do
 
 
@@ -186,7 +188,10 @@ def test_every_release_of_jetpack_46_with_tensorrt_82_is_taken(tmp_path, revisio
 @pytest.mark.parametrize("words, more, part", [
     (("--yes",), {"FREE_MB": "600"}, "600 MB free and needs 1000 MB: make room"),
     (("--yes",), {"FREE_MB": "3000"}, "the swap file needs 4096 MB"),
-    (("--yes",), {"PYTHON_VERSION": "3.8"}, "python3 is 3.8 and not 3.6"),
+    (("--yes",), {"PYTHON_VERSION": "3.8"}, "bin/python3 is Python 3.8 and not 3.6"),
+    (("--yes",), {"PYTHON_VERSION": "3.8"}, ": PATH=/usr/bin:$PATH sh setup.sh"),
+    (("--yes",), {"PYTHON_PREFIX": "/opt/conda"}, "is of the Python in /opt/conda, which does not see JetPack's"),
+    (("--yes",), {"PYTHON_PREFIX": "/usr/local"}, ": PATH=/usr/bin:$PATH sh setup.sh (or first: conda deactivate"),
     ((), {}, "Nobody is here to answer: run it with --yes or --no-swap"),
     (("--yes",), {"FAKE_UID": "0", "SUDO_USER": "ann"}, "run it without sudo"),
     (("--yse",), {}, "--yse is unknown"),
@@ -239,7 +244,99 @@ def test_package_that_hides_jetpacks_own_is_named(tree):
     for folder in (".local/lib/python3.6/site-packages/numpy", "board/usr/local/lib/python3.6/dist-packages/cv2"):
         os.makedirs(os.path.join(tree.folder, folder))
     out = tree.run("--dry-run")[1]
-    assert "site-packages/numpy hides JetPack's own" in out and "dist-packages/cv2 hides JetPack's own" in out
+    assert "dist-packages/cv2 hides JetPack's own" in out and ".local" not in out  # which no environment of ours sees
+
+
+@pytest.mark.parametrize("alternatives, part", [(True, "sudo update-alternatives --config python3, choose 3.6"),
+                                                (False, "sudo ln -sf python3.6 /usr/bin/python3")])
+def test_python3_of_the_system_that_is_another_is_set_right(tree, alternatives, part):
+    shutil.copytree(os.path.join(tree.folder, "bin"), os.path.join(tree.folder, "board", "usr", "bin"))
+    if alternatives:
+        os.makedirs(os.path.join(tree.folder, "board", "etc", "alternatives"))
+        os.symlink("/usr/bin/python3.8", os.path.join(tree.folder, "board", "etc", "alternatives", "python3"))
+    path = os.path.join(tree.folder, "board", "usr", "bin") + ":/usr/bin:/bin"
+    check_refused(tree, part, "--yes", PYTHON_VERSION="3.8", PATH=path)
+
+
+def test_an_active_environment_is_stepped_out_of(tree):
+    tree.write("active/bin/python3", "#!/bin/sh\nexit 1\n", 0o755)
+    active = os.path.join(tree.folder, "active")
+    path = "{}/bin:{}/bin:/usr/bin:/bin".format(active, tree.folder)
+    assert tree.run("--yes", PATH=path, VIRTUAL_ENV=active)[0] == 0
+
+
+@pytest.mark.parametrize("more, parts", [
+    ({"proc/device-tree/compatible": "nvidia,p3450-0000\0nvidia,tegra210\0"}, ["apt-get install --reinstall nvidia-l4t-core"]),
+    ({".dockerenv": ""}, ["container", "-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro", "--runtime nvidia"]),
+    ({"run/.containerenv": ""}, ["container", "-v /etc/nv_tegra_release:/etc/nv_tegra_release:ro"]),
+])
+def test_a_jetson_without_its_release_is_no_pc(tmp_path, more, parts):
+    files = dict({name: text for name, text in BOARD.items() if name != "etc/nv_tegra_release"}, **more)
+    for part in parts:
+        check_refused(Tree(tmp_path / part[:5], files), part, KERNEL="4.9.253" if len(parts) == 1 else "4.9.253-tegra")
+
+
+@pytest.mark.parametrize("path", [
+    "lib/python3.6/site-packages/numpy", "lib/python3.8/site-packages/numpy", "lib64/python3.6/site-packages/cv2",
+    "lib/python3.6/site-packages/cv2.cpython-36m-aarch64-linux-gnu.so", "lib/python3.6/site-packages/numpy.egg-link",
+    "lib/python3.6/site-packages/numpy-1.19.5.dist-info", "lib/python3.6/site-packages/numpy-1.19.5-py3.6-linux-aarch64.egg",
+    "lib/python3.6/site-packages/opencv_python_headless-4.5.1.48.dist-info", "lib/python3.6/dist-packages/tensorrt",
+    "lib/python3.6/site-packages/opencv-contrib-python.egg-link", "lib/python3.6/site-packages/tensorrt_libs",
+    "lib/python3.6/site-packages/nvidia_tensorrt-8.2.1.8.dist-info", "lib/python3.6/site-packages/__editable__.numpy-1.19.pth",
+])
+def test_environment_that_hides_jetpacks_packages_is_refused_before_anything_is_done(tree, path):
+    tree.write("checkout/.venv/" + path, "")
+    check_refused(tree, "hides JetPack's own, which nothing of pip's can replace: rm -r ", "--yes")
+    assert tree.calls() == []
+
+
+def test_packages_of_like_names_are_no_harm(tree):
+    for name in ("numpydoc", "pycuda", "numba", "nanoface_opencv.pth", "_cv2"):
+        tree.write("checkout/.venv/lib/python3.6/site-packages/" + name, "")
+    tree.write("checkout/.venv-convert/lib/python3.6/site-packages/numpy", "")
+    assert tree.run("--yes")[0] == 0
+
+
+@pytest.mark.parametrize("cfg", ["home = /opt/conda/bin\nversion = 3.6.13\n", "home = /usr/bin\nversion = 3.8.0\n"])
+def test_environment_of_another_python_is_refused(tree, cfg):
+    tree.write("checkout/.venv/pyvenv.cfg", cfg + "include-system-site-packages = true\n")
+    check_refused(tree, " than the system's 3.6: remove that folder", "--yes")
+
+
+def test_environments_have_no_user_site_and_what_leant_on_it_is_installed_again(tree):
+    assert tree.run("--yes")[0] == 0
+    files = [os.path.join(tree.folder, "checkout", name, "lib/python3.6/site-packages/nanoface-no-user-site.pth")
+             for name in (".venv", ".venv-convert")]
+    for file in files:
+        with open(file) as f:
+            assert f.read() == NO_USER_SITE
+        os.remove(file)  # as an older setup.sh left it
+    tree.calls()
+    assert tree.run("--yes")[0] == 0
+    again = [call.split()[0] for call in tree.calls() if "pip install" in call and "checkout" in call]
+    assert again == [".venv", ".venv-convert"] and all(os.path.exists(file) for file in files)
+
+
+def test_that_line_keeps_the_user_site_out_of_a_real_environment(tmp_path):
+    venv, name = tmp_path / "venv", "lib/python{}.{}/site-packages".format(*sys.version_info[:2])
+    subprocess.check_call([sys.executable, "-m", "venv", "--system-site-packages", "--without-pip", str(venv)])
+    (tmp_path / ".local" / name).mkdir(parents=True)
+    (tmp_path / ".local" / name / "usercustomize.py").write_text("print('here')\n")
+    ask = [str(venv / "bin" / "python"), "-c", "import sys; print([p for p in sys.path if '.local' in p])"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env["HOME"] = str(tmp_path)
+    before = subprocess.check_output(ask, env=env).decode()
+    (venv / name / "nanoface-no-user-site.pth").write_text(NO_USER_SITE)
+    after = subprocess.check_output(ask, env=env).decode()
+    assert before.startswith("here") and ".local" in before and after == "[]\n"
+
+
+def test_jetson_stats_gets_its_pip_first(tree):
+    code, _, err = tree.run("--yes", "--jetson-stats")
+    calls = tree.calls()
+    pip = next(i for i, call in enumerate(calls) if "apt-get install" in call and "python3-pip" in call)
+    jtop = next(i for i, call in enumerate(calls) if "jetson-stats" in call)
+    assert (code, err) == (0, "") and pip < jtop and "python -s -m pip install" in calls[jtop]
 
 
 def test_environment_without_jetpacks_packages_is_refused(tree):
