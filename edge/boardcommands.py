@@ -16,7 +16,8 @@ def build(args: Any, out: TextIO) -> int:
     options = BuildOptions(
         only=tuple(args.only), networks=tuple(args.networks), all_networks=args.all_networks, fp32=args.fp32,
         workspace_mb=args.workspace, tactics=args.tactics, force=args.force, list_only=args.list, lint=not args.no_lint,
-        untuned=args.untuned, candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)})
+        timeout_s=60.0 * args.timeout, untuned=args.untuned,
+        candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)})
     if args.tune:
         from engines.tune import run_tune
 

@@ -43,6 +43,8 @@ def build() -> Words:
     group.add_argument("--fp32", action="store_true", help="in 32 bits, to compare with")
     group.add_argument("--workspace", type=count(4096), default=256, metavar="MB",
                        help="memory that a layer may use while it works (256)")
+    group.add_argument("--timeout", type=count(1440), default=30, metavar="MINUTES",
+                       help="that one network may take, or one way of it with --tune; then it is ended (30)")
     group.add_argument("--tactics", type=tactics, metavar="LIST",
                        help="libraries that may be used: cublas,cudnn, one of them, or none (as tuned, else both)")
     group.add_argument("--tune", action="store_true",

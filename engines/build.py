@@ -27,6 +27,7 @@ from engines.networks import Manifest
 __all__ = ["BuildOptions", "run_build"]
 
 TIMING_CACHE = "timing.cache"
+ASK_LIMIT_S = 300.0  # the first start of CUDA from a slow card
 RUNS = 50  # that are measured after a build
 LITTLE_MB = 1200  # of memory and swap: a build of one of our networks may need as much
 SCRATCH = "build"
@@ -98,7 +99,7 @@ def ask_facts(folder: str, root: str, stop: Stop) -> Facts:
     """Of a process of its own: this one stays small, so that the builds have the memory. Raises EngineError."""
     silent = Hearing(lambda text: None, lambda step, elapsed_s: None, lambda severity, text: None)
     try:
-        return Facts(*run_child({"action": FACTS, "root": root}, folder, stop, silent)["facts"])
+        return Facts(*run_child({"action": FACTS, "root": root}, folder, stop, silent, ASK_LIMIT_S)["facts"])
     except Crashed as e:
         raise EngineError("TensorRT and CUDA cannot be asked for their versions: {}".format(e)) from e
 
@@ -116,7 +117,8 @@ def build_one(shop: Workshop, target: Target, plan: str, runs: int, hearing: Hea
         "built_at": datetime.fromtimestamp(clock.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     try:
-        sidecar: Dict[str, Any] = run_child(request, shop.folder, shop.stop, hearing)["sidecar"]
+        sidecar: Dict[str, Any] = run_child(
+            request, shop.folder, shop.stop, hearing, shop.options.timeout_s)["sidecar"]
     except Crashed as e:
         if e.by_fault:  # should the cache be what TensorRT stumbles over, the next build is free of it
             remove(cache)

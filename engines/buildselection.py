@@ -20,6 +20,7 @@ class BuildOptions(NamedTuple):
     all_networks: bool = False  # tuning: every network of the role that was fetched
     fp32: bool = False
     workspace_mb: int = 256
+    timeout_s: float = 1800.0  # for one network, or one way of it when tuning
     tactics: Optional[Tuple[str, ...]] = None  # None: as tuned, else cublas and cudnn; (): TensorRT's own alone
     force: bool = False
     list_only: bool = False

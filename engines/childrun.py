@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock
@@ -15,11 +16,14 @@ from engines.buildchild import DONE, FAILED, NOTE, STEP, WORD
 
 STEP_S = 0.1
 LAST_WORDS = 20
+END_S = 5.0  # for a killed process to go: one that hangs in the driver stays, and nobody waits for it
 REQUEST = "request.json"
 CHILD = ("-m", "engines.buildchild")
 KILLED = ("the system ended it, most likely for want of memory: add 4 GB of swap (sudo fallocate -l 4G /swapfile && sudo "
           "chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile), stop the service and the desktop "
           "(sudo systemctl stop nanoface; sudo systemctl isolate multi-user.target), or try --workspace 128")
+OVERDUE = ("it did not end within {} while {}, and was ended: `nanoface build --only {} --timeout {}` gives it more, "
+           "--workspace 128 or --tactics none may spare it; where that does not help, restart the board")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,8 +46,8 @@ class Hearing(NamedTuple):
     word: Callable[[str, str], None]  # severity (E or W) and text, from the library
 
 
-def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hearing) -> Dict[str, Any]:
-    """What the process tells at its end. `folder` takes the request.
+def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hearing, limit_s: float) -> Dict[str, Any]:
+    """What the process tells at its end. `folder` takes the request; after limit_s the process is ended.
 
     Raises ModelError or EngineError with what it says went wrong, Crashed where it was ended, StorageError where another
     one would fare no better, and Interrupted.
@@ -57,16 +61,26 @@ def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hear
     except OSError as e:
         raise EngineError("{} cannot be started ({}): see `nanoface doctor`".format(sys.executable, e.strerror or e)) from e
     talk = _Talk(hearing)
+    in_time = False
     try:
-        talk.listen(child, stop)
+        in_time = talk.listen(child, stop, limit_s)
     finally:
-        if child.poll() is None:
-            child.kill()
-        child.wait()
+        if not in_time:
+            _end(child)
         for stream in (child.stdout, child.stderr):
             if stream is not None:
                 stream.close()
+    if not in_time:
+        raise Crashed(talk.overdue(request.get("network", ""), limit_s), False)
     return talk.ending(child.returncode)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """With whatever it has started: it leads a group of its own."""
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(END_S)
 
 
 def _environment() -> Dict[str, str]:
@@ -88,8 +102,8 @@ class _Talk:
         self._said: List[str] = []  # the library's errors
         self._printed: List[str] = []  # the last lines on standard error
 
-    def listen(self, child: "subprocess.Popen[bytes]", stop: Stop) -> None:
-        """Until both streams are closed and the process has ended. Raises Interrupted."""
+    def listen(self, child: "subprocess.Popen[bytes]", stop: Stop, limit_s: float) -> bool:
+        """Until both streams are closed and the process has ended; False where that took too long. Raises Interrupted."""
         assert child.stdout is not None and child.stderr is not None
         rests = {child.stdout.fileno(): b"", child.stderr.fileno(): b""}
         began_at = clock.monotonic()
@@ -105,7 +119,11 @@ class _Talk:
                     self._hear(line.decode("utf-8", "replace"), fd == child.stdout.fileno())
                 if not block:
                     self._hear(rests.pop(fd).decode("utf-8", "replace"), False)
-            self._hearing.tick(self._step, clock.monotonic() - began_at)
+            elapsed_s = clock.monotonic() - began_at
+            self._hearing.tick(self._step, elapsed_s)
+            if elapsed_s > limit_s:
+                return False
+        return True
 
     def _hear(self, line: str, told: bool) -> None:
         """`told`: on the stream that is for events; else what some library printed."""
@@ -127,6 +145,12 @@ class _Talk:
             if event["severity"] == "E":
                 self._said = (self._said + [event["text"]])[-LAST_WORDS:]
             self._hearing.word(event["severity"], event["text"])
+
+    def overdue(self, network: str, limit_s: float) -> str:
+        limit = "{:.0f} min".format(limit_s / 60.0) if limit_s >= 60.0 else "{:.0f} s".format(limit_s)
+        if not network:
+            return "no answer within {}: restart the board (`dmesg` tells of its GPU)".format(limit)
+        return OVERDUE.format(limit, self._step, network, min(1440, max(1, int(3 * limit_s / 60.0))))
 
     def ending(self, code: int) -> Dict[str, Any]:
         """Raises what run_child() raises. A process that told its result may end as it likes."""

@@ -21,7 +21,7 @@ from engines.tune import run_tune
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
-ASK_FACTS = build.ask_facts
+ASK_FACTS, RUN_CHILD = build.ask_facts, build.run_child
 NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "")
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
 
@@ -189,6 +189,22 @@ def test_what_fails_costs_one_plan(world):
     world.fault(build_kill=["mb05"])
     assert "1 of 2 plans are ready" in world.build("pose", "iris")
     assert world.code == 4 and world.plans() == ["iris-iris_landmark.plan"]
+
+
+def test_a_build_that_hangs_has_a_limit_of_its_own_and_costs_one_plan(world, monkeypatch):
+    world.fault(build_hang=["mb05"])
+    given = []
+
+    def run_child(request, folder, stop, hearing, limit_s):
+        given.append(limit_s)
+        return RUN_CHILD(request, folder, stop, hearing, 1.0 if request["network"] == "mb05" else limit_s)
+
+    monkeypatch.setattr(build, "run_child", run_child)
+    said = world.build("pose", "iris", timeout_s=1234.0)
+    assert world.code == 4 and world.plans() == ["iris-iris_landmark.plan"] and given == [1234.0, 1234.0]
+    lines = [line for line in said.splitlines() if line.startswith("pose      mb05             not built: ")]
+    assert len(lines) == 1 and "it did not end within 1 s while " in lines[0] and "`nanoface build --only mb05" in lines[0]
+    assert not world.half_written()
 
 
 @pytest.mark.parametrize("damage, words", [

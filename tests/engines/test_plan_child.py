@@ -30,7 +30,7 @@ class Listener:
 @pytest.fixture
 def child(tmp_path, monkeypatch):
     """Run a process that does what the code says in the place of a build; `tell(event, **values)` is there for it."""
-    def run(code, stop=None, **request):
+    def run(code, stop=None, limit_s=600.0, **request):
         script = tmp_path / "stand_in.py"
         script.write_text(textwrap.dedent("""
             import json, os, signal, sys, time
@@ -40,7 +40,7 @@ def child(tmp_path, monkeypatch):
             """) + textwrap.dedent(code))
         monkeypatch.setattr(childrun, "CHILD", (str(script),))
         listener = run.listener = Listener()
-        return run_child(request, str(tmp_path), stop or Stop(), listener.hearing)
+        return run_child(request, str(tmp_path), stop or Stop(), listener.hearing, limit_s)
     return run
 
 
@@ -92,6 +92,36 @@ def test_a_signal_ends_the_process_and_the_command(child, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+@pytest.mark.parametrize("code, step", [
+    ("tell('step', text='building'); begin(); time.sleep(600)", "building"),
+    ("begin(); os.close(1); os.close(2); time.sleep(600)", "starting"),
+    ("signal.signal(signal.SIGTERM, signal.SIG_IGN); begin(); os._exit(0)", "starting"),  # what it left has its streams
+])
+@pytest.mark.parametrize("limit_s, words", [(1800.0, "30 min while {}, .*--only mb05 --timeout 90"), (20.0, "20 s while {}")])
+def test_what_does_not_end_is_ended_with_all_that_it_started(child, tmp_path, monkeypatch, code, step, limit_s, words):
+    class Clock:
+        def monotonic(self):  # the limit is over when all of them run
+            return 2000.0 if (tmp_path / "begun").exists() else 0.0
+
+    monkeypatch.setattr(childrun, "clock", Clock())
+    begin = """
+        import subprocess
+        def begin():
+            other = subprocess.Popen(["sleep", "600"])
+            time.sleep(0.3)  # for the words before this to be read
+            open("part", "w").write("{} {}".format(os.getpid(), other.pid))
+            os.rename("part", "begun")
+        """
+    with pytest.raises(Crashed, match="it did not end within " + words.format(step)) as e:
+        child(textwrap.dedent(begin) + code, limit_s=limit_s, network="mb05")
+    assert "\n" not in str(e.value) and not e.value.by_fault and e.value.exit_code == 4
+    deadline = time.monotonic() + 20
+    pids = [int(pid) for pid in (tmp_path / "begun").read_text().split()]
+    while any(_lives(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(_lives(pid) for pid in pids)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel of Linux to end the process")
 def test_the_process_ends_with_a_command_that_is_killed(tmp_path):
     (tmp_path / "tensorrt").mkdir()
@@ -140,7 +170,7 @@ def test_without_tensorrt_the_command_says_that_it_is_for_the_board(tmp_path, mo
 def test_a_python_that_cannot_be_started_is_an_engine_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(EngineError, match="cannot be started"):
-        run_child({}, str(tmp_path), Stop(), Listener().hearing)
+        run_child({}, str(tmp_path), Stop(), Listener().hearing, 600.0)
     assert json.loads((tmp_path / "request.json").read_text()) == {"parent": os.getpid()}
 
 

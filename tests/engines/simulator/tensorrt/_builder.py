@@ -123,7 +123,7 @@ class Builder(Scoped):
         if settings.fault("build_kill", names):
             time.sleep(seconds / 2)
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(seconds)
+        time.sleep(3600.0 if settings.fault("build_hang", names) else seconds)
         if settings.fault("build_none", names):
             tell(self._logger, "E", _texts.NO_TACTIC.format(network._layers[0].name))
             tell(self._logger, "E", _texts.NO_ENGINE)
