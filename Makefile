@@ -7,6 +7,12 @@
 # make clean   remove what the above made
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
 
+# On a Jetson pip would put a numpy into .venv that hides JetPack's. BOARD_ROOT: look for /etc and /proc below it; for tests
+ON_BOARD := $(wildcard $(BOARD_ROOT)/etc/nv_tegra_release)$(shell grep -s -o -m 1 -a nvidia,tegra $(BOARD_ROOT)/proc/device-tree/compatible)
+ifneq ($(and $(ON_BOARD),$(filter-out clean,$(or $(MAKECMDGOALS),run))),)
+$(error this is a Jetson, whose numpy, OpenCV and TensorRT come with JetPack: run `sh setup.sh`, and read docs/jetson-nano.md)
+endif
+
 PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check
 
@@ -17,8 +23,6 @@ endif
 DEFAULT := $(shell python3 -c 'import sys; print("%d%d" % sys.version_info[:2])' 2>/dev/null)
 VENV := $(if $(filter $(VERSION),$(DEFAULT)),.venv,.venv-py$(VERSION))
 BIN := $(VENV)/bin
-# JetPack's own numpy, OpenCV and TensorRT are seen from inside the environment, never replaced
-VENV_FLAGS := $(if $(wildcard /etc/nv_tegra_release),--system-site-packages)
 PINS := $(if $(filter 36,$(VERSION)),-c tests/pins/py36.txt)
 
 PYTHON36 := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.6*/bin/python) $(shell command -v python3.6 2>/dev/null))
@@ -35,7 +39,7 @@ export OMP_NUM_THREADS = 1
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
 	@echo "== $(VENV): virtual environment of $(PYTHON)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) --upgrade $(if $(filter 36,$(VERSION)),pip==21.3.1,pip)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert]'
 	@touch $@

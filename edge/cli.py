@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
 from edge.core import clock
+from edge.core.process import prepare_process
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError
 from edge.options import read_words
 from edge.stop import Stop, stopped_by_signals
@@ -23,7 +24,6 @@ from edge.words import overrides_of
 
 INTERRUPTED = 130
 UNFIT = 1  # the doctor's: something stops a run or the service
-BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 FRESH_S = 20.0  # an older status record says how old it is
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
 OUR_PACKAGES = ("edge", "engines", "calibration")
@@ -32,8 +32,7 @@ PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the modu
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; the exit code. Bad input is one line on standard error, never a trace."""
-    for name in BLAS_THREADS:  # before numpy is loaded: its idle worker threads spin, which doubles the CPU use
-        os.environ.setdefault(name, "1")
+    prepare_process()
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by whoever started us
     sys.stderr = sys.stderr or open(os.devnull, "w")
     words = list(sys.argv[1:] if argv is None else argv)

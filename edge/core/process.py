@@ -1,0 +1,49 @@
+"""What is settled for this process and its children before numpy, OpenCV or a runtime is loaded.
+
+The command line calls prepare_process() first of all; nothing heavy may be imported until it has.
+"""
+import os
+import platform
+import site
+import sys
+from contextlib import suppress
+
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+TEGRA_RELEASE = "/etc/nv_tegra_release"
+DEVICE_TREE = "/proc/device-tree/compatible"  # seen in a container too, where the file above is not
+
+
+def prepare_process() -> None:
+    """Set what libraries read while they are loaded; what the user has set stays."""
+    for name in BLAS_THREADS:  # idle worker threads of theirs spin, which doubles the CPU use
+        os.environ.setdefault(name, "1")
+    if is_tegra():  # OpenBLAS in numpy 1.19.5 takes the Nano's cores for others and dies of it; a PC's does not know the name
+        os.environ.setdefault("OPENBLAS_CORETYPE", "ARMV8")
+    _leave_user_site()
+
+
+def is_tegra() -> bool:
+    if platform.machine() != "aarch64":
+        return False
+    if os.path.exists(TEGRA_RELEASE):
+        return True
+    with suppress(OSError), open(DEVICE_TREE, "rb") as f:
+        return b"nvidia,tegra" in f.read()
+    return False
+
+
+def _leave_user_site() -> None:
+    """~/.local goes before JetPack's packages in an environment that sees the system's, and a service does not see it.
+
+    Taken off the path, not left by starting Python again with -s: so it holds however this process was started. Outside an
+    environment it stays, as what `pip install --user` put there is all that there is.
+    """
+    if sys.prefix == sys.base_prefix and not sys.flags.no_user_site:
+        return
+    os.environ["PYTHONNOUSERSITE"] = "1"  # for the children
+    theirs = site.getusersitepackages()
+    if site.ENABLE_USER_SITE and theirs in sys.path:
+        first = sys.path.index(theirs)
+        system = set(site.getsitepackages())  # follow it; between are the folders that its .pth files name
+        last = next((i for i in range(first, len(sys.path)) if sys.path[i] in system), len(sys.path))
+        del sys.path[first:last]
