@@ -9,6 +9,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from calibration.halfmath import FP16_SUMS, FP32, Window, convolve, mean, multiply, rounded
+from edge.core.analytics import load_runtime
 
 Tensors = Dict[str, np.ndarray]
 
@@ -90,8 +91,7 @@ class Emulation:
 
 def session_of(model: ModelProto) -> Any:
     """ONNX Runtime as the file says it: nothing fused, one thread."""
-    import onnxruntime as ort
-
+    ort = load_runtime("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

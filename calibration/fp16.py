@@ -12,6 +12,7 @@ from calibration.frames import Shot, black, inputs, look, take
 from calibration.halfmath import FP16_SUMS, FP32_SUMS
 from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
+from edge.core.analytics import load_runtime
 from edge.disk import write_whole
 from edge.errors import EngineError, ModelError
 from edge.models.agreement import Difference
@@ -62,7 +63,7 @@ def run_fp16(home: str, source: str, names: Sequence[str], frames: int, out: Tex
 def _need_packages() -> None:
     try:
         import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
+        load_runtime("onnxruntime")
     except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
         raise EngineError("calibrating needs the package {}: {}".format(getattr(e, "name", None) or "onnx", NEEDS)) from e
 

@@ -3,6 +3,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Union
 
 import numpy as np
 
+from edge.core.analytics import load_runtime
 from edge.errors import ModelError
 from engines.golden import Case, Golden, moments, read
 
@@ -24,10 +25,10 @@ class Differences(NamedTuple):
 
 def _session(model: Union[str, bytes]) -> Any:
     try:
-        import onnxruntime
+        onnxruntime = load_runtime("onnxruntime")
     except ImportError as e:
         raise ModelError("verifying needs ONNX Runtime: pip install 'nanoface[onnxruntime]'") from e
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    state = load_runtime("onnxruntime.capi.onnxruntime_pybind11_state")
     refusals = (
         state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile,
         state.NotImplemented, state.RuntimeException)

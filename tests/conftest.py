@@ -5,6 +5,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+from edge.core.analytics import switch_off_analytics
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 
@@ -13,6 +15,7 @@ settings.load_profile("nanoface")
 
 
 def pytest_configure(config):
+    switch_off_analytics()  # also for what the tests start
     config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
     # whoever runs the tests in the background or under nohup hands ignored signals on; a terminal does not
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -8,6 +8,8 @@ import site
 import sys
 from contextlib import suppress
 
+from edge.core.analytics import switch_off_analytics
+
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 TEGRA_RELEASE = "/etc/nv_tegra_release"
 DEVICE_TREE = "/proc/device-tree/compatible"
@@ -19,6 +21,7 @@ def prepare_process() -> None:
         os.environ.setdefault(name, "1")
     if is_tegra():  # OpenBLAS in numpy 1.19.5 takes the Nano's cores for others and dies of it; a PC's does not know the name
         os.environ.setdefault("OPENBLAS_CORETYPE", "ARMV8")
+    switch_off_analytics()
     _leave_user_site()
 
 

@@ -5,12 +5,12 @@ The network reads its input and writes its outputs where they lie, so nothing is
 import os
 import re
 from abc import abstractmethod
-from importlib import import_module
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from edge.core import clock
+from edge.core.analytics import load_runtime
 from edge.core.contracts import Crop, Runner, Tensor, Ticket
 from edge.errors import EdgeError, EngineError, ModelError
 from edge.models.warp import Warper
@@ -104,7 +104,7 @@ class CpuRunner(Runner):
 def imported(package: str, cure: str) -> Any:
     """The package of a runtime. Raises EngineError where it is not installed or does not load."""
     try:
-        return import_module(package)
+        return load_runtime(package)
     except ModuleNotFoundError as e:
         missing = package if e.name == package else "{}, which {} needs,".format(e.name, package)
         raise EngineError("{} is not installed: {}".format(missing, cure)) from e

@@ -1,9 +1,9 @@
 """ONNX Runtime on one thread. Works from version 1.10, the last for Python 3.6."""
-from importlib import import_module
 from typing import Any, Mapping, Tuple, Type
 
 import numpy as np
 
+from edge.core.analytics import load_runtime
 from edge.core.contracts import Tensor
 from edge.runtimes.cpu import CpuRunner, imported, static_tensor
 
@@ -49,7 +49,7 @@ class OnnxRunner(CpuRunner):
 
 def _failures() -> Tuple[Type[Exception], ...]:
     """The exceptions of ONNX Runtime, which have no common base of their own."""
-    state = vars(import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
+    state = vars(load_runtime("onnxruntime.capi.onnxruntime_pybind11_state"))
     return (RuntimeError,) + tuple(v for v in state.values() if isinstance(v, type) and issubclass(v, Exception))
 
 

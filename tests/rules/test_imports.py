@@ -56,8 +56,6 @@ DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/imag
            "edge/outputs/window.py")
 BEHIND = {
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "calibration/*") + DRAWING,
-    "onnxruntime": ("edge/runtimes/*", "engines/*", "calibration/*"),
-    "openvino": ("edge/runtimes/*", "engines/*", "calibration/*"),
     "tensorrt": ("edge/runtimes/*", "engines/*"),
     "pycuda": ("edge/runtimes/*", "engines/*"),
     "onnx": ("engines/*", "calibration/*"),
@@ -72,7 +70,10 @@ BEHIND = {
     "asyncio": THREADS,
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis"}
-LAZY = {"onnxruntime", "openvino", "tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
+LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
+# these tell their makers who runs them, unless they are loaded with edge.core.analytics.load_runtime(), by these files
+TOLD_NOT_TO = ("onnxruntime", "openvino")
+LOADERS = ("edge/runtimes/*", "engines/*", "calibration/*")
 COMMANDS = ("cli", "boardcommands", "servicecommands")  # files of edge/ that may import the rooms beside it
 PRINTS = ("edge/cli.py", "engines/commands.py", "engines/__main__.py", "calibration/*")
 
@@ -153,12 +154,28 @@ def check_packages(source, modules):
             continue
         if package in NEVER:
             faults.append(source.fault(found.node, "{} is never imported".format(package)))
+        elif package in TOLD_NOT_TO:
+            faults.append(source.fault(found.node, "{} is loaded with load_runtime() alone".format(package)))
         elif package in BEHIND and not matches(source.path, BEHIND[package]):
             text = "{} may be imported only in {}".format(package, ", ".join(BEHIND[package]))
             faults.append(source.fault(found.node, text))
         elif package in LAZY and not found.inside:
             faults.append(source.fault(found.node, "{} is imported on load: do it inside a function".format(package)))
-    return faults
+    calls = [node for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+    return faults + [fault for call in calls for fault in check_loading(source, call)]
+
+
+def check_loading(source, call):
+    """Faults of a call that imports one of TOLD_NOT_TO, where its name is written out."""
+    function = dotted(call.func).split(".")[-1]
+    first = call.args[0] if call.args else call
+    text = first.value if hasattr(first, "value") else getattr(first, "s", "")  # since Python 3.8, and before
+    package = text.split(".")[0] if isinstance(text, str) else ""
+    if package in TOLD_NOT_TO and function in ("import_module", "__import__"):
+        return [source.fault(call, "{} is loaded with load_runtime() alone".format(package))]
+    if package in TOLD_NOT_TO and function == "load_runtime" and not matches(source.path, LOADERS):
+        return [source.fault(call, "{} may be loaded only in {}".format(package, ", ".join(LOADERS)))]
+    return []
 
 
 def check_prints(source):
@@ -228,10 +245,12 @@ def test_an_import_against_the_rooms_is_found(path, text, fault):
     ("edge/sources/x.py", "import cv2", None),
     ("edge/stages/x.py", "import cv2", "cv2 may be imported only in"),
     ("edge/stages/x.py", "def f():\n    from cv2 import resize", "cv2 may be imported only in"),
-    ("edge/runtimes/onnx.py", "def f():\n    import onnxruntime", None),
-    ("edge/runtimes/onnx.py", "import onnxruntime", "on load"),
-    ("edge/runtimes/onnx.py", "try:\n    import openvino\nexcept ImportError:\n    openvino = None", "on load"),
-    ("edge/app.py", "def f():\n    import onnxruntime", "onnxruntime may be imported only in"),
+    ("edge/runtimes/x.py", "def f():\n    load_runtime('onnxruntime')", None),
+    ("edge/runtimes/x.py", "def f():\n    import onnxruntime", "onnxruntime is loaded with load_runtime()"),
+    ("edge/runtimes/x.py", "if True:\n    from openvino import Core", "openvino is loaded with"),
+    ("edge/runtimes/x.py", "def f():\n    importlib.import_module('onnxruntime.capi')", "onnxruntime is loaded with"),
+    ("edge/app.py", "def f():\n    load_runtime('onnxruntime')", "onnxruntime may be loaded only in"),
+    ("edge/runtimes/x.py", "import tensorrt", "on load"),
     ("edge/modelstore.py", "import onnx", "onnx may be imported only in"),
     ("engines/build.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorrt", None),
     ("edge/pipeline/x.py", "from concurrent.futures import Future", None),

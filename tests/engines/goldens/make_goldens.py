@@ -20,6 +20,7 @@ import sys
 
 import numpy as np
 
+from edge.core.analytics import load_runtime
 from engines import golden
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -238,7 +239,8 @@ def make_mxnet(models):
 
 def make_onnxruntime(models):
     import onnx
-    import onnxruntime
+
+    onnxruntime = load_runtime("onnxruntime")
 
     def network(file, shape, tolerance):
         model = onnx.load(os.path.join(models, file))

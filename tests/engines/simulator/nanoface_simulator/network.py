@@ -62,6 +62,7 @@ class Network:
 
 
 def _session(content):
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # the real TensorRT tells nobody either
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
