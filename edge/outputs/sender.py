@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Optional
 
+from edge.core import waiting
 from edge.core.contracts import Output
 from edge.errors import OutputError
 
@@ -27,7 +28,7 @@ class Sender:
         self.error: Optional[BaseException] = None  # what ended a fatal output, or the last failure of another
         self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
         self._waiting: Deque[Any] = deque()
-        self._changed = threading.Condition()
+        self._changed = waiting.Condition()
         self._state = NEW
         self._closing = False
         self._counts = {"sent": 0, "failed": 0, "dropped": 0}
@@ -76,7 +77,7 @@ class Sender:
             self._changed.notify_all()
         if self._thread.ident is None:
             return True
-        self._thread.join(timeout_s)
+        waiting.join(self._thread, timeout_s)
         with self._changed:
             if self._thread.is_alive():
                 self._state = HANGING

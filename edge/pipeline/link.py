@@ -2,6 +2,8 @@
 import threading
 from typing import Any, Callable, List, Optional
 
+from edge.core.waiting import Condition
+
 
 class LinkClosed(Exception):
     """Nothing will come any more, or nobody is left who would take it. How a worker learns that it is done."""
@@ -17,8 +19,8 @@ class Link:
         self._item: Any = None  # None: nothing waits
         self._closed = False
         self._lock = threading.Lock()
-        self._filled = threading.Condition(self._lock)
-        self._emptied = threading.Condition(self._lock)
+        self._filled = Condition(self._lock)
+        self._emptied = Condition(self._lock)
 
     def put(self, item: Any, timeout_s: Optional[float] = None) -> bool:
         """Leave `item` (not None). False: there was no room within `timeout_s` (None: no limit). Raises LinkClosed."""

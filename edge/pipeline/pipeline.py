@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Source, Stage
+from edge.core.waiting import Event
 from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, Sender
 from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
@@ -65,7 +66,7 @@ class Pipeline:
         self._plan = plan
         self._control = Control()
         self._deadline: Optional[float] = None  # real time at which the stop is over
-        self._stop: Any = threading.Event()
+        self._stop: Any = Event()
         self._state = self._reason = ""
         self._late: Tuple[str, ...] = ()
         self._capture = Capture(plan.source, self._ended, plan.meter, plan.clock)
@@ -223,7 +224,7 @@ class Pipeline:
         late = ["output " + s.name for s in self._plan.senders if s.close(self._time_left()) is False]
         self._look_at_outputs()
         for worker in self._workers:
-            worker.join(self._time_left())
+            worker.await_end(self._time_left())
         self._late = tuple(self._control.running() + late)
         if self._late:
             log.warning("not ended within %.1f s: %s", timeout_s, ", ".join(self._late))

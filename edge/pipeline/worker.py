@@ -3,7 +3,7 @@ import logging
 import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from edge.core import clock
+from edge.core import clock, waiting
 from edge.core.contracts import Source, Stage
 from edge.core.packet import Packet, Span
 from edge.errors import EdgeError, FrameError
@@ -26,7 +26,7 @@ class Control:
         self._prepared = 0  # workers that have opened what comes before the networks
         self._running: Set[str] = set()
         self._go = self._halted = False
-        self._changed = threading.Condition()
+        self._changed = waiting.Condition()
 
     def entered(self, worker: str) -> None:
         with self._changed:
@@ -87,7 +87,7 @@ class Control:
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Sleep until `condition`, which is looked at whenever a worker reports something."""
         with self._changed:
-            return self._changed.wait_for(condition, max(0.0, timeout_s))
+            return self._changed.wait_for(condition, timeout_s)
 
     def idle(self) -> bool:
         """For wait(): every worker has left."""
@@ -130,9 +130,9 @@ class Worker:
         self._control.entered(self.name)
         self._thread.start()
 
-    def join(self, timeout_s: float) -> None:
+    def await_end(self, timeout_s: float) -> None:
         if self._thread.ident is not None:
-            self._thread.join(max(0.0, timeout_s))
+            waiting.join(self._thread, timeout_s)
 
     def heartbeat(self, now: float) -> float:
         """When it was last seen alive: when the stage that it is in began; `now` while it waits for work or room."""

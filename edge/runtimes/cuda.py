@@ -8,6 +8,7 @@ which runner closes last, a thread of its own keeps it.
 import threading
 from typing import Any, NamedTuple, Optional
 
+from edge.core.waiting import Event
 from edge.errors import EngineError
 from edge.runtimes.cpu import imported, reason
 from edge.runtimes.framestore import FrameStore
@@ -80,7 +81,7 @@ class _Keeper(threading.Thread):
         self.context: Any = None
         self.error: Optional[Exception] = None  # why there is no context
         self._cuda = cuda
-        self._retained, self._unused = threading.Event(), threading.Event()
+        self._retained, self._unused = Event(), Event()
 
     def retain(self) -> None:
         """Returns with `context` or `error` set."""

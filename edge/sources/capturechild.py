@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import cv2
 import numpy as np
 
+from edge.core.waiting import Event
 from edge.errors import SourceError
 from edge.sources.device import Opener, Patience, Reader
 from edge.sources.picture import Shape
@@ -36,7 +37,7 @@ class Order:
 
     def __init__(self, number: int, opener: Opener, shape: Shape, patience: Patience) -> None:
         self.number, self.opener, self.shape, self.patience = number, opener, shape, patience
-        self.over = threading.Event()
+        self.over = Event()
 
 
 class Child:
@@ -46,7 +47,7 @@ class Child:
         self._link, self._ring = link, ring
         self._orders: "queue.Queue[Optional[Order]]" = queue.Queue()
         self._current: Optional[Order] = None
-        self._done = threading.Event()
+        self._done = Event()
         self._number = 0
 
     def run(self) -> None:

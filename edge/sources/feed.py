@@ -6,7 +6,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from edge.core import clock
+from edge.core import clock, waiting
 from edge.errors import SourceError
 from edge.sources.device import Opener, Patience, Reader
 from edge.sources.picture import Shape
@@ -66,7 +66,7 @@ class _Session:
     def __init__(self, feed: "ThreadFeed", opener: Opener, shape: Shape, patience: Patience) -> None:
         self._feed, self._opener = feed, opener
         self._reader = Reader(opener, shape, patience, self._deliver)
-        self.stop = threading.Event()
+        self.stop = waiting.Event()
         self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
 
     def _deliver(self, captured_at: float, image: Optional[np.ndarray], size: Tuple[int, int]) -> None:
@@ -90,7 +90,7 @@ class ThreadFeed(Feed):
 
     def __init__(self, opener: Opener, shape: Shape, patience: Patience) -> None:
         self._opener, self._shape, self._patience = opener, shape, patience
-        self._changed = threading.Condition()  # guards all that follows
+        self._changed = waiting.Condition()  # guards all that follows
         self._session: Optional[_Session] = None
         self._abandoned: List[_Session] = []
         self._newest: Optional[Picture] = None
@@ -135,7 +135,7 @@ class ThreadFeed(Feed):
             self._changed.notify_all()
         if session is not None:
             session.stop.set()
-            session.thread.join(CLOSE_S)
+            waiting.join(session.thread, CLOSE_S)
 
     @contextmanager
     def hush(self) -> Iterator[None]:

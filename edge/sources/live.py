@@ -4,12 +4,12 @@ The device itself is read by a feed: a child process, or a thread (edge/sources/
 come, that they change, and what to do where they do not.
 """
 import os
-import threading
 from typing import List, Optional, Tuple
 
 from edge.core import clock
 from edge.core.contracts import Source
 from edge.core.packet import Frame
+from edge.core.waiting import Event
 from edge.errors import SourceError
 from edge.sources.argus import ArgusRestart
 from edge.sources.device import DEFAULT_PATIENCE, Mode, Opener, Patience
@@ -41,7 +41,7 @@ class LiveSource(Source):
         self._opener, self._patience, self._wait = opener, patience, wait
         self._feed = ThreadFeed(opener, shape, patience) if feed is None else feed
         self._argus = ArgusRestart(os.environ) if opener.daemon else None
-        self._closed = threading.Event()
+        self._closed = Event()
         self._open = False  # the feed has begun, and was not given up
         self._early: Optional[Picture] = None  # open() fetched it
         self._first_at: Optional[float] = None

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from edge.core import clock
+from edge.core import clock, waiting
 from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
@@ -80,7 +80,7 @@ class RecordedSource(Source):
         self.stills = recording.stills and not options.sequence
         self.fps = recording.fps
         self._lock = threading.Lock()  # the recording belongs to whoever holds it: read() and close() are two threads
-        self._closed = threading.Event()
+        self._closed = waiting.Event()
         self._ended = False
         self._waiting: Optional[Taken] = None
         self._began: Optional[float] = None  # monotonic time at which time_s 0 was due
@@ -122,7 +122,7 @@ class RecordedSource(Source):
 
     def close(self) -> None:
         self._closed.set()
-        if self._lock.acquire(timeout=CLOSE_S):
+        if waiting.acquire(self._lock, CLOSE_S):
             try:
                 self._recording.close()
             finally:

@@ -3,10 +3,10 @@
 Two threads may meet here: detect asks where the faces of the next frame will be, align seals what it found. Detect waits
 until align has sealed the frame that detect handed over last, so that two runs over a file agree whatever the threads do.
 """
-import threading
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.packet import Roi
+from edge.core.waiting import Condition
 from edge.geometry import roi as regions
 
 REACQUIRE_OVERLAP = 0.3  # IoU with the last box of a lost track that gives a new face its old id
@@ -56,7 +56,7 @@ class Tracks:
         self._last_id = 0
         self._open_frames = 0
         self._closed = False
-        self._sealed = threading.Condition()
+        self._sealed = Condition()
 
     def regions_at(self, time_s: float) -> List[Tuple[int, Roi]]:
         """Id and region of every held track. Waits until every frame handed over has been sealed."""

@@ -3,6 +3,7 @@ import threading
 from typing import Any, Dict, List, Optional
 
 from edge.core import clock
+from edge.core.waiting import Event
 from edge.telemetry import boardfiles
 from edge.telemetry.boardfiles import INPUT_RAIL, BoardFiles, Reading
 from edge.telemetry.jtopclient import JtopClient
@@ -20,7 +21,7 @@ class BoardReader:
     def __init__(self, root: str = "/", jtop: bool = True, every_s: float = EVERY_S) -> None:
         self._root, self._every_s = root, every_s
         self._told: Optional[Dict[str, Any]] = None
-        self._stop = threading.Event()
+        self._stop = Event()
         self._jtop: Optional[JtopClient] = None
         self._calm = CALM_LOOKS
         self._signs: List[str] = []

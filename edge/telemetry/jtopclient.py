@@ -8,6 +8,7 @@ import threading
 from typing import Any, Callable, Dict, Mapping, Optional
 
 from edge.core import clock
+from edge.core.waiting import Event
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class JtopClient:
         self._again_s, self._now = again_s, now
         self._found: Dict[str, Any] = {}
         self._found_at = 0.0
-        self._stop = threading.Event()
+        self._stop = Event()
         self.trouble = ""
         threading.Thread(target=self._run, name="jtop client", daemon=True).start()
 

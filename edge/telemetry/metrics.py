@@ -4,6 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
+from edge.core.waiting import join
 from edge.errors import ConfigError, OutputError
 from edge.telemetry.histogram import Histogram
 from edge.telemetry.meter import Totals
@@ -48,7 +49,7 @@ class Metrics:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(SLOW_CLIENT_S)
+        join(self._thread, SLOW_CLIENT_S)
 
 
 def _listen(address: Tuple[str, int], handler: Any) -> HTTPServer:

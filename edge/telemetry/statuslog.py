@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional
 
-from edge.core import clock
+from edge.core import clock, waiting
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ class StatusWriter:
         self._writing_since: Optional[float] = None
         self._given_up = 0
         self._making = threading.Lock()
-        self._wake = threading.Condition()
+        self._wake = waiting.Condition()
         self._thread = threading.Thread(target=self._run, name="nanoface-status", daemon=True)
 
     @property
@@ -213,7 +213,7 @@ class StatusWriter:
             self._closing = True
             self._wake.notify()
         if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+            waiting.join(self._thread, timeout_s)
         return not self._thread.is_alive()
 
     def _add(self, urgent: bool) -> None:

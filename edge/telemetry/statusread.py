@@ -1,7 +1,6 @@
 """Reading the status log while another process writes, rotates or truncates it."""
 import json
 import os
-import threading
 from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
 from edge.errors import ConfigError
@@ -21,10 +20,11 @@ def read_last(path: str) -> Dict[str, Any]:
     raise ConfigError("there is no status log {}: start `nanoface run`, or name the log that it writes".format(path))
 
 
-def follow(path: str, stop: threading.Event, poll_s: float = POLL_S) -> Iterator[Dict[str, Any]]:
+def follow(path: str, stop: Any, poll_s: float = POLL_S) -> Iterator[Dict[str, Any]]:
     """The newest record, then each one that is written, in order, until `stop` is set. The file may come later.
 
     A line that is not complete is waited for; a rotated file is read to its end before the next one is opened.
+    `stop` has is_set() and wait().
     """
     reader = _Reader(path)
     try:

@@ -54,6 +54,21 @@ def status(folder):
     return read_last(os.path.join(folder, STATUS))
 
 
+def slowness_s():
+    """What an interpreter that does nothing takes to start and to end now, beside other tests: twice that is allowed."""
+    began = time.monotonic()
+    subprocess.check_call([sys.executable, "-c", "import yaml"])
+    return 2.0 * (time.monotonic() - began)
+
+
+def terminated(process):
+    """Seconds until a SIGTERM has ended it."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE_S)
+    return time.monotonic() - began
+
+
 class Killed:
     """What became of many kills. `faults` are sentences."""
 

@@ -1,6 +1,8 @@
 """`nanoface` on made-up networks: it starts at once and tracks as quickly as it can, for tests that end it in every way.
 
 $NANOFACE_TEST_TROUBLE makes it hang: "load" while a network is loaded, "stage" at a frame, "source" in a read.
+$NANOFACE_TEST_CAMERA: the file of a stand-in camera, in the place of every source. $NANOFACE_TEST_BOARD: the root of a board's
+files.
 """
 import os
 import sys
@@ -9,7 +11,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
 
-TROUBLE = "NANOFACE_TEST_TROUBLE"
+TROUBLE, CAMERA, BOARD = "NANOFACE_TEST_TROUBLE", "NANOFACE_TEST_CAMERA", "NANOFACE_TEST_BOARD"
 HANG_AT, FOR_EVER_S = 20, 600.0
 LOADING = "loading"  # a file that appears where "load" begins to hang
 
@@ -70,6 +72,19 @@ def hanging(make):
     return hang_later
 
 
+def stand_in(options):
+    """A camera that a process of its own reads."""
+    from standin import StandIn
+
+    from edge.sources.childcapture import ChildFeed
+    from edge.sources.device import DEFAULT_PATIENCE
+    from edge.sources.live import LiveSource
+    from edge.sources.picture import Shape
+
+    opener, shape = StandIn(os.environ[CAMERA], 30.0, size=(480, 640)), Shape(options, scale=False)
+    return LiveSource(opener, shape, feed=ChildFeed(opener, shape, DEFAULT_PATIENCE))
+
+
 def main(words):
     from edge import app, cli
     from edge.pipeline import ends, pipeline
@@ -77,6 +92,11 @@ def main(words):
     app.Networks = Networks
     if os.environ.get(TROUBLE) == "source":
         app.make_source = hanging(app.make_source)
+    if os.environ.get(CAMERA):
+        app.make_source = stand_in
+    if os.environ.get(BOARD):
+        board = app.BoardReader
+        app.BoardReader = lambda: board(os.environ[BOARD], jtop=False, every_s=0.2)
     ends.HANG_S = pipeline.HANG_S = 0.3
     return cli.main(words)
 

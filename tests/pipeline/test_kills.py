@@ -1,15 +1,12 @@
 """Processes of their own that are told to end, in whatever state they are, or are killed."""
 import os
-import signal
-import subprocess
-import sys
 import time
 
 import kills
 import pytest
 from quick_program import LOADING, TROUBLE
 
-MOST_S = 2.0  # beside what a busy machine makes of it: see slowness_s
+MOST_S = 2.0  # beside what a busy machine makes of it: see kills.slowness_s
 pytest.importorskip("yaml")
 
 
@@ -25,21 +22,6 @@ def wait_for_state(folder, process, state):
         time.sleep(0.01)
 
 
-def slowness_s():
-    """What an interpreter that does nothing takes to start and to end now, beside other tests: twice that is allowed."""
-    began = time.monotonic()
-    subprocess.check_call([sys.executable, "-c", "import yaml"])
-    return 2.0 * (time.monotonic() - began)
-
-
-def terminated(process):
-    """Seconds until a SIGTERM has ended it."""
-    began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=kills.PATIENCE_S)
-    return time.monotonic() - began
-
-
 @pytest.mark.parametrize("trouble, state, reason", [
     ("load", "STARTING", "detect"), ("", "RUNNING", "stop requested"), ("source", "DEGRADED", "capture"),
     ("stage", "DEGRADED", "detect"),
@@ -51,11 +33,11 @@ def test_sigterm_ends_the_process_within_two_seconds_in_every_state(tmp_path, tr
         wait_for_state(folder, process, state)
         while trouble == "load" and not os.path.exists(os.path.join(folder, LOADING)):
             time.sleep(0.01)
-        took_s = terminated(process)
+        took_s = kills.terminated(process)
     finally:
         process.kill()
 
-    assert took_s < MOST_S + slowness_s() and process.returncode == 0
+    assert took_s < MOST_S + kills.slowness_s() and process.returncode == 0
     last = kills.status(folder)
     assert last["state"] == "STOPPED" and reason in last["reason"], "who was late is named"
 
@@ -67,12 +49,12 @@ def test_sigterm_ends_a_process_whose_reader_reads_no_more(tmp_path):
     process = kills.start(folder, output="jsonl:pipe")
     try:
         wait_for_state(folder, process, "DEGRADED")  # the stages wait for the output, which waits for its reader
-        took_s = terminated(process)
+        took_s = kills.terminated(process)
     finally:
         process.kill()
         os.close(reader)
 
-    assert took_s < MOST_S + slowness_s()
+    assert took_s < MOST_S + kills.slowness_s()
     assert "output jsonl:pipe" in kills.status(folder)["reason"]
 
 

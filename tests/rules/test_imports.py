@@ -51,7 +51,7 @@ MAY_IMPORT = {
 
 # package -> files that may import it
 THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/stages/tracks.py", "edge/telemetry/*",
-           "edge/runtimes/cuda.py")
+           "edge/runtimes/cuda.py", "edge/core/waiting.py")
 DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
            "edge/outputs/window.py")
 BEHIND = {
@@ -64,12 +64,12 @@ BEHIND = {
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
     "multiprocessing": THREADS,
-    "concurrent": THREADS,
     "queue": THREADS,
     "_thread": THREADS,
     "asyncio": THREADS,
 }
-NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis"}
+NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
+         "concurrent"}  # its waits follow the wall clock, see test_waits.py
 LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
 # these tell their makers who runs them, unless they are loaded with edge.core.analytics.load_runtime(), by these files
 TOLD_NOT_TO = ("onnxruntime", "openvino")
@@ -253,7 +253,8 @@ def test_an_import_against_the_rooms_is_found(path, text, fault):
     ("edge/runtimes/x.py", "import tensorrt", "on load"),
     ("edge/modelstore.py", "import onnx", "onnx may be imported only in"),
     ("engines/build.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorrt", None),
-    ("edge/pipeline/x.py", "from concurrent.futures import Future", None),
+    ("edge/pipeline/x.py", "from concurrent.futures import Future", "concurrent is never imported"),
+    ("edge/pipeline/x.py", "from multiprocessing import Process", None),
     ("edge/outputs/jsonl.py", "import threading", "threading may be imported only in"),
     ("edge/face/x.py", "import queue", "queue may be imported only in"),
     ("engines/convert/x.py", "import torch", "torch is never imported"),

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from edge.core import waiting
 from edge.core.contracts import Output
 from edge.errors import OutputError
 from edge.outputs import sender as module
@@ -187,7 +188,7 @@ def test_an_output_that_may_fail_is_reopened_and_goes_on(monkeypatch):
 
 def test_an_output_that_stays_down_is_tried_ever_more_patiently_and_holds_nobody_up(monkeypatch):
     pauses = []
-    wait_for = threading.Condition.wait_for
+    wait_for = waiting.Condition.wait_for
 
     def watched(self, predicate, timeout=None):
         if timeout is not None and threading.current_thread().name.startswith("output "):
@@ -195,7 +196,7 @@ def test_an_output_that_stays_down_is_tried_ever_more_patiently_and_holds_nobody
             timeout = 0.0 if len(pauses) < 10 else timeout
         return wait_for(self, predicate, timeout)
 
-    monkeypatch.setattr(threading.Condition, "wait_for", watched)
+    monkeypatch.setattr(waiting.Condition, "wait_for", watched)
     output = Recorder(blocking=True, fatal=False, errors=[OutputError("gone")])
     sender = started(output)
     output.open_error = OutputError("still gone")
