@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from typing import Callable, Iterator, Optional
 
 from edge.core import clock
+from edge.core.safeopen import folder_of
+from edge.core.strangers import UnsafePath
+from edge.errors import EngineError
 from edge.planstore import plans_dir
 
 LOCK = ".lock"
@@ -52,13 +55,24 @@ def _wait(fd: int, waiting: Callable[[], None], stopped: Callable[[], bool]) -> 
 
 
 def _open(home: str) -> Optional[int]:
-    """The lock's file; one that may only be read is enough. None where there is none to be had."""
-    path = os.path.join(plans_dir(home), LOCK)
-    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
-        try:
-            return os.open(path, flags, 0o666)
-        except OSError:
-            continue
+    """The lock's file; one that may only be read is enough. None where there is none to be had.
+
+    Raises EngineError where a link stands in its place.
+    """
+    try:
+        with folder_of(plans_dir(home)) as folder:
+            make = 0 if folder.shared else os.O_CREAT  # one that is not the owner's would lock the owner out
+            for flags in (os.O_RDWR | make, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)):
+                try:
+                    return folder.open(LOCK, flags)
+                except UnsafePath:
+                    raise
+                except OSError:
+                    continue
+    except UnsafePath as e:
+        raise EngineError(str(e.strerror)) from e
+    except OSError:
+        pass
     return None
 
 

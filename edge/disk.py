@@ -2,11 +2,15 @@
 import errno
 import hashlib
 import os
+import shlex
 import shutil
+import sys
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Callable, Iterator, Optional, Type
 
+from edge.core.safeopen import Folder, folder_of, random_word
+from edge.core.strangers import Exposed, UnsafePath, account, ours
 from edge.errors import ModelError
 
 PART = ".part"  # ends the name of what is not finished yet
@@ -24,6 +28,8 @@ class StorageError(ModelError):
 
 def storage_error(path: str, error: OSError) -> StorageError:
     reason = error.strerror or str(error)
+    if isinstance(error, UnsafePath):
+        return StorageError(_as_root(error) if isinstance(error, Exposed) else reason)
     if error.errno in _NO_SPACE:
         cure = _MAKE_ROOM
     elif error.errno in _REFUSED:
@@ -31,6 +37,20 @@ def storage_error(path: str, error: OSError) -> StorageError:
     else:
         cure = "check the disk or set NANOFACE_HOME to another folder"
     return StorageError("{} cannot be written ({}): {}".format(path, reason, cure))
+
+
+def _as_root(exposed: Exposed) -> str:
+    if exposed.uid in ours():
+        return "{}, so root writes nothing there: sudo chmod go-w {}".format(exposed.strerror, shlex.quote(exposed.path))
+    home = os.environ.get("NANOFACE_HOME")
+    program = sys.argv[0] if os.path.basename(sys.argv[0]) == "nanoface" else "nanoface"
+    words = ["sudo", "-u", account(exposed.uid)] + (["NANOFACE_HOME=" + home] if home else []) + [program] + sys.argv[1:]
+    return "{}, so root writes nothing there: {}".format(exposed.strerror, " ".join(shlex.quote(word) for word in words))
+
+
+def own_folder(path: str) -> Folder:
+    """Made where it is missing. Root writes only where no other account can put something in its way. Raises OSError."""
+    return folder_of(path, make=True, alone=hasattr(os, "geteuid") and os.geteuid() == 0)
 
 
 def no_room(folder: str, size: int) -> StorageError:
@@ -41,14 +61,14 @@ def no_room(folder: str, size: int) -> StorageError:
 class Draft:
     """A file that appears at `path` only when the block ends well; until then, and after a kill, a .part beside it.
 
-    As a context manager. Raises StorageError.
+    As a context manager. `mode` and `group` of the file, as they are; else what the umask makes of 0666. Raises StorageError.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, mode: Optional[int] = None, group: int = -1) -> None:
         self.path = path
-        folder, name = os.path.split(path)
-        self._folder = folder
-        self._part = os.path.join(folder, ".{}.{}{}".format(name, os.getpid(), PART))
+        self._mode, self._group = mode, group
+        self._folder: Optional[Folder] = None
+        self._part = ""
         self._fd = -1
         self._digest = hashlib.sha256()
         self.size = 0
@@ -59,11 +79,13 @@ class Draft:
         return self._digest.hexdigest()
 
     def __enter__(self) -> "Draft":
+        where, name = os.path.split(self.path)
         try:
-            os.makedirs(self._folder, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-            self._fd = os.open(self._part, flags, 0o666)
+            self._folder = own_folder(where or ".")
+            self._fd, self._part = self._folder.draft(name, PART, 0o666 if self._mode is None else 0o600)
         except OSError as e:
+            if self._folder is not None:
+                self._folder.__exit__()
             raise storage_error(self.path, e) from e
         return self
 
@@ -80,28 +102,36 @@ class Draft:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        try:
-            self._finish(kind is None)
-        except OSError as e:
-            if kind is None:
-                raise storage_error(self.path, e) from e
-        finally:
-            _remove(self._part)
+        assert self._folder is not None, "a Draft is a context manager"
+        with self._folder as folder:
+            try:
+                self._finish(folder, kind is None)
+            except OSError as e:
+                if kind is None:
+                    raise storage_error(self.path, e) from e
+            finally:
+                try:
+                    folder.unlink(self._part)
+                except OSError:
+                    pass  # it was renamed, or stays for the next run to remove
 
-    def _finish(self, keep: bool) -> None:
+    def _finish(self, folder: Folder, keep: bool) -> None:
         try:
+            if keep and self._mode is not None:
+                os.fchown(self._fd, -1, self._group)
+                os.fchmod(self._fd, self._mode)
             if keep:
                 os.fsync(self._fd)  # a power cut must not leave a name without its content
         finally:
             os.close(self._fd)
         if keep:
-            os.replace(self._part, self.path)
-            _sync_folder(self._folder)
+            folder.replace(self._part, os.path.basename(self.path))
+            _sync_folder(os.path.dirname(self.path) or ".")
 
 
-def write_whole(path: str, content: bytes) -> str:
-    """Write a file atomically; returns its sha256. Raises StorageError."""
-    with Draft(path) as draft:
+def write_whole(path: str, content: bytes, mode: Optional[int] = None, group: int = -1) -> str:
+    """Write a file atomically; returns its sha256. See Draft. Raises StorageError."""
+    with Draft(path, mode, group) as draft:
         draft.write(content)
     return draft.sha256
 
@@ -121,7 +151,7 @@ def _sync_folder(folder: str) -> None:
 
 def _remove(path: str) -> None:
     try:
-        if os.path.isdir(path):
+        if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
         else:
             os.remove(path)
@@ -143,10 +173,11 @@ def remove_leftovers(folder: str) -> int:
 @contextmanager
 def part_folder(parent: str, name: str) -> Iterator[str]:
     """A folder for what is in the making, removed at the end. Raises StorageError."""
-    path = os.path.join(parent, ".{}.{}{}".format(name, os.getpid(), PART))
-    _remove(path)
+    part = ".{}.{}{}".format(name, random_word(), PART)
+    path = os.path.join(parent, part)
     try:
-        os.makedirs(path)
+        with own_folder(parent) as folder:
+            os.mkdir(folder.at(part), dir_fd=folder.fd)
     except OSError as e:
         raise storage_error(path, e) from e
     try:
@@ -160,7 +191,7 @@ def one_builder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of `folder`; calls `waiting` once if another process has it.
 
     The system frees it when a process dies. Where there is no locking (Windows, some network file systems, a folder
-    that is read-only) nothing is locked.
+    that is read-only) nothing is locked. Raises StorageError where the lock is a link, or another account's as root.
     """
     fd = _locked(folder, waiting)
     try:
@@ -173,8 +204,10 @@ def one_builder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
 def _locked(folder: str, waiting: Callable[[], None]) -> Optional[int]:
     try:
         import fcntl
-        os.makedirs(folder, exist_ok=True)
-        fd = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+        with own_folder(folder) as place:
+            fd = place.open(LOCK, os.O_RDWR | os.O_CREAT)
+    except UnsafePath as e:
+        raise storage_error(folder, e) from e
     except (ImportError, OSError):
         return None  # whoever then writes gets the error with its cure
     try:

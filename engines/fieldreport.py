@@ -11,6 +11,7 @@ from typing import Callable, List, NamedTuple, Optional, TextIO
 from edge import __version__
 from edge.config import Config
 from edge.core import clock
+from edge.core.safeopen import open_new, open_read
 from edge.doctor import Software, examine, this_software
 from edge.errors import EdgeError, EngineError, OutputError
 from edge.machine import Machine
@@ -43,13 +44,13 @@ class ReportFile:
         try:
             if os.path.exists(self._path) and not self._is_ours():
                 raise OutputError("{} is there and is no report: choose another name".format(self._path))
-            self._file = open(self._path, "w", encoding="utf-8")
+            self._file = os.fdopen(open_new(self._path), "w", encoding="utf-8")
         except OSError as e:
             raise self._refused(e)
         return self
 
     def _is_ours(self) -> bool:
-        with open(self._path, "rb") as f:
+        with os.fdopen(open_read(self._path), "rb") as f:
             head = f.read(len(TITLE))
         return head in (b"", TITLE.encode("ascii"))
 

@@ -1,16 +1,21 @@
 """Writing to disk so that a reader never meets half of something: whole lines, whole pictures."""
+import errno
 import os
 import select
 import stat
 import sys
 from typing import Optional
 
+from edge.core.safeopen import open_new, resolve
+from edge.core.strangers import UnsafePath
 from edge.errors import OutputError
 from edge.outputs.spec import STDOUT, OutputSpec
 
 
 def failure(spec: OutputSpec, error: OSError) -> OutputError:
     """One line with the cure where it is known."""
+    if isinstance(error, UnsafePath):
+        return OutputError("output {}: {}".format(spec.text, error.strerror))
     cures = {
         BrokenPipeError: "its reader has gone",
         PermissionError: "choose a place you may write to, or change its permissions",
@@ -22,12 +27,6 @@ def failure(spec: OutputSpec, error: OSError) -> OutputError:
     known = [text for kind, text in cures.items() if isinstance(error, kind)]
     cure = known[0] if known else "free some space or choose another place"
     return OutputError("output {}: {}: {}".format(spec.text, reason, cure))
-
-
-def make_parent(path: str) -> None:
-    """Create the folder that `path` lies in. Raises OSError."""
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
 
 
 class LineFile:
@@ -49,8 +48,7 @@ class LineFile:
                 sys.stdout.flush()
                 self._fd = os.dup(1)
             else:
-                make_parent(self._spec.target)
-                self._fd = os.open(self._spec.target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                self._fd = open_new(self._spec.target, make=True)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
         except OSError as e:
             raise failure(self._spec, e)
@@ -90,18 +88,25 @@ class LineFile:
                 raise failure(self._spec, e)
 
 
-def write_whole(spec: OutputSpec, path: str, data: bytes) -> None:
-    """Put `data` at `path`: either all of it or what was there before. Raises OutputError."""
-    path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    draft = os.path.join(folder, ".{}.{}".format(name, os.getpid()))
+def write_whole(spec: OutputSpec, path: str, data: Optional[bytes]) -> None:
+    """Put `data` at `path`: either all of it or what was there before; None only proves that it could be done.
+
+    Makes the folders that are missing. Raises OutputError.
+    """
     try:
-        with open(draft, "wb") as f:
-            f.write(data)
-        os.replace(draft, path)
+        folder, name = resolve(path, make=True)
+        with folder:
+            found = folder.check(name)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            fd, part = folder.draft(name, "")
+            try:
+                with os.fdopen(fd, "wb") as f:
+                    f.write(data or b"")
+                if data is not None:
+                    folder.replace(part, name)
+            finally:
+                if folder.look(part) is not None:
+                    folder.unlink(part)
     except OSError as e:
-        try:
-            os.unlink(draft)
-        except OSError:
-            pass  # it was never made; the first error is the one to report
         raise failure(spec, e)

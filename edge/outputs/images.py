@@ -1,5 +1,4 @@
 """Annotated pictures: a folder of all of them, or the newest one with a face."""
-import errno
 import os
 from typing import Optional
 
@@ -11,7 +10,7 @@ from edge.core.contracts import Output
 from edge.core.packet import Packet
 from edge.errors import OutputError
 from edge.outputs import overlay
-from edge.outputs.files import failure, make_parent, write_whole
+from edge.outputs.files import write_whole
 from edge.outputs.spec import OutputSpec
 from edge.outputs.stagetimes import SteadyTimes
 
@@ -30,11 +29,7 @@ class FolderOutput(Output):
         self._spec, self._style, self._times = spec, style, SteadyTimes()
 
     def open(self) -> None:
-        try:
-            os.makedirs(self._spec.target, exist_ok=True)
-        except OSError as e:
-            raise failure(self._spec, e)
-        _prove(self._spec, os.path.join(self._spec.target, "000000.jpg"))
+        write_whole(self._spec, os.path.join(self._spec.target, "000000.jpg"), None)
 
     def emit(self, item: Packet) -> None:
         picture = overlay.draw(item, self._style, self._times.update(item))
@@ -62,11 +57,7 @@ class PictureOutput(Output):
         self._written_at = -REWRITE_S
 
     def open(self) -> None:
-        try:
-            make_parent(self._spec.target)
-        except OSError as e:
-            raise failure(self._spec, e)
-        _prove(self._spec, self._spec.target)
+        write_whole(self._spec, self._spec.target, None)
         self._written_at = clock.monotonic() - REWRITE_S
 
     def emit(self, item: Packet) -> None:
@@ -96,16 +87,3 @@ def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:
     if not ok:
         raise OutputError("output {}: OpenCV cannot write {} files here; use .jpg".format(spec.text, extension))
     return data.tobytes()
-
-
-def _prove(spec: OutputSpec, path: str) -> None:
-    """Raises OutputError where `path` could not be written; leaves nothing behind."""
-    if os.path.isdir(path):
-        raise failure(spec, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-    draft = "{}.{}".format(path, os.getpid())
-    try:
-        with open(draft, "wb"):
-            pass
-        os.unlink(draft)
-    except OSError as e:
-        raise failure(spec, e)

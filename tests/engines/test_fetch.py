@@ -12,8 +12,9 @@ import threading
 import pytest
 import tiny_nets
 
-from edge import disk, web
+from edge import disk
 from edge.errors import ModelError
+from engines import web
 from engines.fetch import Fetcher, Unavailable, cache_dir
 from engines.report import Report
 
@@ -292,7 +293,7 @@ def test_a_python_without_pip_is_one_line(world, monkeypatch, tmp_path):
     ("replace", errno.ENOSPC, "make room there or set NANOFACE_HOME"),
     ("replace", errno.EACCES, "set NANOFACE_HOME to a folder that you may write to"),
     ("open", errno.EROFS, "set NANOFACE_HOME to a folder that you may write to"),
-    ("makedirs", errno.EACCES, "set NANOFACE_HOME to a folder that you may write to"),
+    ("mkdir", errno.EACCES, "set NANOFACE_HOME to a folder that you may write to"),
     ("write", errno.EIO, "check the disk"),
 ])
 def test_a_disk_that_refuses_is_one_line_with_the_cure_and_nothing_is_left(world, monkeypatch, function, code, cure):
@@ -338,7 +339,7 @@ def test_the_former_file_stays_whole_when_its_replacement_does_not_come_to_an_en
 KILLED = """
 import os, signal
 from edge import disk
-os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)
+os.replace = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 disk.write_whole({path!r}, b"half of it")
 """
 

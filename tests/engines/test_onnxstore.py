@@ -10,8 +10,9 @@ import sys
 import pytest
 import tiny_nets
 
-from edge import disk, modelstore, onnxstore
+from edge import disk, modelstore
 from edge.errors import ModelError
+from engines import onnxstore
 from engines.fetch import Fetcher
 from engines.manifest import read_manifest
 from engines.report import Report
@@ -191,11 +192,11 @@ from pytest import MonkeyPatch
 from engines import onnxstore
 from engines.manifest import read_manifest
 replace, count = os.replace, [0]
-def counted(*a):
+def counted(*a, **folders):
     if count[0] == {after}:
         os.kill(os.getpid(), signal.SIGKILL)
     count[0] += 1
-    replace(*a)
+    replace(*a, **folders)
 os.replace = counted
 tiny_nets.PretendConverter().install(MonkeyPatch())
 network = read_manifest({manifest!r}).networks["mesh"]

@@ -11,10 +11,10 @@ BELOW = "core errors"
 MAY_IMPORT = {
     "errors": "",
     "core": "errors",
-    "disk": "errors",
+    "disk": BELOW,
     "modelstore": "errors",
     "planstore": "modelstore errors",
-    "buildlock": "planstore core",
+    "buildlock": "planstore " + BELOW,
     "geometry": BELOW,
     "models": "geometry " + BELOW,
     "face": "geometry " + BELOW,

@@ -99,7 +99,7 @@ def test_no_draft_is_left_and_an_old_picture_stays_until_the_new_one_is_whole(tm
     output.emit(packet(1))
     assert level(path) == 1
 
-    def full(source, target):
+    def full(source, target, **folders):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)

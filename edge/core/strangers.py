@@ -1,0 +1,81 @@
+"""Who else can put something where we write, and what is refused of it.
+
+The rule, everywhere that we write. *Ours* are root, whoever runs this, and the owner of this program, who could change it
+anyway. A folder is *shared* where somebody else can write into it: it belongs to another account, everybody may write, or a
+group with other members. In a shared folder
+* a symbolic link is followed only where it is ours;
+* a file that is there is replaced and never written into; one with a second name (a hard link) is refused;
+* where the folder is sticky (/tmp), so is a file, pipe or device of an account that is neither ours nor the folder's owner;
+* what is in the making has a random name.
+What is refused is named. Folders are walked by descriptors, so what is exchanged meanwhile wins nothing. Elsewhere, and
+where a system knows no descriptors of folders (Windows), paths mean what they always mean.
+"""
+import errno
+import os
+import stat
+from typing import Set
+
+
+class UnsafePath(OSError):
+    """Something of another account lies in the way. `strerror` names it, and the cure."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.ELOOP, text)
+
+
+class Exposed(UnsafePath):
+    """The account `uid` could exchange what lies in `path`."""
+
+    def __init__(self, path: str, uid: int) -> None:
+        super().__init__("{} can be written to by {}".format(path, account(uid) if uid not in ours() else "other accounts"))
+        self.path, self.uid = path, uid
+
+
+def ours() -> Set[int]:
+    """The accounts that are not guarded against."""
+    return {0, os.geteuid(), os.stat(__file__).st_uid}
+
+
+def account(uid: int) -> str:
+    """Its name, as it may stand behind `sudo -u`."""
+    import pwd  # not on Windows
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "#{}".format(uid)
+
+
+def link_refused(path: str) -> UnsafePath:
+    return UnsafePath("{} is a link, and none is followed here: remove it (rm {})".format(path, path))
+
+
+def is_shared(info: os.stat_result) -> bool:
+    """Whether another account than root and ours can put something into this folder."""
+    if info.st_uid not in ours() or info.st_mode & stat.S_IWOTH:
+        return True
+    return bool(info.st_mode & stat.S_IWGRP) and _has_others(info.st_gid)
+
+
+def _has_others(gid: int) -> bool:
+    """Members of a group beside root and us: a group of one's own has none."""
+    import grp
+    import pwd
+    try:
+        names = grp.getgrgid(gid).gr_mem
+        members = [pwd.getpwnam(name).pw_uid for name in names]
+    except KeyError:
+        return gid != os.getegid()
+    members += [entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid]
+    return not ours().issuperset(members)
+
+
+def others(there: os.stat_result) -> str:
+    """Who can write into a shared folder, in words."""
+    return account(there.st_uid) if there.st_uid not in ours() else "others"
+
+
+def check_link(path: str, link: os.stat_result, folder: os.stat_result) -> None:
+    """Raises UnsafePath where a link of `folder` is a stranger's."""
+    if link.st_uid not in ours() and is_shared(folder):
+        raise UnsafePath("{} is a link that {} has put there, and it is not followed: remove it, or choose a folder of "
+                         "your own".format(path, account(link.st_uid)))
