@@ -25,6 +25,8 @@ SEARCH_AGAIN_S = 1.0  # between two searches while no camera is there
 NO_CAMERA = "no camera was found: plug one in, name a file or stream with --source, or " + DEMO
 MJPG = int.from_bytes(b"MJPG", "little")
 MJPG_FROM_PIXELS, MJPG_FROM_FPS = 640 * 480, 30  # from where raw pictures fill a USB 2 port
+BUFFERS = 2  # uvcvideo loses a frame that begins while it has none: one is filled while the other is decoded; more only age
+PLAUSIBLE_FPS = (1.0, 1000.0)
 
 
 class CameraOpener(Opener):
@@ -60,14 +62,17 @@ class CameraOpener(Opener):
         self._link = self._link or stable_link(self.name)
 
     def _ask(self, capture: Any) -> None:
-        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames."""
+        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames, but
+        for the rate, which they tell."""
         mode = self.wanted or Mode()
         if mode.width * mode.height >= MJPG_FROM_PIXELS and mode.fps >= MJPG_FROM_FPS:
             capture.set(cv2.CAP_PROP_FOURCC, MJPG)
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
         capture.set(cv2.CAP_PROP_FPS, mode.fps)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+        agreed = float(capture.get(cv2.CAP_PROP_FPS))
+        self.fps = agreed if PLAUSIBLE_FPS[0] <= agreed <= PLAUSIBLE_FPS[1] else mode.fps
 
 
 class FirstCamera(Source):
