@@ -13,7 +13,7 @@ from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
 from edge.sources.controls import NO_CONTROLS, Controls, apply
-from edge.sources.device import AbsentError, Mode, Opener, Patience
+from edge.sources.device import RAW_NODE, AbsentError, Mode, Opener, Patience, explain_ribbon
 from edge.sources.live import POLL_S, LiveSource
 from edge.sources.spec import DEMO, SourceOptions
 
@@ -44,6 +44,7 @@ class CameraOpener(Opener):
         device = os.path.realpath(self._link if self._link and os.path.exists(self._link) else self.name)
         if _is_linux():
             explain_absence(device, self.name)
+            explain_ribbon(device, self.name)
         number = re.match(r"^(?:/dev/video)?(\d+)$", device if _is_linux() else self.name)
         try:
             api = cv2.CAP_V4L2 if _is_linux() else cv2.CAP_ANY
@@ -92,6 +93,7 @@ class FirstCamera(Source):
         self._search_at = 0.0
         self._closed = False
         self._trouble = ""
+        self._passed = ""  # what was passed over before a camera was found: a ribbon camera's raw node
         self.absent = False
         self.fps = fps
 
@@ -107,6 +109,7 @@ class FirstCamera(Source):
                 source.open()
             except SourceError as e:
                 reasons.append(str(e))
+                self._pass_over(str(e))
                 continue
             self._chosen, self.name = source, source.name
             return
@@ -138,7 +141,9 @@ class FirstCamera(Source):
             if frame is not None:
                 self._chosen, self._candidate, self.name, self.absent = candidate, None, candidate.name, False
             elif candidate.absent:
-                self.absent, self._trouble, self._candidate = True, candidate.trouble, None
+                self._pass_over(candidate.trouble)
+                self.absent, self._candidate = True, None
+                self._trouble = "; ".join(sorted({text for text in (self._passed, candidate.trouble) if text}))
                 candidate.close()
             return frame
         if not self._queue and clock.monotonic() >= self._search_at:
@@ -149,6 +154,10 @@ class FirstCamera(Source):
         self._candidate = self._make(self._queue.pop(0))
         self._candidate.begin()
         return None
+
+    def _pass_over(self, reason: str) -> None:
+        if RAW_NODE in reason:
+            self._passed = reason
 
     def _present(self) -> List[str]:
         return list(present_cameras() if self._devices is None else self._devices)
@@ -163,7 +172,9 @@ class FirstCamera(Source):
 
     @property
     def warning(self) -> str:
-        return self._chosen.warning if self._chosen is not None else ""
+        if self._chosen is None:
+            return ""
+        return "; ".join(text for text in (self._passed, self._chosen.warning) if text)
 
     @property
     def lost_since(self) -> Optional[float]:

@@ -8,7 +8,9 @@ import numpy as np
 from edge.core import clock
 from edge.errors import SourceError
 from edge.sources.picture import Shape, is_picture
+from edge.v4l2 import ribbon_source
 
+RAW_NODE = "is the raw node of a ribbon camera"
 OLDEST_STAMP_S = 1.0  # a driver's time of capture that lies further back is of another clock, or nonsense
 
 
@@ -62,6 +64,14 @@ class Opener(ABC):
 
     def remember(self) -> None:
         """The device gives pictures: note what finds it again. Called in the main process."""
+
+
+def explain_ribbon(device: str, name: str) -> None:
+    """Raises SourceError for the raw node of a board's own camera, which OpenCV cannot read."""
+    source = ribbon_source(device)
+    if source:
+        raise SourceError("{} {}, which is read as --source {} (source.spec in a configuration)".format(
+            name, RAW_NODE, source))
 
 
 class Reader:

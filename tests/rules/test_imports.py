@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "face": "geometry " + BELOW,
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp modelstore planstore " + BELOW,
-    "sources": BELOW,
+    "sources": "v4l2 " + BELOW,  # to tell a ribbon camera's raw node from a camera that is in use
     "outputs": "geometry " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,

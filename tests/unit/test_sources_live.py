@@ -9,6 +9,8 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources.camera import CameraOpener, FirstCamera, camera_mode, stable_link
+from edge.sources.choose import make_source
+from edge.sources.gstreamer import has_gstreamer
 from edge.sources.live import MAX_HUNG, LiveSource, Mode, Opener, Patience
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
@@ -324,6 +326,43 @@ def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
     with pytest.raises(SourceError, match="there is no camera .*video0.*video1 cannot be opened.*--source portrait"):
         source.open()
     source.close()
+
+
+@pytest.fixture
+def ribbon(monkeypatch):
+    """Devices whose names end in 0 are the raw nodes of ribbon cameras."""
+    monkeypatch.setattr("edge.sources.device.ribbon_source", lambda path: "csi://0" if path.endswith("0") else "")
+
+
+def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, ribbon):
+    driver = Driver(refused)
+    with pytest.raises(SourceError, match="raw node of a ribbon camera, which is read as --source csi://0"):
+        live(device, driver).open()
+    opener = make_source(SourceOptions("gst:/dev/video0"), lambda *_: FakeCamera(steady(), opens=False))._opener
+    opener._device = str(device)
+    with pytest.raises(SourceError, match="csi://0" if has_gstreamer() else "GStreamer"):
+        opener.open()
+    assert not driver.asked
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_said(tmp_path, ribbon, wait):
+    devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
+    for path in devices:
+        open(path, "w").close()
+    source = FirstCamera(lambda device: live(device, Driver(FakeCamera(steady(9)))), devices=devices, wait=wait)
+    source.open()
+    assert next_frame(source) is not None and source.name == devices[1] and "--source csi://0" in source.warning
+    source.close()
+    alone = FirstCamera(lambda device: live(device, Driver(refused)), devices=devices[:1], wait=wait)
+    if wait:
+        alone.open()
+        until(lambda: alone.read(0.01) is None and "--source csi://0" in alone.trouble)
+        assert alone.absent and alone.warning == ""
+    else:
+        with pytest.raises(SourceError, match="no camera works .*--source csi://0"):
+            alone.open()
+    alone.close()
 
 
 def test_another_size_than_asked_for_is_told(device):
