@@ -56,7 +56,8 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
     findings += check_plans(config, home, software.version_of("tensorrt")) + check_folders(config, machine)
-    findings += check_cameras(machine) + check_source(config, machine) + check_gstreamer(config, machine, jetson)
+    findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
+    findings += check_gstreamer(config, machine, jetson)
     findings += check_board(machine) + ([check_jtop(machine, software.version_of("jtop"))] if jetson else [])
     return findings + check_service(machine) + [check_time(machine)]
 

@@ -8,11 +8,11 @@ import re
 import shutil
 import subprocess
 from glob import glob
-from typing import Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock
 from edge.telemetry import boardfiles
-from edge.v4l2 import Camera, look, text_of
+from edge.v4l2 import Camera, by_number, look, ribbon_source, text_of
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GIB = float(1 << 30)
@@ -79,10 +79,10 @@ class Machine(NamedTuple):
         return Answer(done.returncode, done.stdout.decode("utf-8", "replace").strip())
 
 
-def check_cameras(machine: Machine) -> List[Finding]:
-    """One finding for each capture device, or one that says there is none."""
+def check_cameras(machine: Machine, spec: Optional[str] = None) -> List[Finding]:
+    """One finding for each capture device, or one that says there is none. `spec`: the source that is configured."""
     findings = []
-    for path in sorted(glob(machine.path("/dev/video*")), key=_by_number):
+    for path in by_number(glob(machine.path("/dev/video*"))):
         name = "/dev/" + os.path.basename(path)
         try:
             camera = machine.ask_camera(path)
@@ -93,7 +93,9 @@ def check_cameras(machine: Machine) -> List[Finding]:
             findings.append(Finding("camera", WARN, "{}: {}".format(name, e.strerror or e),
                                     "close the program that uses it, or unplug the camera and plug it in again"))
             continue
-        if camera is not None:
+        if camera is not None and camera.raw:
+            findings.append(_ribbon(machine, name, camera.name, (spec or "").strip()))
+        elif camera is not None:
             modes = "; " + text_of(camera.modes) if camera.modes else ""
             findings.append(Finding("camera", OK, "{}: {}{}".format(name, camera.name, modes)))
     if not findings:
@@ -102,9 +104,14 @@ def check_cameras(machine: Machine) -> List[Finding]:
     return findings
 
 
-def _by_number(path: str) -> Tuple[int, str]:
-    digits = re.search(r"([0-9]+)$", path)
-    return (int(digits.group(1)) if digits else 0, path)
+def _ribbon(machine: Machine, device: str, name: str, spec: str) -> Finding:
+    """A warning where the source that is configured, or looked for, is this node, which OpenCV cannot read."""
+    source = ribbon_source(machine.path(device), machine.ask_camera)
+    text = "{}: {}, a ribbon camera, which is read as {}".format(device, name, source)
+    named = "/dev/video" + spec if spec.isdigit() else spec or device
+    if os.path.realpath(machine.path(named)) != os.path.realpath(machine.path(device)):
+        return Finding("camera", OK, text)
+    return Finding("camera", WARN, text, "nanoface run --source {0}; for the service source.spec: {0}".format(source))
 
 
 def is_jetson(machine: Machine) -> bool:

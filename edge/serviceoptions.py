@@ -23,7 +23,7 @@ def service() -> Words:
     words.usage = "nanoface service install|uninstall|rollback|status|logs [OPTION ...]"
     words.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
     group = words.add_argument_group("install")
-    group.add_argument("--yes", action="store_true", help="replace a changed configuration; it is kept as .old")
+    group.add_argument("--yes", action="store_true", help="replace a changed configuration (kept as .old), choose the camera")
     group.add_argument("--no-start", action="store_true", help="do not start it now, but at the next boot")
     group.add_argument("--no-build", action="store_true", help="build no engines; also how to come round a failing build")
     group.add_argument("--clocks", action="store_true", help="full clocks of a Jetson from boot on")

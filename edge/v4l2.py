@@ -1,7 +1,9 @@
 """What a camera of Linux says of itself: its name, and the formats, sizes and rates that it can give (linux/videodev2.h)."""
 import os
+import re
 import struct
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
+from glob import escape, glob
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 VIDIOC_QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability), 104 bytes
 VIDIOC_ENUM_FMT = 0xC0405602  # _IOWR('V', 2, struct v4l2_fmtdesc), 64 bytes
@@ -15,6 +17,9 @@ CAN_CAPTURE, CAN_CAPTURE_PLANES = 0x1, 0x1000
 HAS_OWN = 0x80000000  # V4L2_CAP_DEVICE_CAPS: device_caps speak of this node alone
 SINGLE, PLANES = 1, 9  # V4L2_BUF_TYPE_VIDEO_CAPTURE and its multi-planar form
 DISCRETE = 1  # of sizes and intervals; others are ranges, of which the first numbers are the least
+TEGRA = b"tegra-video"  # the driver of a Jetson's sensors, which Argus reads
+# a sensor's mosaic: 8 to 16 bits, also packed, compressed; what shows a picture of it is an ISP, in a Jetson that of Argus
+BAYER = re.compile(r"^(BA81|GBRG|GRBG|RGGB|BYR2|(BG|GB|GR|BA|RG)1[0246]|p[BGgR](AA|CC|EE)|[ab][BGgR]A8|BD10)$")
 MOST = 64  # of each enumeration: a driver that never ends one is broken
 
 
@@ -30,6 +35,7 @@ class Mode(NamedTuple):
 class Camera(NamedTuple):
     name: str
     modes: Tuple[Mode, ...] = ()
+    raw: bool = False  # gives nothing but a sensor's mosaic
 
 
 def look(path: str) -> Optional[Camera]:
@@ -37,14 +43,45 @@ def look(path: str) -> Optional[Camera]:
     device = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
         answer = _ask(device, VIDIOC_QUERYCAP, bytes(CAPABILITY.size))
-        _, card, _, _, capabilities, device_caps = CAPABILITY.unpack(answer)
+        driver, card, _, _, capabilities, device_caps = CAPABILITY.unpack(answer)
         can = device_caps if capabilities & HAS_OWN else capabilities
         if not can & (CAN_CAPTURE | CAN_CAPTURE_PLANES):
             return None
         name = card.split(b"\0")[0].decode("utf-8", "replace") or "camera"
-        return Camera(name, tuple(_modes(device, SINGLE if can & CAN_CAPTURE else PLANES)))
+        formats = _formats(device, SINGLE if can & CAN_CAPTURE else PLANES)
+        raw = all(BAYER.match(_text(code)) for code in formats) and bool(formats or driver.startswith(TEGRA))
+        return Camera(name, tuple(_modes(device, formats)), raw)
     finally:
         os.close(device)
+
+
+def ribbon_source(path: str, ask: Callable[[str], Optional[Camera]] = look) -> str:
+    """How a ribbon camera whose raw node this is can be read, such as csi://0; "" for any other device. Argus counts the
+    sensors as the kernel counts their nodes."""
+    device = os.path.realpath(path)
+    if not _is_raw(device, ask):
+        return ""
+    stem = re.sub(r"[0-9]+$", "", device)
+    before = [other for other in by_number(glob(escape(stem) + "[0-9]*")) if _number(other) < _number(device)]
+    return "csi://{}".format(sum(_is_raw(other, ask) for other in before))
+
+
+def by_number(paths: Sequence[str]) -> List[str]:
+    """video2 before video10."""
+    return sorted(paths, key=lambda path: (_number(path), path))
+
+
+def _number(path: str) -> int:
+    digits = re.search(r"([0-9]+)$", path)
+    return int(digits.group(1)) if digits else 0
+
+
+def _is_raw(path: str, ask: Callable[[str], Optional[Camera]]) -> bool:
+    try:
+        camera = ask(path)
+    except (OSError, ImportError):  # no camera, or a system without V4L2
+        return False
+    return camera is not None and camera.raw
 
 
 def _ask(device: int, request: int, buffer: bytes) -> bytes:
@@ -53,15 +90,23 @@ def _ask(device: int, request: int, buffer: bytes) -> bytes:
     return fcntl.ioctl(device, request, buffer)
 
 
-def _modes(device: int, kind: int) -> List[Mode]:
+def _formats(device: int, kind: int) -> List[bytes]:
+    return [FORMAT.unpack(answer)[4] for answer in
+            _each(device, VIDIOC_ENUM_FMT, lambda n: FORMAT.pack(n, kind, 0, b"", b""))]
+
+
+def _text(code: bytes) -> str:
+    return code.decode("ascii", "replace").strip()
+
+
+def _modes(device: int, formats: Sequence[bytes]) -> List[Mode]:
     found = []
-    for answer in _each(device, VIDIOC_ENUM_FMT, lambda n: FORMAT.pack(n, kind, 0, b"", b"")):
-        code = FORMAT.unpack(answer)[4]
+    for code in formats:
         for size in _each(device, VIDIOC_ENUM_FRAMESIZES, lambda n, code=code: SIZE.pack(n, code, 0, 0, 0)):
             _, _, form, width, height = SIZE.unpack(size)
             if form != DISCRETE:
                 width, height = _largest(size)
-            found.append(Mode(code.decode("ascii", "replace").strip(), width, height, _rate(device, code, width, height)))
+            found.append(Mode(_text(code), width, height, _rate(device, code, width, height)))
             if form != DISCRETE:
                 break
     return found

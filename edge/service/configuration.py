@@ -1,8 +1,9 @@
-"""/etc/nanoface/nanoface.yaml: ours where nobody has changed it, else theirs unless they agree."""
+"""/etc/nanoface/nanoface.yaml: ours where nobody has changed more than the camera, else theirs unless they agree."""
 import os
 from typing import Set
 
 from edge.service import places
+from edge.service.camerachoice import FIRST, choose_camera, named_in, unreadable, with_camera
 from edge.service.places import Places
 from edge.service.steps import Steps
 
@@ -13,14 +14,16 @@ OLD = ".old"
 def install_config(steps: Steps, seen: Places) -> None:
     path, ours = seen.at(places.CONFIG), _bytes(os.path.join(places.shipped_folder(), NAME))
     theirs = _bytes(path)
-    if theirs == ours:
+    changed = bool(theirs) and with_camera(theirs, FIRST) not in shipped(seen)
+    if changed and not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
+        steps.say("  {} stays as it is{}".format(path, unreadable(seen) if named_in(theirs) == FIRST else ""))
         return
-    if theirs and theirs not in shipped(seen):
-        if not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
-            steps.say("  {} stays as it is".format(path))
-            return
+    camera = named_in(theirs)
+    ours = with_camera(ours, choose_camera(steps, seen) if camera in ("", FIRST) else camera)
+    if changed:
         steps.write(path + OLD, theirs)
-    steps.write(path, ours)
+    if theirs != ours:
+        steps.write(path, ours)
 
 
 def is_ours(seen: Places) -> bool:

@@ -121,6 +121,22 @@ class Steps:
         self._out.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """The index of what a person picks; of the first where --yes was said, or nobody is there to ask."""
+        if self._yes or self.dry or not (sys.stdin and sys.stdin.isatty()):
+            return 0
+        for number, answer in enumerate(answers, 1):
+            self.say("    {}  {}".format(number, answer))
+        while True:
+            self._out.write("  {} [1] ".format(question))
+            self._out.flush()
+            line = sys.stdin.readline()
+            word = line.strip() or "1"
+            if word.isdigit() and 1 <= int(word) <= len(answers):
+                return int(word) - 1
+            if not line:
+                return 0
+
 
 def all_to_disk() -> None:
     """A power cut after this finds what was written before it."""

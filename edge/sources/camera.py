@@ -13,7 +13,7 @@ from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
 from edge.sources.controls import NO_CONTROLS, Controls, apply
-from edge.sources.device import AbsentError, Mode, Opener, Patience
+from edge.sources.device import RAW_NODE, AbsentError, Mode, Opener, Patience, explain_ribbon
 from edge.sources.live import POLL_S, LiveSource
 from edge.sources.spec import DEMO, SourceOptions
 
@@ -25,6 +25,8 @@ SEARCH_AGAIN_S = 1.0  # between two searches while no camera is there
 NO_CAMERA = "no camera was found: plug one in, name a file or stream with --source, or " + DEMO
 MJPG = int.from_bytes(b"MJPG", "little")
 MJPG_FROM_PIXELS, MJPG_FROM_FPS = 640 * 480, 30  # from where raw pictures fill a USB 2 port
+BUFFERS = 2  # uvcvideo loses a frame that begins while it has none: one is filled while the other is decoded; more only age
+PLAUSIBLE_FPS = (1.0, 1000.0)
 
 
 class CameraOpener(Opener):
@@ -42,6 +44,7 @@ class CameraOpener(Opener):
         device = os.path.realpath(self._link if self._link and os.path.exists(self._link) else self.name)
         if _is_linux():
             explain_absence(device, self.name)
+            explain_ribbon(device, self.name)
         number = re.match(r"^(?:/dev/video)?(\d+)$", device if _is_linux() else self.name)
         try:
             api = cv2.CAP_V4L2 if _is_linux() else cv2.CAP_ANY
@@ -60,14 +63,17 @@ class CameraOpener(Opener):
         self._link = self._link or stable_link(self.name)
 
     def _ask(self, capture: Any) -> None:
-        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames."""
+        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames, but
+        for the rate, which they tell."""
         mode = self.wanted or Mode()
         if mode.width * mode.height >= MJPG_FROM_PIXELS and mode.fps >= MJPG_FROM_FPS:
             capture.set(cv2.CAP_PROP_FOURCC, MJPG)
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
         capture.set(cv2.CAP_PROP_FPS, mode.fps)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+        agreed = float(capture.get(cv2.CAP_PROP_FPS))
+        self.fps = agreed if PLAUSIBLE_FPS[0] <= agreed <= PLAUSIBLE_FPS[1] else mode.fps
 
 
 class FirstCamera(Source):
@@ -87,6 +93,7 @@ class FirstCamera(Source):
         self._search_at = 0.0
         self._closed = False
         self._trouble = ""
+        self._passed = ""  # what was passed over before a camera was found: a ribbon camera's raw node
         self.absent = False
         self.fps = fps
 
@@ -102,6 +109,7 @@ class FirstCamera(Source):
                 source.open()
             except SourceError as e:
                 reasons.append(str(e))
+                self._pass_over(str(e))
                 continue
             self._chosen, self.name = source, source.name
             return
@@ -133,7 +141,9 @@ class FirstCamera(Source):
             if frame is not None:
                 self._chosen, self._candidate, self.name, self.absent = candidate, None, candidate.name, False
             elif candidate.absent:
-                self.absent, self._trouble, self._candidate = True, candidate.trouble, None
+                self._pass_over(candidate.trouble)
+                self.absent, self._candidate = True, None
+                self._trouble = "; ".join(sorted({text for text in (self._passed, candidate.trouble) if text}))
                 candidate.close()
             return frame
         if not self._queue and clock.monotonic() >= self._search_at:
@@ -144,6 +154,10 @@ class FirstCamera(Source):
         self._candidate = self._make(self._queue.pop(0))
         self._candidate.begin()
         return None
+
+    def _pass_over(self, reason: str) -> None:
+        if RAW_NODE in reason:
+            self._passed = reason
 
     def _present(self) -> List[str]:
         return list(present_cameras() if self._devices is None else self._devices)
@@ -158,7 +172,9 @@ class FirstCamera(Source):
 
     @property
     def warning(self) -> str:
-        return self._chosen.warning if self._chosen is not None else ""
+        if self._chosen is None:
+            return ""
+        return "; ".join(text for text in (self._passed, self._chosen.warning) if text)
 
     @property
     def lost_since(self) -> Optional[float]:

@@ -66,8 +66,8 @@ class Child:
             capture = order.opener.open()
             try:
                 self._tell(OPENED, order, fps=order.opener.fps, notes=list(order.opener.notes))
-                reader = Reader(order.opener, order.shape, order.patience,
-                                lambda at, image, size: self._frame(order, at, image, size))
+                reader: Reader = Reader(order.opener, order.shape, order.patience,
+                                        lambda at, image, size: self._frame(order, reader, at, image, size))
                 reader.run(capture, order.over)
             finally:
                 capture.release()
@@ -75,11 +75,13 @@ class Child:
             self._tell(FAILED, order, error=e)
         self._tell(RELEASED, order)
 
-    def _frame(self, order: Order, captured_at: float, image: Optional[np.ndarray], size: Tuple[int, int]) -> None:
+    def _frame(self, order: Order, reader: Reader, captured_at: float, image: Optional[np.ndarray],
+               size: Tuple[int, int]) -> None:
         word = {"word": DAMAGED, "order": order.number, "number": self._number}
         self._number += 1
         if image is not None:
-            word.update(self._ring.put(image), word=FRAME, captured_at=captured_at, size=size)
+            word.update(self._ring.put(image), word=FRAME, captured_at=captured_at, size=size,
+                        worked_s=reader.worked_s)
         try:
             os.write(self._link.fileno(), pickle.dumps(word, 2))  # does not wait, as the socket has a time-out
         except OSError:

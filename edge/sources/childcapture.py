@@ -80,7 +80,7 @@ class ChildFeed(Feed):
                 return None
             image = self._ring.take(word)
             return None if image is None else Picture(
-                self._base + word["number"], word["captured_at"], image, tuple(word["size"]))
+                self._base + word["number"], word["captured_at"], image, tuple(word["size"]), word["worked_s"])
 
     def give_up(self) -> None:
         with self._lock:

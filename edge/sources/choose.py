@@ -82,6 +82,7 @@ def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> T
     if kind.kind == spec.CSI:
         camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate, options.controls)
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
+        opener.wanted = mode._replace(width=mode.height, height=mode.width) if options.rotate in (90, 270) else mode
         return opener, Shape(SourceOptions(), scale=False)
     pipeline = gstreamer.user_pipeline(kind.target, mode, hardware=os.path.exists(TEGRA))
     device = kind.target if kind.target.startswith("/dev/") else ""

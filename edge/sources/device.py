@@ -8,7 +8,9 @@ import numpy as np
 from edge.core import clock
 from edge.errors import SourceError
 from edge.sources.picture import Shape, is_picture
+from edge.v4l2 import ribbon_source
 
+RAW_NODE = "is the raw node of a ribbon camera"
 OLDEST_STAMP_S = 1.0  # a driver's time of capture that lies further back is of another clock, or nonsense
 
 
@@ -51,7 +53,7 @@ class Opener(ABC):
 
     name = ""
     wanted: Optional[Mode] = None  # of a camera: what it was asked for
-    fps: Optional[float] = None  # where it is known
+    fps: Optional[float] = None  # where it is known; of a camera, once it is open, what it agreed to
     stamped = False  # whether CAP_PROP_POS_MSEC is the driver's time of capture on the monotonic clock
     daemon = ""  # the system service that may have to be started anew before the device opens again
     notes: Sequence[str] = ()  # after open(): what the device would not take
@@ -62,6 +64,14 @@ class Opener(ABC):
 
     def remember(self) -> None:
         """The device gives pictures: note what finds it again. Called in the main process."""
+
+
+def explain_ribbon(device: str, name: str) -> None:
+    """Raises SourceError for the raw node of a board's own camera, which OpenCV cannot read."""
+    source = ribbon_source(device)
+    if source:
+        raise SourceError("{} {}, which is read as --source {} (source.spec in a configuration)".format(
+            name, RAW_NODE, source))
 
 
 class Reader:
@@ -77,22 +87,27 @@ class Reader:
         self._size: Optional[Tuple[int, int]] = None
         self._other_since: Optional[float] = None  # since when every picture has another size
         self._last_at = 0.0
+        self.worked_s = 0.0  # since a picture was there, summed over all: decoding, shaping, delivering
 
     def run(self, capture: Any, stop: Any) -> None:
         """Until `stop` is set. Raises SourceError where the device must be opened anew."""
         try:
             while not stop.is_set():
-                if not self._read(capture):
+                if not (capture.grab() and self._took(capture)):
                     stop.wait(self._patience.failed_read_s)
         except cv2.error as e:
             reason = str(e).strip().split("\n")[0]
             raise SourceError("{}: the driver failed: {}".format(self._opener.name, reason))
 
-    def _read(self, capture: Any) -> bool:
+    def _took(self, capture: Any) -> bool:
+        grabbed_at = clock.monotonic()
+        usable = self._retrieved(capture, grabbed_at)
+        self.worked_s += clock.monotonic() - grabbed_at
+        return usable
+
+    def _retrieved(self, capture: Any, grabbed_at: float) -> bool:
         """A frame counts from the moment the driver says that it took it, else from the one it has it: not decoded yet."""
-        if not capture.grab():
-            return False
-        captured_at = self._captured_at(capture)
+        captured_at = self._captured_at(capture, grabbed_at)
         done, image = capture.retrieve()
         if not done or not is_picture(image):
             if self._size is not None:
@@ -109,8 +124,7 @@ class Reader:
         self._deliver(captured_at, self._shape(image), size)
         return True
 
-    def _captured_at(self, capture: Any) -> float:
-        now = clock.monotonic()
+    def _captured_at(self, capture: Any, now: float) -> float:
         at = now
         if self._opener.stamped:
             stamp = float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000

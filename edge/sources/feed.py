@@ -23,6 +23,7 @@ class Picture(NamedTuple):
     captured_at: float
     image: np.ndarray  # in its final shape, read-only, never overwritten
     size: Tuple[int, int]
+    worked_s: float = 0.0  # what the reader spent on the pictures of this opening before it
 
 
 class Feed(ABC):
@@ -65,7 +66,7 @@ class _Session:
 
     def __init__(self, feed: "ThreadFeed", opener: Opener, shape: Shape, patience: Patience) -> None:
         self._feed, self._opener = feed, opener
-        self._reader = Reader(opener, shape, patience, self._deliver)
+        self.reader = Reader(opener, shape, patience, self._deliver)
         self.stop = waiting.Event()
         self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
 
@@ -76,7 +77,7 @@ class _Session:
         try:
             capture = self._opener.open()
             try:
-                self._reader.run(capture, self.stop)
+                self.reader.run(capture, self.stop)
             finally:
                 capture.release()
         except SourceError as e:
@@ -152,7 +153,7 @@ class ThreadFeed(Feed):
             if image is None:
                 self.damaged += 1
                 return
-            self._newest = Picture(self.number, captured_at, image, size)
+            self._newest = Picture(self.number, captured_at, image, size, session.reader.worked_s)
             self._changed.notify_all()
 
     def failed(self, session: _Session, error: SourceError) -> None:

@@ -10,7 +10,7 @@ import cv2
 from edge.errors import ConfigError, SourceError
 from edge.sources.argus import DAEMON
 from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
-from edge.sources.device import Mode, Opener
+from edge.sources.device import Mode, Opener, explain_ribbon
 
 Factory = Callable[..., Any]
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
@@ -63,6 +63,8 @@ class GstOpener(Opener):
         except cv2.error:
             opened = False
         if not opened:
+            if self._device:
+                explain_ribbon(self._device, self.name)
             cure = "try it with: gst-launch-1.0 " + self.pipeline
             raise SourceError("{}: the pipeline does not start; {}".format(self.name, cure))
         if self._device:

@@ -15,9 +15,9 @@ from edge.sources.argus import ArgusRestart
 from edge.sources.device import DEFAULT_PATIENCE, Mode, Opener, Patience
 from edge.sources.feed import MAX_HUNG, Feed, Picture, ThreadFeed
 from edge.sources.picture import Shape
-from edge.sources.watch import Rate, Stillness, mismatch
+from edge.sources.watch import Rate, Shortfall, Stillness, mismatch
 
-__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience", "Rate", "mismatch"]
+__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience"]
 POLL_S = 0.05  # how often a waiting read() looks after the device
 SAME_PICTURE = "picture does not change"
 STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
@@ -49,11 +49,12 @@ class LiveSource(Source):
         self._heard_at: Optional[float] = None  # of the newest picture of this opening
         self._opening_s = patience.first_frame_s  # how long the first picture of an opening may take
         self._retry_at, self._retry_s = 0.0, patience.retry_s
-        self._rate, self._stillness, self._still_at = Rate(), Stillness(), float("-inf")
+        self._rate, self._shortfall = Rate(), Shortfall()
+        self._stillness, self._still_at, self._still = Stillness(), float("-inf"), False
         self._size: Optional[Tuple[int, int]] = None
         self.lost_since: Optional[float] = None
         self.absent = False
-        self.trouble = self.doubt = ""
+        self.trouble = ""
 
     @property
     def fps(self) -> Optional[float]:
@@ -65,8 +66,15 @@ class LiveSource(Source):
         """What came instead of what was asked for; "" while they agree."""
         parts: List[str] = list(self._opener.notes)
         if self._opener.wanted is not None and self._size is not None:
-            parts.insert(0, mismatch(self._opener.wanted, self._size, self._rate.fps))
+            parts.insert(0, mismatch(self._opener.wanted, self._size, self._opener.fps))
+        slow = self._shortfall.slow
+        if slow.reason:
+            parts.append("{} (cure: {})".format(*slow))
         return "; ".join(part for part in parts if part)
+
+    @property
+    def doubt(self) -> str:
+        return SAME_PICTURE if self._still else self._shortfall.slow.reason
 
     @property
     def hung(self) -> int:
@@ -132,18 +140,18 @@ class LiveSource(Source):
         self._last_at = self._heard_at = picture.captured_at
         self._size, self._retry_s = picture.size, self._patience.retry_s
         self.lost_since, self.absent, self.trouble = None, False, ""
-        self._rate.add(picture.captured_at, picture.number)
+        wanted, agreed_fps = self._opener.wanted, self._opener.fps
+        if self._rate.add(picture.captured_at, picture.number, picture.worked_s) and wanted is not None:
+            self._shortfall.add(picture.captured_at, self._rate, min(wanted.fps, agreed_fps or wanted.fps),
+                                steady=bool(self._opener.daemon))
         self._watch_change(picture)
         return Frame(picture.number, picture.captured_at, picture.captured_at - self._first_at, picture.image)
 
     def _watch_change(self, picture: Picture) -> None:
         """A picture that stands still may be a covered lens: the device is opened again once, then only watched."""
         still_s = self._stillness.add(picture.image, picture.captured_at)
-        if still_s < self._patience.still_s:
-            self.doubt = ""
-            return
-        self.doubt = SAME_PICTURE
-        if picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
+        self._still = still_s >= self._patience.still_s
+        if self._still and picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
             self._still_at = picture.captured_at
             self._end(clock.monotonic())
 
@@ -180,4 +188,4 @@ class LiveSource(Source):
         self._open = False
         self._feed.give_up()
         self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._patience.retry_max_s)
-        self._rate = Rate()
+        self._rate, self._shortfall = Rate(), Shortfall()

@@ -2,16 +2,9 @@
 
 Root and a second account, for real: both are this machine's. Without root the cases are skipped by name.
 """
-import json
 import os
-import stat
 
 import pytest
-
-from edge import buildlock
-from edge.core.safeopen import open_new, open_read
-from edge.disk import StorageError, one_builder, part_folder, write_whole
-from edge.errors import ConfigError, EngineError, OutputError
 
 STRANGER = 65534  # on any system: nobody
 SECRET = b"root's own\n"

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "face": "geometry " + BELOW,
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp modelstore planstore " + BELOW,
-    "sources": BELOW,
+    "sources": "v4l2 " + BELOW,  # to tell a ribbon camera's raw node from a camera that is in use
     "outputs": "geometry " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
@@ -42,7 +42,7 @@ MAY_IMPORT = {
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,
-    "service": "app config disk modelstore planstore runtimes telemetry " + BELOW,
+    "service": "app config disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
     "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "

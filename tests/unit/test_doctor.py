@@ -148,6 +148,21 @@ def test_camera_that_cannot_be_opened_has_its_cure(tmp_path, error, state, part)
     assert part in findings[0].cure and findings[0].text.startswith("/dev/video2")
 
 
+SENSOR, WEBCAM = Camera("vi-output, imx219 6-0010", raw=True), Camera("C920")
+
+
+@pytest.mark.parametrize("cameras, spec, warned", [
+    ([SENSOR], None, ["csi://0"]), ([SENSOR], "0", ["csi://0"]), ([SENSOR], "/dev/video0", ["csi://0"]),
+    ([SENSOR], "csi://0", []), ([SENSOR], "rtsp://h/s", []), ([SENSOR, WEBCAM], "1", []),
+    ([WEBCAM, SENSOR, SENSOR], "2", ["csi://1"]), ([WEBCAM, SENSOR], "0", []), ([WEBCAM], None, []),
+])
+def test_a_ribbon_camera_is_named_as_the_source_that_it_is(tmp_path, cameras, spec, warned):
+    box = tree(tmp_path, {"dev/video{}".format(n): "" for n in range(len(cameras))})
+    findings = machine.check_cameras(box._replace(ask_camera=lambda path: cameras[int(path[-1])]), spec)
+    assert [f.cure.split("source.spec: ")[1] for f in findings if f.state == WARN] == warned
+    assert sum("read as csi://" in f.text for f in findings) == cameras.count(SENSOR)
+
+
 def test_no_camera_names_the_demo(tmp_path):
     only_metadata = tree(tmp_path, {"dev/video1": ""})._replace(ask_camera=lambda path: None)
     for box in (only_metadata, only_metadata._replace(root=str(tmp_path / "nothing"))):

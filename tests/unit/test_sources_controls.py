@@ -105,6 +105,9 @@ class Capture:
     def set(self, *_):
         return True
 
+    def get(self, _):
+        return 0.0
+
 
 def test_controls_are_set_with_every_opening(device, monkeypatch):
     driver = Driver()

@@ -9,7 +9,9 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources.camera import CameraOpener, FirstCamera, camera_mode, stable_link
-from edge.sources.live import MAX_HUNG, LiveSource, Mode, Opener, Patience, Rate, mismatch
+from edge.sources.choose import make_source
+from edge.sources.gstreamer import has_gstreamer
+from edge.sources.live import MAX_HUNG, LiveSource, Mode, Opener, Patience
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 
@@ -124,7 +126,7 @@ def test_what_the_camera_is_asked_for_comes_in_the_order_that_drivers_need(devic
     source.close()
     assert camera.asked == [
         (cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*"MJPG")), (cv2.CAP_PROP_FRAME_WIDTH, 640),
-        (cv2.CAP_PROP_FRAME_HEIGHT, 480), (cv2.CAP_PROP_FPS, 30), (cv2.CAP_PROP_BUFFERSIZE, 1)]
+        (cv2.CAP_PROP_FRAME_HEIGHT, 480), (cv2.CAP_PROP_FPS, 30), (cv2.CAP_PROP_BUFFERSIZE, 2)]
 
 
 @pytest.mark.parametrize("mode, mjpg", [
@@ -326,6 +328,43 @@ def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
     source.close()
 
 
+@pytest.fixture
+def ribbon(monkeypatch):
+    """Devices whose names end in 0 are the raw nodes of ribbon cameras."""
+    monkeypatch.setattr("edge.sources.device.ribbon_source", lambda path: "csi://0" if path.endswith("0") else "")
+
+
+def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, ribbon):
+    driver = Driver(refused)
+    with pytest.raises(SourceError, match="raw node of a ribbon camera, which is read as --source csi://0"):
+        live(device, driver).open()
+    opener = make_source(SourceOptions("gst:/dev/video0"), lambda *_: FakeCamera(steady(), opens=False))._opener
+    opener._device = str(device)
+    with pytest.raises(SourceError, match="csi://0" if has_gstreamer() else "GStreamer"):
+        opener.open()
+    assert not driver.asked
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_said(tmp_path, ribbon, wait):
+    devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
+    for path in devices:
+        open(path, "w").close()
+    source = FirstCamera(lambda device: live(device, Driver(FakeCamera(steady(9)))), devices=devices, wait=wait)
+    source.open()
+    assert next_frame(source) is not None and source.name == devices[1] and "--source csi://0" in source.warning
+    source.close()
+    alone = FirstCamera(lambda device: live(device, Driver(refused)), devices=devices[:1], wait=wait)
+    if wait:
+        alone.open()
+        until(lambda: alone.read(0.01) is None and "--source csi://0" in alone.trouble)
+        assert alone.absent and alone.warning == ""
+    else:
+        with pytest.raises(SourceError, match="no camera works .*--source csi://0"):
+            alone.open()
+    alone.close()
+
+
 def test_another_size_than_asked_for_is_told(device):
     source = live(device, Driver(FakeCamera(steady(size=(120, 160)))), mode=Mode(1280, 720, 30))
     assert source.warning == ""
@@ -333,22 +372,6 @@ def test_another_size_than_asked_for_is_told(device):
     assert source.warning == "the camera gives 160x120 instead of 1280x720"
     assert next_frame(source).image.shape == (120, 160, 3)
     source.close()
-
-
-@pytest.mark.parametrize("size, fps, words", [
-    ((640, 480), None, ""), ((640, 480), 29.0, ""), ((640, 480), 15.0, "15 frames per second instead of 30"),
-    ((320, 240), 10.0, "320x240 instead of 640x480 and 10 frames"),
-])
-def test_a_slower_rate_is_told(size, fps, words):
-    assert words in mismatch(Mode(), size, fps) and bool(words) == bool(mismatch(Mode(), size, fps))
-
-
-def test_the_rate_is_measured_over_two_seconds():
-    rate = Rate()
-    for i in range(61):
-        rate.add(i / 20.0, i)
-        assert (rate.fps is None) == (i < 40)
-    assert rate.fps == pytest.approx(20.0)
 
 
 def test_a_camera_that_hangs_upside_down(device):

@@ -1,10 +1,11 @@
 """Modes of cameras, as the kernel's ioctls tell them; the ioctls are played here."""
+import os
 import struct
 
 import pytest
 
 from edge import v4l2
-from edge.v4l2 import Camera, Mode, look, text_of
+from edge.v4l2 import Camera, Mode, look, ribbon_source, text_of
 
 # format -> size -> intervals
 WEBCAM = {b"MJPG": {(1280, 720): [(1, 30), (1, 15)], (640, 480): [(1, 60)]}, b"YUYV": {(640, 480): [(1, 30), (2, 15)]}}
@@ -72,6 +73,33 @@ def test_every_mode_of_a_camera_is_told(ask):
 def test_a_sensor_with_planes_is_asked_as_such(ask):
     driver = Driver(SENSOR, own=0x1000)
     assert [mode.fps for mode in ask(driver).modes] == [60.0, 21.0] and driver.kinds == {v4l2.PLANES}
+
+
+@pytest.mark.parametrize("formats, driver, raw", [
+    (WEBCAM, b"uvcvideo", False), (SENSOR, b"tegra-video", True), (SENSOR, b"sun6i-csi", True), ({}, b"tegra-video", True),
+    ({}, b"uvcvideo", False), ({b"UYVY": {}}, b"tegra-video", False),  # an HDMI bridge on the ribbon
+    ({b"RG10": {}, b"YUYV": {}}, b"sun6i-csi", False),
+] + [({code: {}}, b"any", True) for code in (
+    b"BA81", b"RGGB", b"GB10", b"BA10", b"pRAA", b"pgAA", b"aBA8", b"bRA8", b"RG12", b"pBCC", b"GR14", b"BYR2", b"RG16")]
+    + [({code: {}}, b"any", False) for code in (b"Y10 ", b"GREY", b"RGB3", b"BGR3", b"H264", b"MJPG")])
+def test_a_node_that_gives_only_a_mosaic_is_raw(ask, formats, driver, raw):
+    played = Driver(formats)
+    played.capability = lambda buffer: struct.pack("16s32s32s3I12x", driver, b"cam", b"bus", 1, 0x1, 0)
+    assert ask(played).raw is raw
+
+
+def test_sensors_are_counted_as_argus_counts_them(tmp_path):
+    raw = {"video0": True, "video1": False, "video2": None, "video9": True, "video10": True}
+    for name in raw:
+        (tmp_path / name).write_text("")
+    (tmp_path / "second").symlink_to(tmp_path / "video9")
+
+    def ask(path):
+        told = raw[os.path.basename(path)]
+        return None if told is None else Camera("cam", raw=told)
+    sources = [ribbon_source(str(tmp_path / name), ask) for name in ["video0", "video1", "video2", "second", "video10"]]
+    assert sources == ["csi://0", "", "", "csi://1", "csi://2"]
+    assert ribbon_source(str(tmp_path / "gone")) == ribbon_source(str(tmp_path / "video0")) == ""  # a file is no camera
 
 
 def test_a_range_is_told_by_its_largest_size_and_rate(ask):
