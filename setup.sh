@@ -65,6 +65,7 @@ here=$(cd "$(dirname "$0")" && pwd)
     fail "$here is no checkout of nanoface: run the setup.sh that lies beside setup.py"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export PYTHONNOUSERSITE=1
+unset PYTHONPATH PYTHONHOME  # ROS sets the first; the service has neither
 # where an environment is active, the Python below it is meant
 [ -z "${VIRTUAL_ENV:-}" ] || PATH=$(printf '%s\n' ":$PATH" | sed "s|:$VIRTUAL_ENV/bin||g; s|^:||")
 

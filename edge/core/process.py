@@ -46,9 +46,8 @@ def _leave_user_site() -> None:
     if sys.prefix == sys.base_prefix and not sys.flags.no_user_site:
         return
     os.environ["PYTHONNOUSERSITE"] = "1"  # for the children
-    theirs = site.getusersitepackages()
-    if site.ENABLE_USER_SITE and theirs in sys.path:
-        first = sys.path.index(theirs)
+    if site.ENABLE_USER_SITE and site.getusersitepackages() in sys.path:
+        first = sys.path.index(site.getusersitepackages())
         system = set(site.getsitepackages())  # follow it; between are the folders that its .pth files name
         last = next((i for i in range(first, len(sys.path)) if sys.path[i] in system), len(sys.path))
         del sys.path[first:last]

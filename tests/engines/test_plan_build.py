@@ -10,10 +10,11 @@ import time
 
 import pytest
 
-from edge import planstore
+from edge import boardcommands, planstore
 from edge.disk import StorageError
 from edge.errors import ModelError
 from edge.modelstore import read_index, sha256_of
+from edge.options import read_words
 from engines import build, buildlist
 from engines.boardfacts import Facts
 from engines.build import BuildOptions, run_build
@@ -134,6 +135,14 @@ def test_the_default_plans_are_built_verified_and_listed_and_then_left_alone(wor
     assert before == {name: os.stat(os.path.join(world.home, "plans", name)).st_mtime for name in world.plans()}
     listed = world.build(list_only=True)
     assert listed.count("up to date: fp16") == 4 and "crop kernel: missing" in listed
+
+
+def test_minutes_of_the_command_line_are_the_limit_of_a_network(monkeypatch):
+    given = []
+    monkeypatch.setattr(build, "run_build", lambda home, options, out, verbose: given.append(options.timeout_s) or 0)
+    for words in (["build"], ["build", "--timeout", "7"]):
+        assert boardcommands.build(read_words(words), io.StringIO()) == 0
+    assert given == [1800.0, 420.0]
 
 
 def test_another_flag_builds_again_and_so_does_force(world):

@@ -331,6 +331,11 @@ def test_that_line_keeps_the_user_site_out_of_a_real_environment(tmp_path):
     assert before.startswith("here") and ".local" in before and after == "[]\n"
 
 
+def test_a_path_of_ros_reaches_no_python(tree):
+    tree.write("bin/python3", '#!/bin/sh\n[ -z "${PYTHONPATH:-}" ] || exit 1\n' + COMMANDS["python3"], 0o755)
+    assert tree.run("--yes", PYTHONPATH="/opt/ros/melodic/lib/python2.7/dist-packages")[0] == 0
+
+
 def test_jetson_stats_gets_its_pip_first(tree):
     code, _, err = tree.run("--yes", "--jetson-stats")
     calls = tree.calls()
