@@ -19,7 +19,6 @@ import numpy as np
 from edge.errors import SourceError
 from edge.sources.device import Opener, Patience, Reader
 from edge.sources.picture import Shape
-from edge.sources.quiet import hush_opencv
 from edge.sources.ring import RingWriter
 
 LET_GO_S = 0.7  # for the device to be released when nobody is left who wants its pictures
@@ -140,7 +139,6 @@ def main(argv: List[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the parent, which tells us
         signal.signal(number, signal.SIG_IGN)
     follow(int(argv[2]))
-    hush_opencv()
     cv2.setNumThreads(1)
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(argv[0]))
     link.settimeout(TOLD_WITHIN_S)

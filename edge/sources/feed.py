@@ -55,6 +55,10 @@ class Feed(ABC):
     def close(self) -> None:
         """Let go for good; waits, but not for long. May be called twice."""
 
+    def said(self) -> str:
+        """What the libraries printed last in this opening that tells why it fails; "" where that is not known."""
+        return ""
+
     @contextmanager
     def hush(self) -> Iterator[None]:
         """While the device is opened for the first time."""

@@ -3,14 +3,16 @@
 Every pipeline ends in an appsink that keeps one buffer and drops the older: OpenCV sets neither by itself.
 """
 import re
-from typing import Any, Callable, NamedTuple, Optional
+import shlex
+from typing import Any, Callable, List, NamedTuple, Optional
 
 import cv2
 
 from edge.errors import ConfigError, SourceError
 from edge.sources.argus import DAEMON
 from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
-from edge.sources.device import Mode, Opener, explain_ribbon
+from edge.sources.device import AbsentError, Mode, Opener, explain_ribbon
+from edge.sources.said import without_secrets
 
 Factory = Callable[..., Any]
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
@@ -27,6 +29,8 @@ FLIP_METHODS = {
     "horizontal": {0: 4, 90: 5, 180: 6, 270: 7},
     "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
 }
+APPSINKS = ("appsink", "opencvsink")
+GST_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|\S)+""")  # with its quotes, which gst-launch reads too
 NO_GSTREAMER = (
     "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use "
     "JetPack's own, in an environment made with --system-site-packages and without opencv-python"
@@ -47,6 +51,8 @@ class GstOpener(Opener):
     """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer, which hands over no buffer's
     time: a frame counts from its arrival here, after the sensor, the ISP and what the pipeline does."""
 
+    explained = True
+
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
                  fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
         """`device`: of a V4L2 camera, whose `controls` are set once the pipeline runs."""
@@ -65,8 +71,8 @@ class GstOpener(Opener):
         if not opened:
             if self._device:
                 explain_ribbon(self._device, self.name)
-            cure = "try it with: gst-launch-1.0 " + self.pipeline
-            raise SourceError("{}: the pipeline does not start; {}".format(self.name, cure))
+            short = "{}: the pipeline does not start".format(self.name)
+            raise AbsentError("{}; try it with: {}".format(short, launch_line(self.pipeline)), short)
         if self._device:
             self.notes = apply(self._device, self._controls)
         return capture
@@ -115,6 +121,20 @@ def with_appsink(pipeline: str) -> str:
     if re.search(r"(?:^|[\s!])appsink\b", text) or "opencvsink" in text:
         return text
     return " ! ".join((text, SOFTWARE_BGR, APPSINK))
+
+
+def launch_line(pipeline: str) -> str:
+    """A command for a shell that runs the pipeline into a fakesink. Passwords are left out of it."""
+    words: List[str] = []
+    in_sink = False  # among the properties of an appsink
+    for text in GST_WORD.findall(pipeline):
+        for word in [text] if "=" in text else re.findall("!|[^!]+", text):  # a!b are three
+            in_sink = in_sink and "=" in word
+            if word in APPSINKS:
+                words, in_sink = words + ["fakesink"], True
+            elif not in_sink:
+                words.append(word)
+    return " ".join(["gst-launch-1.0"] + [shlex.quote(without_secrets(word)) for word in words])
 
 
 def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:

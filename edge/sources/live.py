@@ -96,8 +96,9 @@ class LiveSource(Source):
                     return
         error = self._feed.error or SourceError("{} gives no picture within {:g} s: {}".format(
             self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
+        said = self._said()
         self.close()
-        raise error
+        raise SourceError("{}; {}".format(said, error)) if said else error  # a command at its end can be copied
 
     def begin(self) -> None:
         """Start to open the device, and wait for nothing."""
@@ -174,14 +175,18 @@ class LiveSource(Source):
         damaged = self._heard_at is not None and self._feed.damaged > 0
         text = getattr(error, "short", str(error)) if error is not None else "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
+        said = self._said()
         self._end(now)
         self._stillness.interrupted()
         told = "" if self._argus is None else self._argus.failed(self._feed.killed > 0)
-        self.trouble = "; ".join(part for part in (text, told) if part)
+        self.trouble = "; ".join(part for part in (text, said, told) if part)
         if self._last_at is None:
             self.absent = True
         elif self.lost_since is None:
             self.lost_since = self._last_at
+
+    def _said(self) -> str:
+        return self._feed.said() if self._opener.explained else ""
 
     def _end(self, now: float) -> None:
         """This opening is over; the next one comes after a pause."""

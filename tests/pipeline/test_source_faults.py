@@ -184,6 +184,45 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
     source.close()
 
 
+class Explained(StandIn):
+    explained = True
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_what_the_libraries_print_is_part_of_the_trouble(device, wait):
+    before = possessions()
+    does(device, "prints Error generated. gst/x.cpp, execute:557 No cameras available")
+    source = live(device, wait=wait, opener=Explained(device))
+    if wait:
+        source.open()
+        for _ in range(3):  # of each opening anew
+            read_until(source, lambda: source.trouble)
+            assert source.trouble.startswith("stand-in does not start; No cameras available (") and source.absent
+        does(device, "unplugged")
+        read_until(source, lambda: source.trouble == "no camera at stand-in")
+        does(device, "works")
+        assert next_frame(source) is not None and source.trouble == ""
+    else:
+        with pytest.raises(SourceError, match="^No cameras available .*ribbon.*does not start$"):
+            source.open()
+    source.close()
+    assert possessions() == before
+    with pytest.raises(SourceError, match="^stand-in does not start$"):  # of other devices it explains nothing
+        does(device, "prints No cameras available")
+        live(device).open()
+
+
+def test_a_device_that_prints_without_end_is_no_fault_of_ours(device):
+    does(device, "prints without end")
+    source = live(device, QUICK._replace(first_frame_s=1.0), wait=True, opener=Explained(device))
+    source.open()
+    read_until(source, lambda: source.trouble)
+    does(device, "works")
+    assert next_frame(source) is not None
+    source.close()
+    assert children() == []
+
+
 def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     first = next_frame(opened)
     does(device, "torn")
