@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Optional
 import edge
 from edge.core import clock
 from edge.errors import SourceError
-from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, RELEASE, RELEASED
+from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
 from edge.sources.device import Opener, Patience
 from edge.sources.feed import MAX_HUNG, Feed, Picture
 from edge.sources.picture import Shape
@@ -64,7 +64,7 @@ class ChildFeed(Feed):
         with self._lock:
             if self._closed:
                 return
-            self.error, self.damaged, self.began_at = None, 0, clock.monotonic()
+            self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
             self._order, self._base, self._waiting = self._order + 1, self._number, None
             if self._printed is not None:
                 self._printed.forget()
@@ -186,8 +186,11 @@ class ChildFeed(Feed):
                 self._waiting = said
             else:
                 self.damaged += 1
+        elif word == PREPARING:
+            self.preparing, self.began_at = True, clock.monotonic()
         elif word == OPENING:
-            self.began_at = min(self.began_at, clock.monotonic())
+            now = clock.monotonic()
+            self.preparing, self.began_at = False, now if self.preparing else min(self.began_at, now)
         elif word == OPENED:
             self._opener.fps, self._opener.notes = said["fps"], said["notes"]
         elif word == FAILED:

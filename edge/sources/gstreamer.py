@@ -15,6 +15,7 @@ from edge.sources.device import AbsentError, Mode, Opener, explain_ribbon
 from edge.sources.said import without_secrets
 
 Factory = Callable[..., Any]
+NO_SINK = "fakesrc num-buffers=1 ! fakesink"
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
 SOFTWARE_BGR = "videoconvert ! video/x-raw, format=(string)BGR"
 TO_BGR = "video/x-raw, format=(string)BGRx ! " + SOFTWARE_BGR  # nvvidconv writes no BGR
@@ -52,6 +53,7 @@ class GstOpener(Opener):
     time: a frame counts from its arrival here, after the sensor, the ISP and what the pipeline does."""
 
     explained = True
+    preparation = "GStreamer makes a list of its plugins, once: on a fresh board it takes up to a minute"
 
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
                  fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
@@ -59,6 +61,15 @@ class GstOpener(Opener):
         self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
         self.daemon = DAEMON if "nvarguscamerasrc" in pipeline else ""
         self._device, self._controls = device, controls
+
+    def prepare(self) -> None:
+        """The list is written when GStreamer is initialized, which OpenCV does with the first pipeline, also one that has no
+        appsink and so is never started. A process that is killed before leaves none, and so would each one after it."""
+        if has_gstreamer():
+            try:
+                self._factory(NO_SINK, cv2.CAP_GSTREAMER).release()
+            except cv2.error:
+                pass  # open() says what is wrong
 
     def open(self) -> Any:
         if not has_gstreamer():

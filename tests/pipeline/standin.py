@@ -45,6 +45,17 @@ class WithMode(StandIn):
         self.daemon = "nvargus-daemon"
 
 
+class Prepared(StandIn):
+    """What comes before its opening takes as long as the file says so."""
+
+    preparation = "a list is made, once"
+    daemon = "nvargus-daemon"
+
+    def prepare(self):
+        while self.does() == "prepares":
+            time.sleep(0.01)
+
+
 class Device:
     """Each of its pixels carries the number of the picture."""
 
