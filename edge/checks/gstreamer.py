@@ -6,7 +6,7 @@ from edge.config import Config
 from edge.machine import FAIL, OK, WARN, Finding, Machine
 
 INSPECT = "gst-inspect-1.0"
-FIRST_S, NEXT_S = 60.0, 10.0  # the first call makes a list of all plugins, on a fresh board for a minute
+FIRST_S, NEXT_S = 120.0, 10.0  # the first call makes a list of all plugins, on a fresh board for a minute
 PLUGINS = "sudo apt install gstreamer1.0-plugins-{}"
 JETPACK = "sudo apt install nvidia-l4t-gstreamer"
 CURES = {  # element -> what brings it

@@ -3,7 +3,8 @@ import datetime
 import os
 import re
 import shutil
-from typing import List
+from glob import glob
+from typing import List, Optional
 
 from edge import modelstore
 from edge.config import Config
@@ -11,6 +12,12 @@ from edge.machine import FAIL, GIB, OK, WARN, Finding, Machine
 
 ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
 LOG_BYTES = 20 << 20
+SYSTEM_LOGS = ("/var/log/syslog*", "/var/log/daemon.log*", "/var/log/messages*")
+SYSTEM_LOG_BYTES = 500 << 20  # a week of a quiet board is a few MB
+JOURNAL, JOURNAL_BYTES = "/var/log/journal", 2 << 30
+TAIL_BYTES = 1 << 16  # of the newest log: who writes it
+QUIETEN = ("keep the service that writes so much out of it, of nvargus-daemon as docs/jetson-nano.md says under Trouble; "
+           "then sudo truncate -s 0 {}")
 FIRST_YEAR = 2024  # none of this was written before
 NTP = "sudo timedatectl set-ntp true, with a network; a board has no battery and forgets the time"
 
@@ -41,6 +48,45 @@ def _check_log(config: Config, machine: Machine) -> Finding:
         return Finding("status log", WARN, log + ": its disk is nearly full, records will be lost",
                        "make room, or set status.path to another disk")
     return Finding("status log", OK, log)
+
+
+def check_system_logs(machine: Machine) -> List[Finding]:
+    """Nothing, unless they grow without end: so they do where nvargus-daemon complains of a camera that it has lost."""
+    findings = []
+    sizes = {path: size for pattern in SYSTEM_LOGS for path in glob(machine.path(pattern))
+             for size in [_size(path)] if size is not None}
+    if sum(sizes.values()) > SYSTEM_LOG_BYTES:
+        largest = max(sorted(sizes), key=lambda path: sizes[path])
+        name = "/" + os.path.relpath(largest, machine.root)
+        free = shutil.disk_usage(os.path.dirname(largest)).free
+        text = "{:.1f} GiB in {} and its like, {:.1f} GiB free{}".format(
+            sum(sizes.values()) / GIB, name, free / GIB, _mostly_argus(largest))
+        findings.append(Finding("system log", WARN, text, QUIETEN.format(name)))
+    journal = sum(_size(path) or 0 for path in glob(machine.path(JOURNAL) + "/*/*.journal"))
+    if journal > JOURNAL_BYTES:
+        findings.append(Finding("system log", WARN, "{:.1f} GiB in the journal".format(journal / GIB),
+                                "sudo journalctl --vacuum-size=200M"))
+    return findings
+
+
+def _size(path: str) -> Optional[int]:
+    """What it takes of the disk, which a file with holes in it does not by its length."""
+    try:
+        return os.stat(path).st_blocks * 512
+    except (OSError, AttributeError):
+        return None
+
+
+def _mostly_argus(path: str) -> str:
+    """"" also where it may not be read."""
+    try:
+        with open(path, "rb") as f:
+            f.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
+            lines = f.read().splitlines()[1:]
+    except OSError:
+        return ""
+    of_argus = sum(b"nvargus-daemon" in line for line in lines)
+    return ", at its end mostly of nvargus-daemon" if of_argus > len(lines) / 2 else ""
 
 
 def existing(path: str) -> str:

@@ -20,7 +20,6 @@ from edge.core.waiting import Event
 from edge.errors import SourceError
 from edge.sources.device import Opener, Patience, Reader
 from edge.sources.picture import Shape
-from edge.sources.quiet import hush_opencv
 from edge.sources.ring import RingWriter
 
 LET_GO_S = 0.7  # for the device to be released when nobody is left who wants its pictures
@@ -28,7 +27,8 @@ LARGEST_ORDER = 1 << 16
 TOLD_WITHIN_S = 5.0  # a word that the other end does not take for so long is lost
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OPEN, RELEASE = "open", "release"  # what the parent says
-OPENING, OPENED, FAILED, RELEASED = "opening", "opened", "failed", "released"  # what the child says
+# what the child says
+PREPARING, OPENING, OPENED, FAILED, RELEASED = "preparing", "opening", "opened", "failed", "released"
 FRAME, DAMAGED = "frame", "damaged"  # the same, for each picture
 
 
@@ -48,6 +48,7 @@ class Child:
         self._orders: "queue.Queue[Optional[Order]]" = queue.Queue()
         self._current: Optional[Order] = None
         self._done = Event()
+        self._may_hold = True  # a device, which is to be let go of
         self._number = 0
 
     def run(self) -> None:
@@ -61,6 +62,11 @@ class Child:
 
     def _serve(self, order: Order) -> None:
         self._number = 0
+        if order.opener.preparation:
+            self._tell(PREPARING, order)
+            self._may_hold = False
+            order.opener.prepare()
+            self._may_hold = True
         self._tell(OPENING, order)
         try:
             capture = order.opener.open()
@@ -102,7 +108,7 @@ class Child:
             if self._current is not None:
                 self._current.over.set()
             self._orders.put(None)
-            if not self._done.wait(LET_GO_S):
+            if not self._done.wait(LET_GO_S if self._may_hold else 0.0):
                 os._exit(1)
 
     def _next_words(self) -> bytes:
@@ -141,7 +147,6 @@ def main(argv: List[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the parent, which tells us
         signal.signal(number, signal.SIG_IGN)
     follow(int(argv[2]))
-    hush_opencv()
     cv2.setNumThreads(1)
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(argv[0]))
     link.settimeout(TOLD_WITHIN_S)

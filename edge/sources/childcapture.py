@@ -17,11 +17,12 @@ from typing import Any, Dict, List, Optional
 import edge
 from edge.core import clock
 from edge.errors import SourceError
-from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, RELEASE, RELEASED
+from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
 from edge.sources.device import Opener, Patience
 from edge.sources.feed import MAX_HUNG, Feed, Picture
 from edge.sources.picture import Shape
 from edge.sources.ring import RingReader, shared_file
+from edge.sources.said import Said
 
 START = "import sys; sys.path[0] = {!r}; from edge.sources.capturechild import main; sys.exit(main(sys.argv[1:]))"
 LARGEST_WORD = 1 << 16
@@ -39,6 +40,7 @@ class ChildFeed(Feed):
         self._lock = threading.Lock()  # close() against all others
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._link: Optional[socket.socket] = None
+        self._printed: Optional[Said] = None
         self._unreaped: List["subprocess.Popen[bytes]"] = []
         self._file = self._ring = None  # type: Any
         self._order = 0
@@ -62,8 +64,10 @@ class ChildFeed(Feed):
         with self._lock:
             if self._closed:
                 return
-            self.error, self.damaged, self.began_at = None, 0, clock.monotonic()
+            self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
             self._order, self._base, self._waiting = self._order + 1, self._number, None
+            if self._printed is not None:
+                self._printed.forget()
             self._open = self._held = True
             if self._process is None:
                 self.began_at += START_S
@@ -95,6 +99,10 @@ class ChildFeed(Feed):
                 self._kill()
             return not self._held and self.hung < MAX_HUNG
 
+    def said(self) -> str:
+        with self._lock:
+            return "" if self._printed is None else self._printed.reason()
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -111,12 +119,18 @@ class ChildFeed(Feed):
                 self._ring.close()
                 self._file.close()
                 self._file = None
+            if self._printed is not None:
+                self._printed.close()
+                self._printed = None
 
     def _start(self) -> None:
-        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print goes nowhere."""
+        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print is ours to read."""
         if self._file is None:
             self._file = shared_file()
             self._ring = RingReader(self._file.fileno())
+        if self._printed is not None:
+            self._printed.close()
+        self._printed = Said()
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.setblocking(False)
         handed = (theirs.fileno(), self._file.fileno())
@@ -125,14 +139,15 @@ class ChildFeed(Feed):
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START.format(root)] + [str(n) for n in handed + (os.getpid(),)],
-                pass_fds=handed, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=None if loud else subprocess.DEVNULL, start_new_session=True)
+                pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
+                stderr=None if loud else self._printed.writer, start_new_session=True)
         except OSError as e:
             self._failed(SourceError("the capture process of {} cannot be started: {}".format(
                 self._opener.name, e.strerror)))
             self._hang_up()
         finally:
             theirs.close()
+            self._printed.close_writer()
 
     def _say(self, word: str, **more: Any) -> None:
         if self._link is None:
@@ -144,6 +159,8 @@ class ChildFeed(Feed):
 
     def _listen(self, timeout_s: float) -> None:
         """Take in what was said; wait for the first word only."""
+        if self._printed is not None:
+            self._printed.take()
         while self._link is not None:
             if not select.select([self._link], [], [], timeout_s)[0]:
                 return
@@ -169,8 +186,11 @@ class ChildFeed(Feed):
                 self._waiting = said
             else:
                 self.damaged += 1
+        elif word == PREPARING:
+            self.preparing, self.began_at = True, clock.monotonic()
         elif word == OPENING:
-            self.began_at = min(self.began_at, clock.monotonic())
+            now = clock.monotonic()
+            self.preparing, self.began_at = False, now if self.preparing else min(self.began_at, now)
         elif word == OPENED:
             self._opener.fps, self._opener.notes = said["fps"], said["notes"]
         elif word == FAILED:

@@ -40,7 +40,7 @@ class Mode(NamedTuple):
 
 
 class AbsentError(SourceError):
-    """The device is known not to be there. `short` says so without the cure."""
+    """The device is known not to be there, or not to start. `short` says so without the cure."""
 
     def __init__(self, text: str, short: str = "") -> None:
         super().__init__(text)
@@ -56,7 +56,12 @@ class Opener(ABC):
     fps: Optional[float] = None  # where it is known; of a camera, once it is open, what it agreed to
     stamped = False  # whether CAP_PROP_POS_MSEC is the driver's time of capture on the monotonic clock
     daemon = ""  # the system service that may have to be started anew before the device opens again
+    preparation = ""  # what prepare() does that may take minutes, for the user; "" where there is nothing
+    explained = False  # whether what its libraries print tells why it does not open
     notes: Sequence[str] = ()  # after open(): what the device would not take
+
+    def prepare(self) -> None:
+        """Before each open(), and not counted as a part of it: what must not be ended halfway."""
 
     @abstractmethod
     def open(self) -> Any:

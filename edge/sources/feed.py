@@ -30,7 +30,8 @@ class Feed(ABC):
     """One device that is opened as often as it is lost. close() may come from another thread than all the rest."""
 
     error: Optional[SourceError] = None  # why this opening has ended by itself
-    began_at = 0.0  # of this opening, monotonic seconds
+    began_at = 0.0  # of this opening, or of what prepares it; monotonic seconds
+    preparing = False  # Opener.prepare() is under way
     damaged = 0  # pictures of this opening that came and could not be used
     killed = 0  # processes that held the device and had to be killed
     hung = 0  # threads or processes that do not come back from the driver
@@ -55,6 +56,10 @@ class Feed(ABC):
     def close(self) -> None:
         """Let go for good; waits, but not for long. May be called twice."""
 
+    def said(self) -> str:
+        """What the libraries printed last in this opening that tells why it fails; "" where that is not known."""
+        return ""
+
     @contextmanager
     def hush(self) -> Iterator[None]:
         """While the device is opened for the first time."""
@@ -75,6 +80,10 @@ class _Session:
 
     def _run(self) -> None:
         try:
+            if self._opener.preparation:
+                self._feed.prepares(self, True)
+                self._opener.prepare()
+                self._feed.prepares(self, False)
             capture = self._opener.open()
             try:
                 self.reader.run(capture, self.stop)
@@ -108,7 +117,7 @@ class ThreadFeed(Feed):
         with self._changed:
             if self._closed:
                 return
-            self.error, self.damaged, self.began_at = None, 0, clock.monotonic()
+            self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
             self._session = _Session(self, self._opener, self._shape, self._patience)
             self._session.thread.start()
 
@@ -142,6 +151,11 @@ class ThreadFeed(Feed):
     def hush(self) -> Iterator[None]:
         with quiet():
             yield
+
+    def prepares(self, session: _Session, preparing: bool) -> None:
+        with self._changed:
+            if session is self._session:
+                self.preparing, self.began_at = preparing, clock.monotonic()
 
     def deliver(self, session: _Session, captured_at: float, image: Optional[np.ndarray],
                 size: Tuple[int, int]) -> None:

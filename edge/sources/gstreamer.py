@@ -3,16 +3,19 @@
 Every pipeline ends in an appsink that keeps one buffer and drops the older: OpenCV sets neither by itself.
 """
 import re
-from typing import Any, Callable, NamedTuple, Optional
+import shlex
+from typing import Any, Callable, List, NamedTuple, Optional
 
 import cv2
 
 from edge.errors import ConfigError, SourceError
 from edge.sources.argus import DAEMON
 from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
-from edge.sources.device import Mode, Opener, explain_ribbon
+from edge.sources.device import AbsentError, Mode, Opener, explain_ribbon
+from edge.sources.said import without_secrets
 
 Factory = Callable[..., Any]
+NO_SINK = "fakesrc num-buffers=1 ! fakesink"
 APPSINK = "appsink drop=true max-buffers=1 sync=false"
 SOFTWARE_BGR = "videoconvert ! video/x-raw, format=(string)BGR"
 TO_BGR = "video/x-raw, format=(string)BGRx ! " + SOFTWARE_BGR  # nvvidconv writes no BGR
@@ -27,6 +30,8 @@ FLIP_METHODS = {
     "horizontal": {0: 4, 90: 5, 180: 6, 270: 7},
     "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
 }
+APPSINKS = ("appsink", "opencvsink")
+GST_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|\S)+""")  # with its quotes, which gst-launch reads too
 NO_GSTREAMER = (
     "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use "
     "JetPack's own, in an environment made with --system-site-packages and without opencv-python"
@@ -47,12 +52,24 @@ class GstOpener(Opener):
     """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer, which hands over no buffer's
     time: a frame counts from its arrival here, after the sensor, the ISP and what the pipeline does."""
 
+    explained = True
+    preparation = "GStreamer makes a list of its plugins, once: on a fresh board it takes up to a minute"
+
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
                  fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
         """`device`: of a V4L2 camera, whose `controls` are set once the pipeline runs."""
         self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
         self.daemon = DAEMON if "nvarguscamerasrc" in pipeline else ""
         self._device, self._controls = device, controls
+
+    def prepare(self) -> None:
+        """The list is written when GStreamer is initialized, which OpenCV does with the first pipeline, also one that has no
+        appsink and so is never started. A process that is killed before leaves none, and so would each one after it."""
+        if has_gstreamer():
+            try:
+                self._factory(NO_SINK, cv2.CAP_GSTREAMER).release()
+            except cv2.error:
+                pass  # open() says what is wrong
 
     def open(self) -> Any:
         if not has_gstreamer():
@@ -65,8 +82,8 @@ class GstOpener(Opener):
         if not opened:
             if self._device:
                 explain_ribbon(self._device, self.name)
-            cure = "try it with: gst-launch-1.0 " + self.pipeline
-            raise SourceError("{}: the pipeline does not start; {}".format(self.name, cure))
+            short = "{}: the pipeline does not start".format(self.name)
+            raise AbsentError("{}; try it with: {}".format(short, launch_line(self.pipeline)), short)
         if self._device:
             self.notes = apply(self._device, self._controls)
         return capture
@@ -115,6 +132,20 @@ def with_appsink(pipeline: str) -> str:
     if re.search(r"(?:^|[\s!])appsink\b", text) or "opencvsink" in text:
         return text
     return " ! ".join((text, SOFTWARE_BGR, APPSINK))
+
+
+def launch_line(pipeline: str) -> str:
+    """A command for a shell that runs the pipeline into a fakesink. Passwords are left out of it."""
+    words: List[str] = []
+    in_sink = False  # among the properties of an appsink
+    for text in GST_WORD.findall(pipeline):
+        for word in [text] if "=" in text else re.findall("!|[^!]+", text):  # a!b are three
+            in_sink = in_sink and "=" in word
+            if word in APPSINKS:
+                words, in_sink = words + ["fakesink"], True
+            elif not in_sink:
+                words.append(word)
+    return " ".join(["gst-launch-1.0"] + [shlex.quote(without_secrets(word)) for word in words])
 
 
 def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:

@@ -3,6 +3,7 @@
 The device itself is read by a feed: a child process, or a thread (edge/sources/feed.py). Here it is watched: that pictures
 come, that they change, and what to do where they do not.
 """
+import logging
 import os
 from typing import List, Optional, Tuple
 
@@ -18,6 +19,10 @@ from edge.sources.picture import Shape
 from edge.sources.watch import Rate, Shortfall, Stillness, mismatch
 
 __all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience"]
+log = logging.getLogger(__name__)
+
+PREPARE_S = 120.0  # for what prepares an opening; twice as long after each time that it was not enough
+TOLD_S = 2.0  # what prepares an opening for longer is told
 POLL_S = 0.05  # how often a waiting read() looks after the device
 SAME_PICTURE = "picture does not change"
 STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
@@ -47,13 +52,14 @@ class LiveSource(Source):
         self._first_at: Optional[float] = None
         self._last_at: Optional[float] = None
         self._heard_at: Optional[float] = None  # of the newest picture of this opening
+        self._prepare_s = PREPARE_S
         self._opening_s = patience.first_frame_s  # how long the first picture of an opening may take
         self._retry_at, self._retry_s = 0.0, patience.retry_s
         self._rate, self._shortfall = Rate(), Shortfall()
         self._stillness, self._still_at, self._still = Stillness(), float("-inf"), False
         self._size: Optional[Tuple[int, int]] = None
         self.lost_since: Optional[float] = None
-        self.absent = False
+        self.absent = self._told = False  # _told: that an opening is being prepared
         self.trouble = ""
 
     @property
@@ -89,15 +95,17 @@ class LiveSource(Source):
         with self._feed.hush():
             self.begin()
             while self._feed.error is None and not self._silent(clock.monotonic()):
+                self._tell_preparation(clock.monotonic())
                 self._early = self._feed.fetch(POLL_S)
                 if self._early is not None:
                     self._size = self._early.size
                 if self._early is not None or self._closed.is_set():
                     return
-        error = self._feed.error or SourceError("{} gives no picture within {:g} s: {}".format(
+        error = self._feed.error or SourceError(self._unprepared() or "{} gives no picture within {:g} s: {}".format(
             self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
+        said = self._said()
         self.close()
-        raise error
+        raise SourceError("{}; {}".format(said, error)) if said else error  # a command at its end can be copied
 
     def begin(self) -> None:
         """Start to open the device, and wait for nothing."""
@@ -155,7 +163,24 @@ class LiveSource(Source):
             self._still_at = picture.captured_at
             self._end(clock.monotonic())
 
+    def _tell_preparation(self, now: float) -> None:
+        """Once, where it takes its time; a source that is waited for is known to be absent until then."""
+        if self._told or not self._feed.preparing or now - self._feed.began_at < TOLD_S:
+            return
+        self._told = True
+        log.warning("%s: %s", self.name, self._opener.preparation)
+        if self._last_at is None:
+            self.absent, self.trouble = self._wait, self._opener.preparation
+
+    def _unprepared(self) -> str:
+        """That the preparation did not end in its time; "" where that is not what failed."""
+        if not self._feed.preparing:
+            return ""
+        return "{}: not ended within {:g} s: {}".format(self.name, self._prepare_s, self._opener.preparation)
+
     def _silent(self, now: float) -> bool:
+        if self._feed.preparing:
+            return now - self._feed.began_at > self._prepare_s
         if self._heard_at is not None:
             return now - self._heard_at > self._patience.silence_s
         return now - self._feed.began_at > self._opening_s
@@ -170,18 +195,26 @@ class LiveSource(Source):
             return
         error = self._feed.error
         if error is None and not self._silent(now):
+            self._tell_preparation(now)
             return
+        unprepared = self._unprepared() if error is None else ""
         damaged = self._heard_at is not None and self._feed.damaged > 0
-        text = getattr(error, "short", str(error)) if error is not None else "{} {}".format(
+        text = getattr(error, "short", str(error)) if error is not None else unprepared or "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
+        said = self._said()
         self._end(now)
         self._stillness.interrupted()
-        told = "" if self._argus is None else self._argus.failed(self._feed.killed > 0)
-        self.trouble = "; ".join(part for part in (text, told) if part)
+        if unprepared:
+            self._prepare_s *= 2
+        told = "" if self._argus is None or unprepared else self._argus.failed(self._feed.killed > 0)
+        self.trouble = "; ".join(part for part in (text, said, told) if part)
         if self._last_at is None:
             self.absent = True
         elif self.lost_since is None:
             self.lost_since = self._last_at
+
+    def _said(self) -> str:
+        return self._feed.said() if self._opener.explained else ""
 
     def _end(self, now: float) -> None:
         """This opening is over; the next one comes after a pause."""

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from edge.errors import SourceError
 from edge.sources.device import AbsentError, Mode, Opener
 
 
@@ -13,7 +14,7 @@ class StandIn(Opener):
 
     def __init__(self, path, rate=100.0, name="stand-in", size=(48, 64)):
         self.path, self.rate, self.name, self.size = str(path), rate, name, size
-        self.wanted, self.fps = None, rate
+        self.wanted, self.fps, self.opened = None, rate, 0
 
     def does(self):
         with open(self.path) as f:
@@ -21,6 +22,13 @@ class StandIn(Opener):
 
     def open(self):
         does = self.does()
+        if does.startswith("prints "):
+            os.write(1 + self.opened % 2, (does[len("prints "):] + "\n").encode())  # as a library does: to either
+            self.opened += 1
+            raise SourceError("{} does not start".format(self.name))
+        if does == "prints without end":
+            while True:
+                os.write(2, b"noise of a driver, again and again\n" * 100)
         if does == "unplugged":
             raise AbsentError("there is no camera {}: plug one in".format(self.name), "no camera at " + self.name)
         if does == "hangs in open":
@@ -35,6 +43,17 @@ class WithMode(StandIn):
         super().__init__(path)
         self.wanted = Mode(64, 48, 100.0)
         self.daemon = "nvargus-daemon"
+
+
+class Prepared(StandIn):
+    """What comes before its opening takes as long as the file says so."""
+
+    preparation = "a list is made, once"
+    daemon = "nvargus-daemon"
+
+    def prepare(self):
+        while self.does() == "prepares":
+            time.sleep(0.01)
 
 
 class Device:

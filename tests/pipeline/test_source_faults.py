@@ -9,11 +9,12 @@ import time
 
 import pytest
 from pipeline_fakes import FakeSender, FakeStage, run, wait_until
-from standin import StandIn, WithMode
+from standin import Prepared, StandIn, WithMode
 
 from edge.errors import SourceError
 from edge.sources.childcapture import ChildFeed
 from edge.sources.device import DEFAULT_PATIENCE, Patience
+from edge.sources.feed import ThreadFeed
 from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
@@ -182,6 +183,109 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
     read_until(source, lambda: source.trouble.endswith("sudo systemctl restart nvargus-daemon"))
     assert source._feed.killed == 1 and source.trouble.startswith("no camera at stand-in; ")
     source.close()
+
+
+@pytest.fixture
+def slow(device, monkeypatch):
+    """A device whose preparation goes on until it is told otherwise, and is told at once."""
+    does(device, "prepares")
+    monkeypatch.setattr("edge.sources.live.TOLD_S", 0.0)
+    monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + ".argus")
+    return device
+
+
+@pytest.mark.parametrize("make", [ChildFeed, ThreadFeed])
+@pytest.mark.parametrize("wait", [False, True])
+def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog, make, wait):
+    opener, patience = Prepared(slow), QUICK._replace(first_frame_s=0.4)
+    source = LiveSource(opener, PLAIN, patience, make(opener, PLAIN, patience), wait)
+    outcome = []
+    opening = threading.Thread(target=lambda: outcome.append(source.open()))
+    opening.start()
+    try:
+        if wait:
+            opening.join()
+            read_until(source, lambda: source.trouble)
+            assert source.trouble == "a list is made, once" and source.absent
+        wait_until(lambda: source._feed.preparing and caplog.messages)
+        until = time.monotonic() + 3 * patience.first_frame_s
+        if wait:
+            read_until(source, lambda: time.monotonic() > until)
+        else:
+            time.sleep(3 * patience.first_frame_s)
+        assert source._feed.error is None and source._feed.hung == source._feed.killed == 0
+        assert caplog.messages == ["stand-in: a list is made, once"]
+    finally:
+        does(slow, "works")
+    opening.join()
+    assert outcome == [None] and next_frame(source).seq >= 0
+    assert not source.absent and source.trouble == "" and not os.path.exists(str(slow) + ".argus")
+    source.close()
+
+
+def test_a_run_that_is_stopped_meanwhile_ends_at_once(slow, caplog):
+    before, stop, outcome = possessions(), threading.Event(), []
+    source = live(slow, opener=Prepared(slow))
+    running = threading.Thread(target=lambda: outcome.append(run(source, [[FakeStage("a")]], [FakeSender()], stop)))
+    running.start()
+    wait_until(lambda: "a list is made" in caplog.text)
+    began = time.monotonic()
+    stop.set()
+    running.join()
+    assert time.monotonic() - began < 2.0 + SLACK_S and outcome[0].error is None and children() == before[2]
+
+
+def test_what_prepares_an_opening_has_a_limit_that_grows_and_the_daemon_is_not_blamed(slow, monkeypatch):
+    monkeypatch.setattr("edge.sources.live.PREPARE_S", 0.2)
+    with pytest.raises(SourceError, match="stand-in: not ended within 0.2 s: a list is made, once"):
+        live(slow, opener=Prepared(slow)).open()
+    source = live(slow, wait=True, opener=Prepared(slow))
+    source.open()
+    read_until(source, lambda: "not ended within 0.4 s" in source.trouble)
+    assert "nvargus" not in source.trouble and not os.path.exists(str(slow) + ".argus")
+    does(slow, "works")
+    assert next_frame(source) is not None
+    source.close()
+    assert children() == []
+
+
+class Explained(StandIn):
+    explained = True
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_what_the_libraries_print_is_part_of_the_trouble(device, wait):
+    before = possessions()
+    does(device, "prints Error generated. gst/x.cpp, execute:557 No cameras available")
+    source = live(device, wait=wait, opener=Explained(device))
+    if wait:
+        source.open()
+        for _ in range(3):  # of each opening anew
+            read_until(source, lambda: source.trouble)
+            assert source.trouble.startswith("stand-in does not start; No cameras available (") and source.absent
+        does(device, "unplugged")
+        read_until(source, lambda: source.trouble == "no camera at stand-in")
+        does(device, "works")
+        assert next_frame(source) is not None and source.trouble == ""
+    else:
+        with pytest.raises(SourceError, match="^No cameras available .*ribbon.*does not start$"):
+            source.open()
+    source.close()
+    assert possessions() == before
+    with pytest.raises(SourceError, match="^stand-in does not start$"):  # of other devices it explains nothing
+        does(device, "prints No cameras available")
+        live(device).open()
+
+
+def test_a_device_that_prints_without_end_is_no_fault_of_ours(device):
+    does(device, "prints without end")
+    source = live(device, QUICK._replace(first_frame_s=1.0), wait=True, opener=Explained(device))
+    source.open()
+    read_until(source, lambda: source.trouble)
+    does(device, "works")
+    assert next_frame(source) is not None
+    source.close()
+    assert children() == []
 
 
 def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):

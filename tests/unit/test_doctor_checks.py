@@ -1,6 +1,7 @@
 """What the doctor says of plans, GStreamer, the service, jtop, clocks and time; each trouble has its cure."""
 import json
 import os
+import re
 
 import pytest
 from board_tree import GPU, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kernel, planned, stored, tree
@@ -24,6 +25,44 @@ def told(findings):
     """State and name of each; every trouble has a cure."""
     assert all(bool(f.cure) == (f.state != OK) for f in findings)
     return [(f.state, f.name) for f in findings]
+
+
+# system logs
+
+ARGUS = "Nov 26 10:00:00 nano nvargus-daemon[4321]: SCF: Error Timeout:  (propagating from src/services/capture/)\n"
+OTHER = "Nov 26 10:00:00 nano systemd[1]: Started Session 3 of user me.\n"
+
+
+@pytest.mark.parametrize("logs, journal, told_of", [
+    ({}, 0, []),
+    ({"syslog": OTHER, "syslog.1": OTHER}, 5, []),
+    ({"syslog": ARGUS}, 0, []),  # not large
+    ({"syslog": 300 * ARGUS}, 0, ["/var/log/syslog and its like, .* at its end mostly of nvargus-daemon"]),
+    ({"syslog": 300 * OTHER, "syslog.1": 10 * ARGUS}, 0, ["/var/log/syslog and its like, [0-9.]+ GiB free$"]),
+    ({"syslog": OTHER, "syslog.1": 300 * ARGUS}, 0, ["/var/log/syslog.1 and its like, .* of nvargus-daemon"]),
+    ({"daemon.log": 200 * OTHER, "messages": 190 * OTHER}, 0, ["/var/log/daemon.log and its like"]),
+    ({"syslog": OTHER}, 100, ["in the journal"]),
+    ({"syslog": 300 * OTHER}, 100, ["/var/log/syslog", "in the journal"]),
+])
+def test_logs_of_the_system_that_fill_the_disk_are_found(tmp_path, monkeypatch, logs, journal, told_of):
+    monkeypatch.setattr(system, "SYSTEM_LOG_BYTES", 20000)
+    monkeypatch.setattr(system, "JOURNAL_BYTES", 50000)
+    files = {"var/log/" + name: text for name, text in logs.items()}
+    files.update({"var/log/journal/0123/system.journal": journal * "0123456789" * 100, "var/log/auth.log": 1000 * OTHER})
+    findings = system.check_system_logs(tree(tmp_path, files))
+    assert told(findings) == [(WARN, "system log")] * len(told_of)
+    for finding, words in zip(findings, told_of):
+        assert re.search(words, finding.text) and finding.cure.startswith("sudo journalctl") is ("journal" in words)
+        assert "journal" in words or "sudo truncate -s 0 /var/log/" in finding.cure
+
+
+def test_a_log_that_nobody_may_read_is_measured_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "SYSTEM_LOG_BYTES", 20000)
+    box = tree(tmp_path, {"var/log/syslog": 300 * ARGUS})
+    (tmp_path / "var/log/syslog.2.gz").symlink_to("nowhere")
+    monkeypatch.setattr("builtins.open", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    finding, = system.check_system_logs(box)
+    assert "nvargus" not in finding.text and "GiB in /var/log/syslog" in finding.text
 
 
 # plans

@@ -146,8 +146,18 @@ def test_the_ribbon_cameras_picture_is_not_turned_twice(monkeypatch, spec, corne
     source.close()
 
 
+def test_gstreamers_list_of_plugins_is_made_before_the_first_opening(monkeypatch):
+    monkeypatch.setattr(gstreamer, "has_gstreamer", lambda: True)
+    asked = []
+    source = make_source(SourceOptions(spec="csi://0"), lambda text, api: asked.append(text) or Pipeline(text, api))
+    source.open()
+    source.close()
+    assert source._opener.preparation and len(asked) == 2 and "nvarguscamerasrc" in asked[1]
+    assert "appsink" not in asked[0] and "nvargus" not in asked[0]  # OpenCV starts no pipeline without an appsink
+
+
 def test_a_pipeline_that_does_not_start_is_shown(monkeypatch):
     monkeypatch.setattr(gstreamer, "has_gstreamer", lambda: True)
     source = make_source(SourceOptions(spec="gst:brokensrc"), Pipeline)
-    with pytest.raises(SourceError, match="does not start; try it with: gst-launch-1.0 brokensrc ! videoconvert"):
+    with pytest.raises(SourceError, match="does not start; try it with: gst-launch-1.0 brokensrc '!' .* fakesink$"):
         source.open()
