@@ -25,6 +25,7 @@ from edge.words import overrides_of
 INTERRUPTED = 130
 UNFIT = 1  # the doctor's: something stops a run or the service
 FRESH_S = 20.0  # an older status record says how old it is
+AHEAD = "ahead of this machine's clock, which was set back since"
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
 OUR_PACKAGES = ("edge", "engines", "calibration")
 PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
@@ -239,8 +240,8 @@ def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
         _say("\x1b[H\x1b[2J", end="")
     _say(text)
     age_s = age_of(record, clock.wall())
-    if age_s is not None and age_s > FRESH_S:
-        _say("last written {} ago".format(table.duration(age_s)))
+    if age_s is not None and abs(age_s) > FRESH_S:
+        _say("last written {} {}".format(table.duration(abs(age_s)), "ago" if age_s > 0 else AHEAD))
 
 
 def age_of(record: Mapping[str, Any], now_s: float) -> Optional[float]:

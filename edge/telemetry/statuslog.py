@@ -55,13 +55,13 @@ class StatusLog:
     """
 
     def __init__(self, path: str, max_bytes: int = 1000000, keep: int = 3, max_age_s: Optional[float] = None,
-                 wall: Callable[[], float] = clock.wall) -> None:
+                 wall: Callable[[], float] = clock.wall, now: Callable[[], float] = clock.monotonic) -> None:
         self.path = path
         self.written = self.failed = 0  # records
         self.problem = ""
         self._max_bytes, self._keep = max_bytes, keep
-        self._max_age_s, self._wall = max_age_s, wall
-        self._began = 0.0  # wall-clock time of the file's first record
+        self._max_age_s, self._wall, self._now = max_age_s, wall, now
+        self._began = 0.0  # when the file was, on the clock that nobody sets
         self._fd: Optional[int] = None
 
     def write(self, *records: Mapping[str, Any]) -> bool:
@@ -102,12 +102,7 @@ class StatusLog:
             raise OSError("no space for a whole line")
 
     def _old(self) -> bool:
-        if self._max_age_s is None:
-            return False
-        now = self._wall()
-        if self._began < CLOCK_SET_S:  # a board without a battery begins in the past until it asks the network
-            self._began = now
-        return now - self._began > self._max_age_s
+        return self._max_age_s is not None and self._now() - self._began > self._max_age_s
 
     def _open(self) -> int:
         """The file at `path`, also where somebody has moved or deleted the one that was open."""
@@ -117,8 +112,10 @@ class StatusLog:
             os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             _end_line(self._fd)
-            began = _first_at(self._fd)
-            self._began = self._wall() if began is None else began
+            first_at = _first_at(self._fd) or 0.0
+            # a board without a battery begins in the past until it asks the network; its clock may also have been ahead
+            age_s = self._wall() - first_at if first_at >= CLOCK_SET_S else 0.0
+            self._began = self._now() - max(0.0, age_s)
         return self._fd
 
     def _rotate(self) -> None:

@@ -488,6 +488,12 @@ def test_status_of_now_says_no_age_and_json_is_the_record(tmp_path):
     assert code == 0 and json.loads(out) == dict(RECORD, at=now)
 
 
+def test_status_from_the_future_is_no_fresh_one(tmp_path):
+    later = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 7200.0))
+    code, out, _ = call(tmp_path, "status", log_of(tmp_path, dict(RECORD, at=later)))
+    assert code == 0 and re.search(r"last written (1 h 59|2 h 0) min ahead of this machine's clock", out)
+
+
 def test_status_finds_the_log_of_the_configuration(tmp_path):
     name = log_of(tmp_path, RECORD)
     assert call(tmp_path, "status", "--set", "status.path=" + name)[0] == 0

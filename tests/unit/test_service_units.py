@@ -105,6 +105,30 @@ def test_the_paths_of_the_unit_are_those_of_the_installer():
     assert values("nanoface-argus.service", "ExecStart")[0] == "/bin/rm -f " + request
 
 
+@pytest.mark.parametrize("last, restarts", [
+    (None, True), ("1201", False), ("1800", False), ("1200", True), ("3", True),
+    ("9999", True),  # of the future: this machine was not up for so long
+    ("", True), ("yesterday", True),  # what an older unit left
+])
+def test_the_cameras_daemon_is_restarted_once_in_ten_minutes_whatever_the_time_of_day_is(tmp_path, last, restarts):
+    script = re.match(r"/bin/sh -c '(.*)'$", values("nanoface-argus.service", "ExecStart")[1]).group(1)
+    stamp, uptime = tmp_path / "nanoface-argus.last", tmp_path / "uptime"
+    uptime.write_text("1800.52 7000.11\n")
+    if last is not None:
+        stamp.write_text(last + "\n" if last else "")
+        os.utime(str(stamp), (1e10, 1e10))  # its date is of another century
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho \"$@\" >>{}\n".format(tmp_path / "called"))
+    (tmp_path / "systemctl").chmod(0o755)
+    script = script.replace("/run/nanoface-argus.last", str(stamp)).replace("/proc/uptime", str(uptime))
+    assert "%" not in script and str(stamp) in script and str(uptime) in script
+    for restarted in (restarts, False):  # and not again
+        out = subprocess.check_output(["/bin/sh", "-c", script.replace("$$", "$")],
+                                      env={"PATH": "{}:{}".format(tmp_path, os.environ["PATH"])})
+        assert (b"restarting" in out) is restarted and (b"not again" in out) is not restarted
+    called = tmp_path / "called"
+    assert (called.read_text() if called.exists() else "") == ("restart nvargus-daemon.service\n" if restarts else "")
+
+
 @pytest.mark.parametrize("told, shown", [(True, "RUNNING\n"), (False, "")])
 def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monkeypatch):
     with open(str(tmp_path / "journal"), "w+") as stream:

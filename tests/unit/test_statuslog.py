@@ -362,7 +362,7 @@ def at(wall_s, n):
 
 def test_the_log_is_rotated_by_age(tmp_path):
     path, now = tmp_path / "status.jsonl", [1.8e9]
-    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0])
+    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0], now=lambda: now[0])
     for n in range(6):
         log.write(at(now[0], n))
         now[0] += 40.0
@@ -374,16 +374,34 @@ def test_the_log_is_rotated_by_age(tmp_path):
     assert numbers_of(path) == [6] and numbers_of(tmp_path / "status.jsonl.1") == [3, 4, 5]
 
 
-def test_a_clock_that_is_set_late_makes_no_file_old(tmp_path):
-    path, now = tmp_path / "status.jsonl", [1e9]  # a board that woke up in 2001
-    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: now[0])
-    log.write(at(now[0], 0))
-    now[0] = 1.8e9
-    log.write(at(now[0], 1))
-    now[0] -= 3600.0  # and is corrected once more
-    log.write(at(now[0], 2))
-    log.close()
+@pytest.mark.parametrize("first_s, steps_s", [
+    (1e9, (8e8, -3600.0)),  # a board that woke up in 2001, and is corrected once more
+    (1.8e9, (8 * 366 * 86400.0, -3600.0)), (1.8e9, (-8 * 366 * 86400.0, 40.0)),
+])
+def test_no_step_of_the_clock_makes_a_file_old_or_keeps_it_young(tmp_path, first_s, steps_s):
+    path, now, wall = tmp_path / "status.jsonl", [50.0], [first_s]
+    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: wall[0], now=lambda: now[0])
+    log.write(at(wall[0], 0))
+    for n, step_s in enumerate(steps_s, 1):
+        now[0] += 40.0
+        wall[0] += 40.0 + step_s
+        log.write(at(wall[0], n))
     assert numbers_of(path) == [0, 1, 2]
+    now[0] += 40.0
+    log.write(at(wall[0], 3))
+    log.close()
+    assert numbers_of(path) == [3]
+
+
+def test_a_file_from_the_future_is_a_new_one(tmp_path):
+    path, now = tmp_path / "status.jsonl", [50.0]
+    path.write_text(json.dumps(at(1.9e9, 0)) + "\n")
+    log = StatusLog(str(path), max_age_s=100.0, wall=lambda: 1.8e9, now=lambda: now[0])
+    log.write(at(1.8e9, 1))
+    now[0] += 101.0
+    log.write(at(1.8e9, 2))
+    log.close()
+    assert numbers_of(tmp_path / "status.jsonl.1") == [0, 1] and numbers_of(path) == [2]
 
 
 REAL_DISK = """
