@@ -120,15 +120,9 @@ def check_board(machine: Machine) -> List[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
-def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:
-    """Of the first line of /etc/nv_tegra_release, "# R32 (release), REVISION: 7.1, ..."."""
-    found = re.search(r"R(\d+)\D.*?REVISION:\s*(\d+)(?:\.(\d+))?", release)
-    return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
-
-
 def _software(machine: Machine) -> Finding:
     model = machine.read("/proc/device-tree/model") or "Jetson"
-    version = l4t_version(machine.read("/etc/nv_tegra_release"))
+    version = boardfiles.l4t_version(machine.read("/etc/nv_tegra_release"))
     if version is None:
         return Finding("board", WARN, model + ", release of its software unknown",
                        "install JetPack 4.6.1 or later: it brings /etc/nv_tegra_release")

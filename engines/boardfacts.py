@@ -6,8 +6,9 @@ import subprocess
 from typing import Any, NamedTuple, Optional
 
 from edge.errors import EngineError
-from edge.machine import Machine, l4t_version
+from edge.machine import Machine
 from edge.runtimes import cuda, trtcalls
+from edge.telemetry.boardfiles import l4t_version
 
 SERVICE = "nanoface"
 

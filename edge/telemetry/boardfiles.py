@@ -125,3 +125,9 @@ def power_mode(root: str) -> Optional[Tuple[int, str]]:
     number = int(found.group(1))
     named = re.search(r"POWER_MODEL\s+ID={}\s+NAME=(\S+)".format(number), read_text(root, MODES))
     return number, named.group(1) if named else ""
+
+
+def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:
+    """Of the first line of /etc/nv_tegra_release, "# R32 (release), REVISION: 7.1, ..."."""
+    found = re.search(r"R(\d+)\D.*?REVISION:\s*(\d+)(?:\.(\d+))?", release)
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None

@@ -1,30 +1,27 @@
 """An endpoint that Prometheus asks: GET /metrics. Everything is put together when it asks; frames cost nothing more."""
-import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
-from edge.errors import ConfigError, OutputError
+from edge import __version__
+from edge.errors import ConfigError
+from edge.telemetry import boardfiles
 from edge.telemetry.histogram import Histogram
 from edge.telemetry.meter import Totals
-
-log = logging.getLogger(__name__)
+from edge.telemetry.metricsserver import Page, Server
 
 LIMITS_S = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 STATES = ("STARTING", "RUNNING", "DEGRADED", "STOPPING", "STOPPED", "FAILED")
 CURE = "python3 -m pip install 'nanoface[metrics]', or set metrics.address to null"
-SLOW_CLIENT_S = 5.0  # for a request to be read and its answer to be taken
-POLL_S = 0.1  # how soon the server ends
-BOARD = (  # key of the status record's `board`, name, help
-    ("gpu_load", "board_gpu_load", "Share of its time that the GPU is busy, 0 to 1"),
-    ("gpu_mhz", "board_gpu_mhz", "Clock of the GPU"), ("cpu_mhz", "board_cpu_mhz", "Clock of the fastest core"),
-    ("power_mw", "board_power_milliwatts", "What the board takes from its supply"),
-    ("throttled", "board_throttled", "1 while the board is slower than it can be"),
+MB = float(1 << 20)  # as the status record counts
+BOARD = (  # key of the status record's `board`, what makes base units of it, name, help
+    ("gpu_load", 1.0, "board_gpu_load_ratio", "Share of its time that the GPU is busy, 0 to 1"),
+    ("gpu_mhz", 1e6, "board_gpu_hertz", "Clock of the GPU"), ("cpu_mhz", 1e6, "board_cpu_hertz", "Clock of the fastest core"),
+    ("power_mw", 1e-3, "board_power_watts", "What the board takes from its supply"),
+    ("throttled", 1.0, "board_throttled", "1 while the board is slower than it can be"),
 )
 
 
-class Metrics:
-    """Serves one request at a time in a thread of its own. close() ends it."""
+class Metrics(Server):
+    """Serves until close()."""
 
     def __init__(self, address: Tuple[str, int], totals: Callable[[], Totals],
                  record: Callable[[], Mapping[str, Any]]) -> None:
@@ -32,67 +29,13 @@ class Metrics:
 
         Raises OutputError where the port is taken, ConfigError where prometheus_client is not installed.
         """
-        self._collector = _Collector(totals, record)
         try:
             from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         except ImportError:
             raise ConfigError("metrics.address is set, and the package prometheus_client is missing: " + CURE)
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(self._collector)
-        self._server = _listen(address, _handler(lambda: generate_latest(registry), CONTENT_TYPE_LATEST))
-        self.address: Tuple[str, int] = (str(self._server.server_address[0]), int(self._server.server_address[1]))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="nanoface-metrics",
-                                        daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(SLOW_CLIENT_S)
-
-
-def _listen(address: Tuple[str, int], handler: Any) -> HTTPServer:
-    host, port = address
-
-    class Server(HTTPServer):
-        address_family = _family(host, port)
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            log.debug("a scrape was broken off", exc_info=True)
-
-    try:
-        return Server((host, port), handler)
-    except OSError as e:
-        raise OutputError("metrics.address: nothing can listen at {}:{} ({}): take another port, or stop the program that "
-                          "has it".format(host, port, e.strerror or e))
-
-
-def _family(host: str, port: int) -> Any:
-    import socket
-
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-    except OSError as e:
-        raise OutputError("metrics.address: {} is no address of this machine ({})".format(host, e.strerror or e))
-
-
-def _handler(page: Callable[[], bytes], kind: str) -> Any:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = SLOW_CLIENT_S  # of socketserver: for each reading of the connection
-
-        def do_GET(self) -> None:
-            found = self.path.split("?")[0] in ("/", "/metrics")
-            body = page() if found else b"see /metrics\n"
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", kind if found else "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            log.debug("scrape: " + format, *args)
-
-    return Handler
+        registry: Any = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(totals, record))
+        super().__init__(address, Page(lambda: generate_latest(registry), CONTENT_TYPE_LATEST))
 
 
 class _Collector:
@@ -100,6 +43,8 @@ class _Collector:
 
     def __init__(self, totals: Callable[[], Totals], record: Callable[[], Mapping[str, Any]]) -> None:
         self._totals, self._record = totals, record
+        version = boardfiles.l4t_version(boardfiles.read_text("/", boardfiles.RELEASE))
+        self._l4t = ".".join(str(n) for n in version or ())
 
     def describe(self) -> List[Any]:
         """Asked when it is registered: nothing has to be looked at for that."""
@@ -107,8 +52,19 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         record = self._record()
-        families = _counted(self._totals()) + _at_present(record) + _outputs(record) + _board(record.get("board") or {})
+        families = [_build(record, self._l4t)] + _counted(self._totals()) + _at_present(record)
+        families += _outputs(record) + _board(record.get("board") or {})
         return iter(families)
+
+
+def _build(record: Mapping[str, Any], l4t: str) -> Any:
+    """1, with what runs: the version of nanoface, that of the board's software ("" on a PC), and the runtimes."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    backends = {stage.get("backend") for stage in (record.get("stages") or {}).values()}
+    family = GaugeMetricFamily("nanoface_build_info", "What runs", labels=["version", "l4t", "runtime"])
+    family.add_metric([__version__, l4t, ", ".join(sorted(name for name in backends if name))], 1.0)
+    return family
 
 
 def _counted(totals: Totals) -> List[Any]:
@@ -169,13 +125,13 @@ def _outputs(record: Mapping[str, Any]) -> List[Any]:
 def _board(board: Mapping[str, Any]) -> List[Any]:
     from prometheus_client.core import GaugeMetricFamily
 
-    told = [_gauge("nanoface_" + name, text, board[key]) for key, name, text in BOARD if key in board]
+    told = [_gauge("nanoface_" + name, text, (board[key] or 0.0) * unit) for key, unit, name, text in BOARD if key in board]
     degrees = GaugeMetricFamily("nanoface_board_celsius", "Temperature of a zone", labels=["zone"])
     for zone, celsius in (board.get("temp_c") or {}).items():
         degrees.add_metric([zone], celsius)
-    memory = GaugeMetricFamily("nanoface_board_memory_megabytes", "Memory of the board", labels=["kind"])
+    memory = GaugeMetricFamily("nanoface_board_memory_bytes", "Memory of the board", labels=["kind"])
     for kind, size in (board.get("memory_mb") or {}).items():
-        memory.add_metric([kind], size)
+        memory.add_metric([kind], size * MB)
     return told + ([degrees] if degrees.samples else []) + ([memory] if memory.samples else [])
 
 

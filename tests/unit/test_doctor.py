@@ -9,6 +9,7 @@ from edge import doctor, machine
 from edge.checks import system
 from edge.config import load_config
 from edge.machine import FAIL, OK, WARN
+from edge.telemetry import boardfiles
 from edge.v4l2 import Camera
 
 CONFIG = load_config(None, {}, {"NANOFACE_CONFIG": os.devnull})
@@ -160,7 +161,7 @@ def test_no_camera_names_the_demo(tmp_path):
     ("", None), ("something else", None),
 ])
 def test_release_of_the_board(release, version):
-    assert machine.l4t_version(release) == version
+    assert boardfiles.l4t_version(release) == version
 
 
 @pytest.mark.parametrize("changes, states, part", [
