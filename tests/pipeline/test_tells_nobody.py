@@ -3,6 +3,7 @@
 Its home folder is a new one and its variables are few: with CI set, the runtimes would keep still by themselves.
 """
 import os
+import socket
 
 import pytest
 import traced
@@ -80,6 +81,24 @@ def test_engines_are_built_and_run_and_nobody_is_told(home, tmp_path):
     need_tracer()
 
 
+def test_metrics_look_up_no_name(home, tmp_path):
+    """Not even this machine's own, as http.server does; nobody asks."""
+    need_runtime("prometheus_client")
+    need_tracer()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for number, host in enumerate(("127.0.0.1", "0.0.0.0")):
+        folder = str(tmp_path / str(number))
+        os.mkdir(folder)
+        with open(os.path.join(folder, "metrics.yaml"), "w") as f:
+            f.write("metrics: {{address: '{}:{}'}}\n".format(host, port))
+        words = CLI + ("run", "--source", "portrait", "--config", f.name) + SHORT
+        seen = traced.watch(folder, words, NANOFACE_HOME=home)
+        assert seen.done.code == 0, seen.done.err
+        check(seen, folder, home)
+
+
 @pytest.mark.shared("models")
 def test_networks_are_fetched_from_a_mirror_and_nobody_is_told(home, shared, tmp_path):
     need_runtime("onnx")
@@ -104,7 +123,7 @@ def test_a_stream_is_asked_for_and_nothing_else(home, tmp_path):
     ("socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))", "asked", "192.0.2.1"),
     ("socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('127.0.0.1', 9))", "asked", "127.0.0.1"),
     ("threading.Thread(target=socket.create_connection, args=(('127.0.0.1', 9),)).start()", "asked", "127.0.0.1"),
-    ("subprocess.call([sys.executable, '-c', 'import socket; socket.create_connection((\"127.0.0.1\", 9))'])", "asked", "127."),
+    ("subprocess.call([sys.executable, '-c', 'import socket; socket.create_connection((\"127.1\", 9))'])", "asked", "127."),
     ("open(os.path.expanduser('~/stats'), 'w')", "home", "stats"),
     ("os.makedirs(os.path.expanduser('~/.cache/x/y'))", "home", ".cache/x/y"),
     ("tempfile.mkstemp('.ses')", "temporary", ".ses"),
