@@ -66,10 +66,11 @@ test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test)
 		echo "== tests on $$($(BIN)/python --version): $$([ $$host = 0 ] && echo passed || echo FAILED), on the twins: $$([ $$twins = 0 ] && echo passed, or not there || echo FAILED)"; \
 		[ $$host = 0 ] && [ $$twins = 0 ]
 
-# a whole boot of the service is tried where debootstrap is; a machine that is there for the tests gets it
+# with debootstrap a whole boot of the service is tried, with strace whom a process asks; a machine for tests gets both
 test-host: $(VENV)/.dev
-	@if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && ! command -v debootstrap >/dev/null && command -v apt-get >/dev/null; then \
-		echo "== installing debootstrap"; { apt-get update && apt-get install -y debootstrap; } >/dev/null 2>&1 || true; fi
+	@lacks=$$(for tool in debootstrap strace; do command -v $$tool >/dev/null || echo $$tool; done | xargs); \
+	if [ -n "$$CI" ] && [ -n "$$lacks" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
 	@$(BIN)/nanoface models fetch --all
 	@echo "== tests on $$($(BIN)/python --version)"
 	@$(BIN)/python $(PYTEST)

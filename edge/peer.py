@@ -28,9 +28,11 @@ class Peer:
         stored.flush()
         del stored
         try:
+            # its Matplotlib would leave a list of fonts in the user's home
+            places = dict.fromkeys(("MPLCONFIGDIR", "XDG_CACHE_HOME", "TMPDIR"), self._folder.name)
             self._process = subprocess.Popen(
                 [python, SCRIPT, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                universal_newlines=True)
+                universal_newlines=True, env=dict(os.environ, **places))
         except OSError as e:
             self._folder.cleanup()
             raise ConfigError("--beside {}: {}".format(python, e.strerror))
