@@ -7,7 +7,7 @@ import os
 import stat
 import warnings
 from collections import Counter
-from typing import Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -62,6 +62,16 @@ def lint(model: ModelProto) -> List[str]:
     what nanoface's own runners and builds could not handle. Empty where nothing is wrong.
     """
     return [finding.line for finding in findings(model, ours=True) if finding.severity == FAULT]
+
+
+def verdict(path: str) -> Dict[str, List[str]]:
+    """What the index keeps of a network of ours: its faults, and the names that TensorRT's parser has for its nodes.
+
+    Raises ModelError for a file that is no ONNX.
+    """
+    model = read_onnx(path)
+    nodes = {node.name or "node_of_" + "".join(node.output[:1]) for node in model.graph.node}  # onnx-tensorrt: getNodeName
+    return {"faults": lint(model), "nodes": sorted(nodes)}
 
 
 def findings(model: ModelProto, ours: bool = False) -> List[Finding]:
