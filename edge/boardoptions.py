@@ -50,7 +50,7 @@ def build() -> Words:
     group.add_argument("--tune", action="store_true",
                        help="build each way, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
     group.add_argument("--untuned", action="store_true", help="forget what --tune found")
-    group.add_argument("--no-lint", action="store_true", help="do not read the network for what TensorRT refuses")
+    group.add_argument("--no-lint", action="store_true", help="also from a network with faults, or that was not linted")
     add_config(words)
     return words
 

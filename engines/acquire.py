@@ -4,8 +4,10 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 from edge.disk import StorageError
 from edge.errors import ModelError
 from engines.fetch import Fetcher, Unavailable
+from engines.lintgate import FAULTS, LINT
 from engines.networks import Manifest, Network, Role
-from engines.onnxstore import build_network, forget, index_or_empty, is_current, is_damaged
+from engines.onnxpackage import missing
+from engines.onnxstore import build_network, forget, index_or_empty, is_current, is_damaged, lint_stored
 from engines.report import Report, size_text
 
 
@@ -46,7 +48,8 @@ class Acquisition:
 
     def _attempt(self, network: Network) -> Optional[Failure]:
         if not self._force and is_current(network, self._home):
-            self._say(network, "up to date")
+            linted = lint_stored(network, self._home)
+            self._say(network, "up to date" + (", linted anew" if linted else ""))
             return None
         try:
             fetched = self._fetcher.fetch(network)
@@ -57,7 +60,7 @@ class Acquisition:
             return Failure("fetched", str(e))
         except ModelError as e:
             if isinstance(e.__cause__, ImportError):
-                raise
+                raise missing(e.__cause__.name or "onnx", "models fetch {}".format(network.name)) from e.__cause__
             return Failure("converted", str(e))
         self._say(network, "{} from {}, built".format(size_text(network.size), " and ".join(fetched.origins)))
         return None
@@ -70,11 +73,16 @@ class Acquisition:
         if is_damaged(self._home, entry):
             forget(network.name, self._home)
             return False
+        lint_stored(network, self._home)
         self._say(network, "an older version is kept, as the new one cannot be {} ({})".format(*failure))
         return True
 
     def _say(self, network: Network, text: str) -> None:
         self._report.line("{:9} {:15}  {}".format(network.role, network.name, text))
+        faults = index_or_empty(self._home)[network.name].get(LINT, {}).get(FAULTS)
+        if faults:
+            self._report.line("{:25}  TensorRT 8.2 would refuse or misread it: `nanoface models lint {}`".format(
+                "", network.name))
 
     def why(self, names: Sequence[str]) -> str:
         """What these networks cannot be, and why; each reason once."""

@@ -159,7 +159,7 @@ def _build(shop: Workshop, target: Target, which: str, why: str) -> Dict[str, An
     if target.pins.note:
         shop.report.line(target.pins.note)
     if shop.options.lint:
-        lint_gate(target.stored, shop.report.once)
+        lint_gate(shop.home, target.stored)
     plan = os.path.join(shop.folder, "{}-{}.plan".format(role, name))
     hearing = shop.report.hearing("{} {} {}".format(which, role, name), why, last_build_s(shop.home, role, name))
     sidecar = build_one(shop, target, plan, RUNS, hearing)

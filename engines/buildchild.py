@@ -21,6 +21,7 @@ from edge.modelstore import StoredNetwork, locate
 from edge.planstore import SCHEMA, StoredPlan
 from edge.runtimes.cuda import PRIMARY
 from engines import boardfacts, trtbuilder
+from engines.lintgate import nodes_of
 
 WARM_UPS = 10
 LONGEST_WORD = 1000  # characters; a pipe takes 4096 bytes in one piece
@@ -116,7 +117,8 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtb
     words = trtbuilder.Words(lambda severity, text: tell(WORD, severity=severity, text=text[:LONGEST_WORD]))
     order = trtbuilder.Order(
         stored.name, stored.file, request["precision"] == "fp16", flags["workspace_mb"], tuple(flags["tactic_sources"]),
-        tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"])
+        tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"],
+        nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset())
     PRIMARY.enter()
     try:
         built = trtbuilder.build(trt, trtbuilder.listen(trt, words), words, order, _read(request["timing_cache"]),

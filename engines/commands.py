@@ -7,9 +7,11 @@ from edge.errors import ModelError
 from edge.modelstore import CURE, onnx_dir, read_index
 from engines.acquire import Acquisition
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
+from engines.lintgate import is_linted
 from engines.manifest import read_manifest
 from engines.networks import Network
-from engines.onnxstore import damaged_files, is_current, recipe, size_on_disk
+from engines.onnxpackage import fetch_cure
+from engines.onnxstore import damaged_files, is_ready, recipe, size_on_disk
 from engines.report import Report, size_text
 
 _CURE = "connect this machine to the network, or set {} to a folder that has the files".format(MIRROR_VARIABLE)
@@ -70,7 +72,9 @@ def run_check(home: str, out: TextIO) -> int:
         damaged = damaged or bool(faults)
         network = manifest.networks.get(name)
         outdated = network is not None and isinstance(entry, dict) and entry.get("recipe") != recipe(network)
-        intact = "ok, but of an older manifest or converter: {}".format(CURE) if outdated else "ok"
+        linted = network is None or network.is_asset or not isinstance(entry, dict) or is_linted(entry)
+        intact = "ok" if linted else "ok, but no engine is built of it, as this version did not lint it: " + fetch_cure(name)
+        intact = "ok, but of an older manifest or converter: {}".format(CURE) if outdated else intact
         report.line("{:15}  {}".format(name, "; ".join(faults) or intact))
     if damaged:
         report.line("to repair it, {}".format(CURE))
@@ -122,7 +126,7 @@ def run_fetch(home: str, names: Sequence[str], fetch_all: bool, force: bool, out
             _fetch_named(run, names)
         else:
             _fetch_roles(run, [n for n, network in manifest.networks.items()
-                               if fetch_all or (n in index and not is_current(network, home))])
+                               if fetch_all or (n in index and not is_ready(network, home))])
     count = len(run.ready)
     report.line("{} {} ready in {}".format(count, "network is" if count == 1 else "networks are", onnx_dir(home)))
     return 0

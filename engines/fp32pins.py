@@ -2,13 +2,13 @@
 
 The lists name nodes of the ONNX. TensorRT's parser names a layer after its node, and a second layer of the same node with
 a number behind (onnx-tensorrt 8.2, ImporterContext.hpp: generateUniqueName), so that the nodes' own names must be known to
-tell "conv" + "_1" from "conv_1". They are read from the file here: the board has no package onnx.
+tell "conv" + "_1" from "conv_1".
 """
 import os
 import re
-from typing import Any, Dict, FrozenSet, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Sequence, Tuple
 
-from edge.errors import EngineError, ModelError
+from edge.errors import EngineError
 from edge.modelstore import StoredNetwork
 from edge.planstore import read_object
 
@@ -16,8 +16,6 @@ FILE = "fp16.json"
 SCHEMA = 1
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), FILE)
 _CURE = "delete it, or run `nanoface calibrate fp16`"
-_GRAPH, _NODE, _NAME, _OUTPUT = 7, 1, 3, 2  # field numbers of onnx.proto: ModelProto.graph, GraphProto.node, NodeProto.*
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protocol buffers
 
 
 class Pins(NamedTuple):
@@ -69,55 +67,3 @@ def pinned(layer: str, pins: Sequence[str], nodes: FrozenSet[str]) -> str:
         return layer
     numbered = re.match(r"(.+)_[0-9]+\Z", layer)
     return numbered.group(1) if numbered and numbered.group(1) in pins and layer not in nodes else ""
-
-
-def node_names(path: str) -> FrozenSet[str]:
-    """Names of the nodes of an ONNX file, as the parser would use them. Raises ModelError for what is no such file."""
-    try:
-        with open(path, "rb") as f:
-            content = f.read()
-    except OSError as e:
-        raise ModelError("{} cannot be read ({})".format(path, e.strerror or e)) from e
-    names = []
-    try:
-        for graph in _fields(content, _GRAPH):
-            for node in _fields(graph, _NODE):
-                outputs = [b"node_of_" + output for output in _fields(node, _OUTPUT)]  # onnx-tensorrt's getNodeName
-                names += (list(_fields(node, _NAME)) + outputs)[:1]
-        return frozenset(name.decode("utf-8") for name in names)
-    except (IndexError, ValueError) as e:
-        raise ModelError("{} is no ONNX file ({})".format(path, e)) from e
-
-
-def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
-    """The values of a repeated field of bytes. Raises IndexError or ValueError where the message is none."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        kind = key & 7
-        if kind == _VARINT:
-            _, at = _varint(message, at)
-            continue
-        if kind == _BYTES:
-            size, at = _varint(message, at)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError("a field of kind {}".format(kind))
-        if at + size > len(message):
-            raise ValueError("it ends too early")
-        if key >> 3 == wanted and kind == _BYTES:
-            yield message[at:at + size]
-        at += size
-
-
-def _varint(message: bytes, at: int) -> Tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")

@@ -3,9 +3,11 @@
 Read in onnx-tensorrt release/8.2-GA. Its parser checks neither opset nor IR: what is newer than it knows is misread
 without a word.
 """
+import os
+import stat
 import warnings
 from collections import Counter
-from typing import Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -15,11 +17,12 @@ from edge.errors import ModelError
 from engines.convert.graph import INPUT, dims_of
 from engines.lintfp16 import LARGEST_FLOAT16, risks
 from engines.lintfp16 import constants as risky_constants
-from engines.lintgraph import FAULT, OWN_DOMAINS, WARNING, Finding, View, type_name
+from engines.lintgraph import FAULT, MALFORMED, OWN_DOMAINS, WARNING, Finding, View, type_name
 from engines.lintoperators import ABSENT, CONTROL_FLOW, IMPORTED, RECURRENT
 from engines.lintrules import MOST_INT32, of_operator
 
 MIN_OPSET, MAX_OPSET, MAX_IR = 7, 13, 7
+MOST_BYTES = 2 ** 31 - 1  # of a message of protocol buffers
 KNOWN_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64, TensorProto.DOUBLE,
                TensorProto.BOOL, TensorProto.INT8)
 # Operators that take int64 as the parser wants it: the sizes and places of a shape
@@ -30,9 +33,14 @@ SHAPE_ARGUMENTS = frozenset("""
 
 
 def read_onnx(path: str) -> ModelProto:
-    """Raises ModelError for a file that is no ONNX."""
+    """Raises ModelError for a file that is no ONNX. Nothing but a regular file is opened: a pipe would wait for ever."""
     model = ModelProto()
     try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelError("{} is no file".format(path))
+        if found.st_size > MOST_BYTES:
+            raise ModelError("{} is no ONNX file: it has more than 2 GB".format(path))
         with open(path, "rb") as f:
             data = f.read()
         with warnings.catch_warnings(record=True) as incomplete:  # protobuf 3.19 warns and leaves out the rest
@@ -40,7 +48,9 @@ def read_onnx(path: str) -> ModelProto:
             model.ParseFromString(data)
     except OSError as e:
         raise ModelError("{} cannot be read ({})".format(path, e.strerror or e)) from e
-    except DecodeError as e:
+    except MemoryError as e:
+        raise ModelError("{} does not fit into memory".format(path)) from e
+    except (DecodeError, ValueError, RecursionError) as e:  # the latter two: protobuf in Python
         raise ModelError("{} is no ONNX file, or was cut short".format(path)) from e
     if incomplete or not model.graph.node or not (model.opset_import or model.ir_version):
         raise ModelError("{} is no ONNX file: there is no graph in it".format(path))
@@ -54,15 +64,38 @@ def lint(model: ModelProto) -> List[str]:
     return [finding.line for finding in findings(model, ours=True) if finding.severity == FAULT]
 
 
+def verdict(path: str) -> Dict[str, List[str]]:
+    """What the index keeps of a network of ours: its faults, and the names that TensorRT's parser has for its nodes.
+
+    Raises ModelError for a file that is no ONNX.
+    """
+    model = read_onnx(path)
+    nodes = {node.name or "node_of_" + "".join(node.output[:1]) for node in model.graph.node}  # onnx-tensorrt: getNodeName
+    return {"faults": lint(model), "nodes": sorted(nodes)}
+
+
 def findings(model: ModelProto, ours: bool = False) -> List[Finding]:
     """Everything there is to say, the whole file first, then node after node, then constants. With `ours` also what only
-    nanoface asks: one picture as the input, and names by which a layer can be pinned.
+    nanoface asks: one picture as the input, and names by which a layer can be pinned. What is malformed is a fault too.
     """
-    view = View(model)
+    try:
+        return _findings(View(model), ours)
+    except MALFORMED as e:
+        return [Finding(FAULT, "", "is not what ONNX says of a network ({})".format(_short(e)))]
+
+
+def _findings(view: View, ours: bool) -> List[Finding]:
     found = list(_header(view)) + view.damage + list(_interface(view, ours))
-    for node in view.graph.node:
-        found += _node(view, node)
+    for node in view.nodes:
+        try:
+            found += _node(view, node)
+        except MALFORMED as e:
+            found.append(Finding(FAULT, view.place(node), "is not what ONNX says of {} ({})".format(node.op_type, _short(e))))
     return found + list(_names(view, ours)) + list(_constants(view)) + list(risky_constants(view))
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def _header(view: View) -> Iterator[Finding]:
@@ -115,15 +148,13 @@ def _becomes(kind: int) -> str:
 
 def _node(view: View, node: NodeProto) -> List[Finding]:
     place, op = view.place(node), node.op_type
-    if op in ABSENT:
-        return [Finding(FAULT, place, "there is no importer for {}: {}".format(op, ABSENT[op]))]
-    if op.endswith("_TRT"):
-        return [Finding(WARNING, place, "{} must be a plugin of TensorRT's own".format(op))]
-    if op not in IMPORTED or node.domain not in OWN_DOMAINS:
-        text = "{} is not known to have an importer: spell it out with other operators, or cut the network there"
-        return [Finding(FAULT, place, text.format(op if node.domain in OWN_DOMAINS else node.domain + "." + op))]
+    unknown = _unknown(node, place)
+    if unknown is not None:
+        return [unknown]
     if op in CONTROL_FLOW:
-        return [Finding(WARNING, place, "what is inside {} is not looked at".format(op))]
+        found = [Finding(WARNING, place, "of what is inside {} only the operators are looked at".format(op))]
+        return found + [inner for inner in (_unknown(n, "{}/{}".format(place, n.name or n.op_type))
+                                            for n in _inside(node)) if inner is not None]
     found = list(of_operator(view, node)) + list(risks(view, node))
     if op in RECURRENT:
         found.append(Finding(WARNING, place, "{} becomes a loop of small layers".format(op)))
@@ -133,9 +164,31 @@ def _node(view: View, node: NodeProto) -> List[Finding]:
     return found
 
 
+def _unknown(node: NodeProto, place: str) -> Optional[Finding]:
+    """What is said of an operator that the parser has no importer for; None where it has one."""
+    op = node.op_type
+    if op in ABSENT:
+        return Finding(FAULT, place, "there is no importer for {}: {}".format(op, ABSENT[op]))
+    if op.endswith("_TRT"):
+        return Finding(WARNING, place, "{} must be a plugin of TensorRT's own".format(op))
+    if op not in IMPORTED or node.domain not in OWN_DOMAINS:
+        text = "{} is not known to have an importer: spell it out with other operators, or cut the network there"
+        return Finding(FAULT, place, text.format(op if node.domain in OWN_DOMAINS else node.domain + "." + op))
+    return None
+
+
+def _inside(node: NodeProto) -> Iterator[NodeProto]:
+    """The nodes of the graphs in a node's attributes, and of the graphs in those."""
+    for a in node.attribute:
+        for inner in list(a.g.node) + [n for graph in a.graphs for n in graph.node]:
+            yield inner
+            for deeper in _inside(inner):
+                yield deeper
+
+
 def _names(view: View, ours: bool) -> Iterator[Finding]:
     """A layer is pinned to FP32 by the name of its node."""
-    counts = Counter(node.name for node in view.graph.node)
+    counts = Counter(node.name for node in view.nodes)
     for name in sorted(name for name, count in counts.items() if count > 1 or not name):
         text = "the name {!r} is not that of one node".format(name)
         yield Finding(FAULT if ours else WARNING, "", text)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence, TextIO, Tupl
 from edge.errors import ModelError
 from edge.modelstore import CURE, locate, onnx_dir, read_index
 from engines.manifest import read_manifest
+from engines.onnxpackage import need_onnx
 from engines.report import Report
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
     fetched. 0 where there is no fault, 4 where there is one. Raises ConfigError for a name that is no network's, and
     ModelError for a network that was not fetched, a file that is no ONNX, or where the package onnx is missing.
     """
-    _need_onnx()
+    need_onnx("models lint " + " ".join(names))
     report = Report(out)
     files = [name for name in names if _is_path(name)]
     networks, missing = _networks(home, [name for name in names if name not in files], everything=not names)
@@ -48,14 +49,6 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
 
 def _is_path(word: str) -> bool:
     return word.endswith(".onnx") or os.path.basename(word) != word or os.path.isfile(word)
-
-
-def _need_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-    except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
-        raise ModelError("reading a network needs the package {}: pip install 'nanoface[convert]'".format(
-            getattr(e, "name", None) or "onnx")) from e
 
 
 def _networks(home: str, names: Sequence[str], everything: bool) -> Tuple[List[Tuple[str, str, str]], List[str]]:

@@ -13,15 +13,14 @@ Rule = Callable[[View, NodeProto], Iterator[Finding]]
 
 # Inputs whose values the importer takes out of the file: operator -> position: what it is
 WEIGHTS: Mapping[str, Mapping[int, str]] = {
-    "BatchNormalization": {1: "the scale", 2: "the bias", 3: "the mean", 4: "the variance"},
     "Conv": {1: "the weight", 2: "the bias"},
     "ConvTranspose": {1: "the weight", 2: "the bias"},
     "CumSum": {1: "the axis"},
     "InstanceNormalization": {1: "the scale", 2: "the bias"},
     "NonMaxSuppression": {2: "the limit", 3: "the IoU", 4: "the threshold"},
-    "Pad": {1: "the padding", 2: "the fill value"},
+    "ReduceSum": {1: "the axes"},
     "Resize": {2: "the scales"},
-    "Slice": {3: "the axes", 4: "the steps"},
+    "Slice": {3: "the axes"},
     "Split": {1: "the sizes"},
     "Squeeze": {1: "the axes"},
     "TopK": {1: "K"},
@@ -29,13 +28,26 @@ WEIGHTS: Mapping[str, Mapping[int, str]] = {
     "Upsample": {1: "the scales"},
 }
 # Inputs that may be calculated as long as the shape of the output can still be told
-SHAPES = {"Expand": (1,), "Reshape": (1,), "Resize": (3,), "Slice": (1, 2), "Tile": (1,), "ConstantOfShape": (0,),
-          "Range": (0, 1, 2)}
+SHAPES = {"Expand": (1,), "Pad": (1,), "Reshape": (1,), "Resize": (3,), "Slice": (1, 2, 4), "Tile": (1,),
+          "ConstantOfShape": (0,), "Range": (0, 1, 2)}
 PAD_MODES = ("constant", "edge", "reflect")
 RESIZE_COORDINATES = ("asymmetric", "align_corners", "half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn")
 CASTS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.BOOL, TensorProto.INT8,
          TensorProto.INT64, TensorProto.DOUBLE)
-INTEGERS = (TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL)
+INTEGERS = (TensorProto.INT32, TensorProto.INT64)  # the parser has one type for both
+BOOL = (TensorProto.BOOL,)
+# Types that an importer refuses: operators, their inputs, the types
+REFUSED_TYPES = (
+    ("Pow PRelu Gemm MatMul", (0, 1), INTEGERS + BOOL),
+    ("Resize Upsample TopK ArgMax ArgMin", (0,), INTEGERS + BOOL),
+    ("LpPool LpNormalization", (0,), INTEGERS + BOOL + (TensorProto.INT8,)),
+    ("Gather GatherElements GatherND DepthToSpace SpaceToDepth", (0,), BOOL),
+    ("Clip", (0,), BOOL + (TensorProto.INT8,)),
+    ("Where", (1, 2), BOOL),
+)
+# Ranks of the first input that an importer takes
+RANKS = {"Conv": (3, 4, 5), "ConvTranspose": (3, 4, 5), "MaxPool": (3, 4, 5), "AveragePool": (3, 4, 5), "LpPool": (3, 4, 5),
+         "InstanceNormalization": (3, 4, 5), "DepthToSpace": (4,), "SpaceToDepth": (4,), "EyeLike": (2,), "Gemm": (2,)}
 MOST_INT32 = 2 ** 31 - 1
 
 
@@ -69,11 +81,15 @@ def inputs(view: View, node: NodeProto) -> Iterator[Finding]:
                 yield say.warning("{} is calculated: fold constants", name)
 
 
-def _windows(view: View, node: NodeProto) -> Iterator[Finding]:
-    """Convolutions and pools: TensorRT's slide in two or three dimensions."""
-    shape = view.shape(operand(node, 0))
-    if shape is not None and len(shape) not in (4, 5):
-        yield _Say(view.place(node)).fault("a {} over {} axes: TensorRT has 2 and 3", node.op_type, len(shape) - 2)
+def tensors(view: View, node: NodeProto) -> Iterator[Finding]:
+    """Types and ranks, of any operator that takes some only."""
+    say, ranks, shape = _Say(view.place(node)), RANKS.get(node.op_type), view.shape(operand(node, 0))
+    if ranks and shape is not None and len(shape) not in ranks:
+        yield say.fault("{} of rank {}: TensorRT has {}", node.op_type, len(shape), ", ".join(str(r) for r in ranks))
+    for operators, positions, types in REFUSED_TYPES:
+        if node.op_type in operators.split():
+            for kind in sorted({view.type_of(operand(node, position)) for position in positions} & set(types)):
+                yield say.fault("{} of {}: Cast first", node.op_type, type_name(kind))
 
 
 def _max_pool(view: View, node: NodeProto) -> Iterator[Finding]:
@@ -82,15 +98,14 @@ def _max_pool(view: View, node: NodeProto) -> Iterator[Finding]:
         yield say.fault("TensorRT's MaxPool has no indices: leave out the second output")
     if any(d != 1 for d in attribute(node, "dilations", [])):
         yield say.fault("TensorRT's pools have no dilation")
-    for finding in _windows(view, node):
-        yield finding
 
 
 def _pad(view: View, node: NodeProto) -> Iterator[Finding]:
     say, mode, value = _Say(view.place(node)), attribute(node, "mode", "constant"), view.value(node, 2)
     if mode not in PAD_MODES:
         yield say.fault("a Pad of mode {}: there are {}", mode, ", ".join(PAD_MODES))
-    if value is not None and value.dtype != np.float32:
+    whole = value is not None and value.dtype in (np.float32, np.float64, np.int32, np.int64)
+    if value is not None and not (whole and (value.dtype.kind == "f" or not np.any(value))):
         yield say.fault("the fill value is {}, and is read as if it were float32", value.dtype)
     pads = view.value(node, 1) if view.opset >= 11 else np.array(attribute(node, "pads", []))
     following = view.uses.get(node.output[0], [])
@@ -111,47 +126,38 @@ def _resize(view: View, node: NodeProto) -> Iterator[Finding]:
         rounding = attribute(node, "nearest_mode", "round_prefer_floor")
         if how == "tf_half_pixel_for_nn" and rounding != "round_prefer_floor":
             yield say.fault("tf_half_pixel_for_nn with {}: only with round_prefer_floor", rounding)
-    if view.type_of(operand(node, 0)) in INTEGERS:
-        yield say.fault("resizes {}: only floating point is", type_name(view.type_of(node.input[0])))
     before, after = view.shape(operand(node, 0)), view.shape(node.output[0])
     if mode == "linear" and before and after and before[:-3] != after[:-3]:
         yield say.fault("linear beyond the last three axes: only these are interpolated")
 
 
 def _prelu(view: View, node: NodeProto) -> Iterator[Finding]:
+    """A slope is spread as ONNX spreads it; one that would make the output larger is refused."""
     say, shape, slope = _Say(view.place(node)), view.shape(operand(node, 0)), view.shape(operand(node, 1))
-    if view.type_of(operand(node, 0)) in INTEGERS:
-        yield say.fault("a PRelu of integers")
-    if shape is None or slope is None or len(shape) < 2:
+    if shape is None or slope is None:
         return
-    wanted = [shape[1]] + [1] * (len(shape) - 2)
-    if slope == wanted or slope == [1] + wanted:
-        return
-    if int(np.prod(slope)) == 1:
-        yield say.warning("one slope for all channels: write it as ({})", ", ".join(str(n) for n in wanted))
-    else:
-        yield say.fault("the slope is {} and not ({}): it would be spread along another axis than the channels",
-                        tuple(slope), ", ".join(str(n) for n in wanted))
+    aligned = [1] * (len(shape) - len(slope)) + slope
+    if len(slope) > len(shape) or any(s not in (1, n) for s, n in zip(aligned, shape)):
+        yield say.fault("the slope is {} and cannot be spread over {}: for channels write it as ({})", tuple(slope),
+                        tuple(shape), ", ".join(str(n) for n in [-1] + [1] * (len(shape) - 2)))
+    elif len(shape) > 1 and shape[1] > 1 and int(np.prod(slope)) == 1:
+        yield say.warning("one slope for all channels: write it as ({})",
+                          ", ".join(str(n) for n in [shape[1]] + [1] * (len(shape) - 2)))
 
 
 def _clip(view: View, node: NodeProto) -> Iterator[Finding]:
-    say = _Say(view.place(node))
+    """Bounds in the file are read as float32, double having been converted; others take a way for float32 and int32."""
+    say, kind = _Say(view.place(node)), view.type_of(operand(node, 0))
+    calculated = [what for position, what in ((1, "lower"), (2, "upper")) if view.is_calculated(node, position)]
+    for what in calculated:
+        if kind == TensorProto.FLOAT16:
+            yield say.fault("the {} bound of a float16 is calculated: fold constants, or Cast first", what)
+        else:
+            yield say.warning("the {} bound is calculated: two layers instead of one", what)
     for position, what in ((1, "lower"), (2, "upper")):
         value = view.value(node, position)
-        if view.is_calculated(node, position):
-            yield say.warning("the {} bound is calculated: two layers instead of one", what)
-        elif value is not None and value.dtype != np.float32:
+        if value is not None and value.dtype == np.float16 and not calculated:
             yield say.fault("the {} bound is {}, and is read as if it were float32", what, value.dtype)
-
-
-def _softmax(view: View, node: NodeProto) -> Iterator[Finding]:
-    shape = view.shape(operand(node, 0))
-    if view.opset >= 13 or shape is None:
-        return
-    axis = attribute(node, "axis", 1) % max(1, len(shape))
-    if any(n != 1 for n in shape[axis + 1:]):
-        yield _Say(view.place(node)).fault(
-            "before opset 13 a {} along axis {} goes over all axes behind it as well: Transpose first", node.op_type, axis)
 
 
 def _top_k(view: View, node: NodeProto) -> Iterator[Finding]:
@@ -160,15 +166,10 @@ def _top_k(view: View, node: NodeProto) -> Iterator[Finding]:
         yield say.fault("the smallest are asked for: TensorRT takes the largest all the same; negate the input")
     if k is not None and k.size != 1:
         yield say.fault("K has {} values instead of one", k.size)
-    if view.type_of(operand(node, 0)) in INTEGERS:
-        yield say.fault("a TopK of integers: Cast first")
 
 
 def _instance_norm(view: View, node: NodeProto) -> Iterator[Finding]:
-    say, shape = _Say(view.place(node)), view.shape(operand(node, 0))
-    if shape is not None and len(shape) not in (3, 4, 5):
-        yield say.fault("an InstanceNormalization of rank {}: 3 to 5", len(shape))
-    yield say.warning("a plugin, which needs cuDNN in memory")
+    yield _Say(view.place(node)).warning("a plugin, which needs cuDNN in memory")
 
 
 def _reduce(view: View, node: NodeProto) -> Iterator[Finding]:
@@ -193,6 +194,34 @@ def _split(view: View, node: NodeProto) -> Iterator[Finding]:
     yield _Say(view.place(node)).warning("becomes {} slices", len(node.output))
 
 
+def _celu(view: View, node: NodeProto) -> Iterator[Finding]:
+    yield _Say(view.place(node)).fault("alpha is raised to a power instead of multiplied (put right in 8.4): write "
+                                       "alpha * Elu(x / alpha)")
+
+
+def _constant(view: View, node: NodeProto) -> Iterator[Finding]:
+    for a in node.attribute:
+        if a.name in ("sparse_value", "value_string", "value_strings", "value_int", "value_ints"):
+            yield _Say(view.place(node)).fault("a Constant with {} is not read: write it as a tensor", a.name)
+
+
+def _norm(view: View, node: NodeProto) -> Iterator[Finding]:
+    if attribute(node, "p", 2) not in (1, 2):
+        yield _Say(view.place(node)).fault("{} with p {}: there are 1 and 2", node.op_type, attribute(node, "p", 2))
+
+
+def _einsum(view: View, node: NodeProto) -> Iterator[Finding]:
+    strange = sorted(set(attribute(node, "equation", "")) - set("abcdefghijklmnopqrstuvwxyz->., "))
+    if strange:
+        yield _Say(view.place(node)).fault("an Einsum with {}: small letters only", " ".join(strange))
+
+
+def _dropout(view: View, node: NodeProto) -> Iterator[Finding]:
+    training = view.value(node, 2)
+    if view.is_calculated(node, 2) or (training is not None and np.any(training)):
+        yield _Say(view.place(node)).fault("a Dropout in training")
+
+
 def _suppression(view: View, node: NodeProto) -> Iterator[Finding]:
     yield _Say(view.place(node)).fault("experimental, with a padded output: suppress outside the network")
 
@@ -208,21 +237,21 @@ def _several(*rules: Rule) -> Rule:
 
 
 def _table() -> Iterator[Tuple[str, Rule]]:
-    """Operators that have rules beside those of their constant inputs."""
+    """Operators that have rules beside those of their inputs."""
     for names, rule in (
-            ("Conv ConvTranspose AveragePool", _windows), ("MaxPool", _max_pool), ("Pad", _pad),
-            ("Resize Upsample", _resize), ("PRelu", _prelu), ("Clip", _clip), ("Softmax LogSoftmax", _softmax),
-            ("TopK", _top_k), ("InstanceNormalization", _instance_norm), ("Cast", _cast), ("Split", _split),
-            ("BatchNormalization", _batch_norm), ("NonMaxSuppression", _suppression),
+            ("MaxPool", _max_pool), ("Pad", _pad), ("Resize Upsample", _resize), ("PRelu", _prelu), ("Clip", _clip),
+            ("Celu", _celu), ("Constant", _constant), ("LpPool LpNormalization", _norm), ("Einsum", _einsum),
+            ("Dropout", _dropout), ("TopK", _top_k), ("InstanceNormalization", _instance_norm), ("Cast", _cast),
+            ("Split", _split), ("BatchNormalization", _batch_norm), ("NonMaxSuppression", _suppression),
             ("QuantizeLinear DequantizeLinear", _quantised),
             ("ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSumSquare",
              _reduce)):
         for name in names.split():
-            yield name, _several(inputs, rule)
+            yield name, _several(inputs, tensors, rule)
 
 
 RULES: Dict[str, Rule] = dict(_table())
 
 
 def of_operator(view: View, node: NodeProto) -> Iterator[Finding]:
-    return RULES.get(node.op_type, inputs)(view, node)
+    return RULES.get(node.op_type, _several(inputs, tensors))(view, node)

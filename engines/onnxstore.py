@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 from edge.disk import storage_error, write_whole
 from edge.errors import ModelError
 from edge.modelstore import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
+from engines.lintgate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.networks import Network
+from engines.onnxpackage import need_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -91,6 +93,37 @@ def is_current(network: Network, home: str) -> bool:
     return isinstance(entry, dict) and entry.get("recipe") == recipe(network) and not is_damaged(home, entry)
 
 
+def is_ready(network: Network, home: str) -> bool:
+    """Whether nothing is left to do for a network, which also means that it was linted by this version's rules."""
+    return is_current(network, home) and (network.is_asset or is_linted(index_or_empty(home)[network.name]))
+
+
+def lint_file(path: str) -> Dict[str, Any]:
+    """Raises ModelError, with an ImportError as its cause where the package onnx is missing."""
+    need_onnx("models fetch")
+    from engines.lint import verdict
+    return dict(verdict(path))
+
+
+def lint_stored(network: Network, home: str) -> bool:
+    """Renew the verdict in the index where it is missing, of another file or by other rules. Whether that was to be done.
+
+    Raises ModelError, with an ImportError as its cause where the package onnx is missing.
+    """
+    networks = index_or_empty(home)
+    entry = networks[network.name]
+    if network.is_asset or is_linted(entry):
+        return False
+    _lint(home, entry)
+    _write_index(home, networks)
+    return True
+
+
+def _lint(home: str, entry: Dict[str, Any]) -> None:
+    verdict = lint_file(os.path.join(onnx_dir(home), entry["file"]))
+    entry[LINT] = dict(verdict, **{SHA256: entry["sha256"], RULES: rules_version()})
+
+
 def size_on_disk(home: str, entry: Dict[str, Any]) -> int:
     """Bytes. Raises OSError for a file that is not there."""
     return sum(os.path.getsize(os.path.join(onnx_dir(home), name)) for name, _ in files_of(entry))
@@ -168,6 +201,8 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
         entry[key + "sha256"] = write_whole(os.path.join(onnx_dir(home), network.name + suffix), content)
     if ".cpu.onnx" not in contents:
         _remove_old(home, network.name + ".cpu.onnx")
+    if not network.is_asset:
+        _lint(home, entry)
     networks = index_or_empty(home)
     networks[network.name] = entry
     _write_index(home, networks)

@@ -4,11 +4,11 @@ Written after the Python bindings of 8.2.1. Nothing there raises: what fails ans
 the log. The names that 8.0 lacks (the precision constraints) are asked for; 10 is not built for.
 """
 from collections import deque
-from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from edge.errors import EngineError, ModelError
 from edge.runtimes.trtcalls import log_of
-from engines.fp32pins import node_names, pinned
+from engines.fp32pins import pinned
 
 OBEY, PREFER = "obey", "prefer"
 KEPT_WORDS = 40  # of the library's own, the last ones
@@ -32,6 +32,7 @@ class Order(NamedTuple):
     fp32_layers: Tuple[str, ...]  # ONNX nodes that stay in FP32; of no account without fp16
     min_timing_iterations: int
     avg_timing_iterations: int
+    nodes: FrozenSet[str] = frozenset()  # names of all ONNX nodes, which tell "conv" + "_1" from "conv_1"
 
 
 class Built(NamedTuple):
@@ -212,10 +213,10 @@ def _constrain(trt: Any, config: Any, wanted: str, say: Say) -> str:
 
 def _pin(trt: Any, network: Any, order: Order, say: Say) -> None:
     """Mark the layers of the listed nodes. Those that calculate with whole numbers (shapes) must stay as they are."""
-    nodes, found = node_names(order.file), set()
+    found = set()
     for i in range(network.num_layers):
         layer = network.get_layer(i)
-        pin = pinned(layer.name, order.fp32_layers, nodes)
+        pin = pinned(layer.name, order.fp32_layers, order.nodes)
         outputs = [layer.get_output(k) for k in range(layer.num_outputs)] if pin else []
         if outputs and all(out.dtype in (trt.float32, trt.float16) and not out.is_shape_tensor for out in outputs):
             layer.precision = trt.float32

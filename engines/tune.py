@@ -110,7 +110,7 @@ def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]
         if targets[-1].pins.note:
             shop.report.line(targets[-1].pins.note)
         if options.lint:
-            lint_gate(targets[-1].stored, shop.report.once)
+            lint_gate(shop.home, targets[-1].stored)
     return targets
 
 

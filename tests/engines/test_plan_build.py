@@ -15,9 +15,10 @@ from edge.disk import StorageError
 from edge.errors import ModelError
 from edge.modelstore import read_index, sha256_of
 from edge.options import read_words
-from engines import build, buildlist
+from engines import build, buildlist, onnxstore
 from engines.boardfacts import Facts
 from engines.build import BuildOptions, run_build
+from engines.manifest import read_manifest
 from engines.tune import run_tune
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -68,7 +69,7 @@ class World:
     def onnx(self, name):
         return os.path.join(self.home, "onnx", name)
 
-    def replace_onnx(self, name, content):
+    def replace_onnx(self, name, content, linted=True):
         """Another network in the place of a stored one, with a hash that is right."""
         with open(self.onnx(name + ".onnx"), "wb") as f:
             f.write(content)
@@ -76,6 +77,8 @@ class World:
         index["networks"][name]["sha256"] = sha256_of(self.onnx(name + ".onnx"))
         with open(self.onnx("index.json"), "w") as f:
             json.dump(index, f)
+        if linted:
+            onnxstore.lint_stored(read_manifest().network(name), self.home)
 
     def broken(self):
         """Rules of CUDA and TensorRT that a child process broke, and what it leaked."""
@@ -104,6 +107,8 @@ def networks(tmp_path_factory, stored_network):
         if os.path.exists(reference):
             shutil.copy(reference, str(home / "onnx"))
     (home / "onnx" / "index.json").write_text(json.dumps({"schema": 1, "networks": entries}))
+    for name in entries:
+        onnxstore.lint_stored(read_manifest().network(name), str(home))
     return home
 
 
@@ -219,7 +224,7 @@ def test_a_build_that_hangs_has_a_limit_of_its_own_and_costs_one_plan(world, mon
 @pytest.mark.parametrize("damage, words", [
     (lambda world: os.remove(world.onnx("mb05.onnx")), "mb05 cannot be read .*run `nanoface models fetch`"),
     (lambda world: _append(world.onnx("mb05.onnx")), "is corrupt"),
-    (lambda world: world.replace_onnx("mb05", b"no network at all"), "mb05.onnx is no ONNX file"),
+    (lambda world: world.replace_onnx("mb05", b"no network at all", linted=False), "not linted.*`nanoface models fetch mb05`"),
     (lambda world: world.replace_onnx("mb05", _with_operator("Mish")), "would refuse or misread .*Mish"),
     (lambda world: _shift_answers(world.onnx("mb05.reference.npz")),
      "the plan of mb05 disagrees with ONNX Runtime and is not kept .*`nanoface calibrate fp16`.*--fp32"),
@@ -240,7 +245,7 @@ def test_a_network_that_is_not_what_it_should_be_makes_no_plan(world, damage, wo
     ("Mish", "does not know all operators of mb05 .*No importer registered for op: Mish.*take another network"),
 ])
 def test_without_the_lint_the_parsers_own_words_are_shown(world, content, words):
-    world.replace_onnx("mb05", content if isinstance(content, bytes) else _with_operator(content))
+    world.replace_onnx("mb05", content if isinstance(content, bytes) else _with_operator(content), linted=False)
     said = world.build("pose", lint=False)
     assert re.search("not built: .*" + words, said), said
     assert world.code == 4 and world.plans() == []

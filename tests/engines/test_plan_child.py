@@ -1,5 +1,4 @@
 """The command and its building process: what each way of ending means, and that none of them outlives the other."""
-import io
 import json
 import os
 import subprocess
@@ -11,10 +10,8 @@ import pytest
 
 from edge.disk import StorageError
 from edge.errors import EngineError, ModelError
-from edge.modelstore import StoredNetwork
 from edge.stop import Stop, stopped_by_signals
 from engines import childrun
-from engines.buildreport import BuildReport
 from engines.childrun import Crashed, Hearing, Interrupted, run_child
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -172,24 +169,3 @@ def test_a_python_that_cannot_be_started_is_an_engine_error(tmp_path, monkeypatc
     with pytest.raises(EngineError, match="cannot be started"):
         run_child({}, str(tmp_path), Stop(), Listener().hearing, 600.0)
     assert json.loads((tmp_path / "request.json").read_text()) == {"parent": os.getpid()}
-
-
-@pytest.mark.parametrize("missing", [ImportError("No module named 'onnx'"), AttributeError("module 'numpy' has no attribute")])
-def test_without_onnx_the_lint_is_left_out_and_said_once(monkeypatch, missing):
-    from engines.lintgate import lint_gate
-
-    class Broken:
-        def find_module(self, name, path=None):  # for Python 3.6
-            return None
-
-        def find_spec(self, name, path=None, target=None):
-            if name == "engines.lint":
-                raise missing
-
-    monkeypatch.delitem(sys.modules, "engines.lint", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Broken()] + sys.meta_path)
-    out = io.StringIO()
-    report = BuildReport(out)
-    for name in ("mb05", "yunet_s"):
-        lint_gate(StoredNetwork(name, name + ".onnx", "", {}), report.once)
-    assert out.getvalue().count("\n") == 1 and "not linted, as the package onnx cannot be loaded" in out.getvalue()

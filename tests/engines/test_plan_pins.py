@@ -1,11 +1,11 @@
-"""Which layers stay in FP32: the home's list before the shipped one, and the nodes' names out of the ONNX itself."""
+"""Which layers stay in FP32: the home's list before the shipped one, and a node's further layers."""
 import json
 
 import pytest
 
-from edge.errors import EngineError, ModelError
+from edge.errors import EngineError
 from edge.modelstore import StoredNetwork
-from engines.fp32pins import Pins, node_names, pinned, pins_of
+from engines.fp32pins import Pins, pinned, pins_of
 
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)
 
@@ -51,30 +51,3 @@ def test_a_damaged_list_is_named(tmp_path, text):
 ])
 def test_a_second_layer_of_a_node_is_told_from_another_node(layer, pin):
     assert pinned(layer, ("conv2d",), frozenset(["conv2d", "conv2d_1", "other"])) == pin
-
-
-def test_the_names_are_those_of_the_graph(stored_network):
-    onnx = pytest.importorskip("onnx")
-    for name in ("yunet_s", "iris_landmark"):
-        file = stored_network(name).file
-        assert node_names(file) == {node.name for node in onnx.load(file).graph.node}
-
-
-def test_a_node_without_a_name_has_that_of_its_output(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    node = onnx.helper.make_node("Relu", ["a"], ["b"])
-    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
-    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
-    assert node_names(str(tmp_path / "x.onnx")) == {"node_of_b"}
-
-
-@pytest.mark.parametrize("content", [b"\x3a\x7f\x00", b"\x3a\xff\xff", b"\x0b", b"not an onnx file", b"\x3a\x03\x0a\x05x"])
-def test_what_is_no_onnx_file_is_a_model_error(tmp_path, content):
-    (tmp_path / "x.onnx").write_bytes(content)
-    with pytest.raises(ModelError, match="is no ONNX file"):
-        node_names(str(tmp_path / "x.onnx"))
-
-
-def test_a_file_that_is_not_there_is_a_model_error(tmp_path):
-    with pytest.raises(ModelError, match="cannot be read"):
-        node_names(str(tmp_path / "x.onnx"))

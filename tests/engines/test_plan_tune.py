@@ -27,7 +27,7 @@ class Bench:
         self.home, self.times_ms, self.unverified, self.calls, self.stop_at = str(home), {}, [], [], None
         for module in (build, tune):
             monkeypatch.setattr(module, "build_one", self.build_one)
-            monkeypatch.setattr(module, "lint_gate", lambda stored, say: None)
+            monkeypatch.setattr(module, "lint_gate", lambda home, stored: None)
         monkeypatch.setattr(build, "ask_facts", lambda folder, root, stop: NANO)
         monkeypatch.setattr("engines.cubin.find_nvcc", lambda folders: None)
 

@@ -97,10 +97,12 @@ def write_wheel(folder, without=()):
 
 
 class PretendConverter:
-    """Stands in for engines.convert, keeps its `calls`. A test may change `shapes` (of outputs), `variant`, `error`."""
+    """Stands in for engines.convert and the linter, keeps its `calls` and what was `linted`. A test may change `shapes` (of
+    outputs), `variant`, `error`, `faults`.
+    """
 
     def __init__(self):
-        self.calls = []
+        self.calls, self.linted, self.faults = [], [], []
         self.shapes = {"points": (1, 4)}
         self.variant = True
         self.error = None
@@ -131,6 +133,10 @@ class PretendConverter:
     def decode_numbers(kind, files):
         return {"mean": [0.1, 2e-17], "std": [1.0, 3.0]} if kind == "mb05" else {}
 
+    def lint_file(self, path):
+        self.linted.append(os.path.basename(path))
+        return {"faults": self.faults, "nodes": ["node"]}
+
     def canonical_face(self, files):
         self.calls.append("canonical_face")
         return b"table:" + open(files[0], "rb").read()
@@ -138,6 +144,7 @@ class PretendConverter:
     def install(self, monkeypatch):
         for name in ("convert", "cpu_variant", "serialise", "decode_numbers", "canonical_face"):
             monkeypatch.setattr("engines.convert." + name, getattr(self, name))
+        monkeypatch.setattr("engines.onnxstore.lint_file", self.lint_file)
         return self
 
 
