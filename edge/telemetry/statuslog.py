@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock
+from edge.telemetry.statusfile import open_log, rotate
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,12 @@ class StatusLog:
     """
 
     def __init__(self, path: str, max_bytes: int = 1000000, keep: int = 3, max_age_s: Optional[float] = None,
-                 wall: Callable[[], float] = clock.wall) -> None:
+                 wall: Callable[[], float] = clock.wall, mode: Optional[int] = None) -> None:
+        """`mode`: of a new file, whatever the umask."""
         self.path = path
         self.written = self.failed = 0  # records
         self.problem = ""
-        self._max_bytes, self._keep = max_bytes, keep
+        self._max_bytes, self._keep, self._mode = max_bytes, keep, mode
         self._max_age_s, self._wall = max_age_s, wall
         self._began = 0.0  # wall-clock time of the file's first record
         self._fd: Optional[int] = None
@@ -92,7 +94,7 @@ class StatusLog:
         info = os.fstat(fd)
         if stat.S_ISREG(info.st_mode) and info.st_size and (info.st_size + len(lines) > self._max_bytes or self._old()):
             self.close()
-            self._rotate()
+            rotate(self.path, self._keep)
             fd = self._open()
             info = os.fstat(fd)
         written = os.write(fd, lines)  # one call: a process that is killed leaves at most one line short
@@ -114,22 +116,11 @@ class StatusLog:
         if self._fd is not None and not _is_at(self._fd, self.path):
             self.close()
         if self._fd is None:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._fd = open_log(self.path, self._mode)
             _end_line(self._fd)
             began = _first_at(self._fd)
             self._began = self._wall() if began is None else began
         return self._fd
-
-    def _rotate(self) -> None:
-        for n in range(self._keep, 1, -1):
-            older = "{}.{}".format(self.path, n - 1)
-            if os.path.exists(older):
-                os.replace(older, "{}.{}".format(self.path, n))
-        if self._keep > 0:
-            os.replace(self.path, self.path + ".1")
-        else:
-            os.unlink(self.path)
 
     def _say(self, problem: str) -> None:
         """Once for each change, not once for each record."""
