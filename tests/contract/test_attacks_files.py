@@ -4,9 +4,12 @@ Root and a second account, for real: both are this machine's. Without root the c
 """
 import contextlib
 import os
+import pathlib
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -32,8 +35,6 @@ class Scene:
     """A folder of root's with a file that must stay as it is; folders of the stranger and of everybody beside it."""
 
     def __init__(self, folder):
-        for path in (folder, folder.parent, folder.parent.parent):
-            os.chmod(str(path), 0o755)
         self.root = folder
         self.secret = folder / "own" / "secret"
         self.secret.parent.mkdir(mode=0o700)
@@ -58,8 +59,17 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return Scene(tmp_path)
+def open_folder():
+    """Where other accounts may enter: pytest's own folders are its user's alone."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(str(folder))
+
+
+@pytest.fixture
+def scene(open_folder):
+    return Scene(open_folder)
 
 
 def output(kind, target):

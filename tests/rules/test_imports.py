@@ -43,7 +43,7 @@ MAY_IMPORT = {
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,
-    "service": "app config disk modelstore planstore telemetry errors",
+    "service": "app config disk modelstore planstore telemetry " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
     "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "

@@ -27,7 +27,8 @@ def log_at(path, **more):
 @pytest.mark.parametrize("content", [
     b"", LINE, LINE * 3, LINE + b'{"schema":1,"at":"20', b'{"sch', LINE + b'{"schema":1,"a\n' + LINE, LINE + b"\0" * 4000,
     LINE + b'{"schema":1\0\0\0\n' + LINE, b"\0" * 4000, LINE * 9000,
-], ids=["empty", "one", "three", "torn", "all torn", "torn and ended", "a power cut's zeros", "zeros in a line", "zeros alone", "long"])
+], ids=["empty", "one", "three", "torn", "all torn", "torn and ended", "a power cut's zeros",
+        "zeros in a line", "zeros alone", "long"])
 def test_a_status_log_goes_on(tmp_path, content):
     path = tmp_path / "status.jsonl"
     path.write_bytes(content)
