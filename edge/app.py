@@ -9,7 +9,7 @@ from edge import buildlock, modelstore, planstore
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
-from edge.errors import ConfigError, EdgeError, ModelError
+from edge.errors import EdgeError, ModelError
 from edge.face import head as heads
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -27,17 +27,19 @@ from edge.pipeline.pipeline import Pipeline, Plan
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
 from edge.sources.controls import Controls
-from edge.sources.spec import SourceOptions, classify
+from edge.sources.spec import SourceOptions
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
+from edge.targets import check_targets
 from edge.telemetry.board import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
 from edge.telemetry.running import Run
+from edge.telemetry.statusfile import mode_of
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.systemd import Notifier
 
@@ -169,20 +171,6 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) ->
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
 
 
-def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
-    """Raises ConfigError where an output or the status log would write over what is to be read."""
-    if config.source.spec is None:
-        return
-    kind = classify(config.source.spec)
-    read = [path for path in (kind.target,) + kind.paths if os.path.exists(path)]
-    written = [("--output " + output.text, output.target) for output in specs]
-    written.append(("--status {}".format(config.status.path), config.status.file(os.environ) or ""))
-    for option, target in written:
-        same = [path for path in read if target and os.path.exists(target) and os.path.samefile(target, path)]
-        if same:
-            raise ConfigError("{} would write over the source {}".format(option, same[0]))
-
-
 def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
 
@@ -238,5 +226,6 @@ def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack)
         closing.callback(Metrics(config.metrics.address, meter.totals, this.newest).close)
     path, status = config.status.file(os.environ), config.status
     if path is not None:
-        this.start_log(StatusLog(path, status.max_bytes, status.keep, status.max_age_s), status.interval_s, status.gather_s)
+        log = StatusLog(path, status.max_bytes, status.keep, status.max_age_s, mode=mode_of(os.environ))
+        this.start_log(log, status.interval_s, status.gather_s)
         closing.callback(this.close, CLOSE_STATUS_S)

@@ -49,7 +49,7 @@ def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
     for text in texts:
         spec = parse_output(text)
         place = spec.target if spec.kind in WITHOUT_TARGET or spec.target == STDOUT else os.path.realpath(spec.target)
-        if place in taken:
+        if place in taken and place != os.devnull:
             raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], text))
         taken[place] = text
         specs.append(spec)

@@ -15,13 +15,16 @@ def make_accounts(steps: Steps, seen: Places) -> None:
     if not _there(steps, "group", places.VIDEO):  # a group that is not there would fail the start
         steps.run("groupadd", "--system", places.VIDEO)
         made.append(GROUP_WORD + places.VIDEO)
-    if not _there(steps, "passwd", places.USER):
+    joined = [] if _there(steps, "passwd", places.USER) else [places.VIDEO]
+    if joined:
         group = ["--gid", places.USER] if _there(steps, "group", places.USER) else ["--user-group"]
-        steps.run("useradd", "--system", *(group + [
-            "--home-dir", places.HOME, "--no-create-home", "--shell", "/usr/sbin/nologin", places.USER]))
+        steps.run("useradd", "--system", *(group + ["--groups", places.VIDEO, "--home-dir", places.HOME, "--no-create-home",
+                                                    "--shell", "/usr/sbin/nologin", places.USER]))
         made.append(USER_WORD + places.USER)
-    if _there(steps, "group", places.JTOP) and places.JTOP not in steps.ask("id", "-nG", places.USER).text.split():
-        steps.run("usermod", "--append", "--groups", places.JTOP, places.USER)
+    joined += steps.ask("id", "-nG", places.USER).text.split()
+    for name in (places.VIDEO, places.JTOP):  # video: also for a build by hand, with sudo -u
+        if name not in joined and _there(steps, "group", name):
+            steps.run("usermod", "--append", "--groups", name, places.USER)
     if made != before:
         steps.write(seen.program(places.MADE), "".join(line + "\n" for line in made).encode("ascii"))
 

@@ -1,7 +1,9 @@
 """/etc/nanoface/nanoface.yaml: ours where nobody has changed more than the camera, else theirs unless they agree."""
 import os
+import stat
 from typing import Set
 
+from edge.core.safeopen import open_read
 from edge.service import places
 from edge.service.camerachoice import FIRST, choose_camera, named_in, unreadable, with_camera
 from edge.service.places import Places
@@ -9,21 +11,51 @@ from edge.service.steps import Steps
 
 NAME = os.path.basename(places.CONFIG)
 OLD = ".old"
+MODE = 0o640  # the service reads it, of its group; it may hold the password of a camera
 
 
 def install_config(steps: Steps, seen: Places) -> None:
-    path, ours = seen.at(places.CONFIG), _bytes(os.path.join(places.shipped_folder(), NAME))
+    path = seen.at(places.CONFIG)
+    group = steps.user.gid if steps.user is not None else -1
+    _put(steps, path, group, seen)
+    for name in (path, path + OLD):
+        protect(steps, name, group)
+
+
+def protect(steps: Steps, path: str, group: int) -> None:
+    """Of root and this group, and nobody else's to read. A mode that is stricter is somebody's wish."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return
+    mode, owner = info.st_mode & MODE, 0 if os.geteuid() == 0 else info.st_uid
+    if (stat.S_IMODE(info.st_mode), info.st_uid) != (mode, owner) or info.st_gid != group >= 0:
+        steps.do("protect {} ({:04o})".format(path, mode), lambda: _set(path, owner, group, mode))
+
+
+def _set(path: str, owner: int, group: int, mode: int) -> None:
+    fd = open_read(path)
+    try:
+        os.fchown(fd, owner, group)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+def _put(steps: Steps, path: str, group: int, seen: Places) -> None:
     theirs = _bytes(path)
     changed = bool(theirs) and with_camera(theirs, FIRST) not in shipped(seen)
     if changed and not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
         steps.say("  {} stays as it is{}".format(path, unreadable(seen) if named_in(theirs) == FIRST else ""))
         return
     camera = named_in(theirs)
-    ours = with_camera(ours, choose_camera(steps, seen) if camera in ("", FIRST) else camera)
+    ours = with_camera(_bytes(os.path.join(places.shipped_folder(), NAME)),
+                       choose_camera(steps, seen) if camera in ("", FIRST) else camera)
+    mode = os.stat(path).st_mode & MODE if theirs else MODE
     if changed:
-        steps.write(path + OLD, theirs)
+        steps.write(path + OLD, theirs, mode, group)
     if theirs != ours:
-        steps.write(path, ours)
+        steps.write(path, ours, mode, group)
 
 
 def is_ours(seen: Places) -> bool:

@@ -8,9 +8,11 @@ from typing import NamedTuple, TextIO, Tuple
 from edge.errors import ConfigError, EngineError
 from edge.service import networks, places
 from edge.service.accounts import make_accounts, remove_accounts
-from edge.service.configuration import OLD, data_of, install_config, is_ours
+from edge.service.acting import service_account
+from edge.service.configuration import OLD, data_of, install_config, is_ours, protect
 from edge.service.places import Places
 from edge.service.program import CHECK, check_python, install_program
+from edge.service.statefolder import check_state, close, hand_over, remove_home
 from edge.service.steps import ServiceError, Steps, all_to_disk
 
 UMASK = 0o022  # the service's user is to read what root writes
@@ -32,6 +34,7 @@ def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
     """`home`: where the networks lie that are brought along. Raises ConfigError, ModelError, ServiceError, StorageError."""
     seen, steps = _begin("install", wishes, out)
     check_python(seen)
+    check_state(seen)
     networks.check_networks(home, seen)
     before = os.umask(UMASK)
     try:
@@ -39,6 +42,7 @@ def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
         version, in_use = install_program(steps, seen), seen.version(places.CURRENT)
         steps.say("user and groups")
         make_accounts(steps, seen)
+        steps.user = service_account()
         steps.say("configuration")
         install_config(steps, seen)
         _check_config(steps, version, seen)
@@ -89,16 +93,18 @@ def run_uninstall(wishes: Wishes, out: TextIO) -> int:
         steps.run("systemctl", "reset-failed", places.SERVICE)
     if wishes.purge or is_ours(seen):
         steps.remove(seen.at(os.path.dirname(places.CONFIG)))
+    folders, files = [[seen.at(path) for path in paths if os.path.exists(seen.at(path))] for paths in (
+        (places.HOME, places.LOGS), (places.CONFIG, places.CONFIG + OLD))]
+    for path in folders:
+        close(steps, path)  # before somebody else can have the number of the user that is gone
+    for path in files:
+        protect(steps, path, 0)
+    data = folders + files
+    for path in data if wishes.purge else []:
+        steps.remove(path)
     remove_accounts(steps, seen)
     for path in (places.PROGRAMS, places.CACHE, places.RUN, "/run/nanoface-argus.last", "/run/nanoface-clocks.conf"):
         steps.remove(seen.at(path))
-    data = [seen.at(path) for path in (places.HOME, places.LOGS, places.CONFIG, places.CONFIG + OLD) if
-            os.path.exists(seen.at(path))]
-    for path in data:
-        if wishes.purge:
-            steps.remove(path)
-        else:
-            steps.run("chown", "-R", "root:root", path)  # the number of a user that is gone may become another's
     kept = "" if wishes.purge or not data else "; kept: {} (--purge removes them too)".format(", ".join(data))
     steps.say(("would be" if wishes.dry else "is") + " uninstalled" + kept)
     return 0
@@ -125,7 +131,7 @@ def _check_config(steps: Steps, version: str, seen: Places) -> None:
     path = seen.at(places.CONFIG)
     python = os.path.join(seen.program(version), "bin", "python3")
     if os.path.exists(path) and os.path.exists(python):
-        ended = steps.ask(python, *(CHECK + (path,)))
+        ended = steps.ask_as_user(python, *(CHECK + (path,)))
         if ended.code == EngineError.exit_code:
             raise ServiceError("the program cannot run any more: {}".format(ended.last))
         if ended.code != 0:
@@ -136,11 +142,12 @@ def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes,
     """Networks and engines of the new version. For the build the old one is stopped: the memory is needed. It is started
     again where that fails."""
     steps.say("networks and engines")
+    for path in [seen.at(places.HOME)] + [path for path in [seen.at(places.LOGS)] if os.path.exists(path)]:
+        hand_over(steps, path)
     networks.prepare(steps, home, version, in_use, seen)
-    steps.run("chown", "-R", "{0}:{0}".format(places.USER), seen.at(places.HOME))
     if not wishes.build:
-        steps.say("  the engines are not looked at: sudo NANOFACE_HOME={0}/{1}/{2} {0}/{1}/bin/nanoface build".format(
-            places.PROGRAMS, places.CURRENT, places.HOME_LINK))
+        steps.say("  the engines are not looked at: sudo -u {3} NANOFACE_HOME={0}/{1}/{2} {0}/{1}/bin/nanoface build".format(
+            places.PROGRAMS, places.CURRENT, places.HOME_LINK, places.USER))
         return
     if not networks.has_tensorrt(steps, version, seen):
         steps.say("  no TensorRT here: there are no engines to build")
@@ -214,7 +221,7 @@ def _prune(steps: Steps, seen: Places) -> None:
     for version in seen.versions():
         if version not in used and not steps.dry:
             steps.remove(seen.program(version))
-            steps.remove(seen.home(version))
+            remove_home(steps, seen.home(version))
 
 
 def _say_end(steps: Steps, version: str, wishes: Wishes) -> None:

@@ -2,34 +2,48 @@
 
 The link `home` of a version's program leads to it, so that one rename switches all of it, and one leads back.
 """
+import hashlib
 import json
 import os
+import re
 import shutil
-from typing import Any, Dict, List
+from typing import Any, BinaryIO, Dict, List
 
 from edge import modelstore, planstore
-from edge.disk import LOCK, PART, write_whole
+from edge.core.safeopen import open_read, random_word
+from edge.disk import LOCK, PART, Draft, write_whole
 from edge.errors import ModelError
 from edge.service import places
+from edge.service.acting import acting_as, owner_of
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
 
 PINS = "fp16.json"
+VERSION = re.compile(r"[\w.+-]+")
+BLOCK_BYTES = 1 << 20
 NO_NETWORKS = ("there are no networks, neither in {} nor in {}: run `nanoface models fetch` first, or name the folder that "
                "has them with --networks")
 
 
 def check_networks(home: str, seen: Places) -> None:
     """Raises ModelError where there is nothing to run with."""
-    if not modelstore.read_index(home) and not any(modelstore.read_index(seen.home(name)) for name in homes(seen)):
+    if not index_of(home) and not any(index_of(seen.home(name)) for name in homes(seen)):
         raise ModelError(NO_NETWORKS.format(modelstore.onnx_dir(home), seen.at(places.HOME)))
+
+
+def index_of(home: str) -> Dict[str, Dict[str, Any]]:
+    """As the owner of `home` may read it. Raises ModelError."""
+    with acting_as(owner_of(home)):
+        return modelstore.read_index(home)
 
 
 def homes(seen: Places) -> List[str]:
     """Versions that have a home, also after the program was uninstalled."""
     folder = seen.at(places.HOME)
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return [name for name in names if os.path.isdir(modelstore.onnx_dir(os.path.join(folder, name)))]
+    with acting_as(owner_of(folder)):
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        return [name for name in names if VERSION.fullmatch(name) and not name.endswith(PART)
+                and os.path.isdir(modelstore.onnx_dir(os.path.join(folder, name)))]
 
 
 def prepare(steps: Steps, home: str, version: str, in_use: str, seen: Places) -> None:
@@ -37,67 +51,93 @@ def prepare(steps: Steps, home: str, version: str, in_use: str, seen: Places) ->
     own = seen.home(version)
     before = in_use or (homes(seen) or [""])[-1]
     if before and not os.path.isdir(own) and os.path.isdir(seen.home(before)):
-        steps.do("take over the networks and engines of {}".format(before), lambda: _take_over(seen.home(before), own))
+        steps.as_user("take over the networks and engines of {}".format(before),
+                      lambda: _take_over(seen.home(before), own))
     _bring(steps, home, own)
     plans = planstore.plans_dir(own)  # with its lock: builds and the service take turns
     if not os.path.isdir(plans):
-        steps.do("make {}".format(plans), lambda: os.makedirs(plans))
+        steps.as_user("make {}".format(plans), lambda: os.makedirs(plans))
 
 
 def _take_over(before: str, own: str) -> None:
     """By hard links: files are replaced, never written into, so that it costs no room. Whole or not at all."""
-    part = own + PART
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(before, part, copy_function=os.link, ignore=shutil.ignore_patterns(LOCK, "*" + PART))
+    folder = os.path.dirname(own)
+    for name in os.listdir(folder):
+        if name.endswith(PART):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    part = "{}.{}{}".format(own, random_word(), PART)
+    shutil.copytree(before, part, symlinks=True, copy_function=_link, ignore=shutil.ignore_patterns(LOCK, "*" + PART))
     os.rename(part, own)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except PermissionError:  # it is root's, of a build by hand
+        shutil.copyfile(source, target)
 
 
 def _bring(steps: Steps, home: str, own: str) -> None:
     """Networks are replaced by those of `home`; engines that are there stay."""
-    if os.path.realpath(home) == os.path.realpath(own) or not modelstore.read_index(home):
+    theirs = index_of(home)
+    if os.path.realpath(home) == os.path.realpath(own) or not theirs:
         return
-    theirs, ours = modelstore.read_index(home), modelstore.read_index(own)
+    ours = index_of(own)
     if any(ours.get(name) != entry for name, entry in theirs.items()):
         steps.do("copy {} networks from {}".format(len(theirs), modelstore.onnx_dir(home)),
-                 lambda: _copy_networks(home, own, dict(ours, **theirs)))
+                 lambda: _copy_networks(steps, home, own, dict(ours, **theirs)))
     plans = _absent(planstore.plans_dir(home), planstore.plans_dir(own))
     if plans:
         steps.do("copy the engines that lie in {}".format(planstore.plans_dir(home)),
-                 lambda: _copy(plans, planstore.plans_dir(home), planstore.plans_dir(own)))
-    pins = os.path.join(home, PINS)
-    if os.path.exists(pins):
-        with open(pins, "rb") as f:
-            steps.write(os.path.join(own, PINS), f.read())
+                 lambda: _copy(steps, plans, planstore.plans_dir(home), planstore.plans_dir(own)))
+    if PINS in _files(home) and not _same(os.path.join(home, PINS), os.path.join(own, PINS)):
+        steps.do("write {}".format(os.path.join(own, PINS)), lambda: _copy(steps, [PINS], home, own))
 
 
-def _copy_networks(home: str, own: str, index: Dict[str, Dict[str, Any]]) -> None:
+def _copy_networks(steps: Steps, home: str, own: str, index: Dict[str, Dict[str, Any]]) -> None:
     source, target = modelstore.onnx_dir(home), modelstore.onnx_dir(own)
     names = [name for name in _files(source) if name != modelstore.INDEX]
-    _copy([name for name in names if not _same(os.path.join(source, name), os.path.join(target, name))], source, target)
+    _copy(steps, [n for n in names if not _same(os.path.join(source, n), os.path.join(target, n))], source, target)
     text = json.dumps({"schema": modelstore.SCHEMA, "networks": index}, indent=1, sort_keys=True)
-    write_whole(os.path.join(target, modelstore.INDEX), text.encode("utf-8"))  # last: what it names is there
+    with acting_as(steps.user):
+        write_whole(os.path.join(target, modelstore.INDEX), text.encode("utf-8"))  # last: what it names is there
 
 
 def _same(one: str, other: str) -> bool:
-    return (os.path.exists(other) and os.path.getsize(one) == os.path.getsize(other)
-            and modelstore.sha256_of(one) == modelstore.sha256_of(other))
+    digests = []
+    for path in (one, other):
+        try:
+            with _opened(path) as f:
+                digests.append(hashlib.sha256(f.read()).digest())
+        except FileNotFoundError:
+            return False
+    return digests[0] == digests[1]
+
+
+def _opened(path: str) -> BinaryIO:
+    """Of a file, as the owner of its folder may read it."""
+    with acting_as(owner_of(os.path.dirname(path))):
+        return os.fdopen(open_read(path), "rb")
 
 
 def _files(folder: str) -> List[str]:
-    if not os.path.isdir(folder):
-        return []
-    names = [n for n in sorted(os.listdir(folder)) if n != LOCK and not n.endswith(PART)]
-    return [n for n in names if os.path.isfile(os.path.join(folder, n))]
+    with acting_as(owner_of(folder)):
+        if not os.path.isdir(folder):
+            return []
+        names = [n for n in sorted(os.listdir(folder)) if n != LOCK and not n.endswith(PART)]
+        return [n for n in names if os.path.isfile(os.path.join(folder, n))]
 
 
 def _absent(source: str, target: str) -> List[str]:
     return [name for name in _files(source) if not os.path.exists(os.path.join(target, name))]
 
 
-def _copy(names: List[str], source: str, target: str) -> None:
+def _copy(steps: Steps, names: List[str], source: str, target: str) -> None:
+    """Read as the owner of the one folder, written as that of the other: neither can make root read or write for it."""
     for name in names:
-        with open(os.path.join(source, name), "rb") as f:
-            write_whole(os.path.join(target, name), f.read())
+        with _opened(os.path.join(source, name)) as f, acting_as(steps.user), Draft(os.path.join(target, name)) as draft:
+            for block in iter(lambda: f.read(BLOCK_BYTES), b""):
+                draft.write(block)
 
 
 def has_tensorrt(steps: Steps, version: str, seen: Places) -> bool:

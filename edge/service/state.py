@@ -1,7 +1,7 @@
 """`nanoface service status` and `logs`: what the service manager says, and what the tracker itself last said."""
 import os
 import subprocess
-from typing import Any, Dict, TextIO
+from typing import Any, Dict, Optional, TextIO
 
 from edge.config import load_config
 from edge.errors import ConfigError
@@ -45,7 +45,7 @@ def ask_manager(steps: Steps) -> Dict[str, str]:
 def last_record(seen: Places) -> str:
     """The newest record of the status log as a table, or why there is none."""
     try:
-        path = load_config(seen.at(places.CONFIG), {}, {}).status.file({"XDG_STATE_HOME": os.path.dirname(places.RUN)})
+        path = _log_path(seen.at(places.CONFIG))
         if path is None:
             return "the status log is switched off"
         record: Dict[str, Any] = statusread.read_last(seen.at(path))
@@ -54,6 +54,13 @@ def last_record(seen: Places) -> str:
         return str(e)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "the newest line of the status log is no status record"
+
+
+def _log_path(config: str) -> Optional[str]:
+    """Where the status log lies; where it usually does for who may not read the configuration. None: there is none."""
+    if os.path.exists(config) and not os.access(config, os.R_OK):
+        return places.STATUS
+    return load_config(config, {}, {}).status.file({"XDG_STATE_HOME": os.path.dirname(places.RUN)})
 
 
 def run_logs(lines: int, follow: bool, root: str) -> int:

@@ -7,6 +7,11 @@ from typing import Callable, Mapping, Optional, Sequence, TextIO
 
 from edge.disk import write_whole
 from edge.errors import EdgeError
+from edge.service.acting import Account, acting_as
+from edge.service.places import USER
+
+# what the service's user is given: nothing of who installs
+CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 class ServiceError(EdgeError):
@@ -34,6 +39,7 @@ class Steps:
     def __init__(self, out: TextIO, dry: bool = False, yes: bool = False, environ: Optional[Mapping[str, str]] = None) -> None:
         self._out, self.dry, self._yes = out, dry, yes
         self._environ = dict(os.environ if environ is None else environ)
+        self.user: Optional[Account] = None  # the service's, once it is there
 
     def say(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -48,6 +54,14 @@ class Steps:
         except (OSError, shutil.Error) as e:
             raise ServiceError("{}: {}".format(text, getattr(e, "strerror", None) or e))
 
+    def as_user(self, text: str, action: Callable[[], object]) -> None:
+        """In a folder of the service's user, with its rights."""
+        def acting() -> None:
+            with acting_as(self.user):
+                action()
+
+        self.do(text, acting)
+
     def run(self, *words: str) -> None:
         """A command that must end well. Its output is shown only when it does not."""
         def action() -> None:
@@ -58,27 +72,39 @@ class Steps:
         self.do(" ".join(words), action)
 
     def show(self, words: Sequence[str], **environ: str) -> int:
-        """A command that may take minutes: what it says goes to the user at once. Its exit code; 0 in a dry run."""
+        """A command of the service's user that may take minutes: what it says goes to whoever installs at once. Its exit code;
+        0 in a dry run."""
         codes = [0]
 
         def action() -> None:
-            codes[0] = subprocess.call(list(words), env=dict(self._environ, **environ), stdin=subprocess.DEVNULL)
+            codes[0] = subprocess.call(list(words), env=dict(CLEAN, **environ), stdin=subprocess.DEVNULL, cwd="/",
+                                       preexec_fn=self._become())
 
         settings = ["{}={}".format(*pair) for pair in sorted(environ.items())]
-        self.do(" ".join(settings + list(words)), action)
+        self.do(" ".join(["sudo", "-u", USER] + settings + list(words)), action)
         return codes[0]
+
+    def _become(self) -> Optional[Callable[[], None]]:
+        return self.user.become if self.user is not None and os.geteuid() == 0 else None
 
     def ask(self, *words: str) -> Ended:
         """A command that changes nothing; also in a dry run."""
+        return self._ended(words, self._environ, None)
+
+    def ask_as_user(self, *words: str) -> Ended:
+        """The same, with the rights that the service has."""
+        return self._ended(words, CLEAN, self._become())
+
+    def _ended(self, words: Sequence[str], environ: Mapping[str, str], become: Optional[Callable[[], None]]) -> Ended:
         try:
-            done = subprocess.run(words, env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT)
+            done = subprocess.run(words, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, preexec_fn=become)
         except FileNotFoundError:
             raise ServiceError("the command {} is missing: install it, or put its folder into PATH".format(words[0]))
         return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
 
-    def write(self, path: str, content: bytes, mode: int = 0o644) -> bool:
-        """Whole or not at all. False where it was so already."""
+    def write(self, path: str, content: bytes, mode: int = 0o644, group: int = -1) -> bool:
+        """Whole or not at all, in a folder of root's. False where it was so already."""
         try:
             with open(path, "rb") as f:
                 if f.read() == content:
@@ -86,11 +112,7 @@ class Steps:
         except OSError:
             pass
 
-        def action() -> None:
-            write_whole(path, content)
-            os.chmod(path, mode)
-
-        self.do("write {}".format(path), action)
+        self.do("write {}".format(path), lambda: write_whole(path, content, mode, group))
         return True
 
     def link(self, path: str, target: str) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock, waiting
+from edge.telemetry.statusfile import open_log, rotate
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +56,13 @@ class StatusLog:
     """
 
     def __init__(self, path: str, max_bytes: int = 1000000, keep: int = 3, max_age_s: Optional[float] = None,
-                 wall: Callable[[], float] = clock.wall, now: Callable[[], float] = clock.monotonic) -> None:
+                 wall: Callable[[], float] = clock.wall, now: Callable[[], float] = clock.monotonic,
+                 mode: Optional[int] = None) -> None:
+        """`mode`: of a new file, whatever the umask."""
         self.path = path
         self.written = self.failed = 0  # records
         self.problem = ""
-        self._max_bytes, self._keep = max_bytes, keep
+        self._max_bytes, self._keep, self._mode = max_bytes, keep, mode
         self._max_age_s, self._wall, self._now = max_age_s, wall, now
         self._began = 0.0  # when the file was, on the clock that nobody sets
         self._fd: Optional[int] = None
@@ -92,7 +95,7 @@ class StatusLog:
         info = os.fstat(fd)
         if stat.S_ISREG(info.st_mode) and info.st_size and (info.st_size + len(lines) > self._max_bytes or self._old()):
             self.close()
-            self._rotate()
+            rotate(self.path, self._keep)
             fd = self._open()
             info = os.fstat(fd)
         written = os.write(fd, lines)  # one call: a process that is killed leaves at most one line short
@@ -109,24 +112,13 @@ class StatusLog:
         if self._fd is not None and not _is_at(self._fd, self.path):
             self.close()
         if self._fd is None:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._fd = open_log(self.path, self._mode)
             _end_line(self._fd)
             first_at = _first_at(self._fd) or 0.0
             # a board without a battery begins in the past until it asks the network; its clock may also have been ahead
             age_s = self._wall() - first_at if first_at >= CLOCK_SET_S else 0.0
             self._began = self._now() - max(0.0, age_s)
         return self._fd
-
-    def _rotate(self) -> None:
-        for n in range(self._keep, 1, -1):
-            older = "{}.{}".format(self.path, n - 1)
-            if os.path.exists(older):
-                os.replace(older, "{}.{}".format(self.path, n))
-        if self._keep > 0:
-            os.replace(self.path, self.path + ".1")
-        else:
-            os.unlink(self.path)
 
     def _say(self, problem: str) -> None:
         """Once for each change, not once for each record."""

@@ -3,6 +3,8 @@ import json
 import os
 from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
+from edge.core.safeopen import open_read
+from edge.core.strangers import UnsafePath, account
 from edge.errors import ConfigError
 
 POLL_S = 0.25
@@ -102,18 +104,23 @@ class _Reader:
         self.close()
         self._short = b""
         try:
-            self._file = open(path, "rb")  # noqa: SIM115 - stays open from one look to the next
+            self._file = os.fdopen(open_read(path), "rb")
         except OSError:
             self._file = None  # between a rotation and the first line after it; looked for again
 
 
 def _tail(path: str) -> List[Dict[str, Any]]:
-    """The last records of a file, none where it cannot be read."""
+    """The last records of a file, none where there is none. Raises ConfigError for one that is not to be read."""
     try:
-        with open(path, "rb") as f:
+        with os.fdopen(open_read(path), "rb") as f:
             begin = max(0, os.fstat(f.fileno()).st_size - TAIL_BYTES)
             f.seek(begin)
             lines = f.read().split(b"\n")
+    except UnsafePath as e:
+        raise ConfigError("the status log {} is not read: {}".format(path, e.strerror))
+    except PermissionError:
+        raise ConfigError("the status log {} may not be read by {}: put sudo before the command".format(
+            path, account(os.geteuid())))
     except OSError:
         return []
     return _parsed(lines[1 if begin else 0:-1])

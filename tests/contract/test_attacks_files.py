@@ -2,9 +2,28 @@
 
 Root and a second account, for real: both are this machine's. Without root the cases are skipped by name.
 """
+import contextlib
 import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
 
 import pytest
+
+from edge import buildlock
+from edge.core.packet import Frame, Packet
+from edge.core.safeopen import open_read
+from edge.disk import StorageError, one_builder, part_folder, write_whole
+from edge.errors import ConfigError, EngineError, OutputError
+from edge.outputs.choose import OutputOptions, make_output
+from edge.outputs.spec import parse_output
+from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.statusread import read_last
+
+np = pytest.importorskip("numpy")
 
 STRANGER = 65534  # on any system: nobody
 SECRET = b"root's own\n"
@@ -16,7 +35,6 @@ class Scene:
     """A folder of root's with a file that must stay as it is; folders of the stranger and of everybody beside it."""
 
     def __init__(self, folder):
-        os.chmod(str(folder), 0o755)
         self.root = folder
         self.secret = folder / "own" / "secret"
         self.secret.parent.mkdir(mode=0o700)
@@ -41,5 +59,208 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return Scene(tmp_path)
+def open_folder():
+    """Where other accounts may enter: pytest's own folders are its user's alone."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(str(folder))
+
+
+@pytest.fixture
+def scene(open_folder):
+    return Scene(open_folder)
+
+
+def output(kind, target):
+    return make_output(parse_output("{}:{}".format(kind, target)), OutputOptions(False, False, True, lambda: 30.0))
+
+
+def run_output(kind, target):
+    """One frame; the output as it is at the end of a run."""
+    made = output(kind, target)
+    made.open()
+    frame = Frame(0, 0.0, 0.0, np.zeros((48, 64, 3), np.uint8))
+    record = {"frame": 0, "captured_at": 0.0, "time_s": 0.0, "age_ms": 0.0, "size": [64, 48], "faces": []}
+    made.emit(Packet(frame) if made.needs_picture else record)
+    made.close()
+
+
+def locked(folder):
+    with one_builder(folder, lambda: None):
+        pass
+
+
+def tracked(home):
+    with buildlock.tracking(home, lambda: None, lambda: True):
+        pass
+
+
+def in_part(folder):
+    with part_folder(folder, "x"):
+        pass
+
+
+def log_once(path):
+    """As a run does: what is wrong with the log is its `problem`, and tracking goes on."""
+    log = StatusLog(path)
+    log.write({"schema": 1, "state": "RUNNING"})
+    log.close()
+    if log.problem:
+        raise OSError(log.problem)
+
+
+KINDS = {"jsonl": "a.jsonl", "csv": "a.csv", "image": "a.jpg", "video": "a.mp4"}
+REFUSALS = (OutputError, StorageError, EngineError, ConfigError, OSError)
+WRITERS = [(kind, name, lambda path, kind=kind: run_output(kind, path)) for kind, name in sorted(KINDS.items())]
+WRITERS += [("status log", "status.jsonl", log_once)]
+
+
+def plant_link(scene, folder, name):
+    return scene.link(folder / name)
+
+
+def plant_hard_link(scene, folder, name):
+    """What fs.protected_hardlinks forbids where it is on; a kernel without it lets them."""
+    os.link(str(scene.secret), str(folder / name))
+    return folder / name
+
+
+def plant_pipe(scene, folder, name):
+    os.mkfifo(str(folder / name))
+    os.chown(str(folder / name), STRANGER, -1)
+    return folder / name
+
+
+@pytest.mark.parametrize("where", ["sticky", "theirs"])
+@pytest.mark.parametrize("plant", [plant_link, plant_hard_link])
+@pytest.mark.parametrize("what, name, write", WRITERS, ids=[row[0] for row in WRITERS])
+def test_a_link_at_the_name_that_root_writes_to_is_refused_by_name(scene, where, plant, what, name, write):
+    path = plant(scene, getattr(scene, where), name)
+    with pytest.raises(REFUSALS) as error:
+        write(str(path))
+    assert name in str(error.value) and "link" in str(error.value) and "\n" not in str(error.value)
+    assert scene.untouched()
+
+
+@pytest.mark.parametrize("what, name, write", WRITERS, ids=[row[0] for row in WRITERS])
+def test_a_link_on_the_way_is_refused_by_name(scene, what, name, write):
+    scene.link(scene.sticky / "out", scene.secret.parent)
+    with pytest.raises(REFUSALS, match="out is a link that .* has put there"):
+        write(str(scene.sticky / "out" / name))
+    assert scene.untouched()
+
+
+def test_a_pipe_of_somebody_else_in_a_sticky_folder_is_refused(scene):
+    path = plant_pipe(scene, scene.sticky, "a.jsonl")
+    with pytest.raises(OutputError, match="a.jsonl belongs to"):
+        output("jsonl", path).open()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_root_writes_into_a_folder_of_somebody_else_and_leaves_nothing_beside_it(scene, kind):
+    for folder in (scene.theirs, scene.sticky):
+        run_output(kind, folder / KINDS[kind])
+        run_output(kind, folder / KINDS[kind])  # and again, over what it wrote
+        assert os.listdir(str(folder)) == [KINDS[kind]] and (folder / KINDS[kind]).stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", [".a.jpg.{pid}", "a.jpg.{pid}", ".file.{pid}.part", "file.{pid}.part"])
+def test_names_that_can_be_foreseen_are_not_used(scene, name):
+    """What is in the making had its process's number in its name."""
+    name = name.format(pid=os.getpid())
+    scene.link(scene.sticky / name)
+    run_output("image", scene.sticky / "a.jpg")
+    own = scene.folder("home", 0o755, 0)
+    scene.link(own / name)
+    write_whole(str(own / "file"), b"content")
+    assert scene.untouched() and (own / "file").read_bytes() == b"content"
+
+
+STORE = {
+    "a build's lock is a link": ("plans/.lock", lambda home: locked(home + "/plans")),
+    "a tracker's lock is a link": ("plans/.lock", tracked),
+    "the folder of plans is a link": ("plans", lambda home: locked(home + "/plans")),
+    "plans as a link, for a tracker": ("plans", tracked),
+    "plans as a link, for a file": ("plans", lambda home: write_whole(home + "/plans/chosen.json", b"{}")),
+    "plans as a link, for what is in the making": ("plans", lambda home: in_part(home + "/plans")),
+    "the cache as a link": ("cache", lambda home: locked(home + "/cache")),
+}
+
+
+@pytest.mark.parametrize("attack", sorted(STORE))
+def test_root_does_not_follow_what_the_owner_of_a_store_has_put_into_it(scene, attack):
+    name, act = STORE[attack]
+    home = scene.theirs
+    if "/" in name:
+        (home / name).parent.mkdir()
+        os.chown(str((home / name).parent), STRANGER, -1)
+        scene.link(home / name)
+    else:
+        scene.link(home / name, scene.secret.parent)
+    with pytest.raises((StorageError, EngineError)) as error:
+        act(str(home))
+    assert "link" in str(error.value) or "sudo -u" in str(error.value)
+    assert scene.untouched()
+
+
+@pytest.mark.parametrize("mode, uid, cure", [
+    (0o755, STRANGER, "sudo -u"), (0o777, 0, "sudo chmod go-w"), (0o1777, 0, "sudo chmod go-w"),
+])
+def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mode, uid, cure):
+    home = scene.folder("home", mode, uid)
+    for act in (lambda: locked(str(home)), lambda: in_part(str(home)), lambda: write_whole(str(home / "f"), b"")):
+        with pytest.raises(StorageError, match="root writes nothing there: " + cure):
+            act()
+    if not mode & stat.S_ISVTX:  # what lies deeper could be exchanged with its folder
+        with pytest.raises(StorageError, match=cure):
+            write_whole(str(home / "plans" / "f"), b"")
+    assert os.listdir(str(home)) == []
+
+
+AS_STRANGER = """
+import os, sys
+from edge.disk import write_whole
+from edge.outputs.jsonl import JsonlOutput
+from edge.outputs.spec import parse_output
+os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+for place in sys.argv[1:]:
+    made = JsonlOutput(parse_output("jsonl:" + place + "/a.jsonl"), False)
+    made.open(); made.emit({{"frame": 0}}); made.close()
+    write_whole(place + "/plans/x", b"x")
+"""
+
+
+def test_an_ordinary_user_goes_on_using_links_of_their_own(scene):
+    """To another disk, say; also in a folder that others may write to."""
+    disk, own = scene.folder("disk", 0o755, STRANGER), scene.folder("user", 0o755, STRANGER)
+    for place in (own, scene.sticky):
+        scene.link(place / "a.jsonl", disk / "a.jsonl")
+        scene.link(place / "plans", disk)
+    done = subprocess.run([sys.executable, "-c", AS_STRANGER.format(uid=STRANGER), str(own), str(scene.sticky)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p)))
+    assert done.returncode == 0, done.stdout.decode()
+    assert (disk / "a.jsonl").read_text() == '{"frame":0}\n' and (disk / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("plant", [plant_link, plant_pipe])
+def test_what_a_status_is_read_from_is_a_file_and_no_link_of_somebody_else(scene, plant):
+    path = plant(scene, scene.theirs, "status.jsonl")
+    with pytest.raises(ConfigError, match="status.jsonl"):
+        read_last(str(path))
+    with pytest.raises(OSError):
+        os.close(open_read(str(path)))
+    assert scene.untouched()
+
+
+def test_devices_and_pipes_that_were_asked_for_are_written_to(scene, tmp_path):
+    output("jsonl", "/dev/null").open()
+    path = tmp_path / "pipe"
+    os.mkfifo(str(path))
+    reader = os.open(str(path), os.O_RDONLY | os.O_NONBLOCK)
+    with contextlib.closing(output("jsonl", path)) as made:
+        made.open()
+        made.emit({"frame": 0})
+    assert os.read(reader, 100) == b'{"frame":0}\n'
+    os.close(reader)

@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "v4l2": "",
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
     "checks": "config configrules machine modelstore planstore " + BELOW,
-    "app": "buildlock config modelstore planstore stages models face geometry sources outputs "
+    "targets": "config outputs.spec sources.spec telemetry.statusfile errors",
+    "app": "buildlock config targets modelstore planstore stages models face geometry sources outputs "
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,

@@ -179,6 +179,24 @@ def test_it_has_no_rights_but_those_that_it_needs(running):
                        "rm /var/lib/nanoface/x /var/cache/nanoface/x /var/log/nanoface/x").code == 0
 
 
+def test_what_it_records_is_not_for_every_account_and_its_status_is(running):
+    modes = running.run("stat", "--format", "%a %U %G", CONFIG, STATUS).out.splitlines()
+    assert modes == ["640 root nanoface", "644 nanoface nanoface"]
+    recorded = "/run/nanoface/faces.jsonl"
+    running.write(CONFIG, CAMERA + 'outputs: ["jsonl:{}"]\n'.format(recorded))
+    running.run("systemctl", "restart", SERVICE)
+    wait_for(lambda: os.path.getsize(running.disk(recorded)) > 0, "records", 10.0)
+    assert running.run("stat", "--format", "%a %U", recorded).out.split() == ["640", "nanoface"]
+    anybody = ("runuser", "-u", "nobody", "--")
+    assert running.run(*anybody, "cat", recorded, check=False).code != 0
+    assert running.run(*anybody, "cat", CONFIG, check=False).code != 0
+    shown = running.run(*anybody, NANOFACE, "service", "status").out
+    assert "active (running)" in shown and "RUNNING" in shown
+    running.write(CONFIG, CAMERA)
+    running.run("systemctl", "restart", SERVICE)
+    running.run("rm", recorded)
+
+
 def test_installing_again_changes_nothing(running):
     before = listing(running)
     said = service(running, "install", "--networks", MEDIA).out
@@ -328,6 +346,33 @@ def test_the_csi_daemon_is_restarted_at_a_request_and_not_again_soon(running):
     time.sleep(0.5)
     assert daemon() == second
     assert "not again" in running.run("journalctl", "--no-pager", "--unit", "nanoface-argus.service").out
+
+
+HOSTILE = """
+cd /var/lib/nanoface/*/ && ln -s /etc/shadow onnx/evil.onnx && ln -s /etc plans/evil && ln -sf /etc/shadow plans/.lock &&
+ln -s /root ../99.0 && ln -s /root ../99.0.part && mkfifo ../pipe
+"""
+
+
+def test_an_upgrade_with_hostile_links_in_the_state_folder_is_refused_by_name(running):
+    def of_root():
+        names = ("/etc/shadow", "/etc/passwd", "/etc", "/root", CONFIG)
+        return running.run("stat", "--format", "%n %a %u %g %h %i", *names).out + running.run("sha256sum", *names[:2]).out
+
+    before, current = of_root(), os.readlink(running.disk("/opt/nanoface/current"))
+    running.run("runuser", "-u", "nanoface", "--", "sh", "-c", HOSTILE)
+    running.run("cp", "-r", PROJECT, "/srv/hostile")
+    running.run("sed", "-i", 's/^__version__ = .*/__version__ = "99.0"/', "/srv/hostile/edge/__init__.py")
+    refused = service(running, "install", "--networks", MEDIA, source="/srv/hostile", check=False)
+    assert refused.code == 4 and refused.out.count("\n") == 1 and "sudo rm /var/lib/nanoface/" in refused.out
+    by_hand = running.run(NANOFACE, "build", env={"NANOFACE_HOME": "/opt/nanoface/current/home"}, check=False)
+    assert by_hand.code == 4 and "plans/.lock is a link" in by_hand.out
+    while "sudo rm " in refused.out:  # the cure that is told
+        assert running.run("sh", "-c", refused.out.partition("remove it: sudo ")[2]).code == 0
+        refused = service(running, "install", "--networks", MEDIA, "--dry-run", source="/srv/hostile", check=False)
+    assert refused.code == 0 and of_root() == before
+    assert os.readlink(running.disk("/opt/nanoface/current")) == current and active(running)
+    running.run("rm", "-r", "/srv/hostile")
 
 
 def test_a_new_version_stands_beside_the_old_one_and_goes_back(running):

@@ -6,6 +6,7 @@ import pytest
 
 import edge
 from edge.service import installer, places, program
+from edge.service.acting import Account
 from edge.service.places import Places
 from edge.service.steps import Ended, Steps
 
@@ -36,6 +37,7 @@ def power(monkeypatch):
     monkeypatch.setattr(Steps, "do", lambda self, text, action: made.do(self, text, action))
     monkeypatch.setattr(Steps, "ask", lambda self, *words: Ended(0, ""))  # everything is there, and up
     monkeypatch.setattr(program, "_make", make)
+    monkeypatch.setattr(installer, "service_account", lambda: Account(os.geteuid(), os.getegid(), (os.getegid(),)))
     for module in (program, installer):
         monkeypatch.setattr(module, "all_to_disk", lambda: None)
     return made

@@ -10,6 +10,7 @@ import edge
 from edge import cli
 from edge.errors import ConfigError, ModelError
 from edge.service import configuration, installer, packages, places, program
+from edge.service.acting import Account
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
 
@@ -35,8 +36,7 @@ exit 0
     "groupadd": ': > "$STATE/group-$2"\n',
     "groupdel": 'rm -f "$STATE/group-$1"\n',
     "usermod": "",
-    "id": "echo nanoface\n",
-    "chown": "",
+    "id": "echo nanoface video\n",
 }
 ASKS = ("getent", "id", "systemctl is-", "systemctl show")
 
@@ -120,6 +120,7 @@ def box(tmp_path, monkeypatch):
     monkeypatch.setattr(program, "PACKAGES", ())  # nor the whole program
     monkeypatch.setattr(program, "CHECK", ("-c", "pass"))  # the packages are not copied here
     monkeypatch.setattr(installer, "CHECK", ("-c", "pass"))
+    monkeypatch.setattr(installer, "service_account", lambda: Account(os.geteuid(), os.getegid(), (os.getegid(),)))
     return made
 
 
@@ -131,7 +132,7 @@ def next_version(monkeypatch, name):
 def test_all_is_put_in_place_and_a_second_time_changes_nothing(box):
     assert box.install() == 0
     called = box.changes()
-    assert called[0].startswith("useradd --system --user-group --home-dir /var/lib/nanoface --no-create-home")
+    assert called[0].startswith("useradd --system --user-group --groups video --home-dir /var/lib/nanoface")
     assert called[-3:] == ["systemctl daemon-reload", "systemctl enable nanoface.service",
                            "systemctl restart nanoface.service"]
     files = box.files()
@@ -144,7 +145,7 @@ def test_all_is_put_in_place_and_a_second_time_changes_nothing(box):
     assert os.access(str(start), os.X_OK) and not list(box.path("/opt/nanoface").glob(".*"))
     assert box.install() == 0
     assert box.files() == files
-    assert [line for line in box.changes() if not line.startswith("chown")] == ["systemctl restart nanoface.service"]
+    assert box.changes() == ["systemctl restart nanoface.service"]
 
 
 def test_a_dry_run_says_the_steps_and_takes_none(box):
@@ -230,7 +231,8 @@ def test_uninstall_leaves_the_data_and_purge_nothing(box):
     assert left == {"etc/nanoface/nanoface.yaml", home + "onnx/one.onnx", home + "onnx/index.json"}
     assert "kept: " in box.said and not (box.state / "passwd-nanoface").exists()
     assert (box.state / "group-video").exists()
-    assert "chown -R root:root {}".format(box.path(places.HOME)) in box.changes()
+    assert stat.S_IMODE(box.path(places.HOME).stat().st_mode) == 0o700
+    box.path(places.HOME).chmod(0o755)  # for the rest: here it is always the user's
     shutil.rmtree(str(box.networks))
     box.install()  # with what was kept
     assert box.weights() == b"weights"

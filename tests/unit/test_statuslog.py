@@ -412,7 +412,7 @@ folder = sys.argv[1]
 log = StatusLog(os.path.join(folder, "status.jsonl"), keep=0)
 told = []
 def write(n):
-    told.append(log.write(dict(n=n, text="x" * 3000, state="RUNNING")))
+    told.append(log.write(dict(schema=1, n=n, text="x" * 3000, state="RUNNING")))
 write(0)
 ballast = os.open(os.path.join(folder, "ballast"), os.O_WRONLY | os.O_CREAT)
 try:

@@ -1,0 +1,62 @@
+"""Where a run writes to: never over what it reads, never two to one place, and the status log only into a status log."""
+import os
+import re
+from itertools import combinations
+from typing import List, Sequence
+
+from edge.config import Config
+from edge.errors import ConfigError
+from edge.outputs.spec import STDOUT, OutputSpec
+from edge.sources.spec import classify
+from edge.telemetry.statusfile import check_status, names_of
+
+PICTURE = re.compile(r"\d{6,}\.jpg")  # that images:FOLDER writes
+
+
+def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
+    """Raises ConfigError before anything is opened."""
+    outputs = [spec for spec in specs if spec.target not in ("", STDOUT)]
+    status, read = config.status.file(os.environ), read_files(config)
+    log_files = [] if status is None else names_of(status, config.status.keep)
+    for spec in outputs:
+        for path in read:
+            if _writes(spec, path):
+                raise ConfigError("--output {} would write over the source {}".format(spec.text, path))
+        for path in log_files:
+            if _writes(spec, path):
+                raise ConfigError("--output {} and --status {} go to the same place".format(spec.text, status))
+    for one, other in combinations(outputs, 2):
+        if _writes(one, other.target) or _writes(other, one.target):
+            raise ConfigError("--output {} and --output {} go to the same place".format(one.text, other.text))
+    for path in read:
+        if any(_same(path, name) for name in log_files):
+            raise ConfigError("--status {} would write over the source {}".format(status, path))
+    if status is not None:
+        check_status(status, config.status.keep)
+
+
+def read_files(config: Config) -> List[str]:
+    """What is there and is read: the source, and the camera's intrinsics."""
+    found = [config.camera.intrinsics] if config.camera.intrinsics else []
+    if config.source.spec is not None:
+        kind = classify(config.source.spec)
+        found += (kind.target,) + kind.paths
+    return [path for path in found if os.path.exists(path)]
+
+
+def _writes(spec: OutputSpec, path: str) -> bool:
+    """Whether an output writes to `path`."""
+    if _same(spec.target, path):
+        return True
+    folder, name = os.path.split(os.path.abspath(path))
+    return spec.kind == "images" and PICTURE.fullmatch(name) is not None and _same(spec.target, folder)
+
+
+def _same(one: str, other: str) -> bool:
+    """Also by another name, a symbolic or a hard link. What is thrown away is in nobody's way."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return os.path.realpath(one) != os.devnull
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False  # one of them is not there
