@@ -41,7 +41,8 @@ def storage_error(path: str, error: OSError) -> StorageError:
 
 def _as_root(exposed: Exposed) -> str:
     if exposed.uid in ours():
-        return "{}, so root writes nothing there: sudo chmod go-w {}".format(exposed.strerror, shlex.quote(exposed.path))
+        return "{}, so root writes nothing there: sudo chmod go-w {}, or set NANOFACE_HOME to another folder".format(
+            exposed.strerror, shlex.quote(exposed.path))
     home = os.environ.get("NANOFACE_HOME")
     program = sys.argv[0] if os.path.basename(sys.argv[0]) == "nanoface" else "nanoface"
     words = ["sudo", "-u", account(exposed.uid)] + (["NANOFACE_HOME=" + home] if home else []) + [program] + sys.argv[1:]

@@ -4,7 +4,7 @@ The rule, everywhere that we write. *Ours* are root, whoever runs this, and the 
 anyway. A folder is *shared* where somebody else can write into it: it belongs to another account, everybody may write, or a
 group with other members. In a shared folder
 * a symbolic link is followed only where it is ours;
-* a file that is there is replaced and never written into; one with a second name (a hard link) is refused;
+* a file that is there is replaced and never written into, but a status log; one with a second name (a hard link) is refused;
 * where the folder is sticky (/tmp), so is a file, pipe or device of an account that is neither ours nor the folder's owner;
 * what is in the making has a random name.
 What is refused is named. Folders are walked by descriptors, so what is exchanged meanwhile wins nothing. Elsewhere, and
@@ -13,7 +13,8 @@ where a system knows no descriptors of folders (Windows), paths mean what they a
 import errno
 import os
 import stat
-from typing import Set
+from functools import lru_cache
+from typing import FrozenSet, Set
 
 
 class UnsafePath(OSError):
@@ -53,10 +54,11 @@ def is_shared(info: os.stat_result) -> bool:
     """Whether another account than root and ours can put something into this folder."""
     if info.st_uid not in ours() or info.st_mode & stat.S_IWOTH:
         return True
-    return bool(info.st_mode & stat.S_IWGRP) and _has_others(info.st_gid)
+    return bool(info.st_mode & stat.S_IWGRP) and _has_others(info.st_gid, frozenset(ours()))
 
 
-def _has_others(gid: int) -> bool:
+@lru_cache(maxsize=None)  # the whole list of accounts is read for it
+def _has_others(gid: int, us: FrozenSet[int]) -> bool:
     """Members of a group beside root and us: a group of one's own has none."""
     import grp
     import pwd
@@ -66,7 +68,7 @@ def _has_others(gid: int) -> bool:
     except KeyError:
         return gid != os.getegid()
     members += [entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid]
-    return not ours().issuperset(members)
+    return not us.issuperset(members)
 
 
 def others(there: os.stat_result) -> str:

@@ -25,15 +25,20 @@ def run_status(root: str, out: TextIO) -> int:
     up = said.get("ActiveState") == "active"
     out.write("service    {} ({}){}\n".format(said["ActiveState"], said["SubState"], _since(said)))
     if said.get("StatusText"):
-        out.write("says       {}\n".format(said["StatusText"]))
+        out.write("says       {}\n".format(_plain(said["StatusText"])))
     if not up and said.get("Result", "success") != "success":
         out.write("ended by   {}, exit code {}\n".format(said["Result"], said.get("ExecMainStatus", "?")))
     out.write("restarts   {}\n".format(said.get("NRestarts", "0")))
     out.write("at boot    {}\n".format("started" if said.get("UnitFileState") == "enabled" else "not started: "
               "sudo systemctl enable nanoface"))
     out.write("version    {}{}\n".format(seen.version(places.CURRENT) or "?", _before(seen)))
-    out.write("\n{}\n".format(last_record(seen)))
+    out.write("\n{}\n".format(_plain(last_record(seen))))
     return 0 if up else ServiceError.exit_code
+
+
+def _plain(text: str) -> str:
+    """What the service says is shown to root's terminal, and does not steer it."""
+    return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
 
 
 def ask_manager(steps: Steps) -> Dict[str, str]:

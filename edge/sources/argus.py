@@ -7,6 +7,7 @@ import os
 from typing import Callable, Mapping
 
 from edge.core import clock
+from edge.core.safeopen import open_new
 
 DAEMON = "nvargus-daemon"
 REQUEST = "/run/nanoface/restart-argus"
@@ -43,7 +44,7 @@ class ArgusRestart:
         if not os.access(os.path.dirname(self._path), os.W_OK | os.X_OK):
             return False
         try:
-            with open(self._path, "w") as f:
+            with os.fdopen(open_new(self._path), "w") as f:
                 f.write("{} failed openings in a row\n".format(self._failures))
         except OSError:
             return False

@@ -16,10 +16,12 @@ import pytest
 from edge import buildlock
 from edge.core.packet import Frame, Packet
 from edge.core.safeopen import open_read
+from edge.core.strangers import is_shared
 from edge.disk import StorageError, one_builder, part_folder, write_whole
 from edge.errors import ConfigError, EngineError, OutputError
 from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.spec import parse_output
+from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.statusread import read_last
 
@@ -216,6 +218,26 @@ def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mo
         with pytest.raises(StorageError, match=cure):
             write_whole(str(home / "plans" / "f"), b"")
     assert os.listdir(str(home)) == []
+
+
+@pytest.mark.parametrize("gid, mode, shared", [(0, 0o775, False), (STRANGER, 0o775, True), (STRANGER, 0o755, False),
+                                               (12345678, 0o775, True)])
+def test_a_folder_is_shared_with_the_other_members_of_its_group(scene, gid, mode, shared):
+    import pwd
+
+    if gid == STRANGER and gid not in [entry.pw_gid for entry in pwd.getpwall()]:
+        pytest.skip("nobody has a group of this number here")
+    path = scene.folder("group", mode, 0)
+    os.chown(str(path), 0, gid)
+    os.chmod(str(path), mode)
+    assert is_shared(path.stat()) == shared
+
+
+def test_a_request_to_restart_argus_is_no_way_to_a_file_of_roots(scene):
+    path = scene.link(scene.theirs / "restart-argus")
+    asking = ArgusRestart({VARIABLE: str(path)})
+    assert [asking.failed(killed=True) for _ in range(FAILURES)][-1] == BY_HAND
+    assert scene.untouched()
 
 
 AS_STRANGER = """

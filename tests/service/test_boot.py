@@ -350,13 +350,13 @@ def test_the_csi_daemon_is_restarted_at_a_request_and_not_again_soon(running):
 
 HOSTILE = """
 cd /var/lib/nanoface/*/ && ln -s /etc/shadow onnx/evil.onnx && ln -s /etc plans/evil && ln -sf /etc/shadow plans/.lock &&
-ln -s /boot ../99.0 && ln -s /boot ../99.0.part && mkfifo ../pipe
+ln -s /opt ../99.0 && ln -s /opt ../99.0.part && mkfifo ../pipe
 """
 
 
 def test_an_upgrade_with_hostile_links_in_the_state_folder_is_refused_by_name(running):
     def of_root():
-        names = ("/etc/shadow", "/etc/passwd", "/etc", "/boot", CONFIG)
+        names = ("/etc/shadow", "/etc/passwd", "/etc", "/opt", CONFIG)
         return running.run("stat", "--format", "%n %a %u %g %h %i", *names).out + running.run("sha256sum", *names[:2]).out
 
     before, current = of_root(), os.readlink(running.disk("/opt/nanoface/current"))

@@ -383,6 +383,23 @@ def test_status_shows_the_manager_and_the_last_record(box, capsys):
     assert "watchdog" in capsys.readouterr().out
 
 
+def test_what_the_service_says_does_not_steer_the_terminal_of_who_looks(box, capsys):
+    box.install()
+    (box.state / "show").write_text("LoadState=loaded\nActiveState=active\nSubState=running\n"
+                                    "StatusText=\x1b]0;x\x07 tracking\n")
+    assert cli.main(["service", "status", "--root", str(box.root)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "?]0;x? tracking" in said
+
+
+def test_a_configuration_that_may_not_be_read_is_done_without(box, capsys, monkeypatch):
+    box.install()
+    (box.state / "show").write_text("LoadState=loaded\nActiveState=active\nSubState=running\n")
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("nanoface.yaml"))
+    assert cli.main(["service", "status", "--root", str(box.root)]) == 0
+    assert "there is no status log {}".format(box.path(places.STATUS)) in capsys.readouterr().out
+
+
 def test_without_root_it_says_sudo(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(places, "MANAGER", "/")
