@@ -4,7 +4,7 @@ from typing import Any, List, Mapping, Sequence, TextIO
 
 from edge.disk import one_builder, remove_leftovers
 from edge.errors import ModelError
-from edge.modelstore import CURE, onnx_dir, read_index
+from edge.modelstore import cure, onnx_dir, read_index
 from engines.acquire import Acquisition
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
 from engines.manifest import read_manifest
@@ -59,7 +59,7 @@ def run_check(home: str, out: TextIO) -> int:
     """Hash every built file again; 4 when one is not what it was, or when there is nothing."""
     report, index, manifest = Report(out), read_index(home), read_manifest()
     if not index:
-        report.line("nothing is built in {}: {}".format(onnx_dir(home), CURE))
+        report.line("nothing is built in {}: {}".format(onnx_dir(home), cure()))
         return ModelError.exit_code
     damaged = False
     for name, entry in sorted(index.items()):
@@ -70,10 +70,10 @@ def run_check(home: str, out: TextIO) -> int:
         damaged = damaged or bool(faults)
         network = manifest.networks.get(name)
         outdated = network is not None and isinstance(entry, dict) and entry.get("recipe") != recipe(network)
-        intact = "ok, but of an older manifest or converter: {}".format(CURE) if outdated else "ok"
+        intact = "ok, but of an older manifest or converter: {}".format(cure()) if outdated else "ok"
         report.line("{:15}  {}".format(name, "; ".join(faults) or intact))
     if damaged:
-        report.line("to repair it, {}".format(CURE))
+        report.line("to repair it, {}".format(cure()))
     return ModelError.exit_code if damaged else 0
 
 

@@ -2,7 +2,7 @@
 from typing import Callable
 
 from edge.errors import ModelError
-from edge.modelstore import StoredNetwork
+from edge.modelstore import StoredNetwork, cure
 
 MOST_FAULTS = 3
 
@@ -19,5 +19,5 @@ def lint_gate(stored: StoredNetwork, say: Callable[[str], None]) -> None:
     if faults:
         more = "; and {} more".format(len(faults) - MOST_FAULTS) if len(faults) > MOST_FAULTS else ""
         raise ModelError("TensorRT 8.2 would refuse or misread {} ({}{}): take another network of its role with --networks, "
-                         "or fetch it again with `nanoface models fetch --force {}`".format(
-                             stored.file, "; ".join(faults[:MOST_FAULTS]), more, stored.name))
+                         "or fetch it again: {}".format(
+                             stored.file, "; ".join(faults[:MOST_FAULTS]), more, cure("--force", stored.name)))

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import List, Optional
 
+from edge.core import commands
 from edge.errors import ConfigError
 
 
@@ -16,7 +17,7 @@ def missing() -> Optional[str]:
 
         return None if app.__file__ else "the package edge has no files"
     except ImportError as e:
-        return "{} (see nanoface doctor)".format(e)
+        return "{} (see {})".format(e, commands.command("doctor"))
 
 
 def wrong(path: str) -> Optional[str]:

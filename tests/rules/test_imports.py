@@ -12,9 +12,10 @@ MAY_IMPORT = {
     "errors": "",
     "core": "errors",
     "disk": "errors",
-    "modelstore": "errors",
-    "planstore": "modelstore errors",
+    "modelstore": "core errors",
+    "planstore": "modelstore core errors",
     "buildlock": "planstore core",
+    "renewal": "buildlock configrules modelstore planstore " + BELOW,
     "geometry": BELOW,
     "models": "geometry " + BELOW,
     "face": "geometry " + BELOW,
@@ -38,11 +39,11 @@ MAY_IMPORT = {
     "v4l2": "",
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
     "checks": "config configrules machine modelstore planstore " + BELOW,
-    "app": "buildlock config modelstore planstore stages models face geometry sources outputs "
+    "app": "buildlock config modelstore planstore renewal stages models face geometry sources outputs "
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,
-    "service": "app config disk modelstore planstore telemetry errors",
+    "service": "app config core disk modelstore planstore telemetry errors",
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
     "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "
