@@ -16,7 +16,7 @@ from edge.core.analytics import load_runtime
 from edge.disk import write_whole
 from edge.errors import EngineError, ModelError
 from edge.models.agreement import Difference
-from edge.modelstore import CURE, StoredNetwork, locate, onnx_dir, read_index
+from edge.modelstore import StoredNetwork, cure, locate, onnx_dir, read_index
 from engines.manifest import read_manifest
 from engines.networks import Network
 from engines.report import Report
@@ -76,7 +76,7 @@ def _wanted(home: str, names: Sequence[str]) -> List[Tuple[Network, StoredNetwor
         if network.is_asset:
             raise ModelError("{} is no network: there is nothing to calibrate".format(network.name))
     if not networks:
-        raise ModelError("no network is in {}: {}".format(onnx_dir(home), CURE))
+        raise ModelError("no network is in {}: {}".format(onnx_dir(home), cure()))
     return [(network, locate(home, network.name)) for network in networks]
 
 

@@ -5,11 +5,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from edge import buildlock, modelstore, planstore
+from edge import buildlock, modelstore, planstore, renewal
 from edge.config import Config
 from edge.core import clock
 from edge.core.contracts import Runner, Source, Stage
-from edge.errors import EdgeError, ModelError
+from edge.errors import EdgeError, EngineError, ModelError, UnfitError
 from edge.face import head as heads
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -35,6 +35,7 @@ from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
 from edge.targets import check_targets
+from edge.telemetry.beginning import Beginning
 from edge.telemetry.board import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
@@ -87,7 +88,7 @@ class Networks:
         try:
             table = np.load(path)
         except (OSError, ValueError) as e:
-            raise ModelError("{} cannot be read ({}): {}".format(path, e, modelstore.CURE))
+            raise ModelError("{} cannot be read ({}): {}".format(path, e, modelstore.cure()))
         return heads.of_canonical(table)
 
 
@@ -176,20 +177,30 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
 
     `stop` has is_set(). `report(event, text)` gets "progress", "state", "note" and "warning" lines.
     """
-    health = Health(Notifier(os.environ))
+    health, home = Health(Notifier(os.environ)), modelstore.home_dir()
+    before, unfit = Beginning(status_log(config), config.source.spec or "", report), ""
 
-    def waiting() -> None:
-        health.opening("the engines, which nanoface build makes now")
+    def waiting(text: str = "the engines, which nanoface build makes now") -> None:
+        health.waiting(text)
+        before.say("STARTING", text)
 
     try:
-        with buildlock.tracking(modelstore.home_dir(), waiting, stop.is_set):
-            return _run(config, stop, report, health)
+        unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
+        with buildlock.tracking(home, waiting, stop.is_set):
+            if before.waited and stop.is_set():
+                return before.say("STOPPED", "")
+            return _run(config, stop, report, health, before, unfit)
     except EdgeError as e:
-        health.failed(str(e))
-        raise
+        told = e
+        if unfit and isinstance(e, EngineError):
+            told = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
+        health.failed(str(told))
+        if (unfit or before.waited) and not before.over:
+            before.say("FAILED", str(told))
+        raise told
 
 
-def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str, Any]:
+def _run(config: Config, stop: Any, report: Report, health: Health, before: Beginning, unfit: str) -> Dict[str, Any]:
     use_one_thread()
     specs = parse_outputs(config.outputs)
     check_targets(specs, config)
@@ -201,6 +212,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(specs, config, source)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
+    this.unfit = unfit
     halve_output = Switch()
     steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
@@ -211,6 +223,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health) -> Dict[str,
                 output_thread=len(groups) > 1)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
+        before.over = True
         Pipeline(plan).run(stop)
     return this.final()
 
@@ -224,8 +237,14 @@ def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack)
         from edge.telemetry.metrics import Metrics
 
         closing.callback(Metrics(config.metrics.address, meter.totals, this.newest).close)
-    path, status = config.status.file(os.environ), config.status
-    if path is not None:
-        log = StatusLog(path, status.max_bytes, status.keep, status.max_age_s, mode=mode_of(os.environ))
+    log, status = status_log(config), config.status
+    if log is not None:
         this.start_log(log, status.interval_s, status.gather_s)
         closing.callback(this.close, CLOSE_STATUS_S)
+
+
+def status_log(config: Config) -> Optional[StatusLog]:
+    """Opened by its first record. None where it is switched off."""
+    path, status = config.status.file(os.environ), config.status
+    return None if path is None else StatusLog(
+        path, status.max_bytes, status.keep, status.max_age_s, mode=mode_of(os.environ))

@@ -12,12 +12,17 @@ from edge.words import overrides_of
 def build(args: Any, out: TextIO) -> int:
     from engines.build import BuildOptions, run_build
 
-    models = _config(args).models._asdict()
+    config = _config(args)
+    models = config.models._asdict()
     options = BuildOptions(
         only=tuple(args.only), networks=tuple(args.networks), all_networks=args.all_networks, fp32=args.fp32,
         workspace_mb=args.workspace, tactics=args.tactics, force=args.force, list_only=args.list, lint=not args.no_lint,
         timeout_s=60.0 * args.timeout, untuned=args.untuned,
         candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)})
+    if args.unattended:
+        from engines.rebuild import run_unattended
+
+        return run_unattended(home_dir(), config, options, os.environ, out, args.verbose)
     if args.tune:
         from engines.tune import run_tune
 

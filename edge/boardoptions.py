@@ -38,6 +38,8 @@ def build() -> Words:
                        help="these instead of what their roles would use; with --tune the candidates")
     group.add_argument("--all-networks", action="store_true", help="with --tune: every network of a role that was fetched")
     group.add_argument("--force", action="store_true", help="also what is up to date")
+    group.add_argument("--unattended", action="store_true",
+                       help="what does not fit, as nanoface-engines.service does it: systemd is told, a failure noted")
     group.add_argument("--list", action="store_true", help="only say what there is, and what is stale and why")
     group = words.add_argument_group("how")
     group.add_argument("--fp32", action="store_true", help="in 32 bits, to compare with")

@@ -38,7 +38,18 @@ def in_use(home: str) -> bool:
     if fd is None:
         return False
     try:
-        return not _lock(fd, alone=True) and _lock(fd, alone=False)
+        return not _lock(fd, alone=True) and _lock(fd, alone=False) and not _lock(fd, alone=True)  # the third: is_held()
+    finally:
+        os.close(fd)
+
+
+def is_held(home: str) -> bool:
+    """A build is at work. To look takes the lock alone for a moment: shared, it would look like a tracker's."""
+    fd = _open(home)
+    if fd is None:
+        return False
+    try:
+        return not _lock(fd, alone=True)
     finally:
         os.close(fd)
 

@@ -1,8 +1,9 @@
 """The command `nanoface`: its commands, exit codes, and the only prints.
 
 Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (doctor: something stops a run or the service), 2 usage
-or configuration, 3 source, 4 model or engine, 5 output, 130 another command interrupted. Whatever is heavy is imported by the
-command that needs it.
+or configuration, 3 source, 4 model or engine, 5 output, 6 engines that no restart makes better, 130 another command was
+interrupted.
+Whatever is heavy is imported by the command that needs it.
 """
 import errno
 import json
@@ -15,7 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
-from edge.core import clock
+from edge.core import clock, commands
 from edge.core.process import prepare_process
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError
 from edge.options import read_words
@@ -89,7 +90,7 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
 
 def _missing_package(error: ImportError) -> str:
     if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return "a package cannot be loaded, see nanoface doctor: {}".format(error)
+        return "a package cannot be loaded, see {}: {}".format(commands.command("doctor"), error)
     package = error.name.split(".")[0]
     return "the package {} is missing: python3 -m pip install {}".format(package, PACKAGES.get(package, package))
 

@@ -52,6 +52,10 @@ class ModelsConfig(NamedTuple):
     crops: str
 
 
+class EnginesConfig(NamedTuple):
+    rebuild: str
+
+
 class TrackingConfig(NamedTuple):
     max_faces: int
     max_faces_stills: int
@@ -116,6 +120,7 @@ class Config(NamedTuple):
     source: SourceConfig
     camera: CameraConfig
     models: ModelsConfig
+    engines: EnginesConfig
     tracking: TrackingConfig
     smoothing: SmoothingConfig
     pipeline: PipelineConfig
@@ -127,10 +132,9 @@ class Config(NamedTuple):
 
 
 TREE = {
-    "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "tracking": TrackingConfig,
-    "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig, "output": OutputConfig,
-    "status": StatusConfig,
-    "metrics": MetricsConfig,
+    "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "engines": EnginesConfig,
+    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig,
+    "output": OutputConfig, "status": StatusConfig, "metrics": MetricsConfig,
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

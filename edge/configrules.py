@@ -230,6 +230,7 @@ RULES: Dict[str, Rule] = {
     "models.runtime": _choice("auto", "openvino", "onnxruntime", "tensorrt"),
     "models.memory": _choice("pinned", "mapped"),
     "models.crops": _choice("auto", "cpu"),
+    "engines.rebuild": _choice("auto", "never"),
     "tracking.max_faces": _whole(1, 4),
     "tracking.max_faces_stills": _whole(1, 32),
     "tracking.detect_score": _or_null(_number(0, 1)),

@@ -18,6 +18,7 @@ from edge.checks.service import check_jtop, check_service
 from edge.checks.system import check_folders, check_source, check_system_logs, check_time
 from edge.config import Config
 from edge.configrules import NETWORKS, OFF
+from edge.core import commands
 from edge.errors import ModelError
 from edge.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
 
@@ -212,4 +213,4 @@ def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
 
 
 def _fetch(names: Sequence[str]) -> str:
-    return "nanoface models fetch " + names[0]
+    return commands.command("models fetch " + names[0])

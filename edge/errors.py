@@ -1,6 +1,7 @@
 """Every error that a user can meet. The text is one line that says what is wrong and what cures it.
 
-The command line turns the class into an exit code: 2 usage and configuration, 3 source, 4 model and engine, 5 output.
+The command line turns the class into an exit code: 2 usage and configuration, 3 source, 4 model and engine, 5 output,
+6 engines that no restart makes better.
 """
 
 
@@ -30,6 +31,12 @@ class ModelError(EdgeError):
 
 class EngineError(ModelError):
     """A runtime that is missing, or a plan that does not fit this board."""
+
+
+class UnfitError(EngineError):
+    """Engines that do not fit, which no restart makes better: the service is not started again."""
+
+    exit_code = 6
 
 
 class OutputError(EdgeError):

@@ -6,13 +6,14 @@ step (`engines/`) writes `onnx/index.json`, this module reads it: the two share 
 import hashlib
 import json
 import os
+import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from edge.core import commands
 from edge.errors import ModelError
 
 INDEX = "index.json"
 SCHEMA = 1
-CURE = "run `nanoface models fetch`"
 
 
 class StoredNetwork(NamedTuple):
@@ -27,10 +28,14 @@ class StoredNetwork(NamedTuple):
 
 
 def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
-    """`$NANOFACE_HOME`; else the checkout's `engines/` when run from one; else the user's data directory."""
+    """`$NANOFACE_HOME`; else the own one of the service's program, the checkout's `engines/` when run from one, or a folder in
+    the user's data directory.
+    """
     env = os.environ if environ is None else environ
     if env.get("NANOFACE_HOME"):
         return os.path.abspath(os.path.expanduser(env["NANOFACE_HOME"]))
+    if commands.is_installed():
+        return os.path.join(sys.prefix, "home")
     checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if all(os.path.exists(os.path.join(checkout, name)) for name in ("setup.py", os.path.join("engines", "manifest.yaml"))):
         return os.path.join(checkout, "engines")
@@ -51,9 +56,9 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as e:
-        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, e, CURE))
+        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, e, cure()))
     if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("networks"), dict):
-        raise ModelError("{} is not an index of this version: delete it and {}".format(path, CURE))
+        raise ModelError("{} is not an index of this version: delete it and {}".format(path, cure()))
     return index["networks"]
 
 
@@ -70,9 +75,9 @@ def _checked(home: str, name: str, file: str, sha256: str) -> str:
     try:
         found = sha256_of(path)
     except OSError as e:
-        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, e, CURE))
+        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, e, cure()))
     if found != sha256:
-        raise ModelError("{} is corrupt (sha256 {}... instead of {}...): {}".format(path, found[:12], sha256[:12], CURE))
+        raise ModelError("{} is corrupt (sha256 {}... instead of {}...): {}".format(path, found[:12], sha256[:12], cure()))
     return path
 
 
@@ -80,10 +85,10 @@ def locate(home: str, name: str) -> StoredNetwork:
     """The files of a network, their hashes checked. Raises ModelError with the cure."""
     entry = read_index(home).get(name)
     if entry is None:
-        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), _cure([name])))
+        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), cure(name)))
     if not _whole(entry):
         path = os.path.join(onnx_dir(home), INDEX)
-        raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, CURE))
+        raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
     file = _checked(home, name, entry["file"], entry["sha256"])
     cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
     return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), str(entry.get("role", "")), entry["sha256"])
@@ -97,9 +102,9 @@ def _whole(entry: Any) -> bool:
     return all(isinstance(entry.get(key), str) for key in keys)
 
 
-def _cure(names: List[str]) -> str:
-    """Networks that are not of the default set are fetched by their name."""
-    return "run `nanoface models fetch {}`".format(" ".join(names))
+def cure(*names: str) -> str:
+    """How networks come here; those that are not of the default set are fetched by their name."""
+    return commands.run(" ".join(("models fetch",) + names))
 
 
 def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
@@ -111,5 +116,5 @@ def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork
             return locate(home, name), tuple(skipped)
         skipped.append(name)
     if len(skipped) == 1:
-        raise ModelError("the network {} is not in {}: {}".format(skipped[0], onnx_dir(home), _cure(skipped)))
-    raise ModelError("none of the networks {} is in {}: {}".format(", ".join(skipped), onnx_dir(home), CURE))
+        raise ModelError("the network {} is not in {}: {}".format(skipped[0], onnx_dir(home), cure(*skipped)))
+    raise ModelError("none of the networks {} is in {}: {}".format(", ".join(skipped), onnx_dir(home), cure()))

@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
+from edge.core import commands
 from edge.errors import EngineError
 from edge.modelstore import sha256_of
 
@@ -14,7 +15,6 @@ SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
 CUBIN = "crop.cubin"  # the compiled crop kernel, made on the board by `nanoface build`
 CUBIN_SIDECAR = "crop.json"
-CURE_ALL = "run `nanoface build --force`"
 TEXTS = ("role", "network", "sha256", "onnx_sha256", "tensorrt", "gpu", "compute_capability", "precision")
 
 
@@ -40,7 +40,16 @@ class StoredPlan(NamedTuple):
 
     @property
     def cure(self) -> str:
-        return "run `nanoface build --only {}`".format(self.role)
+        return cure(self.role)
+
+
+def cure(role: str) -> str:
+    """For the plan of a role that is missing or not the right one."""
+    return commands.run("build --only " + role)
+
+
+def cure_all() -> str:
+    return commands.run("build --force")
 
 
 def plans_dir(home: str) -> str:
@@ -58,16 +67,16 @@ def sidecar_path(home: str, role: str, network: str) -> str:
 def find(home: str, role: str, network: str) -> Optional[StoredPlan]:
     """The plan of a network, None where none was built. Raises EngineError for a sidecar that cannot be read."""
     path = sidecar_path(home, role, network)
-    sidecar = read_object(path, CURE_ALL)
+    sidecar = read_object(path, cure_all())
     if sidecar is None:
         if os.path.exists(plan_path(home, role, network)):
-            raise EngineError("{} has no sidecar {}: run `nanoface build --only {}`".format(
-                plan_path(home, role, network), os.path.basename(path), role))
+            raise EngineError("{} has no sidecar {}: {}".format(
+                plan_path(home, role, network), os.path.basename(path), cure(role)))
         return None
     sound = sidecar.get("schema") == SCHEMA and isinstance(sidecar.get("size"), int) and all(
         isinstance(sidecar.get(key), str) for key in TEXTS)
     if not sound or (sidecar["role"], sidecar["network"]) != (role, network):
-        raise EngineError("{} is damaged: run `nanoface build --only {}`".format(path, role))
+        raise EngineError("{} is damaged: {}".format(path, cure(role)))
     return StoredPlan(role, network, plan_path(home, role, network), sidecar)
 
 
@@ -100,10 +109,11 @@ def check_file(plan: StoredPlan) -> None:
 
 def chosen(home: str) -> Dict[str, str]:
     """Role -> network that was the fastest on this board; empty where nothing was tuned. Raises EngineError."""
-    choice = read_object(os.path.join(plans_dir(home), CHOICE), CURE_ALL) or {}
+    choice = read_object(os.path.join(plans_dir(home), CHOICE), cure_all()) or {}
     roles = choice.get("roles", {})
     if not isinstance(roles, dict) or not all(isinstance(v, str) for v in roles.values()):
-        raise EngineError("{} is damaged: run `nanoface build --tune`".format(os.path.join(plans_dir(home), CHOICE)))
+        raise EngineError("{} is damaged: {}".format(
+            os.path.join(plans_dir(home), CHOICE), commands.run("build --tune")))
     return dict(roles)
 
 

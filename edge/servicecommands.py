@@ -33,6 +33,8 @@ def _change(args: Any, out: TextIO) -> int:
         return installer.run_install(home, wishes, out)
     if args.action == "rollback":
         return installer.run_rollback(wishes, out)
+    if args.action == "rebuild":
+        return installer.run_rebuild(args.force, wishes, out)
     return installer.run_uninstall(wishes, out)
 
 

@@ -5,12 +5,13 @@ from edge.errors import ConfigError
 from edge.words import Words, count, known_word
 
 COMMANDS = {"service": "install, show or remove the service that starts at boot"}
-ACTIONS = ("install", "uninstall", "rollback", "status", "logs")
+ACTIONS = ("install", "uninstall", "rollback", "rebuild", "status", "logs")
 MOST_LINES = 100000
 # option -> the actions that it goes with; all others go with each action
 GOES_WITH = {
-    "yes": ("install",), "no_start": ("install", "rollback"), "no_build": ("install",), "clocks": ("install",),
-    "networks": ("install",), "dry_run": ("install", "uninstall", "rollback"), "purge": ("uninstall",),
+    "yes": ("install",), "no_start": ("install", "rollback", "rebuild"), "force": ("rebuild",),
+    "no_build": ("install",), "clocks": ("install",),
+    "networks": ("install",), "dry_run": ("install", "uninstall", "rollback", "rebuild"), "purge": ("uninstall",),
     "follow": ("logs",), "lines": ("logs",),
 }
 
@@ -19,8 +20,8 @@ def service() -> Words:
     words = Words("nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
                   "something it needs root (sudo).", "\n".join((
                       "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
-                      "nanoface service logs --follow", "nanoface service rollback")))
-    words.usage = "nanoface service install|uninstall|rollback|status|logs [OPTION ...]"
+                      "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))
+    words.usage = "nanoface service install|uninstall|rollback|rebuild|status|logs [OPTION ...]"
     words.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
     group = words.add_argument_group("install")
     group.add_argument("--yes", action="store_true", help="replace a changed configuration (kept as .old), choose the camera")
@@ -28,6 +29,8 @@ def service() -> Words:
     group.add_argument("--no-build", action="store_true", help="build no engines; also how to come round a failing build")
     group.add_argument("--clocks", action="store_true", help="full clocks of a Jetson from boot on")
     group.add_argument("--networks", metavar="DIR", help="where the networks lie (as $NANOFACE_HOME)")
+    group = words.add_argument_group("rebuild")
+    group.add_argument("--force", action="store_true", help="also the engines that fit")
     group = words.add_argument_group("uninstall")
     group.add_argument("--purge", action="store_true", help="networks, engines, logs and configuration too")
     group = words.add_argument_group("logs")

@@ -3,9 +3,10 @@
 A plan takes its place only after it was loaded again and gave ONNX Runtime's answers. What fails costs one plan.
 """
 import os
+import sys
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, NamedTuple, TextIO
+from typing import Any, Dict, Iterator, NamedTuple, Optional, TextIO
 
 from edge import buildlock
 from edge.core import clock
@@ -45,13 +46,16 @@ class Workshop(NamedTuple):
     report: BuildReport
 
 
-def run_build(home: str, options: BuildOptions, out: TextIO, verbose: bool = False) -> int:
+def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, verbose: bool = False,
+              report: Optional[BuildReport] = None) -> int:
     """Build what is not up to date; with options.list_only only say what is. 0, or 4 where a plan could not be made.
+    What is said goes to `report`, else to `out`.
 
     Raises ConfigError for unknown names, EngineError where there is no TensorRT or no GPU, StorageError where the disk
     refuses, and KeyboardInterrupt after SIGINT, SIGTERM or SIGHUP. Main thread only.
     """
-    home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
+    home, manifest = os.path.abspath(home), read_manifest()
+    report = report or BuildReport(out or sys.stdout, verbose)
     wanted = selection(manifest, options)
     if options.list_only:
         from engines.buildlist import run_list

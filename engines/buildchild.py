@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from edge.core import clock
+from edge.core import clock, commands
 from edge.disk import StorageError, write_whole
 from edge.errors import EdgeError, EngineError, ModelError
 from edge.modelstore import StoredNetwork, locate
@@ -50,7 +50,7 @@ def main(argv: List[str]) -> int:
     except EdgeError as e:
         tell(FAILED, text=str(e), storage=False)
     except MemoryError:
-        tell(FAILED, text="there is no memory left: " + trtbuilder.MEMORY_CURE, storage=False)
+        tell(FAILED, text="there is no memory left: " + trtbuilder.memory_cure(), storage=False)
     return 0
 
 
@@ -177,8 +177,9 @@ def _verified(home: str, runner: Any, stored: StoredNetwork, tell: Tell) -> Opti
     found = [d for d in verify_runner(runner, stored, home) if not d.quantity.startswith(CROPPED)]
     fault = fault_of(found)
     if fault:
-        raise EngineError("the plan of {} disagrees with ONNX Runtime and is not kept ({}): `nanoface calibrate fp16` finds "
-                          "the layers to keep in FP32, or build it with --fp32".format(stored.name, fault))
+        raise EngineError("the plan of {} disagrees with ONNX Runtime and is not kept ({}): `{}` finds the layers "
+                          "to keep in FP32, or build it with --fp32".format(
+                              stored.name, fault, commands.command("calibrate fp16")))
     return recorded(found)
 
 

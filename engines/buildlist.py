@@ -54,7 +54,7 @@ def _facts(root: str, report: BuildReport) -> Optional[Facts]:
 def _state(home: str, role: str, name: str, options: BuildOptions, facts: Optional[Facts]) -> str:
     why = stale(home, target_of(home, role, name, way_of(home, options, role, name)), facts)
     if why == "missing":
-        return "missing: run `nanoface build --only {}`".format(name)
+        return "missing: {}".format(planstore.cure(name))
     if why is not None:
         return "stale: {}".format(why)
     plan = planstore.find(home, role, name)

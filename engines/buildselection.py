@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from edge import planstore
+from edge.core import commands
 from edge.errors import ConfigError, EngineError
 from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, ROLES, Way
 from engines.networks import Manifest
@@ -61,7 +62,7 @@ def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
 def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
     known = list(roles) + [n for n, network in manifest.networks.items() if network.role in ROLES]
     near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = "did you mean {}?".format(near[0]) if near else "`nanoface models list` names them"
+    hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
     raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, hint))
 
 

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
-from edge.core import clock
+from edge.core import clock, commands
 from edge.disk import StorageError, write_whole
 from edge.errors import EngineError, ModelError
 from edge.stop import Stop
@@ -59,7 +59,8 @@ def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hear
             (sys.executable,) + CHILD + (path,), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     except OSError as e:
-        raise EngineError("{} cannot be started ({}): see `nanoface doctor`".format(sys.executable, e.strerror or e)) from e
+        raise EngineError("{} cannot be started ({}): see `{}`".format(
+            sys.executable, e.strerror or e, commands.command("doctor"))) from e
     talk = _Talk(hearing)
     in_time = False
     try:
@@ -166,8 +167,8 @@ class _Talk:
         if code < 0:
             raise Crashed("it crashed with {} while {}: the timing cache is put away; build it once more, or with --tactics "
                           "none.{}".format(_signal_name(-code), self._step, words), True)
-        raise Crashed("it ended with code {} while {}: see `nanoface doctor`, and report it.{}".format(
-            code, self._step, words), True)
+        raise Crashed("it ended with code {} while {}: see `{}`, and report it.{}".format(
+            code, self._step, commands.command("doctor"), words), True)
 
 
 def _signal_name(number: int) -> str:

@@ -4,7 +4,7 @@ from typing import Any, List, Mapping, Sequence, TextIO
 
 from edge.disk import one_builder, remove_leftovers
 from edge.errors import ModelError
-from edge.modelstore import CURE, onnx_dir, read_index
+from edge.modelstore import cure, onnx_dir, read_index
 from engines.acquire import Acquisition
 from engines.fetch import MIRROR_VARIABLE, cache_dir, cached_path
 from engines.lintgate import is_linted
@@ -61,7 +61,7 @@ def run_check(home: str, out: TextIO) -> int:
     """Hash every built file again; 4 when one is not what it was, or when there is nothing."""
     report, index, manifest = Report(out), read_index(home), read_manifest()
     if not index:
-        report.line("nothing is built in {}: {}".format(onnx_dir(home), CURE))
+        report.line("nothing is built in {}: {}".format(onnx_dir(home), cure()))
         return ModelError.exit_code
     damaged = False
     for name, entry in sorted(index.items()):
@@ -74,10 +74,10 @@ def run_check(home: str, out: TextIO) -> int:
         outdated = network is not None and isinstance(entry, dict) and entry.get("recipe") != recipe(network)
         linted = network is None or network.is_asset or not isinstance(entry, dict) or is_linted(entry)
         intact = "ok" if linted else "ok, but no engine is built of it, as this version did not lint it: " + fetch_cure(name)
-        intact = "ok, but of an older manifest or converter: {}".format(CURE) if outdated else intact
+        intact = "ok, but of an older manifest or converter: {}".format(cure()) if outdated else intact
         report.line("{:15}  {}".format(name, "; ".join(faults) or intact))
     if damaged:
-        report.line("to repair it, {}".format(CURE))
+        report.line("to repair it, {}".format(cure()))
     return ModelError.exit_code if damaged else 0
 
 

@@ -6,9 +6,10 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
+from edge.core import commands
 from edge.disk import write_whole
 from edge.errors import ConfigError, ModelError
-from edge.modelstore import home_dir, locate, read_index
+from edge.modelstore import cure, home_dir, locate, read_index
 from engines.estimatelayers import Layer, layers_of
 from engines.manifest import read_manifest
 
@@ -43,8 +44,8 @@ def layers_for(home: str, name: str) -> List[Layer]:
             return found
     if entry is None:
         if read_manifest().network(name).is_asset:
-            raise ConfigError("{} is no network: `nanoface models list` names those that are".format(name))
-        raise ModelError("the layers of {} are not known: run `nanoface models fetch {}`".format(name, name))
+            raise ConfigError("{} is no network: `{}` names those that are".format(name, commands.command("models list")))
+        raise ModelError("the layers of {} are not known: {}".format(name, cure(name)))
     return [Layer(*row) for row in entry["layers"]]
 
 

@@ -10,7 +10,7 @@ from typing import Callable, List, NamedTuple, Optional, TextIO
 
 from edge import __version__
 from edge.config import Config
-from edge.core import clock
+from edge.core import clock, commands
 from edge.core.safeopen import open_new, open_read
 from edge.doctor import Software, examine, this_software
 from edge.errors import EdgeError, EngineError, OutputError
@@ -56,7 +56,7 @@ class ReportFile:
 
     def _refused(self, error: OSError) -> OutputError:
         return OutputError("the report {} cannot be written ({}): name another place, as in "
-                           "`nanoface report PATH`".format(self._path, error.strerror or error))
+                           "`{}`".format(self._path, error.strerror or error, commands.command("report PATH")))
 
     def add(self, lines: List[str]) -> None:
         assert self._file is not None

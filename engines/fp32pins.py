@@ -8,6 +8,7 @@ import os
 import re
 from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Sequence, Tuple
 
+from edge.core import commands
 from edge.errors import EngineError
 from edge.modelstore import StoredNetwork
 from edge.planstore import read_object
@@ -15,7 +16,6 @@ from edge.planstore import read_object
 FILE = "fp16.json"
 SCHEMA = 1
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), FILE)
-_CURE = "delete it, or run `nanoface calibrate fp16`"
 
 
 class Pins(NamedTuple):
@@ -41,23 +41,27 @@ def pins_of(home: str, stored: StoredNetwork, shipped: str = SHIPPED) -> Pins:
         outdated = True
     if outdated:
         return Pins(note="{}: the list of layers to keep in FP32 is of another version of it and is left aside: "
-                         "`nanoface calibrate fp16` makes a new one".format(stored.name))
+                         "`{}` makes a new one".format(stored.name, commands.command("calibrate fp16")))
     return Pins()
 
 
+def _cure() -> str:
+    return "delete it, or " + commands.run("calibrate fp16")
+
+
 def _entry(path: str, name: str) -> Optional[Dict[str, Any]]:
-    content = read_object(path, _CURE)
+    content = read_object(path, _cure())
     if content is None:
         return None
     networks = content.get("networks") if content.get("schema") == SCHEMA else None
     if not isinstance(networks, dict):
-        raise EngineError("{} is damaged: {}".format(path, _CURE))
+        raise EngineError("{} is damaged: {}".format(path, _cure()))
     entry = networks.get(name)
     if entry is None:
         return None
     layers = entry.get("fp32_layers") if isinstance(entry, dict) else None
     if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
-        raise EngineError("the entry of {} in {} is damaged: {}".format(name, path, _CURE))
+        raise EngineError("the entry of {} in {} is damaged: {}".format(name, path, _cure()))
     return dict(entry)
 
 

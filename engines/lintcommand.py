@@ -3,7 +3,7 @@ import os
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence, TextIO, Tuple
 
 from edge.errors import ModelError
-from edge.modelstore import CURE, locate, onnx_dir, read_index
+from edge.modelstore import cure, locate, onnx_dir, read_index
 from engines.manifest import read_manifest
 from engines.onnxpackage import need_onnx
 from engines.report import Report
@@ -63,7 +63,7 @@ def _networks(home: str, names: Sequence[str], everything: bool) -> Tuple[List[T
             raise ModelError("{} is no network: there is nothing to lint".format(network.name))
     missing = [network.name for network in wanted if network.name not in built] if everything else []
     if everything and len(missing) == len(wanted):
-        raise ModelError("no network is in {}: {}".format(onnx_dir(home), CURE))
+        raise ModelError("no network is in {}: {}".format(onnx_dir(home), cure()))
     return [(n.name, n.role, locate(home, n.name).file) for n in wanted if n.name not in missing], missing
 
 

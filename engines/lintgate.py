@@ -44,8 +44,8 @@ def lint_gate(home: str, stored: StoredNetwork) -> None:
     if faults:
         more = "; and {} more".format(len(faults) - MOST_FAULTS) if len(faults) > MOST_FAULTS else ""
         raise ModelError("TensorRT 8.2 would refuse or misread {} ({}{}): take another network of its role with --networks, "
-                         "or fetch it again with `nanoface models fetch --force {}`".format(
-                             stored.file, "; ".join(faults[:MOST_FAULTS]), more, stored.name))
+                         "or fetch it again: {}".format(
+                             stored.file, "; ".join(faults[:MOST_FAULTS]), more, fetch_cure("--force " + stored.name)))
 
 
 def nodes_of(home: str, stored: StoredNetwork) -> FrozenSet[str]:

@@ -2,6 +2,7 @@
 import difflib
 from typing import Any, List, Mapping, NamedTuple, Optional, Tuple
 
+from edge.core import commands
 from edge.errors import ConfigError
 
 ASSET_KINDS = ("canonical_face",)  # of converter; what they make is no network
@@ -86,7 +87,7 @@ class Manifest(NamedTuple):
         if name in self.networks:
             return self.networks[name]
         near = difflib.get_close_matches(name, self.networks, 1, 0.5)
-        hint = "did you mean {}?".format(near[0]) if near else "`nanoface models list` names them"
+        hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
         raise ConfigError("there is no network called {}: {}".format(name, hint))
 
     def members(self, requirement: str) -> List[Source]:

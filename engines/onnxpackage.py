@@ -1,9 +1,9 @@
 """Where the package onnx is: not in the environment that runs a board, whose numpy it does not work with."""
 import os
 
+from edge.core import commands
 from edge.errors import ModelError
 
-CONVERTER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".venv-convert", "bin", "nanoface")
 _INSTALL = "pip install 'nanoface[convert]'"
 
 
@@ -25,16 +25,14 @@ def need_onnx(command: str) -> None:
 
 def missing(package: str, command: str) -> ModelError:
     """A package that converting and linting need is not in this environment."""
-    cure = "run `{} {}`".format(CONVERTER, command) if os.path.exists(CONVERTER) else \
+    cure = commands.run(command) if os.path.exists(commands.CONVERTER) else \
         _INSTALL + ", on a Nano in .venv-convert (docs/jetson-nano.md, The networks)"
     return ModelError("reading a network needs the package {}: {}".format(package, cure))
 
 
 def fetch_cure(name: str) -> str:
     """The command that lints a stored network, without fetching it again, where it can be run."""
-    if has_onnx():
-        return "run `nanoface models fetch {}`".format(name)
-    if os.path.exists(CONVERTER):
-        return "run `{} models fetch {}`".format(CONVERTER, name)
+    if has_onnx() or commands.is_installed() or os.path.exists(commands.CONVERTER):
+        return commands.run("models fetch " + name)
     return ("run `nanoface models fetch {}` where networks are converted (.venv-convert, or a PC with this version), copy "
             "engines/onnx here, and for the service `sudo nanoface service install`".format(name))

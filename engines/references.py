@@ -17,6 +17,7 @@ from edge.disk import write_whole
 from edge.errors import EdgeError, ModelError
 from edge.models.agreement import quantities_of
 from edge.modelstore import StoredNetwork, locate, onnx_dir, read_index
+from edge.modelstore import cure as fetch
 from engines import stills
 from engines.manifest import read_manifest
 from engines.networks import Input
@@ -41,7 +42,7 @@ def cases(home: str, name: str) -> List[Case]:
     entry = read_index(home).get(name)
     sha256 = str(entry.get("sha256")) if isinstance(entry, dict) else ""
     path = path_of(home, name)
-    cure = "run `nanoface models fetch {}` where ONNX Runtime is installed".format(name)
+    cure = "{} where ONNX Runtime is installed".format(fetch(name))
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = _about(archive)

@@ -6,14 +6,15 @@ the log. The names that 8.0 lacks (the precision constraints) are asked for; 10 
 from collections import deque
 from typing import Any, Callable, Deque, FrozenSet, List, NamedTuple, Optional, Tuple
 
+from edge.core import commands
 from edge.errors import EngineError, ModelError
+from edge.modelstore import cure
 from edge.runtimes.trtcalls import log_of
 from engines.fp32pins import pinned
 
 OBEY, PREFER = "obey", "prefer"
 KEPT_WORDS = 40  # of the library's own, the last ones
 TACTICS = {"cublas": "CUBLAS", "cublas_lt": "CUBLAS_LT", "cudnn": "CUDNN"}
-MEMORY_CURE = "stop the service and the desktop, add swap, or try `nanoface build --workspace 128`"
 
 NO_IMPORTER = "No importer registered for op"  # said as information, before the error
 
@@ -91,6 +92,10 @@ def listen(trt: Any, words: Words) -> Any:
     return logger
 
 
+def memory_cure() -> str:
+    return "stop the service and the desktop, add swap, or try `{}`".format(commands.command("build --workspace 128"))
+
+
 def build(trt: Any, logger: Any, words: Words, order: Order, timing_cache: bytes, say: Say) -> Built:
     """A serialised plan. Pinned layers are tried under OBEY, then under PREFER.
 
@@ -128,7 +133,7 @@ def _attempt(trt: Any, logger: Any, words: Words, order: Order, timing_cache: by
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise Refused("TensorRT could not build {} ({}): {}".format(
-            order.name, words.reason(), MEMORY_CURE), constraints == OBEY)
+            order.name, words.reason(), memory_cure()), constraints == OBEY)
     return Built(bytes(plan), _serialised(config, cache), constraints, inputs, outputs)
 
 
@@ -143,7 +148,7 @@ def _builder(trt: Any, logger: Any) -> Optional[Any]:
 def _made(thing: Any, order: Order, words: Words, what: str) -> Any:
     if thing is None:
         raise EngineError("TensorRT made no {} for {} ({}): {}".format(
-            what, order.name, words.reason(), MEMORY_CURE))
+            what, order.name, words.reason(), memory_cure()))
     return thing
 
 
@@ -153,8 +158,8 @@ def _parse(trt: Any, parser: Any, order: Order, words: Words) -> None:
         with open(order.file, "rb") as f:
             content = f.read()
     except OSError as e:  # the parser would answer False and give no error at all
-        raise ModelError("{} cannot be read ({}): run `nanoface models fetch {}`".format(
-            order.file, e.strerror or e, order.name)) from e
+        raise ModelError("{} cannot be read ({}): {}".format(
+            order.file, e.strerror or e, cure(order.name))) from e
     if parser.parse(content):
         return
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
@@ -164,10 +169,11 @@ def _parse(trt: Any, parser: Any, order: Order, words: Words) -> None:
     unknown = words.unknown_operator()
     if unknown or any(code.startswith("UNSUPPORTED") for code in codes):
         raise ModelError("TensorRT {} does not know all operators of {} ({}): take another network of its role with "
-                         "--networks, `nanoface models lint` says which are clean".format(
-                             trt.__version__, order.name, "; ".join(filter(None, (unknown, told)))))
-    raise ModelError("TensorRT cannot read {} ({}): run `nanoface models fetch --force {}`".format(
-        order.file, told or words.reason(), order.name))
+                         "--networks, `{}` says which are clean".format(
+                             trt.__version__, order.name, "; ".join(filter(None, (unknown, told))),
+                             commands.command("models lint")))
+    raise ModelError("TensorRT cannot read {} ({}): {}".format(
+        order.file, told or words.reason(), cure("--force", order.name)))
 
 
 def _interface(network: Any, order: Order) -> Tuple[Interface, Interface]:
@@ -175,13 +181,13 @@ def _interface(network: Any, order: Order) -> Tuple[Interface, Interface]:
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     outputs = [network.get_output(i) for i in range(network.num_outputs)]
     if not inputs or not outputs:
-        raise ModelError("{} has {} inputs and {} outputs: run `nanoface models fetch --force {}`".format(
-            order.file, len(inputs), len(outputs), order.name))
+        raise ModelError("{} has {} inputs and {} outputs: {}".format(
+            order.file, len(inputs), len(outputs), cure("--force", order.name)))
     shapes = [[[t.name, [int(d) for d in t.shape]] for t in tensors] for tensors in (inputs, outputs)]
     for name, shape in shapes[0] + shapes[1]:
         if not shape or min(shape) < 1:
-            raise ModelError("{} of {} has no fixed shape ({}): run `nanoface models fetch --force {}`".format(
-                name, order.file, ", ".join(str(d) for d in shape), order.name))
+            raise ModelError("{} of {} has no fixed shape ({}): {}".format(
+                name, order.file, ", ".join(str(d) for d in shape), cure("--force", order.name)))
     return shapes[0], shapes[1]
 
 

@@ -4,11 +4,12 @@ from typing import Any, Dict, List, NamedTuple, Sequence, TextIO, Tuple
 import numpy as np
 
 from edge import planstore
+from edge.core import commands
 from edge.core.contracts import Runner
 from edge.errors import ConfigError, EdgeError, ModelError
 from edge.models.agreement import Difference, combined, differences
 from edge.models.warp import Warper
-from edge.modelstore import CURE, StoredNetwork, locate, read_index
+from edge.modelstore import StoredNetwork, cure, locate, read_index
 from edge.runtimes.choose import open_runner
 from engines import references, stills
 from engines.manifest import read_manifest
@@ -109,7 +110,7 @@ def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[s
         if candidates:
             wanted.append(candidates[0])
         elif role.required:
-            raise ModelError("nothing is built to {} faces with: {}".format(role.name, CURE))
+            raise ModelError("nothing is built to {} faces with: {}".format(role.name, cure()))
         else:
             notes.append("{}: not built, {}".format(role.name, role.without))
     return wanted, notes
@@ -136,9 +137,10 @@ def _verify(home: str, name: str, runtime: str) -> Verified:
 def _cure(stored: StoredNetwork, backend: str, found: Sequence[Difference]) -> str:
     if backend.startswith("tensorrt"):
         if all(d.within or d.quantity.startswith(CROPPED) for d in found):
-            return "run `nanoface build --force`, which makes the crop kernel again"
-        return "run `nanoface build --only {} --force`, and with --fp32 too if that does not help".format(stored.role)
-    return "run `nanoface models fetch --force {}`, or take another runtime with --runtime".format(stored.name)
+            return planstore.cure_all() + ", which makes the crop kernel again"
+        return "{}, and with --fp32 too if that does not help".format(
+            commands.run("build --only {} --force".format(stored.role)))
+    return "{}, or take another runtime with --runtime".format(cure("--force", stored.name))
 
 
 def _row(name: str, backend: str, d: Difference) -> str:

@@ -1,6 +1,7 @@
 """What every test may use: the shared media, the built networks, and hypothesis that tries the same cases each time."""
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -17,6 +18,8 @@ settings.load_profile("nanoface")
 def pytest_configure(config):
     switch_off_analytics()  # also for what the tests start
     config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
+    # as in an activated environment: what is said names the command as `nanoface`
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     # whoever runs the tests in the background or under nohup hands ignored signals on; a terminal does not
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:

@@ -6,11 +6,11 @@ from typing import Any, List, Mapping, Optional, Sequence
 from edge import modelstore, planstore
 from edge.config import Config
 from edge.configrules import NETWORKS, OFF
+from edge.core import commands
 from edge.errors import EngineError, ModelError
 from edge.machine import FAIL, OK, WARN, Finding
 from edge.planstore import Board, StoredPlan
 
-BUILD = "nanoface build"
 KERNEL_SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes", "crop.cu")
 SLOWER = "its network runs on the CPU, many times slower"
 
@@ -43,7 +43,7 @@ def _check_role(home: str, role: str, names: Sequence[str], best: Optional[str],
         plan = planstore.find(home, role, network.name)
         if plan is None:
             return Finding(name, bad, "none was built of {}: {}".format(network.name, SLOWER),
-                           "{} --only {}".format(BUILD, role))
+                           commands.command("build --only " + role))
         planstore.check(plan, network.sha256, _board(plan, tensorrt))
     except EngineError as e:
         return _finding(name, bad, str(e))
@@ -70,7 +70,7 @@ def _check_kernel(plans: str) -> Finding:
     except (OSError, ValueError):
         reason = "cannot be read"
     if reason:
-        return Finding(name, WARN, reason + ": the CPU cuts out the networks' inputs", BUILD)
+        return Finding(name, WARN, reason + ": the CPU cuts out the networks' inputs", commands.command("build"))
     return Finding(name, OK, str(told.get("arch", "")))
 
 

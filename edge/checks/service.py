@@ -2,12 +2,12 @@
 import re
 from typing import Dict, List, Optional
 
+from edge.core import commands
 from edge.machine import FAIL, OK, WARN, Finding, Machine
 
 UNIT, CLOCKS = "nanoface.service", "nanoface-clocks.service"
 UNIT_FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
 PROPERTIES = ("ActiveState", "SubState", "UnitFileState", "Result", "NRestarts", "StatusText")
-LOGS = "nanoface service logs tells why"
 GROUP = "sudo groupadd --system {}"
 SOCKET = "/run/jtop.sock"
 
@@ -18,7 +18,8 @@ def check_service(machine: Machine) -> List[Finding]:
     if unit is None:
         if not machine.exists("/run/systemd/system"):
             return []
-        return [Finding("service", OK, "not installed (sudo nanoface service install starts nanoface at boot)")]
+        return [Finding("service", OK, "not installed ({} starts nanoface at boot)".format(
+            commands.command("service install")))]
     findings = check_groups(machine, unit)
     answer = machine.command("systemctl", "show", UNIT, "--property=" + ",".join(PROPERTIES))
     if answer is None or answer.code != 0:
@@ -37,20 +38,24 @@ def _judged(said: Dict[str, str]) -> Finding:
         text += ": " + said["StatusText"]
     if state == "failed":
         return Finding("service", FAIL, "{}, {}".format(text, said.get("Result") or "it ended"),
-                       "{}; then sudo systemctl restart nanoface".format(LOGS))
+                       "{}; then sudo systemctl restart nanoface".format(_logs()))
     if at_boot != "enabled":
         return Finding("service", WARN, text + ", not started at boot", "sudo systemctl enable --now nanoface")
     if state == "inactive":
         return Finding("service", WARN, text, "sudo systemctl start nanoface")
     if said.get("SubState") == "auto-restart":
-        return Finding("service", FAIL, text + ", starts again and again", LOGS)
+        return Finding("service", FAIL, text + ", starts again and again", _logs())
     return Finding("service", OK, text)
+
+
+def _logs() -> str:
+    return commands.command("service logs") + " tells why"
 
 
 def check_groups(machine: Machine, unit: str) -> List[Finding]:
     """A user or group that a unit names and the machine does not have fails every start."""
     findings = []
-    for file, names, cure in (("/etc/passwd", _values(unit, "User"), "sudo nanoface service install"),
+    for file, names, cure in (("/etc/passwd", _values(unit, "User"), commands.command("service install")),
                               ("/etc/group", _values(unit, "Group") + _values(unit, "SupplementaryGroups"), GROUP)):
         known = {line.split(":")[0] for line in machine.read(file).splitlines()}
         for name in names:

@@ -9,6 +9,7 @@ from typing import Any, Mapping, Optional
 
 import numpy as np
 
+from edge.core import commands
 from edge.core.contracts import BGR, Crop
 from edge.core.packet import Roi
 from edge.errors import ModelError
@@ -17,7 +18,7 @@ from edge.models.answers import shaped
 
 SIZE = 120
 PARAMETERS = 62
-DAMAGED = "mb05 lacks the numbers that came with its weights: run `nanoface models fetch --force mb05`"
+DAMAGED = "mb05 lacks the numbers that came with its weights: {}"
 MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
 # mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
 OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397,
@@ -36,9 +37,9 @@ class Mb05:
         try:
             self._mean, self._std = (np.array(decode_numbers[key], np.float64)[:12] for key in ("mean", "std"))
         except (KeyError, TypeError, ValueError, IndexError):
-            raise ModelError(DAMAGED)
+            raise ModelError(DAMAGED.format(commands.run("models fetch --force mb05")))
         if self._mean.shape != (12,) or self._std.shape != (12,):
-            raise ModelError(DAMAGED)
+            raise ModelError(DAMAGED.format(commands.run("models fetch --force mb05")))
 
     def roi(self, landmarks: np.ndarray, angle: float) -> Roi:
         """The region from (468, 3) mesh points in frame pixels, turned by the eye line so that the head is upright."""

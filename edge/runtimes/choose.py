@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Dict
 
+from edge.core import commands
 from edge.core.contracts import Runner
 from edge.errors import ConfigError, EngineError
 from edge.modelstore import StoredNetwork, home_dir
@@ -93,4 +94,4 @@ def _unfit(network: StoredNetwork) -> str:
         plan = find(home_dir(), network.role, network.name)
     except EngineError as e:
         return str(e)
-    return "" if plan is not None else "no plan of {} (run `nanoface build`)".format(network.name)
+    return "" if plan is not None else "no plan of {} ({})".format(network.name, commands.run("build"))

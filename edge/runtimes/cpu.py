@@ -14,9 +14,7 @@ from edge.core.analytics import load_runtime
 from edge.core.contracts import Crop, Runner, Tensor, Ticket
 from edge.errors import EdgeError, EngineError, ModelError
 from edge.models.warp import Warper
-from edge.modelstore import CURE, StoredNetwork
-
-REBUILD = "delete it and " + CURE
+from edge.modelstore import StoredNetwork, cure
 
 
 class Finished(Ticket):
@@ -47,7 +45,7 @@ class CpuRunner(Runner):
         self.close()
         try:
             if not os.path.isfile(self._file):
-                raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, CURE))
+                raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, cure()))
             self.inputs, self.outputs = self._load()
             self._feed = np.zeros(image_input(self.model, self.inputs).shape, np.float32)
             self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
@@ -58,7 +56,7 @@ class CpuRunner(Runner):
             raise
         except self._failures as e:
             self.close()
-            raise ModelError("{} cannot run {} ({}): {}".format(self.backend, self._file, reason(e), REBUILD)) from e
+            raise ModelError("{} cannot run {} ({}): {}".format(self.backend, self._file, reason(e), rebuild())) from e
         self.run_s = 0.0
 
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
@@ -123,13 +121,18 @@ def opened(runner: Runner, resource: Any) -> Any:
     return resource
 
 
+def rebuild() -> str:
+    """The cure for a network whose file is not what it should be."""
+    return "delete it and " + cure()
+
+
 def static_tensor(model: str, name: str, dims: Sequence[Any], is_float32: bool) -> Tensor:
     """A tensor of the network as it is described in its file. Raises ModelError unless it is static float32."""
     if not is_float32 or any(not isinstance(d, int) or d < 1 for d in dims):
         shape = ", ".join(str(d) if isinstance(d, int) and d > 0 else "?" for d in dims)
         kind = "float32" if is_float32 else "not float32"
         raise ModelError("{} of network {} is ({}) {}, not float32 of a fixed shape: {}".format(
-            name, model, shape, kind, REBUILD))
+            name, model, shape, kind, rebuild()))
     return Tensor(name, tuple(dims))
 
 

@@ -8,15 +8,14 @@ import math
 import os
 from typing import Any, Dict, Tuple
 
+from edge.core import commands
 from edge.core.contracts import REPLICATE, RGB, Crop
 from edge.errors import EngineError, FrameError
-from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir, read_object
+from edge.planstore import CUBIN, CUBIN_SIDECAR, cure_all, plans_dir, read_object
 
 SCHEMA = 1
 SOURCE = "crop.cu"
 NAME = "crop"  # of the kernel
-CURE, CURE_AGAIN = "run `nanoface build`", "run `nanoface build --force`"
-CURE_GPU = "start again; if it stays, run `nanoface doctor`"
 
 BLOCK = (32, 4, 1)  # why: see crop.cu
 # as the parameters stand in crop.cu: frame, its width, height, pitch; target, its width, height; four slopes; the place
@@ -64,7 +63,7 @@ class CropKernel:
             self._function = self._module.get_function(NAME)
             self._function.prepare(PARAMETERS)
         except driver.Error as e:
-            raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), CURE_AGAIN)) from e
+            raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), cure_all())) from e
 
     def launch(self, frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop, target: int, stream: Any) -> None:
         """Enqueue filling `target` (3, H, W float32) by `crop` of the frame of `shape` (H, W, 3), both on the device.
@@ -84,7 +83,7 @@ class CropKernel:
                 across, down, *placement(crop), crop.scale, first, second, third,
                 crop.border == REPLICATE, crop.colour == RGB)
         except self._error as e:
-            raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), CURE_GPU)) from e
+            raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), _gpu_cure())) from e
 
 
 def load(home: str, compute_capability: str) -> CropKernel:
@@ -97,16 +96,16 @@ def read_cubin(home: str, compute_capability: str) -> bytes:
     path, sidecar = os.path.join(plans_dir(home), CUBIN), _sidecar(os.path.join(plans_dir(home), CUBIN_SIDECAR))
     if sidecar["arch"] != arch(compute_capability):
         raise EngineError("{} was built for {}, the GPU here is {}: {}".format(
-            path, sidecar["arch"], arch(compute_capability), CURE))
+            path, sidecar["arch"], arch(compute_capability), _cure()))
     if sidecar["source_sha256"] != source_sha256():
-        raise EngineError("{} was built of another version of {}: {}".format(path, SOURCE, CURE))
+        raise EngineError("{} was built of another version of {}: {}".format(path, SOURCE, _cure()))
     try:
         with open(path, "rb") as f:
             cubin = f.read()
     except OSError as e:
-        raise EngineError("{} cannot be read ({}): {}".format(path, e.strerror or e, CURE)) from e
+        raise EngineError("{} cannot be read ({}): {}".format(path, e.strerror or e, _cure())) from e
     if (len(cubin), hashlib.sha256(cubin).hexdigest()) != (sidecar["size"], sidecar["sha256"]):
-        raise EngineError("{} is not what was built, it was cut short or altered: {}".format(path, CURE))
+        raise EngineError("{} is not what was built, it was cut short or altered: {}".format(path, _cure()))
     return cubin
 
 
@@ -130,14 +129,22 @@ def source_sha256() -> str:
 
 
 def _sidecar(path: str) -> Dict[str, Any]:
-    sidecar = read_object(path, CURE)
+    sidecar = read_object(path, _cure())
     if sidecar is None:
-        raise EngineError("the crop kernel was not built for this board: {}".format(CURE))
+        raise EngineError("the crop kernel was not built for this board: {}".format(_cure()))
     if sidecar.get("schema") != SCHEMA or not all(
             isinstance(sidecar.get(key), kind) for key, kind in
             (("sha256", str), ("size", int), ("source_sha256", str), ("arch", str))):
-        raise EngineError("{} is damaged: {}".format(path, CURE))
+        raise EngineError("{} is damaged: {}".format(path, _cure()))
     return sidecar
+
+
+def _cure() -> str:
+    return commands.run("build")
+
+
+def _gpu_cure() -> str:
+    return "start again; if it stays, " + commands.run("doctor")
 
 
 def _line(error: Exception) -> str:

@@ -8,6 +8,7 @@ which runner closes last, a thread of its own keeps it.
 import threading
 from typing import Any, NamedTuple, Optional
 
+from edge.core import commands
 from edge.core.waiting import Event
 from edge.errors import EngineError
 from edge.runtimes.cpu import imported, reason
@@ -18,7 +19,6 @@ CURE = "run `sh setup.sh` (docs/jetson-nano.md)"
 NO_DRIVER = ("install NVIDIA's driver (on a Jetson it comes with JetPack: flash 4.6.1 or later; a container is to be given "
              "the GPU with --runtime nvidia)")
 FREE_MEMORY = "free memory: stop the desktop (`sudo systemctl isolate multi-user.target`) and what else uses the GPU"
-GPU_CURE = "start again; if it stays, look at `dmesg` and the power supply (5 V, 4 A), and run `nanoface doctor`"
 
 
 class Gpu(NamedTuple):
@@ -59,7 +59,11 @@ def failure(cuda: Any, error: Exception, doing: str) -> EngineError:
     error.with_traceback(None)  # its frames would keep streams and events for longer than their context
     if isinstance(error, cuda.MemoryError):
         return EngineError("{} failed, the GPU's memory is full ({}): {}".format(doing, reason(error), FREE_MEMORY))
-    return EngineError("{} failed on the GPU ({}): {}".format(doing, reason(error), GPU_CURE))
+    return EngineError("{} failed on the GPU ({}): {}".format(doing, reason(error), gpu_cure()))
+
+
+def gpu_cure() -> str:
+    return "start again; if it stays, look at `dmesg` and the power supply (5 V, 4 A), and " + commands.run("doctor")
 
 
 def this_thread() -> int:

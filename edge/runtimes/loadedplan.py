@@ -4,12 +4,13 @@ Every None and False becomes an EngineError with TensorRT's own words and the cu
 """
 from typing import Any, List, Mapping, Sequence, Tuple
 
+from edge.core import commands
 from edge.core.contracts import Tensor
 from edge.errors import EngineError, ModelError
 from edge.planstore import StoredPlan
 from edge.runtimes import trtcalls
-from edge.runtimes.cpu import REBUILD, image_input, static_tensor
-from edge.runtimes.cuda import FREE_MEMORY, GPU_CURE
+from edge.runtimes.cpu import image_input, rebuild, static_tensor
+from edge.runtimes.cuda import FREE_MEMORY, gpu_cure
 
 
 class LoadedPlan:
@@ -30,7 +31,7 @@ class LoadedPlan:
         trtcalls.forget_words(trt)
         self._runtime = trtcalls.runtime_of(trt)
         if self._runtime is None:
-            raise EngineError("TensorRT does not start ({}): {}".format(trtcalls.words(trt), GPU_CURE))
+            raise EngineError("TensorRT does not start ({}): {}".format(trtcalls.words(trt), gpu_cure()))
         try:
             self._engine = trtcalls.engine_of(self._runtime, plan.file)
         except OSError as e:
@@ -71,7 +72,7 @@ class LoadedPlan:
             self.outputs = tuple(t for b, t in zip(found, tensors) if not b.is_input)
             image_input(plan.network, self.inputs)
         except ModelError as e:
-            told = str(e).replace(": " + REBUILD, "")  # the network's cure, not the plan's
+            told = str(e).replace(": " + rebuild(), "")  # the network's cure, not the plan's
             raise EngineError("{} cannot be used, {}: {}".format(plan.file, told, again(plan))) from e
         for key, ours in (("inputs", self.inputs), ("outputs", self.outputs)):
             if not _same(plan.sidecar.get(key), ours):
@@ -82,7 +83,7 @@ class LoadedPlan:
 
 def again(plan: StoredPlan) -> str:
     """The cure for a plan that is up to date by its sidecar."""
-    return "run `nanoface build --only {} --force`".format(plan.role)
+    return commands.run("build --only {} --force".format(plan.role))
 
 
 def _same(said: Any, tensors: Sequence[Tensor]) -> bool:

@@ -13,7 +13,7 @@ from edge.core.contracts import BGR, Crop, Runner, Ticket
 from edge.errors import ConfigError, EdgeError, EngineError
 from edge.models.warp import Warper
 from edge.modelstore import StoredNetwork, home_dir
-from edge.planstore import Board, StoredPlan, check, find
+from edge.planstore import Board, StoredPlan, check, cure, find
 from edge.runtimes import cropkernel, cuda, trtcalls
 from edge.runtimes.cpu import check_crops, check_feeds, opened
 from edge.runtimes.devicememory import KINDS, PINNED
@@ -124,7 +124,7 @@ class TensorRtRunner(Runner):
         role = self._network.role
         plan = find(home_dir(), role, self.model)
         if plan is None:
-            raise EngineError("there is no plan of network {}: run `nanoface build --only {}`".format(self.model, role))
+            raise EngineError("there is no plan of network {}: {}".format(self.model, cure(role)))
         return plan
 
     def _load(self, session: DeviceSession, gpu: cuda.Gpu) -> None:

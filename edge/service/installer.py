@@ -5,6 +5,7 @@ What is in use is switched last, by one rename; until then the version before go
 import os
 from typing import NamedTuple, TextIO, Tuple
 
+from edge.core import commands
 from edge.errors import ConfigError, EngineError
 from edge.service import networks, places
 from edge.service.accounts import make_accounts, remove_accounts
@@ -15,6 +16,7 @@ from edge.service.program import CHECK, check_python, install_program
 from edge.service.statefolder import check_state, close, hand_over, remove_home
 from edge.service.steps import ServiceError, Steps, all_to_disk
 
+UP = ("active", "activating", "reloading")
 UMASK = 0o022  # the service's user is to read what root writes
 
 
@@ -50,7 +52,7 @@ def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
         steps.say("units")
         _put_units(steps, places.shipped_folder(), seen)
         _switch(steps, version, in_use, seen)
-        _enable(steps, wishes, seen)
+        _enable(steps, wishes, version, seen)
         _start(steps, wishes, version, seen)
         _prune(steps, seen)
     finally:
@@ -64,7 +66,7 @@ def run_rollback(wishes: Wishes, out: TextIO) -> int:
     seen, steps = _begin("rollback", wishes, out)
     in_use, version = seen.version(places.CURRENT), seen.before
     if not in_use:
-        raise ServiceError("nothing is installed: nanoface service install")
+        raise ServiceError("nothing is installed: " + commands.command("service install"))
     if not version or not data_of(seen, version):
         raise ServiceError("there is no version before {}".format(in_use))
     before = os.umask(UMASK)
@@ -79,10 +81,26 @@ def run_rollback(wishes: Wishes, out: TextIO) -> int:
     return 0
 
 
+def run_rebuild(force: bool, wishes: Wishes, out: TextIO) -> int:
+    """The engines of the version in use: what does not fit, with `force` all of them. The tracker makes room meanwhile."""
+    seen, steps = _begin("rebuild", wishes, out)
+    version = seen.version(places.CURRENT)
+    if not version:
+        raise ServiceError("nothing is installed: " + commands.command("service install"))
+    running = _active(steps)
+    _stop(steps)
+    try:
+        networks.build(steps, version, seen, *(["--force"] if force else []))
+    finally:
+        if running or wishes.start:
+            steps.run("systemctl", "start", "--no-block", places.SERVICE)
+    return 0
+
+
 def run_uninstall(wishes: Wishes, out: TextIO) -> int:
     """Everything but the data and a configuration that was changed; with `purge` these too."""
     seen, steps = _begin("uninstall", wishes, out)
-    for unit in (places.ARGUS_REQUESTS, places.SERVICE, places.CLOCKS):
+    for unit in (places.ARGUS_REQUESTS, places.ENGINE_REQUESTS, places.SERVICE, places.ENGINES, places.CLOCKS):
         if os.path.exists(seen.at("{}/{}".format(places.UNIT_FOLDER, unit))):
             steps.run("systemctl", "disable", "--now", unit)
     for unit in places.UNITS:
@@ -146,8 +164,8 @@ def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes,
         hand_over(steps, path)
     networks.prepare(steps, home, version, in_use, seen)
     if not wishes.build:
-        steps.say("  the engines are not looked at: sudo -u {3} NANOFACE_HOME={0}/{1}/{2} {0}/{1}/bin/nanoface build".format(
-            places.PROGRAMS, places.CURRENT, places.HOME_LINK, places.USER))
+        steps.say("  the engines are not looked at: what is missing is built when the service starts (engines.rebuild), or by "
+                  + commands.of_service("build"))
         return
     if not networks.has_tensorrt(steps, version, seen):
         steps.say("  no TensorRT here: there are no engines to build")
@@ -166,6 +184,8 @@ def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes,
 def _put_units(steps: Steps, folder: str, seen: Places) -> None:
     changed = False
     for unit in places.UNITS:
+        if not os.path.exists(os.path.join(folder, unit)):
+            continue  # an older version has fewer
         with open(os.path.join(folder, unit), "rb") as f:
             changed |= steps.write(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), f.read())
     if changed:
@@ -182,10 +202,12 @@ def _switch(steps: Steps, version: str, in_use: str, seen: Places) -> None:
     all_to_disk()
 
 
-def _enable(steps: Steps, wishes: Wishes, seen: Places) -> None:
+def _enable(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
     units = [places.SERVICE] + ([places.CLOCKS] if wishes.clocks else [])
     if seen.has_unit(places.ARGUS_DAEMON):
         units.append(places.ARGUS_REQUESTS)
+    if networks.has_tensorrt(steps, version, seen):
+        units.append(places.ENGINE_REQUESTS)
     for unit in units:
         if steps.ask("systemctl", "is-enabled", "--quiet", unit).code != 0:
             steps.run("systemctl", "enable", unit)
@@ -201,18 +223,24 @@ def _start(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
         steps.run("systemctl", "restart", places.SERVICE)
     except ServiceError:
         said = steps.ask("systemctl", "show", places.SERVICE, "--property=StatusText", "--value").text.strip()
-        back = "; the version before: nanoface service rollback" if seen.before else ""
-        raise ServiceError("{} does not start{}: see nanoface service logs{}".format(
-            version, " (" + said + ")" if said else "", back))
+        back = "; the version before: " + commands.command("service rollback") if seen.before else ""
+        raise ServiceError("{} does not start{}: see {}{}".format(
+            version, " (" + said + ")" if said else "", commands.command("service logs"), back))
 
 
 def _stop(steps: Steps) -> None:
-    if _active(steps):
-        steps.run("systemctl", "stop", places.SERVICE)
+    """With a build that it waits for: a unit that is only about to be up is not active."""
+    units = [unit for unit in (places.SERVICE, places.ENGINES) if _state(steps, unit) in UP]
+    if units:
+        steps.run("systemctl", "stop", *units)
 
 
 def _active(steps: Steps) -> bool:
-    return steps.ask("systemctl", "is-active", "--quiet", places.SERVICE).code == 0
+    return _state(steps, places.SERVICE) in UP
+
+
+def _state(steps: Steps, unit: str) -> str:
+    return steps.ask("systemctl", "is-active", unit).text.strip()
 
 
 def _prune(steps: Steps, seen: Places) -> None:

@@ -21,14 +21,14 @@ from edge.service.steps import ServiceError, Steps
 PINS = "fp16.json"
 VERSION = re.compile(r"[\w.+-]+")
 BLOCK_BYTES = 1 << 20
-NO_NETWORKS = ("there are no networks, neither in {} nor in {}: run `nanoface models fetch` first, or name the folder that "
+NO_NETWORKS = ("there are no networks, neither in {} nor in {}: {} first, or name the folder that "
                "has them with --networks")
 
 
 def check_networks(home: str, seen: Places) -> None:
     """Raises ModelError where there is nothing to run with."""
     if not index_of(home) and not any(index_of(seen.home(name)) for name in homes(seen)):
-        raise ModelError(NO_NETWORKS.format(modelstore.onnx_dir(home), seen.at(places.HOME)))
+        raise ModelError(NO_NETWORKS.format(modelstore.onnx_dir(home), seen.at(places.HOME), modelstore.cure()))
 
 
 def index_of(home: str) -> Dict[str, Dict[str, Any]]:
@@ -149,11 +149,11 @@ def has_tensorrt(steps: Steps, version: str, seen: Places) -> bool:
     return steps.ask(python, "-I", "-c", looking).code == 0
 
 
-def build(steps: Steps, version: str, seen: Places) -> None:
+def build(steps: Steps, version: str, seen: Places, *options: str) -> None:
     """The engines of this board, with the program that will use them."""
     program = seen.program(version)
-    code = steps.show([os.path.join(program, "bin", "nanoface"), "build", "--config", seen.at(places.CONFIG)],
+    code = steps.show([os.path.join(program, "bin", "nanoface"), "build", "--config", seen.at(places.CONFIG)] + list(options),
                       NANOFACE_HOME=seen.home(version))
     if code != 0:
-        raise ServiceError("the engines could not be built (see above), so the version in use stays; --no-build installs "
+        raise ServiceError("the engines could not be built (see above), so what is in use stays; install --no-build does "
                            "without, and the service then runs on what else there is")

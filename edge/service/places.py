@@ -5,17 +5,20 @@ import sys
 from contextlib import suppress
 from typing import Dict, NamedTuple, Tuple
 
-USER, VIDEO, JTOP = "nanoface", "video", "jtop"
+from edge.core import commands
+
+USER, VIDEO, JTOP = commands.USER, "video", "jtop"
 SERVICE = "nanoface.service"
 CLOCKS = "nanoface-clocks.service"
 ARGUS_REQUESTS = "nanoface-argus.path"
-UNITS = (SERVICE, CLOCKS, ARGUS_REQUESTS, "nanoface-argus.service")
+ENGINES, ENGINE_REQUESTS = "nanoface-engines.service", "nanoface-engines.path"
+UNITS = (SERVICE, CLOCKS, ARGUS_REQUESTS, "nanoface-argus.service", ENGINE_REQUESTS, ENGINES)
 ARGUS_DAEMON = "nvargus-daemon.service"
 UNIT_FOLDERS = ("/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system")
 
-PROGRAMS = "/opt/nanoface"  # a folder for each version; the links `current` and `previous`
+PROGRAMS = commands.PROGRAMS  # a folder for each version; the links `current` and `previous`
 CURRENT, PREVIOUS = "current", "previous"
-CONFIG = "/etc/nanoface/nanoface.yaml"
+CONFIG = commands.CONFIG
 ENVIRONMENT = "/etc/nanoface/environment"  # its owner's: variables of the service
 HOME = "/var/lib/nanoface"  # of its user; below it a $NANOFACE_HOME for each version
 HOME_LINK = "home"  # in the folder of a version: leads to its $NANOFACE_HOME
@@ -27,7 +30,6 @@ UNIT_FOLDER = UNIT_FOLDERS[0]
 
 SHARE = "share/nanoface"  # below a prefix: the units and the configuration of an installed version
 SHIPPED = UNITS + (os.path.basename(CONFIG),)
-
 
 
 def shipped_folder() -> str:

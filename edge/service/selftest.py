@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 from typing import List, Optional
 
+from edge.core import commands
 from edge.core.process import is_tegra, prepare_process
 from edge.errors import ConfigError, EngineError
 
@@ -16,7 +17,7 @@ def missing() -> Optional[str]:
     try:
         from edge import app
     except ImportError as e:
-        return "{} (see nanoface doctor)".format(e)
+        return "{} (see {})".format(e, commands.command("doctor"))
     return unusable() if app.__file__ else "the package edge has no files"
 
 

@@ -4,6 +4,7 @@ import subprocess
 from typing import Any, Dict, Optional, TextIO
 
 from edge.config import load_config
+from edge.core import commands
 from edge.errors import ConfigError
 from edge.service import places
 from edge.service.places import Places
@@ -21,13 +22,14 @@ def run_status(root: str, out: TextIO) -> int:
     _need_systemd(seen)
     said = ask_manager(steps)
     if said.get("LoadState") != "loaded":
-        raise ServiceError("the service is not installed: sudo nanoface service install")
+        raise ServiceError("the service is not installed: " + commands.command("service install"))
     up = said.get("ActiveState") == "active"
     out.write("service    {} ({}){}\n".format(said["ActiveState"], said["SubState"], _since(said)))
     if said.get("StatusText"):
         out.write("says       {}\n".format(_plain(said["StatusText"])))
     if not up and said.get("Result", "success") != "success":
         out.write("ended by   {}, exit code {}\n".format(said["Result"], said.get("ExecMainStatus", "?")))
+    out.write(engines_line(steps))
     out.write("restarts   {}\n".format(said.get("NRestarts", "0")))
     out.write("at boot    {}\n".format("started" if said.get("UnitFileState") == "enabled" else "not started: "
               "sudo systemctl enable nanoface"))
@@ -41,8 +43,18 @@ def _plain(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
 
 
-def ask_manager(steps: Steps) -> Dict[str, str]:
-    lines = steps.ask("systemctl", "show", places.SERVICE, "--property=" + ",".join(ASKED)).text.splitlines()
+def engines_line(steps: Steps) -> str:
+    """What the unit that rebuilds engines does, or that it failed; "" where there is nothing to tell."""
+    said = ask_manager(steps, places.ENGINES)
+    if said.get("ActiveState") == "activating":
+        return "engines    rebuilt now: {}\n".format(_plain(said.get("StatusText") or "it begins"))
+    if said.get("ActiveState") == "failed":
+        return "engines    could not be rebuilt: {}\n".format(commands.command("service logs"))
+    return ""
+
+
+def ask_manager(steps: Steps, unit: str = places.SERVICE) -> Dict[str, str]:
+    lines = steps.ask("systemctl", "show", unit, "--property=" + ",".join(ASKED)).text.splitlines()
     pairs = [line.partition("=") for line in lines]
     return {key: value for key, equals, value in pairs if equals}
 
@@ -82,7 +94,7 @@ def run_logs(lines: int, follow: bool, root: str) -> int:
 
 def _need_systemd(seen: Places) -> None:
     if not os.path.isdir(seen.at(places.MANAGER)):
-        raise ServiceError("systemd does not run this machine: there is no service; see nanoface status")
+        raise ServiceError("systemd does not run this machine: there is no service; see " + commands.command("status"))
 
 
 def _since(said: Dict[str, str]) -> str:

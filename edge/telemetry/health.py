@@ -36,8 +36,12 @@ class Health:
 
     def opening(self, part: str) -> None:
         """`part` is about to be opened: it may hold the interpreter, and with it the thread that calls tick()."""
+        self.waiting("opening " + part)
+
+    def waiting(self, text: str) -> None:
+        """The run has not begun: the start may take longer. To be said again within two minutes."""
         self._notifier.extend_timeout(OPENING_S)
-        self._notifier.status("starting: opening " + part)
+        self._notifier.status("starting: " + text)
 
     def failed(self, reason: str) -> None:
         """The run ends before it began."""

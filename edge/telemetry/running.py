@@ -23,6 +23,7 @@ class Run:
         self._state, self._reason = "STARTING", ""
         self._progress: Optional[Progress] = None
         self._warned = ""
+        self.unfit = ""  # why engines are not used that should be
         self._writer: Optional[StatusWriter] = None
         self._newest: Dict[str, Any] = {}
         self.governor: Optional[Callable[[], Dict[str, Any]]] = None  # its record(), where there is one
@@ -70,7 +71,7 @@ class Run:
     def reasons(self) -> List[str]:
         """Why the run is degraded, beside what the pipeline sees itself."""
         doubt = getattr(self._source, "doubt", "")
-        found = [doubt] if doubt else []
+        found = [text for text in (doubt, self.unfit) if text]
         if self.throttled():
             found.append(THROTTLED)
         if self._writer is not None and self._writer.problem:

@@ -3,6 +3,7 @@ import json
 import os
 from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
+from edge.core import commands
 from edge.core.safeopen import open_read
 from edge.core.strangers import UnsafePath, account
 from edge.errors import ConfigError
@@ -19,7 +20,8 @@ def read_last(path: str) -> Dict[str, Any]:
             return records[-1]
     if os.path.exists(path):
         raise ConfigError("{} holds no status record yet: is it the status log of a running nanoface?".format(path))
-    raise ConfigError("there is no status log {}: start `nanoface run`, or name the log that it writes".format(path))
+    raise ConfigError("there is no status log {}: start `{}`, or name the log that it writes".format(
+        path, commands.command("run")))
 
 
 def follow(path: str, stop: Any, poll_s: float = POLL_S) -> Iterator[Dict[str, Any]]:

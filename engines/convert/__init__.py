@@ -12,6 +12,7 @@ from os.path import basename
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
 from edge.errors import ModelError
+from edge.modelstore import cure
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -25,11 +26,14 @@ KINDS = {
     "faceboxes": "faceboxes",
     "facemesh": "facemesh",
 }
-CURE = "delete it and run `nanoface models fetch`"
 
 # What the readers raise on bytes that are not what they expect; a flatbuffer, for one, its own package does not check.
 _DAMAGE = (
     struct.error, zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+
+
+def _cure() -> str:
+    return "delete it and " + cure()
 
 
 @contextmanager
@@ -42,9 +46,9 @@ def _readable(files: Sequence[str]) -> Iterator[None]:
         raise ModelError("converting {} needs the package {}: pip install 'nanoface[convert]'".format(
             names, e.name or e)) from e
     except OSError as e:
-        raise ModelError("{} cannot be read ({}): {}".format(names, e.strerror or e, CURE)) from e
+        raise ModelError("{} cannot be read ({}): {}".format(names, e.strerror or e, _cure())) from e
     except _DAMAGE as e:
-        raise ModelError("{} is truncated or not what its name says: {}".format(names, CURE)) from e
+        raise ModelError("{} is truncated or not what its name says: {}".format(names, _cure())) from e
 
 
 def convert(kind: str, files: Sequence[str], options: Mapping[str, Any]) -> "ModelProto":

@@ -7,6 +7,7 @@ import pytest
 from test_models_command import GITHUB, World
 
 from edge import modelstore
+from edge.core import commands
 from edge.errors import ModelError
 from edge.modelstore import StoredNetwork
 from engines import lintgate, onnxpackage, onnxstore
@@ -66,7 +67,7 @@ def test_the_names_are_believed_of_their_own_file_whatever_the_rules(home):
 
 
 @pytest.mark.parametrize("here, cure", [
-    ("onnx", "run `nanoface models fetch mb05`"), (".venv-convert", "run `{}/bin/nanoface models fetch mb05`"),
+    ("onnx", "nanoface models fetch mb05`"), (".venv-convert", "run `{}/bin/nanoface models fetch mb05`"),
     ("", "where networks are converted"),
 ])
 def test_the_cure_names_the_environment_that_has_onnx(tmp_path, monkeypatch, home, here, cure):
@@ -74,7 +75,7 @@ def test_the_cure_names_the_environment_that_has_onnx(tmp_path, monkeypatch, hom
     if here == ".venv-convert":
         os.makedirs(os.path.join(folder, "bin"))
         open(os.path.join(folder, "bin", "nanoface"), "w").close()
-    monkeypatch.setattr(onnxpackage, "CONVERTER", os.path.join(folder, "bin", "nanoface"))
+    monkeypatch.setattr(commands, "CONVERTER", os.path.join(folder, "bin", "nanoface"))
     monkeypatch.setattr(onnxpackage, "has_onnx", lambda: here == "onnx")
     with pytest.raises(ModelError) as e:
         lint_gate(home(None), STORED)

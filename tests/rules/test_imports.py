@@ -12,9 +12,10 @@ MAY_IMPORT = {
     "errors": "",
     "core": "errors",
     "disk": BELOW,
-    "modelstore": "errors",
-    "planstore": "modelstore errors",
+    "modelstore": BELOW,
+    "planstore": "modelstore " + BELOW,
     "buildlock": "planstore " + BELOW,
+    "renewal": "buildlock configrules modelstore planstore " + BELOW,
     "geometry": BELOW,
     "models": "geometry " + BELOW,
     "face": "geometry " + BELOW,
@@ -39,7 +40,7 @@ MAY_IMPORT = {
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
     "checks": "config configrules machine modelstore planstore " + BELOW,
     "targets": "config outputs.spec sources.spec telemetry.statusfile errors",
-    "app": "buildlock config targets modelstore planstore stages models face geometry sources outputs "
+    "app": "buildlock config targets modelstore planstore renewal stages models face geometry sources outputs "
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,

@@ -35,7 +35,7 @@ class Power:
 def power(monkeypatch):
     made = Power()
     monkeypatch.setattr(Steps, "do", lambda self, text, action: made.do(self, text, action))
-    monkeypatch.setattr(Steps, "ask", lambda self, *words: Ended(0, ""))  # everything is there, and up
+    monkeypatch.setattr(Steps, "ask", lambda self, *words: Ended(0, "active"))  # everything is there, and up
     monkeypatch.setattr(program, "_make", make)
     monkeypatch.setattr(installer, "service_account", lambda: Account(os.geteuid(), os.getegid(), (os.getegid(),)))
     for module in (program, installer):

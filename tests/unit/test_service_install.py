@@ -19,14 +19,16 @@ SAY = '#!/bin/sh\necho "$(basename "$0") $*" >> "$LOG"\n'
 COMMANDS = {
     "systemctl": '''
 case "$*" in
-    "is-active --quiet "*) [ -e "$STATE/active" ]; exit ;;
+    "is-active nanoface.service") [ -e "$STATE/active" ] && echo active; exit ;;
+    "is-active nanoface-engines.service") [ -e "$STATE/active-engines" ] && echo activating; exit 3 ;;
     "is-enabled --quiet "*) [ -e "$STATE/enabled-$3" ]; exit ;;
     "is-failed --quiet "*) exit 1 ;;
     "enable "*) : > "$STATE/enabled-$2" ;;
     "disable --now "*) rm -f "$STATE/enabled-$3" "$STATE/active" ;;
-    "stop "*) rm -f "$STATE/active" ;;
+    "stop "*) rm -f "$STATE/active" "$STATE/active-engines" ;;
     "restart "* | "start "*) [ ! -e "$STATE/broken" ] || exit 1; : > "$STATE/active" ;;
-    "show "*) cat "$STATE/show" 2>/dev/null ;;
+    "show nanoface.service "*) cat "$STATE/show" 2>/dev/null ;;
+    "show "*) cat "$STATE/show-engines" 2>/dev/null ;;
 esac
 exit 0
 ''',
@@ -342,6 +344,48 @@ def test_engines_that_cannot_be_built_leave_the_old_version_running(box, monkeyp
     assert box.seen.version("current") == "9.0"
 
 
+def test_the_engines_are_rebuilt_with_the_tracker_out_of_the_way(box, monkeypatch):
+    with pytest.raises(ServiceError, match="nothing is installed"):
+        installer.run_rebuild(False, installer.Wishes(root=str(box.root)), io.StringIO())
+    box.install()
+    (box.state / "active-engines").write_text("")  # the tracker waits for a build of its own asking
+    said, codes = [], [0, 4]
+
+    def build(self, words, **environ):
+        said.append((words[1:], (box.state / "active").exists() or (box.state / "active-engines").exists()))
+        return codes.pop(0)
+
+    monkeypatch.setattr(Steps, "show", build)
+    assert cli.main(["service", "rebuild", "--root", str(box.root)]) == 0
+    assert (box.state / "active").exists()
+    assert cli.main(["service", "rebuild", "--force", "--root", str(box.root)]) == 4
+    assert (box.state / "active").exists()
+    assert [beside for _, beside in said] == [False, False]
+    assert "--force" not in said[0][0] and said[1][0][-1] == "--force" and "build" in said[1][0]
+
+
+def test_engines_are_asked_for_only_where_there_is_tensorrt(box, monkeypatch):
+    box.install()
+    assert not (box.state / "enabled-nanoface-engines.path").exists()
+    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, seen: True)
+    box.install(build=False)
+    assert (box.state / "enabled-nanoface-engines.path").exists()
+    assert "systemctl start nanoface-engines.path" in box.changes()
+    box.uninstall()
+    assert "systemctl disable --now nanoface-engines.path" in box.changes()
+    assert not list(box.path("/etc/systemd/system").glob("nanoface*"))
+
+
+def test_the_way_back_leads_to_a_version_that_had_fewer_units(box, monkeypatch):
+    box.install()
+    shipped = configuration.data_of(box.seen, edge.__version__)
+    for unit in (places.ENGINES, places.ENGINE_REQUESTS):
+        os.unlink(os.path.join(shipped, unit))
+    next_version(monkeypatch, "9.0")
+    box.install()
+    assert box.rollback() == 0 and box.seen.version("previous") == "9.0"
+
+
 def test_what_is_missing_is_one_line(box, tmp_path):
     with pytest.raises(ServiceError, match="there is no version before|nothing is installed"):
         box.rollback()
@@ -355,7 +399,7 @@ def test_what_is_missing_is_one_line(box, tmp_path):
 
 
 @pytest.mark.parametrize("words, code, said", [
-    (["service"], 2, "there are install, uninstall, rollback, status, logs"),
+    (["service"], 2, "there are install, uninstall, rollback, rebuild, status, logs"),
     (["service", "instal"], 2, "did you mean install?"),
     (["service", "status", "--purge"], 2, "--purge goes with nanoface service uninstall, not with status"),
     (["service", "install", "now"], 2, "takes no word 'now'"),
@@ -371,7 +415,8 @@ def test_a_wrong_command_line_is_one_line(words, code, said, capsys):
 def test_status_shows_the_manager_and_the_last_record(box, capsys):
     root = ["--root", str(box.root)]
     assert cli.main(["service", "status"] + root) == 4
-    assert "sudo nanoface service install" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("nanoface: the service is not installed: sudo ") and "nanoface service install" in error
     box.install()
     (box.state / "show").write_text("LoadState=loaded\nActiveState=active\nSubState=running\nStatusText=tracking\nMainPID=7\n"
                                     "NRestarts=2\nUnitFileState=enabled\n")
@@ -381,6 +426,10 @@ def test_status_shows_the_manager_and_the_last_record(box, capsys):
     (box.state / "show").write_text("LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=watchdog\n")
     assert cli.main(["service", "status"] + root) == 4
     assert "watchdog" in capsys.readouterr().out
+    for engines, told in (("activating\nStatusText=2/4 align", "rebuilt now: 2/4 align"), ("failed", "could not be rebuilt")):
+        (box.state / "show-engines").write_text("ActiveState={}\n".format(engines))
+        cli.main(["service", "status"] + root)
+        assert told in capsys.readouterr().out
 
 
 def test_what_the_service_says_does_not_steer_the_terminal_of_who_looks(box, capsys):

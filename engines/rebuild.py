@@ -1,0 +1,109 @@
+"""`nanoface build --unattended`: what nanoface-engines.service runs, at the request of a tracker (`edge/renewal.py`).
+
+It builds what is missing or does not fit, tells the service manager and the waiting tracker how far it is, and notes what
+could not be built. What was interrupted, or ended with the power, is not noted: it is tried again.
+"""
+import os
+from contextlib import suppress
+from typing import Any, List, Mapping, Optional, TextIO
+
+from edge import renewal
+from edge.core import clock
+from edge.disk import StorageError, write_whole
+from edge.errors import EdgeError, ModelError
+from edge.planstore import plans_dir
+from edge.renewal import Need
+from edge.telemetry.systemd import Notifier
+from engines.build import remove, run_build
+from engines.buildreport import BuildReport, span
+from engines.buildselection import BuildOptions
+from engines.childrun import Hearing
+
+TELL_EVERY_S = 5.0
+NOT_BUILT = "not built: "
+
+
+class ToldReport(BuildReport):
+    """Lines for the journal; for the service manager and the tracker what is done now."""
+
+    def __init__(self, out: TextIO, notifier: Notifier, progress: str, verbose: bool) -> None:
+        """`progress`: the file that the tracker reads; "" where none waits."""
+        super().__init__(out, verbose)
+        self._notifier, self._progress = notifier, progress
+        self._said_at: Optional[float] = None
+        self.failed: List[str] = []
+
+    def row(self, role: str, network: str, text: str) -> None:
+        if text.startswith(NOT_BUILT):
+            self.failed.append("{}: {}".format(role, text[len(NOT_BUILT):]))
+        super().row(role, network, text)
+
+    def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
+        inner = super().hearing(title, why, expected_s)
+
+        def tick(step: str, elapsed_s: float) -> None:
+            inner.tick(step, elapsed_s)
+            now = clock.monotonic()
+            if self._said_at is None or now - self._said_at >= TELL_EVERY_S:
+                self._said_at = now
+                self._tell("{}, {}, {}".format(title, step, span(elapsed_s)))
+
+        self._said_at = None  # at once
+        return inner._replace(tick=tick)
+
+    def _tell(self, text: str) -> None:
+        self._notifier.status(text)
+        if self._progress:
+            part = self._progress + ".part"
+            try:
+                with open(part, "w", encoding="utf-8") as f:
+                    f.write(text)
+                os.replace(part, self._progress)
+            except OSError:
+                pass  # it only informs
+
+
+def run_unattended(home: str, config: Any, options: BuildOptions, environ: Mapping[str, str], out: TextIO,
+                   verbose: bool = False) -> int:
+    """0 where nothing is left to build, also as there is no TensorRT; else 4. Raises as run_build() does."""
+    request = environ.get(renewal.REQUEST, "")
+    report = ToldReport(out, Notifier(environ), request + renewal.PROGRESS if request else "", verbose)
+    try:
+        wanted = renewal.need(home, config.models)
+        if config.engines.rebuild == renewal.NEVER or not wanted.why:
+            report.line("nothing is built: {}".format(
+                "engines.rebuild is never" if wanted.why else
+                "all engines fit TensorRT {}".format(wanted.tensorrt) if wanted.tensorrt else "there is no TensorRT here"))
+            return 0
+        report.line("for TensorRT {}: {}".format(wanted.tensorrt, "; ".join(wanted.why)))
+        return _build(home, config, options, wanted, report)
+    finally:
+        if request:
+            renewal.forget_request(request)
+
+
+def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: ToldReport) -> int:
+    failed: Optional[str] = "it ended in an error"
+    try:
+        run_build(home, options, report=report)
+        failed = "; ".join(report.failed)
+    except KeyboardInterrupt:
+        failed = None
+        raise
+    except EdgeError as e:
+        failed = str(e)
+        raise
+    finally:
+        if failed is not None:
+            _note(home, config, wanted, failed)
+    return ModelError.exit_code if renewal.need(home, config.models).why else 0
+
+
+def _note(home: str, config: Any, wanted: Need, failed: str) -> None:
+    """What is not to be tried again; of a build that mended all, nothing."""
+    path = os.path.join(plans_dir(home), renewal.TRIED)
+    with suppress(StorageError):  # the build has said that
+        if renewal.need(home, config.models).why:
+            write_whole(path, renewal.note_of(wanted, failed))
+        else:
+            remove(path)
