@@ -13,17 +13,13 @@ PATIENCE_S = 30.0
 @pytest.fixture(params=["pipe", "no descriptor is left", "no poll() there"])
 def kind(request, monkeypatch):
     """What a wait is made of; every test holds for each."""
-    monkeypatch.setattr(waiting, "_unused", type(waiting._unused)())
     if request.param == "no descriptor is left":
         def full():
             raise OSError(24, "too many open files")
         monkeypatch.setattr(waiting.os, "pipe", full)
     elif request.param == "no poll() there":
         monkeypatch.delattr(waiting.select, "poll")
-    yield request.param
-    for pipe in waiting._unused:
-        os.close(pipe._readable)
-        os.close(pipe._writable)
+    return request.param
 
 
 def in_thread(action):
@@ -103,14 +99,16 @@ def test_a_notification_is_neither_lost_nor_kept_for_the_next_wait(kind):
     assert took_s[0] is False and took_s[1] >= 0.03
 
 
-def test_many_waits_use_the_same_pipe(monkeypatch):
+def test_a_wait_leaves_no_descriptor_behind():
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("needs /proc")
-    waiting.Event().wait(0.001)
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(300):
-        waiting.Event().wait(0.0001)
-    assert len(os.listdir("/proc/self/fd")) == before
+    before, event = len(os.listdir("/proc/self/fd")), waiting.Event()
+    for _ in range(100):
+        event.wait(0.0001)
+    thread = in_thread(lambda: event.wait(60.0))
+    until(lambda: len(os.listdir("/proc/self/fd")) == before + 2)
+    event.set()
+    assert waiting.join(thread, PATIENCE_S) and len(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_interrupted_wait_leaves_nothing_behind():
