@@ -24,6 +24,7 @@ from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
+from edge.redact import has_secret
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
 from edge.sources.controls import Controls
@@ -238,5 +239,6 @@ def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack)
         closing.callback(Metrics(config.metrics.address, meter.totals, this.newest).close)
     path, status = config.status.file(os.environ), config.status
     if path is not None:
-        this.start_log(StatusLog(path, status.max_bytes, status.keep, status.max_age_s), status.interval_s, status.gather_s)
+        log = StatusLog(path, status.max_bytes, status.keep, status.max_age_s, private=has_secret(config.source.spec or ""))
+        this.start_log(log, status.interval_s, status.gather_s)
         closing.callback(this.close, CLOSE_STATUS_S)

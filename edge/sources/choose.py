@@ -7,6 +7,7 @@ import cv2
 
 from edge.core.contracts import Source
 from edge.errors import ConfigError
+from edge.redact import learn
 from edge.sources import gstreamer, spec
 from edge.sources.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
 from edge.sources.childcapture import ChildFeed
@@ -31,6 +32,7 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     if options.spec is None:
         spec.check_live(options, "a camera")
         return _first_camera(options, factory)
+    learn(options.spec)
     kind = spec.classify(options.spec)
     if kind.kind not in spec.LIVE_KINDS:
         return RecordedSource(_recording(kind, options, factory), options)

@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import cv2
 
 from edge.errors import ConfigError, SourceError
+from edge.redact import hide
 from edge.sources.argus import DAEMON
 from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
 from edge.sources.device import Mode, Opener
@@ -50,7 +51,7 @@ class GstOpener(Opener):
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
                  fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
         """`device`: of a V4L2 camera, whose `controls` are set once the pipeline runs."""
-        self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
+        self.name, self.pipeline, self.fps, self._factory = hide(name), pipeline, fps, factory
         self.daemon = DAEMON if "nvarguscamerasrc" in pipeline else ""
         self._device, self._controls = device, controls
 

@@ -5,11 +5,11 @@ A stream that ends counts as lost and is opened again: a film that lies on a ser
 import os
 import re
 from typing import Any, Callable
-from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 
 from edge.errors import SourceError
+from edge.redact import hide
 from edge.sources.device import Opener, Patience
 
 Factory = Callable[..., Any]
@@ -23,7 +23,7 @@ class StreamOpener(Opener):
     """The options are put into the environment for the moment of opening; those of the user win."""
 
     def __init__(self, url: str, factory: Factory = cv2.VideoCapture) -> None:
-        self.name = without_password(url)
+        self.name = hide(url)
         self._url, self._factory = url, factory
         self._users = os.environ.get(OPTIONS)
 
@@ -53,11 +53,3 @@ def ffmpeg_options(url: str, build_information: str) -> str:
     new = version is not None and int(version.group(1)) >= RENAMED_IN_AVFORMAT
     return "rtsp_transport;tcp|{};{}".format("timeout" if new else "stimeout", SILENCE_US)
 
-
-def without_password(url: str) -> str:
-    """What may be shown and logged."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=user.split(":")[0] + (":***@" if ":" in user else "@") + host))

@@ -1,4 +1,5 @@
 """The status log: one JSON object a line, in files that do not grow too large, so that a reader meets whole lines."""
+import contextlib
 import datetime
 import json
 import logging
@@ -10,6 +11,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock
+from edge.redact import hide
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def status_record(situation: Situation, measured: Mapping[str, Any], wall_s: flo
     record: Dict[str, Any] = {"schema": SCHEMA}
     record["at"] = at.strftime("%Y-%m-%dT%H:%M:%S.") + "{:03d}Z".format(at.microsecond // 1000)
     record["uptime_s"] = round(situation.uptime_s, 1)
-    record.update(state=situation.state, reason=situation.reason, source=situation.source)
+    record.update(state=situation.state, reason=hide(situation.reason), source=hide(situation.source))
     record.update(measured)
     record["outputs"] = {name: dict(stats) for name, stats in situation.outputs.items()}
     if situation.board:
@@ -55,8 +57,10 @@ class StatusLog:
     """
 
     def __init__(self, path: str, max_bytes: int = 1000000, keep: int = 3, max_age_s: Optional[float] = None,
-                 wall: Callable[[], float] = clock.wall) -> None:
+                 wall: Callable[[], float] = clock.wall, private: bool = False) -> None:
+        """`private`: nobody but its owner may read the file."""
         self.path = path
+        self._private = private
         self.written = self.failed = 0  # records
         self.problem = ""
         self._max_bytes, self._keep = max_bytes, keep
@@ -115,7 +119,10 @@ class StatusLog:
             self.close()
         if self._fd is None:
             os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600 if self._private else 0o644)
+            if self._private and stat.S_ISREG(os.fstat(self._fd).st_mode):
+                with contextlib.suppress(PermissionError):  # another's file, which was there before
+                    os.fchmod(self._fd, 0o600)
             _end_line(self._fd)
             began = _first_at(self._fd)
             self._began = self._wall() if began is None else began
