@@ -15,6 +15,7 @@ from edge.sources.controls import NOT_HERE, asked
 from edge.sources.device import DEFAULT_PATIENCE, Opener, Patience
 from edge.sources.images import Pictures
 from edge.sources.live import LiveSource
+from edge.sources.origin import Trust
 from edge.sources.picture import Shape
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
@@ -44,7 +45,7 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     if has_own_rate and options.fps is not None:
         raise ConfigError("--fps: {} comes at its own rate; leave it out".format(options.spec))
     if kind.kind == spec.RTSP:
-        opener = StreamOpener(kind.target, factory)
+        opener = StreamOpener(kind.target, factory, Trust(options.tls, options.ca_file))
         opener.notes = NOT_HERE if asked(options.controls) else ()
         return _live(opener, Shape(options, scale=True), options, STREAM_PATIENCE)
     opener, shape = _gstreamer_opener(kind, options, factory)
@@ -85,7 +86,7 @@ def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> T
         camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate, options.controls)
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
         return opener, Shape(SourceOptions(), scale=False)
-    pipeline = gstreamer.user_pipeline(kind.target, mode, hardware=os.path.exists(TEGRA))
+    pipeline = gstreamer.user_pipeline(kind.target, mode, os.path.exists(TEGRA), options.tls == spec.INSECURE)
     device = kind.target if kind.target.startswith("/dev/") else ""
     opener = gstreamer.GstOpener("gst:" + kind.target, pipeline, factory, None, device, options.controls)
     if not device and asked(options.controls):

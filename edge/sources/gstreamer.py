@@ -101,10 +101,12 @@ def v4l2_mjpeg(device: str, mode: Mode, hardware: bool) -> str:
     return " ! ".join(("v4l2src device={} io-mode=2".format(device), caps, board if hardware else cpu, APPSINK))
 
 
-def rtsp_h264(url: str, hardware: bool) -> str:
-    """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it."""
+def rtsp_h264(url: str, hardware: bool, insecure: bool = False) -> str:
+    """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it. rtsps: is verified unless `insecure`."""
     board, cpu = "nvv4l2decoder enable-max-performance=1 ! nvvidconv ! " + TO_BGR, "avdec_h264 ! " + SOFTWARE_BGR
     server = 'rtspsrc location="{}" latency={} protocols=tcp'.format(url.replace('"', "%22"), LATENCY_MS)
+    if insecure:
+        server += " tls-validation-flags=0"
     return " ! ".join((server, "rtph264depay ! h264parse", board if hardware else cpu, APPSINK))
 
 
@@ -116,12 +118,12 @@ def with_appsink(pipeline: str) -> str:
     return " ! ".join((text, SOFTWARE_BGR, APPSINK))
 
 
-def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:
+def user_pipeline(target: str, mode: Mode, hardware: bool, insecure: bool = False) -> str:
     """`gst:` with a device or an RTSP address instead of a pipeline means the fitting one of the above."""
     if re.match(r"^/dev/[\w/.:-]+$", target):
         return v4l2_mjpeg(target, mode, hardware)
     if re.match(r"^rtsps?://\S+$", target):
-        return rtsp_h264(target, hardware)
+        return rtsp_h264(target, hardware, insecure)
     return with_appsink(target)
 
 
