@@ -230,9 +230,9 @@ def through(url: str, trust: Trust) -> Tunnel:
     """Raises SourceError."""
     try:
         origin = Origin.of(url)
-    except ValueError as e:
+    except ValueError:  # its text may hold a part of a password
         cure = "write / ? # @ and blanks in a password as %2F %3F %23 %40 %20"
-        raise SourceError("{} is no address ({}): {}".format(url, e, cure))
+        raise SourceError("{} is no address: {}".format(url, cure)) from None
     return Tunnel(origin, trust, is_list(url))
 
 
