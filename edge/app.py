@@ -24,6 +24,7 @@ from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
+from edge.redact import has_secret
 from edge.runtimes.choose import open_runner
 from edge.sources.choose import make_source
 from edge.sources.controls import Controls
@@ -40,7 +41,7 @@ from edge.telemetry.board import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
 from edge.telemetry.running import Run
-from edge.telemetry.statusfile import mode_of
+from edge.telemetry.statusfile import PRIVATE, mode_of
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.systemd import Notifier
 
@@ -244,7 +245,7 @@ def start_telemetry(config: Config, this: Run, meter: Meter, closing: ExitStack)
 
 
 def status_log(config: Config) -> Optional[StatusLog]:
-    """Opened by its first record. None where it is switched off."""
+    """Opened by its first record; its owner's alone where the source has a secret. None where it is switched off."""
     path, status = config.status.file(os.environ), config.status
-    return None if path is None else StatusLog(
-        path, status.max_bytes, status.keep, status.max_age_s, mode=mode_of(os.environ))
+    mode = PRIVATE if has_secret(config.source.spec or "") else mode_of(os.environ)
+    return None if path is None else StatusLog(path, status.max_bytes, status.keep, status.max_age_s, mode=mode)

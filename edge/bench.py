@@ -24,6 +24,7 @@ from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.peer import Peer
 from edge.pipeline.pipeline import Pipeline, Plan
+from edge.redact import hide
 from edge.sources.choose import make_source
 from edge.stop import Stop
 from edge.telemetry.meter import Meter
@@ -172,7 +173,7 @@ def run_bench(config: Config, count: int, rounds: int, as_json: bool, out: TextI
         if peer is not None:
             peer.close()
     result = figures(measured, frames, measure_alone(config, frames[0], rounds))
-    result["source"] = config.source.spec or ""
+    result["source"] = hide(config.source.spec or "")
     result["peer"] = "" if peer is None else peer.name
     out.write((json.dumps(result, indent=1) if as_json else "\n".join(lines(result))) + "\n")
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
+from edge import redact
 from edge.core import clock, commands
 from edge.core.process import prepare_process
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError
@@ -38,6 +39,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by whoever started us
     sys.stderr = sys.stderr or open(os.devnull, "w")
     words = list(sys.argv[1:] if argv is None else argv)
+    for word in words:
+        redact.learn(word)
     loud = "--verbose" in words or os.environ.get("NANOFACE_DEBUG") == "1"
     try:
         exit_code = _dispatch(words, loud)
@@ -116,7 +119,7 @@ def _mute(stream: TextIO) -> None:
 def _fail(text: str, exit_code: int) -> int:
     """One line on standard error; the same code where nobody reads it."""
     with suppress(OSError):
-        _say("nanoface: " + " ".join(text.split("\n")), sys.stderr)
+        _say("nanoface: " + redact.hide(" ".join(text.split("\n"))), sys.stderr)
     return exit_code
 
 
@@ -156,7 +159,7 @@ class _Reporter:
                 self._show(event, text)
 
     def _show(self, event: str, text: str) -> None:
-        text = " ".join(text.split("\n")).strip()
+        text = redact.hide(" ".join(text.split("\n")).strip())
         if event in ("progress", "state") and self._journal != (event == "state"):
             return
         if event != "progress":

@@ -2,18 +2,29 @@
 
 Three layers, each over the one before: defaults.yaml, the user's file, the command line.
 """
+import logging
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file
+from edge import redact
+from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.configrules import OFF, RULES, no_such_key, worker_groups
 from edge.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
+SOURCE_VARIABLE = "NANOFACE_SOURCE"
+SOURCE_KEYS = ("source.spec", "source.spec_file")
 STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".txt")  # .txt: a list of pictures
 
 
 class SourceConfig(NamedTuple):
+    """`spec` is also what `spec_file` holds."""
+
     spec: Optional[str]
+    spec_file: Optional[str]
+    tls: str
+    ca_file: Optional[str]
     width: Optional[int]
     height: Optional[int]
     fps: Optional[float]
@@ -148,16 +159,46 @@ def load_config(
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
     `spelled` says by which option each came, for the errors. Raises ConfigError.
     """
-    values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
+    layers: List[Dict[str, Found]] = []
     user_file = choose_file(path, environ)
     if user_file is not None:
-        values.update(_checked(read_file(user_file)))
-    values.update(_checked({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()}))
+        layers.append(read_file(user_file))
+    if environ.get(SOURCE_VARIABLE):
+        layers.append({"source.spec": Found(environ[SOURCE_VARIABLE], "$" + SOURCE_VARIABLE)})
+    layers.append({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()})
+    values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
+    for layer in layers:
+        values.update(_one_source(_checked(layer), layer))
+    values["source.spec"] = _source(values, layers, user_file)
     config = _tree(values)
     contradiction = _contradiction(config.source)
     if contradiction:
         raise ConfigError(contradiction)
     return config
+
+
+def _one_source(values: Dict[str, Any], layer: Mapping[str, Found]) -> Dict[str, Any]:
+    """A layer's source, named or in a file, replaces that of the layers before. Raises ConfigError where it has both."""
+    named = [key for key in SOURCE_KEYS if values.get(key) is not None]
+    if len(named) == 2:
+        raise ConfigError("{}: source.spec and source.spec_file are both set: leave one out".format(layer[named[1]].where))
+    return dict(dict.fromkeys(SOURCE_KEYS), **values) if named else values
+
+
+def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile]) -> Optional[str]:
+    """From now on its passwords are known, and shown nowhere; says where others can read them."""
+    path = values["source.spec_file"]
+    spec = RULES["source.spec"].read(read_line(path)) if path is not None else values["source.spec"]
+    redact.learn(spec or "")
+    if spec is None or not redact.has_secret(spec):
+        return spec
+    if layers[-1].get("source.spec") is not None:
+        log.warning("a password on the command line can be seen by everybody on this machine: set $%s, or source.spec_file",
+                    SOURCE_VARIABLE)
+    holder = path if path is not None else user_file.path if user_file and "source.spec" in layers[0] else None
+    if holder is not None and readable_by_all(holder):
+        log.warning("%s holds a password and can be read by everybody on this machine: chmod o= %s", holder, holder)
+    return spec
 
 
 def _checked(written: Mapping[str, Found]) -> Dict[str, Any]:

@@ -1,6 +1,7 @@
 """Reads a YAML file of the configuration into dotted keys, each with the place where it stands. Checks no value."""
 import os
 import reprlib
+import stat
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 import yaml
@@ -11,6 +12,7 @@ from edge.errors import ConfigError
 SYSTEM_FILE = "/etc/nanoface.yaml"
 DEFAULTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "defaults.yaml")
 LARGEST_BYTES = 1 << 20
+LONGEST_LINE = 4096
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlist, _SHORT.maxdict = 2, 60, 60, 4, 3
@@ -81,6 +83,38 @@ def _read_text(user_file: UserFile) -> str:
     except UnicodeDecodeError as e:
         line = data.count(b"\n", 0, e.start) + 1
         raise ConfigError("{}:{}: not UTF-8 (byte 0x{:02x}); save the file as UTF-8".format(path, line, data[e.start]))
+
+
+def read_line(path: str) -> str:
+    """The only line of a small file. Raises ConfigError."""
+    name = "source.spec_file {}".format(path)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes to would wait for ever
+        with open(fd, "rb") as f:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ConfigError("{} is no file: name one that holds the source, on one line".format(name))
+            data = f.read(LONGEST_LINE + 1)
+    except OSError as e:
+        cure = "write the source into it, and let this user read it"
+        raise ConfigError("{} cannot be read: {}; {}".format(name, e.strerror, cure))
+    lines = data.strip().splitlines()
+    if len(data) > LONGEST_LINE or len(lines) != 1:
+        what = "is empty" if not lines else "holds more than one line"
+        raise ConfigError("{} {}: write the source into it, on one line".format(name, what))
+    try:
+        text = lines[0].decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise ConfigError("{} is no text: write the source into it, on one line of UTF-8".format(name))
+    return text
+
+
+def readable_by_all(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 
 def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:

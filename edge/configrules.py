@@ -204,6 +204,9 @@ def _address() -> Rule:
 
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
+    "source.spec_file": _or_null(_text("the path of a file with one line")),
+    "source.tls": _choice("verify", "insecure"),
+    "source.ca_file": _or_null(_text("the path of a PEM file")),
     "source.width": _or_null(_whole(16, 16384, "pixels")),
     "source.height": _or_null(_whole(16, 16384, "pixels")),
     "source.fps": _or_null(_number(0.1, 1000, "frames per second")),

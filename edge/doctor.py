@@ -21,6 +21,7 @@ from edge.configrules import NETWORKS, OFF
 from edge.core import commands
 from edge.errors import ModelError
 from edge.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
+from edge.redact import hide
 
 NEWEST_TESTED = (3, 13)
 PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
@@ -61,7 +62,8 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
     findings += check_gstreamer(config, machine, jetson)
     findings += check_board(machine) + ([check_jtop(machine, software.version_of("jtop"))] if jetson else [])
-    return findings + check_service(machine) + [check_time(machine)]
+    findings += check_service(machine) + [check_time(machine)]
+    return [f._replace(text=hide(f.text), cure=hide(f.cure)) for f in findings]
 
 
 def as_json(findings: Sequence[Finding]) -> Dict[str, Any]:

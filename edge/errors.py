@@ -3,12 +3,19 @@
 The command line turns the class into an exit code: 2 usage and configuration, 3 source, 4 model and engine, 5 output,
 6 engines that no restart makes better.
 """
+from typing import Any
+
+from edge import redact
 
 
 class EdgeError(Exception):
     """Base of all errors with a cure; anything else that escapes is a bug."""
 
     exit_code = 1
+
+    def __init__(self, *args: Any) -> None:
+        """Texts are shown, logged and written to status records: none holds a password."""
+        super().__init__(*(redact.hide(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class ConfigError(EdgeError):

@@ -1,10 +1,20 @@
-"""What a text for strangers must not tell: who, which host, and where on the network."""
+"""What a text for strangers must not tell: who, which host, where on the network, and no password."""
+import ipaddress
 import os
 import re
 from typing import Mapping, NamedTuple
 
-NETWORK = re.compile(r"\b(rtsps?|https?|rtmp|udp|tcp)://[^\s'\"!]+")
-ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b|\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b")
+from edge.redact import hide
+
+ADDRESS = "(address)"
+NETWORK = re.compile(r"\b(?!csi:|file:)([A-Za-z][A-Za-z0-9+.-]{0,30})://[^\s'\"!]+")
+IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(:\d+)?(?![\w.]*\w)")
+IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?:%[\w.-]+)?(?![\w:])")
+MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4,6}(?![\w:-])|"
+                 r"(?<![\w.])(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}(?![\w.])|(?<=\b(?:wlx|enx))[0-9A-Fa-f]{12}\b")
+SERIAL = re.compile(r"(/by-id/)[^\s'\",;)]+")  # the name of a device there ends in its serial number
+VERSIONED = re.compile(r"tensorrt|cudnn|cuda|opencv|cv2|openvino|onnx|version|libnv|python|numpy|plan", re.IGNORECASE)
+LARGEST_OF_VERSIONS = 20  # of the first two numbers
 TELLS_NOTHING = {"", "localhost", "jetson", "nano", "ubuntu", "nvidia", "root", "user", "nanoface"}
 
 
@@ -16,9 +26,11 @@ class Privacy(NamedTuple):
     host: str
 
     def hide(self, text: str) -> str:
-        """Versions of four numbers look like addresses: those are hidden only where a port or a network is meant."""
-        text = NETWORK.sub(r"\1://(address)", text)
-        text = ADDRESS.sub(_unless_version, text)
+        text = NETWORK.sub(r"\1://" + ADDRESS, hide(text))
+        text = SERIAL.sub(r"\1(camera)", text)
+        text = MAC.sub(ADDRESS, text)
+        text = IPV6.sub(_unless_loopback, text)
+        text = IPV4.sub(_unless_version, text)
         if len(self.home) > 1:
             text = re.sub(re.escape(self.home) + r"(?=[/\s:;,)'\"]|$)", "~", text)
         for name, instead in ((self.user, "(user)"), (self.host, "(host)")):
@@ -27,11 +39,21 @@ class Privacy(NamedTuple):
         return text
 
 
+def _unless_loopback(found: "re.Match[str]") -> str:
+    """Times of day and ratios have colons, too."""
+    try:
+        address = ipaddress.IPv6Address(found.group().partition("%")[0])
+    except ValueError:
+        return found.group()
+    return found.group() if address.is_loopback or address.is_unspecified else ADDRESS
+
+
 def _unless_version(found: "re.Match[str]") -> str:
-    """8.2.1.8 is a version of TensorRT; 192.168.0.7 and 10.0.0.1:554 are addresses."""
+    """8.2.1.8 is a version of TensorRT where the line speaks of such; 192.168.0.7 and 9.9.9.9 are addresses."""
     text = found.group()
-    private = text.startswith(("10.", "127.", "169.254.", "172.", "192."))
-    return "(address)" if ":" in text or private or all(int(n) > 20 for n in text.split(".")[:2]) else text
+    numbers = [int(n) for n in text.partition(":")[0].split(".")]
+    version = not found.group(1) and max(numbers[:2]) <= LARGEST_OF_VERSIONS and VERSIONED.search(found.string) is not None
+    return text if (version and numbers[0] != 10) or max(numbers) > 255 else ADDRESS
 
 
 def of_this_user(environ: Mapping[str, str]) -> Privacy:

@@ -29,6 +29,7 @@ LARGEST_WORD = 1 << 16
 START_S = 10.0  # for a process to load what it needs, from a slow card
 REAP_S = 0.2  # a killed process that is still there later hangs in the kernel
 END_S = 0.9  # for a process to end that was told to; it gives its device 0.7 s
+SOURCE_VARIABLE = "NANOFACE_SOURCE"  # it may hold a password, and is told by the socket
 ENDED = "the capture process of {} has ended ({})"
 
 
@@ -140,7 +141,8 @@ class ChildFeed(Feed):
             self._process = subprocess.Popen(
                 [sys.executable, "-c", START.format(root)] + [str(n) for n in handed + (os.getpid(),)],
                 pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
-                stderr=None if loud else self._printed.writer, start_new_session=True)
+                stderr=None if loud else self._printed.writer, start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})
         except OSError as e:
             self._failed(SourceError("the capture process of {} cannot be started: {}".format(
                 self._opener.name, e.strerror)))

@@ -7,6 +7,7 @@ import cv2
 
 from edge.core.contracts import Source
 from edge.errors import ConfigError
+from edge.redact import learn
 from edge.sources import gstreamer, spec
 from edge.sources.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
 from edge.sources.childcapture import ChildFeed
@@ -14,6 +15,7 @@ from edge.sources.controls import NOT_HERE, asked
 from edge.sources.device import DEFAULT_PATIENCE, Opener, Patience
 from edge.sources.images import Pictures
 from edge.sources.live import LiveSource
+from edge.sources.origin import Trust
 from edge.sources.picture import Shape
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
@@ -31,6 +33,7 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     if options.spec is None:
         spec.check_live(options, "a camera")
         return _first_camera(options, factory)
+    learn(options.spec)
     kind = spec.classify(options.spec)
     if kind.kind not in spec.LIVE_KINDS:
         return RecordedSource(_recording(kind, options, factory), options)
@@ -42,7 +45,7 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     if has_own_rate and options.fps is not None:
         raise ConfigError("--fps: {} comes at its own rate; leave it out".format(options.spec))
     if kind.kind == spec.RTSP:
-        opener = StreamOpener(kind.target, factory)
+        opener = StreamOpener(kind.target, factory, Trust(options.tls, options.ca_file))
         opener.notes = NOT_HERE if asked(options.controls) else ()
         return _live(opener, Shape(options, scale=True), options, STREAM_PATIENCE)
     opener, shape = _gstreamer_opener(kind, options, factory)
@@ -84,7 +87,7 @@ def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> T
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
         opener.wanted = mode._replace(width=mode.height, height=mode.width) if options.rotate in (90, 270) else mode
         return opener, Shape(SourceOptions(), scale=False)
-    pipeline = gstreamer.user_pipeline(kind.target, mode, hardware=os.path.exists(TEGRA))
+    pipeline = gstreamer.user_pipeline(kind.target, mode, os.path.exists(TEGRA), options.tls == spec.INSECURE)
     device = kind.target if kind.target.startswith("/dev/") else ""
     opener = gstreamer.GstOpener("gst:" + kind.target, pipeline, factory, None, device, options.controls)
     if not device and asked(options.controls):

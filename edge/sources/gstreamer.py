@@ -9,10 +9,10 @@ from typing import Any, Callable, List, NamedTuple, Optional
 import cv2
 
 from edge.errors import ConfigError, SourceError
+from edge.redact import hide
 from edge.sources.argus import DAEMON
 from edge.sources.controls import NO_CONTROLS, Controls, apply, argus_properties
 from edge.sources.device import AbsentError, Mode, Opener, explain_ribbon
-from edge.sources.said import without_secrets
 
 Factory = Callable[..., Any]
 NO_SINK = "fakesrc num-buffers=1 ! fakesink"
@@ -58,7 +58,7 @@ class GstOpener(Opener):
     def __init__(self, name: str, pipeline: str, factory: Factory = cv2.VideoCapture,
                  fps: Optional[float] = None, device: str = "", controls: Controls = NO_CONTROLS) -> None:
         """`device`: of a V4L2 camera, whose `controls` are set once the pipeline runs."""
-        self.name, self.pipeline, self.fps, self._factory = name, pipeline, fps, factory
+        self.name, self.pipeline, self.fps, self._factory = hide(name), pipeline, fps, factory
         self.daemon = DAEMON if "nvarguscamerasrc" in pipeline else ""
         self._device, self._controls = device, controls
 
@@ -119,10 +119,12 @@ def v4l2_mjpeg(device: str, mode: Mode, hardware: bool) -> str:
     return " ! ".join(("v4l2src device={} io-mode=2".format(device), caps, board if hardware else cpu, APPSINK))
 
 
-def rtsp_h264(url: str, hardware: bool) -> str:
-    """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it."""
+def rtsp_h264(url: str, hardware: bool, insecure: bool = False) -> str:
+    """H.264 over RTSP on TCP. The URL is quoted: an & or a blank would end it. rtsps: is verified unless `insecure`."""
     board, cpu = "nvv4l2decoder enable-max-performance=1 ! nvvidconv ! " + TO_BGR, "avdec_h264 ! " + SOFTWARE_BGR
     server = 'rtspsrc location="{}" latency={} protocols=tcp'.format(url.replace('"', "%22"), LATENCY_MS)
+    if insecure:
+        server += " tls-validation-flags=0"
     return " ! ".join((server, "rtph264depay ! h264parse", board if hardware else cpu, APPSINK))
 
 
@@ -145,15 +147,15 @@ def launch_line(pipeline: str) -> str:
                 words, in_sink = words + ["fakesink"], True
             elif not in_sink:
                 words.append(word)
-    return " ".join(["gst-launch-1.0"] + [shlex.quote(without_secrets(word)) for word in words])
+    return " ".join(["gst-launch-1.0"] + [shlex.quote(hide(word)) for word in words])
 
 
-def user_pipeline(target: str, mode: Mode, hardware: bool) -> str:
+def user_pipeline(target: str, mode: Mode, hardware: bool, insecure: bool = False) -> str:
     """`gst:` with a device or an RTSP address instead of a pipeline means the fitting one of the above."""
     if re.match(r"^/dev/[\w/.:-]+$", target):
         return v4l2_mjpeg(target, mode, hardware)
     if re.match(r"^rtsps?://\S+$", target):
-        return rtsp_h264(target, hardware)
+        return rtsp_h264(target, hardware, insecure)
     return with_appsink(target)
 
 

@@ -4,6 +4,8 @@ import re
 from collections import deque
 from typing import Deque, Optional
 
+from edge.redact import hide
+
 KEPT_LINES, LONGEST_LINE = 50, 300
 CHUNK = 1 << 14
 # a printed line -> what it means and what helps; the first that fits a line counts
@@ -20,8 +22,6 @@ CAUSES = tuple((re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in
     ("no (such )?element", "the package that brings it is missing: nanoface doctor"),
     ("insufficientmemory|cannot allocate memory|out of memory", "memory ran out: end other programs"),
 ))
-SECRETS = ((re.compile(r"(://[^/@\s:]*:)\S*(@)"), r"\1***\2"),
-           (re.compile(r"(\b(?:pw|pwd|pass|password|passwd|token)=)(\"[^\"]*\"|'[^']*'|[^&\s]*)", re.IGNORECASE), r"\1***"))
 TELLING = re.compile(r"error|fail|cannot|could not|unable|invalid|refused|denied|not (found|supported|negot)", re.IGNORECASE)
 HARMLESS = re.compile(r"EGL display|nvbuf_utils|Gtk|XDG_RUNTIME_DIR|cannot query video position", re.IGNORECASE)
 # what stands before the words: OpenCV's "[ WARN:0] global FILE (711) open OpenCV | GStreamer warning: ", NVIDIA's
@@ -84,10 +84,4 @@ def cause_of(line: str) -> Optional[str]:
 
 def _words(line: str) -> str:
     """Without where in the source it was printed."""
-    return without_secrets(PREFIX.sub("", " ".join(line.split()))[:LONGEST_LINE])
-
-
-def without_secrets(text: str) -> str:
-    for pattern, hidden in SECRETS:
-        text = pattern.sub(hidden, text)
-    return text
+    return hide(PREFIX.sub("", " ".join(line.split()))[:LONGEST_LINE])

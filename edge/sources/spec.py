@@ -14,6 +14,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # to guess what was meant
 
 AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
+VERIFY, INSECURE = "verify", "insecure"
 THREAD, CHILD = "thread", "child"
 FLIPS = ("none", "horizontal", "vertical", "both")
 ROTATIONS = (0, 90, 180, 270)
@@ -28,6 +29,8 @@ class SourceOptions(NamedTuple):
     """
 
     spec: Optional[str] = None  # None: the first camera that opens
+    tls: str = VERIFY  # of https:// and rtsps://
+    ca_file: Optional[str] = None  # PEM: whom to trust instead of the system's authorities
     width: Optional[int] = None
     height: Optional[int] = None
     fps: Optional[float] = None

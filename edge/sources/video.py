@@ -7,6 +7,7 @@ import numpy as np
 from edge.errors import SourceError
 from edge.sources.container import Container, read_container
 from edge.sources.picture import ROTATE_CODES, is_picture
+from edge.sources.playlist import HEAD_BYTES, check_file
 from edge.sources.recorded import SAME_TIME_S, Recording
 
 DEFAULT_FPS = 30.0  # where a container says nothing sensible
@@ -143,11 +144,12 @@ def _check_readable(path: str) -> None:
     """OpenCV says no more than that it failed."""
     try:
         with open(path, "rb") as f:
-            empty = not f.read(1)
+            head = f.read(HEAD_BYTES)
     except OSError as e:
         raise SourceError("{} cannot be read: {}".format(path, e.strerror)) from e
-    if empty:
+    if not head:
         raise SourceError("{} is empty".format(path))
+    check_file(path, head)
 
 
 def _has_ffmpeg() -> bool:

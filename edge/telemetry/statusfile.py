@@ -2,6 +2,7 @@
 import json
 import os
 import stat
+from contextlib import suppress
 from typing import Iterator, List, Mapping, Optional
 
 from edge.core.safeopen import Folder, folder_of, resolve
@@ -10,6 +11,7 @@ from edge.errors import ConfigError
 
 EDGE_BYTES = 65536  # that are looked at, at the beginning and at the end of a file
 BEGINNING = b'{"schema":'  # of each record
+PRIVATE = 0o600  # of the log of a source that has a secret
 MODE = "NANOFACE_STATUS_MODE"  # of the environment: a new log's, whatever the umask, such as 0644
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISFIFO, "a pipe"),
          (stat.S_ISSOCK, "a socket"))
@@ -45,11 +47,20 @@ def open_log(path: str, mode: Optional[int]) -> int:
             if stat.S_ISREG(os.fstat(fd).st_mode) and is_foreign(fd):
                 os.close(fd)
                 raise UnsafePath(_foreign(path))
+            _restrict(fd, mode)
             return fd
         fd = folder.make(name, 0o644, os.O_RDWR | os.O_APPEND)
         if mode is not None:
             os.fchmod(fd, mode)
         return fd
+
+
+def _restrict(fd: int, mode: Optional[int]) -> None:
+    """A file that was there before, and may be another account's."""
+    info = os.fstat(fd)
+    if mode is not None and stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) & ~mode:
+        with suppress(PermissionError):
+            os.fchmod(fd, stat.S_IMODE(info.st_mode) & mode)
 
 
 def rotate(path: str, keep: int) -> None:

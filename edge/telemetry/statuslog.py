@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional
 
 from edge.core import clock, waiting
+from edge.redact import hide
 from edge.telemetry.statusfile import open_log, rotate
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def status_record(situation: Situation, measured: Mapping[str, Any], wall_s: flo
     record: Dict[str, Any] = {"schema": SCHEMA}
     record["at"] = at.strftime("%Y-%m-%dT%H:%M:%S.") + "{:03d}Z".format(at.microsecond // 1000)
     record["uptime_s"] = round(situation.uptime_s, 1)
-    record.update(state=situation.state, reason=situation.reason, source=situation.source)
+    record.update(state=situation.state, reason=hide(situation.reason), source=hide(situation.source))
     record.update(measured)
     record["outputs"] = {name: dict(stats) for name, stats in situation.outputs.items()}
     if situation.board:
@@ -58,7 +59,7 @@ class StatusLog:
     def __init__(self, path: str, max_bytes: int = 1000000, keep: int = 3, max_age_s: Optional[float] = None,
                  wall: Callable[[], float] = clock.wall, now: Callable[[], float] = clock.monotonic,
                  mode: Optional[int] = None) -> None:
-        """`mode`: of a new file, whatever the umask."""
+        """`mode`: of a new file, whatever the umask; of one that is there no more than that."""
         self.path = path
         self.written = self.failed = 0  # records
         self.problem = ""

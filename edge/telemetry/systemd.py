@@ -3,6 +3,8 @@ import os
 import socket
 from typing import Mapping, Optional
 
+from edge.redact import hide
+
 LONGEST_STATUS = 300  # characters; systemctl shows one line
 
 
@@ -23,7 +25,7 @@ class Notifier:
         return self._tell("READY=1")
 
     def status(self, text: str) -> bool:
-        return self._tell("STATUS=" + " ".join(text.split())[:LONGEST_STATUS])
+        return self._tell("STATUS=" + " ".join(hide(text).split())[:LONGEST_STATUS])
 
     def watchdog(self) -> bool:
         """A sign of life. False where it did not go out: to be tried again soon."""

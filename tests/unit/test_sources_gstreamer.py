@@ -98,6 +98,11 @@ def test_a_users_pipeline_gets_the_end_that_it_lacks(given, expected):
     assert gstreamer.user_pipeline(given, Mode(), hardware=False) == expected
 
 
+def test_rtsps_is_verified_unless_told_otherwise():
+    assert "tls-validation" not in gstreamer.user_pipeline("rtsps://h/s", Mode(), hardware=False)
+    assert " tls-validation-flags=0 ! rtph264depay" in gstreamer.user_pipeline("rtsps://h/s", Mode(), False, insecure=True)
+
+
 @pytest.mark.parametrize("information, has", [
     ("    GStreamer:                   NO\n", False), ("    GStreamer:                   YES (1.14.5)\n", True),
     ("", False),

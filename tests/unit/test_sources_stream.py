@@ -13,7 +13,7 @@ from edge.errors import SourceError
 from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
-from edge.sources.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options, without_password
+from edge.sources.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options
 
 PATIENT_S = 30.0
 
@@ -131,11 +131,3 @@ def test_the_environment_is_as_before_and_the_users_options_win(monkeypatch, use
     seen = []
     StreamOpener("rtsp://h/s", fake(seen)).open()
     assert seen[0].startswith(during) and os.environ.get(OPTIONS) == users
-
-
-@pytest.mark.parametrize("url, shown", [
-    ("rtsp://h/s", "rtsp://h/s"), ("rtsp://me:secret@h:554/s?x=1", "rtsp://me:***@h:554/s?x=1"),
-    ("rtsp://me@h/s", "rtsp://me@h/s"), ("rtsp://me:a@b@h/s", "rtsp://me:***@h/s"),
-])
-def test_a_password_is_never_shown(url, shown):
-    assert without_password(url) == shown

@@ -1,0 +1,102 @@
+"""Passwords and keys are not shown: the one home of hiding them, for errors, warnings, status records and reports.
+
+Two ways together: the places where they stand (addresses, queries, properties of a pipeline), for texts of others; and the
+secrets of this process's own source, word for word and as they are usually rewritten, wherever a library repeats them.
+"""
+import json
+import re
+from typing import Iterable, Iterator, Set, Tuple
+from urllib.parse import quote, unquote, unquote_plus
+
+HIDDEN = "***"
+LEAST = 4  # characters of a secret that is hidden wherever it stands: a shorter one would hide half of every text
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
+IN_ADDRESS = re.compile("(" + SCHEME + r")(\S*)@")  # up to the last @: a password may hold any of / ? # @
+WITH_BLANKS = re.compile("(" + SCHEME + r"[^\s:/@]+):[^/@\n]*@")
+LOGINS = tuple(re.compile(SCHEME + text, re.DOTALL) for text in (".*@", "[^\"]*@", "[^']*@", r"\S*@"))
+ANY_PORT = re.compile(r"^\d{1,5}(?=[/?#]|$)")
+SECRET = (r"token|secret|signature|pass(?:word|wd|phrase|code)?|pwd|psw|pw|key|auth|authorization|credentials?|jwt|"
+          r"(?<![A-Za-z])(?:sig|pin|psk|sid|session(?:[-_]?id)?)")
+PERSON = r"(?<![A-Za-z])(?:user(?:name)?|usr|login|account)(?:[-_]?id)?"
+VALUE = r"\"(?:\\.|[^\"\\])*\"?(?:[^\s&,)\]}][^\s&]*)?|'(?:\\.|[^'\\\n])*'(?=[\s&!)\]},]|$)|(?:\\\s|[^\s&])*"
+NAME = r"(?<![A-Za-z0-9])([\w.%-]{0,40}?(?:NAMES)\d*[\"']?\s?=(?!\s?\*\*\*)\s?)"
+NAMED = re.compile(NAME.replace("NAMES", SECRET + "|" + PERSON) + "({})".format(VALUE), re.IGNORECASE)
+VALUES = tuple(re.compile(NAME.replace("NAMES", SECRET) + "({})".format(value), re.IGNORECASE | re.DOTALL) for value in (
+    VALUE, "[^&]*", "[^&#]*", r"(?:\\.|\S)*", r".*?(?=[&_][A-Za-z]+=|$)"))  # as careless writers end them
+OUR_HELP = "KEY=VALUE"
+HEADER = re.compile(r"((?:password|passwd|passphrase|pwd|token|secret|authorization|cookie)[\"']?:(?! ?\*\*\*) ?)"
+                    r"(?:(?:basic|bearer|digest)\s.*|{})".format(VALUE), re.IGNORECASE)
+
+
+class Secrets:
+    """The secrets that this process knows. May be used from several threads."""
+
+    def __init__(self) -> None:
+        self._known: Tuple[str, ...] = ()
+
+    def learn(self, spec: str) -> None:
+        """What is secret in the text of a source, or in a word of the command line."""
+        found = set(self._known)
+        for secret in _secrets(spec):
+            found.update(form for form in _forms(secret) if len(form) >= LEAST and form != HIDDEN)
+        self._known = tuple(sorted(found, key=len, reverse=True))
+
+    def hide(self, text: str) -> str:
+        for secret in self._known:
+            text = text.replace(secret, HIDDEN)
+        text = IN_ADDRESS.sub(lambda found: found.group(1) + _shown_user(found.group(2)) + "@", text)
+        text = WITH_BLANKS.sub(r"\1:" + HIDDEN + "@", text)
+        text = NAMED.sub(_without_value, text)
+        return HEADER.sub(r"\1" + HIDDEN, text)
+
+    def forget(self) -> None:
+        self._known = ()
+
+
+OWN = Secrets()
+
+
+def hide(text: str) -> str:
+    """What may be shown and logged of any text."""
+    return OWN.hide(text)
+
+
+def learn(spec: str) -> None:
+    OWN.learn(spec)
+
+
+def has_secret(spec: str) -> bool:
+    return any(True for _ in _secrets(spec)) or Secrets().hide(spec) != spec
+
+
+def _without_value(found: "re.Match[str]") -> str:
+    kept = not found.group(2) or found.group().startswith(OUR_HELP)
+    return found.group() if kept else found.group(1) + HIDDEN
+
+
+def _shown_user(login: str) -> str:
+    """The user's name stays; "host/path" before an @ that stands in a path is no login."""
+    user, colon, _ = login.partition(":")
+    return user + ":" + HIDDEN if colon and "/" not in user else login if not colon else HIDDEN
+
+
+def _secrets(spec: str) -> Iterator[str]:
+    """Passwords of addresses, as a careless and as a strict reader finds them, and the values of telling names."""
+    for login in (found.group() for pattern in LOGINS for found in pattern.finditer(spec)):
+        rest = login.split("://", 1)[1][:-1]
+        for part in (rest, re.split("[/?#]", rest)[0].rpartition("@")[0]):
+            password = part.partition(":")[2]
+            if password and not ANY_PORT.match(password):
+                yield password
+    for value in (found.group(2) for pattern in VALUES for found in pattern.finditer(spec)):
+        yield from (text for text in (value.strip("\""), value.strip("\"'")) if text)
+
+
+def _forms(secret: str) -> Set[str]:
+    """A secret as it stands, decoded and encoded."""
+    plain: Iterable[str] = {secret, unquote(secret), unquote_plus(secret), re.sub(r"\\(.)", r"\1", secret)}
+    forms = set(plain)
+    for text in plain:
+        forms.update((quote(text), quote(text, safe=""), json.dumps(text)[1:-1], repr(text)[1:-1],
+                      re.sub(r"([\s\"'\\!])", r"\\\1", text)))
+    return {form for form in forms if form.strip()}

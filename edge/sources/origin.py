@@ -1,0 +1,64 @@
+"""Which server an address means, and whether it is who it says."""
+import re
+import ssl
+from typing import NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from edge.errors import SourceError
+from edge.sources.spec import INSECURE, VERIFY
+
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
+UNTRUSTED = ("the certificate of {} is not trusted ({}): put its own, or its authority's, into a file for source.ca_file, or "
+             "set source.tls: insecure")
+ELSEWHERE = "{} sends us on to another address, which is not followed{}"
+
+
+class Trust(NamedTuple):
+    """Of TLS, as the configuration says it."""
+
+    tls: str = VERIFY
+    ca_file: Optional[str] = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises SourceError. Without a file the system's authorities count, and $SSL_CERT_FILE."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as e:
+            reason = e.strerror or "it is no PEM file"
+            raise SourceError("source.ca_file {} cannot be used: {}".format(self.ca_file, reason))
+        if self.tls == INSECURE:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+    def refusal(self, origin: "Origin", error: Exception) -> str:
+        """The line for the user, "" where it is not for want of trust."""
+        text = str(error)
+        untrusted = "CERTIFICATE" in text.upper() or isinstance(error, ssl.CertificateError)
+        return UNTRUSTED.format(origin.shown, _reason(text)) if untrusted and self.tls == VERIFY else ""
+
+
+DEFAULT_TRUST = Trust()
+
+
+class Origin(NamedTuple):
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> "Origin":
+        """Raises ValueError for what is no address."""
+        parts = urlsplit(url)
+        if not parts.hostname:
+            raise ValueError("there is no host")
+        return cls(parts.scheme.lower(), parts.hostname, parts.port or PORTS[parts.scheme.lower()])
+
+    @property
+    def shown(self) -> str:
+        return "[{}]".format(self.host) if ":" in self.host else self.host
+
+
+def _reason(text: str) -> str:
+    """What OpenSSL says, without its own names and numbers."""
+    found = re.search(r"verify failed:? ?([^(]*)", text)
+    return (found.group(1) if found and found.group(1).strip() else re.sub(r"\[[^]]*\]|\(_ssl.*", "", text)).strip(" .'\"")
