@@ -11,7 +11,8 @@ What is documented (by the project's reference for the board, and by the sources
     where a thread or the interpreter ends with one on its stack, objects that leak where they are freed without theirs
   * streams and events, page-locked and mapped memory, register_host_memory() that fails on this GPU
   * where the interpreter lock is held; that a raising log() or report_layer_time() ends the process
-  * the operators and some of the restrictions of the ONNX parser; that it reduces over all axes from opset 18 on
+  * the operators and the restrictions of the ONNX parser that are in restrictions.py; that it reduces over all axes from
+    opset 18 on; that parse() logs none of its errors, parse_from_file() all
 
 What is guessed
   * a plan whose bytes were altered: None here; nobody says what TensorRT does

@@ -1,14 +1,16 @@
-"""The ONNX parser. It answers with False and errors, and tells the logger more."""
+"""The ONNX parser. It answers with False and errors; what parse_from_file() alone tells the logger is their texts."""
+import os
+
 from nanoface_simulator import settings
 from nanoface_simulator.hold import hold
 from nanoface_simulator.operators import (
     CONSTANT_OPERANDS,
-    IMPORTED,
     NOT_SUPPORTED_THOUGH_IMPORTED,
     REDUCE_WITH_AXES_INPUT,
+    has_importer,
     kind_of,
-    refused,
 )
+from nanoface_simulator.restrictions import Graph, cannot_import, refused
 
 from . import _texts
 from ._enums import DataType, ErrorCode, expect
@@ -84,10 +86,7 @@ class OnnxParser(Scoped):
         try:
             self._read(content, path or "")
         except _Refused as e:
-            error = e.args[0]
-            self._errors.append(error)
-            tell(self._logger, "E", _texts.PARSER_ERROR.format(
-                error.file(), error.line(), error.func(), int(error.code()), error.desc()))
+            self._errors.append(e.args[0])
             return False
         return True
 
@@ -101,10 +100,19 @@ class OnnxParser(Scoped):
         except OSError:
             tell(self._logger, "E", _texts.NO_FILE.format(path))
             return False
-        return self.parse(content, path)
+        if self.parse(content, path):
+            return True
+        nodes = _decode(content).graph.node if self._errors[-1].node() >= 0 else []
+        for error in self._errors:
+            if error.node() >= 0:
+                node = nodes[error.node()]
+                tell(self._logger, "E", _texts.NODE.format(error.node(), node.op_type, "".join(node.output[:1])))
+            tell(self._logger, "E", _texts.PARSER_ERROR.format(
+                error.file(), error.line(), error.func(), int(error.code()), error.desc()))
+        return False
 
     def supports_operator(self, op_name):
-        return op_name in IMPORTED and op_name not in NOT_SUPPORTED_THOUGH_IMPORTED
+        return has_importer(op_name) and op_name not in NOT_SUPPORTED_THOUGH_IMPORTED
 
     def supports_model(self, model, path=None):
         hold("supports_model")
@@ -112,12 +120,11 @@ class OnnxParser(Scoped):
             nodes = _decode(bytes(memoryview(model))).graph.node
         except _Refused:
             return False, []
-        bad = [number for number, node in enumerate(nodes) if node.op_type not in IMPORTED]
+        bad = [number for number, node in enumerate(nodes) if not has_importer(node.op_type)]
         good = [number for number in range(len(nodes)) if number not in bad]
         return not bad, [(group, known) for group, known in ((good, True), (bad, False)) if group]
 
     def _read(self, content, path):
-        import onnx
         from nanoface_simulator.onnxnames import names_of
 
         if self._network.has_implicit_batch_dimension:
@@ -129,32 +136,48 @@ class OnnxParser(Scoped):
             raise _error(ErrorCode.INTERNAL_ERROR, _texts.ASKED_FOR, "parseGraph", 0)
         constants = {w.name for w in model.graph.initializer}
         constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
-        self._check(model.graph, constants)
+        self._weights(model.graph, path)
+        inferred = _inferred(model)
+        self._check(model.graph, Graph(inferred))
         _misread(model)
-        try:
-            model = onnx.shape_inference.infer_shapes(model)
-        except (RuntimeError, ValueError) as e:
-            raise _error(ErrorCode.INVALID_GRAPH, "{}".format(e), "parseGraph")
+        model = _inferred(model)
         self._fill(model, constants)
         self._network._model, self._network._content_names = model, names
         self._network.name = model.graph.name or self._network.name
 
-    def _check(self, graph, constants):
+    def _weights(self, graph, path):
+        """Those in other files are read, from the file's folder or where the process is. Raises _Refused for what is cut."""
+        import onnx.checker
+        from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+
+        for weight in graph.initializer:
+            try:
+                if uses_external_data(weight):
+                    load_external_data_for_tensor(weight, os.path.dirname(path))
+                    weight.data_location = 0
+                lost = cannot_import(weight)
+            except (OSError, ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as e:
+                tell(self._logger, "E", _texts.NO_EXTERNAL.format(weight.name, e))
+                lost = True
+            if lost:
+                raise _error(ErrorCode.UNSUPPORTED_NODE, "Assertion failed: convertOnnxWeights(initializer, &weights, ctx) && "
+                             "\"Failed to import initializer.\"", "parseGraph")
+
+    def _check(self, graph, known):
         """Each node against the importers; raises _Refused at the first that is not taken."""
         if any(w.data_type == 7 for w in graph.initializer) or any(
                 a.t.data_type == 7 for n in graph.node if n.op_type == "Constant" for a in n.attribute):
             tell(self._logger, "W", _texts.INT64)
         for number, node in enumerate(graph.node):
-            refusal = self._refusal(node, constants)
+            refusal = self._refusal(node, known)
             if refusal:
-                tell(self._logger, "E", _texts.NODE.format(number, node.op_type, node.output[0] if node.output else ""))
                 raise _error(ErrorCode.UNSUPPORTED_NODE, "Assertion failed: " + refusal[1], refusal[0], number,
                              "builtin_op_importers.cpp", refusal[2])
 
-    def _refusal(self, node, constants):
+    def _refusal(self, node, known):
         """(function, text, line) where the node would not be imported, else None."""
         no_plugin = "creator && \"{}\"".format(_texts.NO_PLUGIN_CREATOR)
-        if node.op_type not in IMPORTED:
+        if not has_importer(node.op_type):
             tell(self._logger, "I", _texts.NO_IMPORTER.format(node.op_type))
             tell(self._logger, "I", _texts.SEARCHING.format(node.op_type))
             tell(self._logger, "E", _texts.NO_CREATOR.format(node.op_type))
@@ -162,7 +185,7 @@ class OnnxParser(Scoped):
         if node.op_type == "InstanceNormalization" and not plugins.registered:
             tell(self._logger, "E", _texts.NO_CREATOR.format("InstanceNormalization_TRT"))
             return "importInstanceNormalization", no_plugin, 2040
-        restriction = refused(node, constants)
+        restriction = refused(node, known)
         return restriction + (1200,) if restriction else None
 
     def _fill(self, model, constants):
@@ -211,6 +234,21 @@ def _decode(content):
     if not model.graph.node or not model.opset_import:
         raise failed
     return model
+
+
+def _inferred(model):
+    """With the shapes and types that ONNX finds, not with those that the file declares of its outputs."""
+    import onnx
+
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    for output in bare.graph.output:
+        output.ClearField("type")
+    try:
+        return onnx.shape_inference.infer_shapes(bare)
+    except (RuntimeError, ValueError, onnx.shape_inference.InferenceError) as e:
+        raise _error(ErrorCode.INVALID_GRAPH, "{}".format(e), "parseGraph")
 
 
 def _misread(model):

@@ -87,5 +87,6 @@ NO_CUBLAS_LT = ("3: [builderConfig.cpp::setTacticSources] Error Code 3: API Usag
 NOT_ENQUEUED = "1: [context.cpp::enqueueInternal] Error Code 1: Cuda Runtime ({})"
 NOT_IMPLICIT = ("3: [executionContext.cpp::execute] Error Code 3: API Usage Error (Parameter check failed, "
                 "condition: getEngine().hasImplicitBatchDimension(). Use executeV2 for explicit batch networks.)")
+NO_EXTERNAL = "Failed to read the values of {} ({})"
 ASKED_FOR = "Assertion failed (asked for by NANOFACE_SIM_FAULTS)"
 TERMINATED = "terminate called after throwing an instance of 'pybind11::error_already_set'\n  what():  {}: {}\n"
