@@ -221,6 +221,14 @@ def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mo
     assert os.listdir(str(home)) == []
 
 
+def test_root_is_told_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
+    home = scene.sticky / "home"
+    home.mkdir()
+    os.chown(str(home), STRANGER, -1)
+    with pytest.raises(StorageError, match="sticky/home can be written to by .* sudo -u "):
+        locked(str(home / "plans"))
+
+
 @pytest.mark.parametrize("plant", [plant_link, plant_pipe])
 def test_what_root_reads_of_a_store_is_no_link_of_its_owner_and_no_pipe_that_makes_it_wait(scene, plant):
     (scene.theirs / "onnx").mkdir()
