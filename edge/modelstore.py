@@ -10,6 +10,7 @@ import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core import commands
+from edge.core.safeopen import open_read
 from edge.errors import ModelError
 
 INDEX = "index.json"
@@ -51,7 +52,7 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
     """Network name -> its entry. Empty when nothing was built yet. Raises ModelError for an index that cannot be read."""
     path = os.path.join(onnx_dir(home), INDEX)
     try:
-        with open(path, encoding="utf-8") as f:
+        with os.fdopen(open_read(path), encoding="utf-8") as f:
             index = json.load(f)
     except FileNotFoundError:
         return {}
@@ -64,7 +65,7 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
 
 def sha256_of(path: str) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as f:
+    with os.fdopen(open_read(path), "rb") as f:
         for block in iter(lambda: f.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()

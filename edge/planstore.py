@@ -8,6 +8,7 @@ import os
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from edge.core import commands
+from edge.core.safeopen import open_read
 from edge.errors import EngineError
 from edge.modelstore import sha256_of
 
@@ -125,7 +126,7 @@ def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
 def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
     """A JSON object; None where there is no such file. Raises EngineError, which ends with `cure`."""
     try:
-        with open(path, encoding="utf-8") as f:
+        with os.fdopen(open_read(path), encoding="utf-8") as f:
             content = json.load(f)
     except FileNotFoundError:
         return None

@@ -22,7 +22,7 @@ class Folder:
     """
 
     def __init__(self, path: str, fd: Optional[int], shared: bool = False) -> None:
-        self.path, self.fd, self.shared = path, fd, shared
+        self.path, self.fd, self.shared = "" if path == "." else path, fd, shared
 
     def __enter__(self) -> "Folder":
         return self
@@ -156,10 +156,13 @@ class _Walk:
 
     def _check(self, here: os.stat_result, name: str) -> None:
         """A sticky folder keeps what is ours where it is; what is made there is ours."""
-        if is_shared(here):
-            there = Folder(self._at, self.fd).look(name)
-            if here.st_uid not in ours() or not here.st_mode & stat.S_ISVTX or (there and there.st_uid not in ours()):
-                raise Exposed(self._at, here.st_uid)
+        if not is_shared(here):
+            return
+        if here.st_uid not in ours() or not here.st_mode & stat.S_ISVTX:
+            raise Exposed(self._at, here.st_uid)
+        there = Folder(self._at, self.fd).look(name)
+        if there is not None and there.st_uid not in ours():
+            raise Exposed(os.path.join(self._at, name), there.st_uid)
 
     def _found(self, name: str) -> os.stat_result:
         try:
@@ -207,7 +210,7 @@ def resolve(path: str, make: bool = False) -> Tuple[Folder, str]:
                 left.pop_all()
                 return folder, name
             here = os.fstat(folder.fd)
-            check_link(os.path.join(folder.path, name), found, here)
+            check_link(path, found, here)
             if here.st_dev == _proc_device():
                 left.pop_all()
                 return folder, ""

@@ -18,7 +18,8 @@ from edge.core.packet import Frame, Packet
 from edge.core.safeopen import open_read
 from edge.core.strangers import is_shared
 from edge.disk import StorageError, one_builder, part_folder, write_whole
-from edge.errors import ConfigError, EngineError, OutputError
+from edge.errors import ConfigError, EngineError, ModelError, OutputError
+from edge.modelstore import read_index
 from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.spec import parse_output
 from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
@@ -218,6 +219,23 @@ def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mo
         with pytest.raises(StorageError, match=cure):
             write_whole(str(home / "plans" / "f"), b"")
     assert os.listdir(str(home)) == []
+
+
+def test_root_is_told_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
+    home = scene.sticky / "home"
+    home.mkdir()
+    os.chown(str(home), STRANGER, -1)
+    with pytest.raises(StorageError, match="sticky/home can be written to by .* sudo -u "):
+        locked(str(home / "plans"))
+
+
+@pytest.mark.parametrize("plant", [plant_link, plant_pipe])
+def test_what_root_reads_of_a_store_is_no_link_of_its_owner_and_no_pipe_that_makes_it_wait(scene, plant):
+    (scene.theirs / "onnx").mkdir()
+    os.chown(str(scene.theirs / "onnx"), STRANGER, -1)
+    plant(scene, scene.theirs / "onnx", "index.json")
+    with pytest.raises(ModelError, match="index.json is (a link|no regular file)"):
+        read_index(str(scene.theirs))
 
 
 @pytest.mark.parametrize("gid, mode, shared", [(0, 0o775, False), (STRANGER, 0o775, True), (STRANGER, 0o755, False),
