@@ -170,11 +170,19 @@ def one_builder(folder: str, waiting: Callable[[], None]) -> Iterator[None]:
             os.close(fd)
 
 
+def _lock_file(path: str) -> int:
+    """One that another user made may only be read, which is enough for a lock. Raises OSError."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+
+
 def _locked(folder: str, waiting: Callable[[], None]) -> Optional[int]:
     try:
         import fcntl
         os.makedirs(folder, exist_ok=True)
-        fd = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+        fd = _lock_file(os.path.join(folder, LOCK))
     except (ImportError, OSError):
         return None  # whoever then writes gets the error with its cure
     try:
