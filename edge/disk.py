@@ -206,7 +206,10 @@ def _locked(folder: str, waiting: Callable[[], None]) -> Optional[int]:
     try:
         import fcntl
         with own_folder(folder) as place:
-            fd = place.open(LOCK, os.O_RDWR | os.O_CREAT)
+            try:
+                fd = place.open(LOCK, os.O_RDWR | os.O_CREAT)
+            except PermissionError:  # another user made it, who is no stranger here: reading is enough for a lock
+                fd = place.open(LOCK, os.O_RDONLY)
     except UnsafePath as e:
         raise storage_error(folder, e) from e
     except (ImportError, OSError):

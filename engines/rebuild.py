@@ -30,7 +30,7 @@ class ToldReport(BuildReport):
         """`progress`: the file that the tracker reads; "" where none waits."""
         super().__init__(out, verbose)
         self._notifier, self._progress = notifier, progress
-        self._said_at: Optional[float] = None
+        self._step, self._said_at = "", 0.0
         self.failed: List[str] = []
 
     def row(self, role: str, network: str, text: str) -> None:
@@ -44,11 +44,11 @@ class ToldReport(BuildReport):
         def tick(step: str, elapsed_s: float) -> None:
             inner.tick(step, elapsed_s)
             now = clock.monotonic()
-            if self._said_at is None or now - self._said_at >= TELL_EVERY_S:
-                self._said_at = now
+            if step != self._step or now - self._said_at >= TELL_EVERY_S:
+                self._step, self._said_at = step, now
                 self._tell("{}, {}, {}".format(title, step, span(elapsed_s)))
 
-        self._said_at = None  # at once
+        self._step = ""
         return inner._replace(tick=tick)
 
     def _tell(self, text: str) -> None:

@@ -133,7 +133,8 @@ def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal
         out, _ = process.communicate(timeout=60.0)
         assert process.returncode == 130, out
     finally:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
         manager.close()
     assert not os.path.exists(request) and not tried(home)

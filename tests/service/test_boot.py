@@ -4,6 +4,7 @@ The tests go on from each other in their order, as a life of the board; each lea
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -16,12 +17,15 @@ from bootedboard import MEDIA, PROJECT, BootedBoard, tail, wait_for
 from edge import modelstore
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SERVICE = "nanoface.service"
+SERVICE, ENGINES = "nanoface.service", "nanoface-engines.service"
+FIRST_TENSORRT = "8.2.1.8"
+SETTINGS = "/run/systemd/system/{}.d/simulator.conf".format(ENGINES)
 CONFIG, STATUS = "/etc/nanoface/nanoface.yaml", "/run/nanoface/status.jsonl"
 NET_CAMERA = "http://127.0.0.1:8090/"
 NANOFACE = "/opt/nanoface/current/bin/nanoface"
 NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
 RESTART_S, START_S = 5.0, 20.0  # RestartSec=; what a start may take on a busy machine
+BUILD_S = 120.0  # and two engines of the simulator
 CAMERA = """
 source:
   spec: portrait
@@ -159,7 +163,7 @@ def test_it_is_installed_and_ready_when_the_first_frame_has_passed(board, instal
 
 def test_systemd_understands_every_line_of_the_units(running):
     said = running.run("systemd-analyze", "verify", SERVICE, "nanoface-clocks.service", "nanoface-argus.path",
-                       "nanoface-argus.service", "multi-user.target", check=False).out
+                       "nanoface-argus.service", "nanoface-engines.path", ENGINES, "multi-user.target", check=False).out
     ours = [line for line in said.splitlines() if "nanoface" in line and "jetson_clocks" not in line]
     assert not ours and "cycle" not in said, said
     assert "Unknown" not in running.run("journalctl", "--no-pager", "--boot").out
@@ -373,6 +377,107 @@ def test_an_upgrade_with_hostile_links_in_the_state_folder_is_refused_by_name(ru
     assert refused.code == 0 and of_root() == before
     assert os.readlink(running.disk("/opt/nanoface/current")) == current and active(running)
     running.run("rm", "-r", "/srv/hostile")
+
+
+@contextmanager
+def tensorrt(board):
+    """JetPack's packages, played by the simulator, and the engines of two networks; `apt upgrade` is release()."""
+    simulator = os.path.join(ROOT, "tests", "engines", "simulator")
+    packages = board.run("sh", "-c", "ls -d /usr/local/lib/python3*/dist-packages").out.strip()
+    names = sorted(os.listdir(simulator))
+    for name in names:
+        shutil.copytree(os.path.join(simulator, name), board.disk(os.path.join(packages, name)),
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    release(board, "_settings.board().tensorrt", '"{}"'.format(FIRST_TENSORRT))  # as the real one has it
+    board.write(CONFIG, CAMERA + "models:\n  pose: none\n  iris: none\n")
+    settings(board, "NANOFACE_SIM_BUILD_S=4")  # long enough to be seen
+    try:
+        service(board, "install", "--networks", MEDIA)
+        yield
+    finally:
+        board.write(CONFIG, CAMERA)
+        for name in names:
+            board.run("rm", "-r", os.path.join(packages, name))
+        board.run("rm", "-r", os.path.dirname(SETTINGS))
+        board.run("systemctl", "daemon-reload")
+        board.run("systemctl", "reset-failed", SERVICE, ENGINES, check=False)
+        board.run("systemctl", "restart", SERVICE)
+
+
+def settings(board, text):
+    """Of the simulator, for the unit that builds engines."""
+    board.run("mkdir", "-p", os.path.dirname(SETTINGS))
+    board.write(SETTINGS, "[Service]\nEnvironment='{}'\n".format(text))
+    board.run("systemctl", "daemon-reload")
+
+
+def release(board, old, new):
+    board.run("sh", "-c", "sed -i 's/{}/{}/' /usr/local/lib/python3*/dist-packages/tensorrt/__init__.py "
+              "/usr/local/lib/python3*/dist-packages/nanoface_simulator/settings.py".format(old, new))
+
+
+def began(board):
+    """The last run of the unit that builds engines."""
+    return board.show(ENGINES, "ExecMainStartTimestampMonotonic")["ExecMainStartTimestampMonotonic"]
+
+
+def runs_on(board, backend):
+    """Waits until the newest record tells of faces, found by this runtime in both networks."""
+    def told_so():
+        record = records(board)[-1]
+        stages = record["stages"] if record.get("faces") else {}
+        return [stages.get(name, {}).get("backend", "").split(" ")[0] for name in ("detect", "align")] == [backend] * 2
+
+    wait_for(told_so, "faces by {}".format(backend), START_S)
+
+
+def test_an_update_of_tensorrt_has_the_engines_rebuilt_with_nothing_to_type(running):
+    with tensorrt(running):
+        wait_for(lambda: active(running), "the service", START_S)
+        runs_on(running, "tensorrt")
+        assert began(running) == "0"
+        release(running, FIRST_TENSORRT, "8.2.5.1")
+        running.run("rm", STATUS)
+        running.run("systemctl", "restart", "--no-block", SERVICE)
+        wait_for(lambda: re.search(r"rebuilt for TensorRT 8.2.5.1: ./2 .*, building, ", running.show(
+            SERVICE, "StatusText")["StatusText"]), "the words", BUILD_S)
+        assert running.show(SERVICE, "ActiveState")["ActiveState"] == "activating"
+        assert "rebuilt now: " in running.run(NANOFACE, "service", "status", check=False).out
+        record = records(running)[-1]
+        assert record["state"] == "STARTING" and record["reason"].startswith("the engines are rebuilt for TensorRT 8.2.5.1")
+        wait_for(lambda: active(running), "the service with engines that fit", BUILD_S)
+        runs_on(running, "tensorrt")
+        assert running.show(SERVICE, "NRestarts")["NRestarts"] == "0"
+        said = running.run(NANOFACE, "service", "logs").out
+        assert "2 of 2 plans are ready" in said and "STARTING: the engines are rebuilt" in said
+        once = began(running)
+        running.run("systemctl", "restart", SERVICE)
+        runs_on(running, "tensorrt")
+        assert began(running) == once != "0"
+
+
+def test_engines_that_cannot_be_rebuilt_are_tried_once_and_told_with_the_cure(running):
+    with tensorrt(running):
+        wait_for(lambda: active(running), "the service", START_S)
+        settings(running, 'NANOFACE_SIM_FAULTS={"build_none": true}')
+        release(running, FIRST_TENSORRT, "8.2.5.2")
+        running.run("systemctl", "restart", SERVICE)
+        runs_on(running, "onnxruntime")  # what else there is
+        record = records(running)[-1]
+        assert record["state"] == "DEGRADED" and "2 engines do not fit TensorRT 8.2.5.2" in record["reason"]
+        assert "could not be rebuilt" in running.run(NANOFACE, "service", "status").out
+        once = began(running)
+        running.write(CONFIG, running.read(CONFIG) + "  runtime: tensorrt\n")
+        assert running.run("systemctl", "restart", SERVICE, check=False).code != 0
+        time.sleep(RESTART_S + 2.0)
+        shown = running.show(SERVICE, "ActiveState", "NRestarts", "ExecMainStatus", "StatusText")
+        assert (shown["ActiveState"], shown["NRestarts"], shown["ExecMainStatus"]) == ("failed", "0", "6"), shown
+        assert records(running)[-1]["state"] == "FAILED" and began(running) == once
+        cure = "sudo " + NANOFACE + " service rebuild"
+        assert "run `{}`".format(cure) in journal(running)
+        running.run(*cure.split()[1:])
+        wait_for(lambda: active(running), "the service", START_S)
+        runs_on(running, "tensorrt")
 
 
 def test_a_new_version_stands_beside_the_old_one_and_goes_back(running):
