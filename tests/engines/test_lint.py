@@ -266,6 +266,17 @@ def test_a_file_is_linted_by_its_path(tmp_path):
     assert "opset 14" in out.getvalue() and "node: there is no importer for HardSwish" in out.getvalue()
 
 
+def test_a_file_that_kills_what_reads_it_is_a_fault_and_the_others_are_still_linted(tmp_path, monkeypatch):
+    good, deadly = str(tmp_path / "good.onnx"), str(tmp_path / "deadly.onnx")
+    for path in (good, deadly):
+        onnx.save(net(), path)
+    dies = "import os, signal, sys; os.kill(os.getpid(), signal.SIGKILL if 'deadly' in sys.argv[2] else 0)"
+    monkeypatch.setattr("engines.lintcommand.TRIAL", dies)
+    out = io.StringIO()
+    assert run_lint(str(tmp_path), [deadly, good], out) == 4
+    assert "malformed: the package onnx dies of it" in out.getvalue() and " ok" in out.getvalue()
+
+
 def test_what_cannot_be_linted_is_one_line_with_the_cure(tmp_path):
     home = str(tmp_path)
     with pytest.raises(ModelError, match="no network is in .*: run `nanoface models fetch`"):
