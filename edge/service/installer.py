@@ -16,6 +16,7 @@ from edge.service.program import CHECK, check_python, install_program
 from edge.service.steps import ServiceError, Steps, all_to_disk
 
 UP = ("active", "activating", "reloading")
+BOARD = "aarch64"
 UMASK = 0o022  # the service's user is to read what root writes
 
 
@@ -186,7 +187,7 @@ def _put_units(steps: Steps, folder: str, seen: Places) -> None:
 
 def for_machine(unit: bytes, machine: str = "") -> bytes:
     """OPENBLAS_CORETYPE names a kind of core that only boards have; elsewhere numpy would complain."""
-    if (machine or platform.machine()) == "aarch64":
+    if (machine or platform.machine()) == BOARD:
         return unit
     return b"".join(line for line in unit.splitlines(True) if b"OPENBLAS_CORETYPE" not in line)
 
@@ -205,7 +206,7 @@ def _enable(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
     units = [places.SERVICE] + ([places.CLOCKS] if wishes.clocks else [])
     if seen.has_unit(places.ARGUS_DAEMON):
         units.append(places.ARGUS_REQUESTS)
-    if networks.has_tensorrt(steps, version, seen):
+    if platform.machine() == BOARD or networks.has_tensorrt(steps, version, seen):  # on a board it may come later
         units.append(places.ENGINE_REQUESTS)
     for unit in units:
         if steps.ask("systemctl", "is-enabled", "--quiet", unit).code != 0:
