@@ -1,9 +1,8 @@
 """The command `nanoface`: its commands, exit codes, and the only prints.
 
 Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (doctor: something stops a run or the service), 2 usage
-or configuration, 3 source, 4 model or engine, 5 output, 6 engines that no restart makes better, 130 another command was
-interrupted.
-Whatever is heavy is imported by the command that needs it.
+or configuration, 3 source, 4 model or engine, 5 output, 6 engines that no restart makes better, 130 another command
+interrupted. Whatever is heavy is imported by the command that needs it.
 """
 import errno
 import json

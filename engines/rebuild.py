@@ -14,7 +14,7 @@ from edge.errors import EdgeError, ModelError
 from edge.planstore import plans_dir
 from edge.renewal import Need
 from edge.telemetry.systemd import Notifier
-from engines.build import remove, run_build
+from engines.build import SERVICE_HOME, refuse_beside_tracker, remove, run_build
 from engines.buildreport import BuildReport, span
 from engines.buildselection import BuildOptions
 from engines.childrun import Hearing
@@ -84,6 +84,7 @@ def run_unattended(home: str, config: Any, options: BuildOptions, environ: Mappi
 
 def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: ToldReport) -> int:
     failed: Optional[str] = "it ended in an error"
+    refuse_beside_tracker(home, SERVICE_HOME)  # that is no try
     try:
         run_build(home, options, report=report)
         failed = "; ".join(report.failed)

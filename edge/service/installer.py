@@ -6,6 +6,7 @@ import os
 from typing import NamedTuple, TextIO, Tuple
 
 from edge.core import commands
+from edge.core.process import is_tegra
 from edge.errors import ConfigError, EngineError
 from edge.service import networks, places
 from edge.service.accounts import make_accounts, remove_accounts
@@ -206,7 +207,7 @@ def _enable(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
     units = [places.SERVICE] + ([places.CLOCKS] if wishes.clocks else [])
     if seen.has_unit(places.ARGUS_DAEMON):
         units.append(places.ARGUS_REQUESTS)
-    if networks.has_tensorrt(steps, version, seen):
+    if is_tegra() or networks.has_tensorrt(steps, version, seen):  # on a board it may come later
         units.append(places.ENGINE_REQUESTS)
     for unit in units:
         if steps.ask("systemctl", "is-enabled", "--quiet", unit).code != 0:

@@ -16,9 +16,10 @@ pytest.importorskip("onnxruntime", reason="the simulator needs the package onnxr
 from trt_runner_home import SIMULATOR, tiny_network, write_sidecar
 from whole_runs import environment, python_path
 
-from edge import planstore, renewal
+from edge import buildlock, planstore, renewal
 from edge.config import load_config
 from edge.disk import StorageError
+from edge.errors import EngineError
 from edge.modelstore import sha256_of
 from engines import rebuild
 from engines.buildselection import BuildOptions
@@ -94,6 +95,13 @@ def test_what_fails_is_noted_and_a_build_that_then_goes_well_takes_the_note_away
     assert "TensorRT 8.2.5.1 (iris: " in why and not os.path.exists(request)
     monkeypatch.delenv("NANOFACE_SIM_FAULTS")
     assert unattended(home, request)[0] == 0 and not tried(home)
+
+
+def test_beside_a_tracker_it_is_refused_and_that_is_no_try(home, tmp_path):
+    with buildlock.tracking(home, lambda: None, lambda: False):
+        with pytest.raises(EngineError, match="a tracker is running"):
+            unattended(home, str(tmp_path / "request"))
+    assert not tried(home)
 
 
 @pytest.mark.parametrize("error, noted", [(StorageError("the disk is full"), True), (RuntimeError("a bug"), True),

@@ -365,6 +365,7 @@ def test_the_engines_are_rebuilt_with_the_tracker_out_of_the_way(box, monkeypatc
 
 
 def test_engines_are_asked_for_only_where_there_is_tensorrt(box, monkeypatch):
+    monkeypatch.setattr(installer, "is_tegra", lambda: False)
     box.install()
     assert not (box.state / "enabled-nanoface-engines.path").exists()
     monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, seen: True)

@@ -1,0 +1,78 @@
+"""Before a run there is one that waits, or that cannot begin: the status log says so, and the exit code."""
+import json
+import os
+
+import pytest
+
+from edge import app, renewal
+from edge.config import load_config
+from edge.errors import EngineError, ModelError, UnfitError
+from edge.stop import Stop
+from edge.telemetry import table
+from edge.telemetry.beginning import Beginning
+from edge.telemetry.statuslog import StatusLog
+
+UNFIT = "2 engines do not fit TensorRT 8.2.5.1 (align: it was killed): run `nanoface build`"
+
+
+def records(path):
+    with open(str(path)) as f:
+        return [json.loads(line) for line in f]
+
+
+def test_each_word_is_a_record_and_only_another_kind_a_line(tmp_path):
+    said = []
+    before = Beginning(StatusLog(str(tmp_path / "log")), "0", lambda event, text: said.append((event, text)))
+    assert not before.waited
+    for text in ("the engines are rebuilt: 1/2 detect", "the engines are rebuilt: 2/2 align"):
+        before.say("STARTING", text)
+    before.say("FAILED", "no more")
+    found = records(tmp_path / "log")
+    assert [(r["state"], r["reason"]) for r in found] == [
+        ("STARTING", "the engines are rebuilt: 1/2 detect"), ("STARTING", "the engines are rebuilt: 2/2 align"),
+        ("FAILED", "no more")]
+    assert all(r["source"] == "0" and "2/2 align" in table.render(found[1]) for r in found)
+    assert said == [("state", "STARTING: the engines are rebuilt: 1/2 detect"), ("state", "FAILED: no more")]
+    assert before.waited and Beginning(None, "", lambda event, text: None).say("STOPPED", "")["state"] == "STOPPED"
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load_config(os.devnull, {"status.path": str(tmp_path / "log"), "source.spec": "portrait"}, {})
+
+
+@pytest.mark.parametrize("unfit, error, expected", [
+    (UNFIT, EngineError("a.plan was built for 8.2.1.8: run `x`"), UnfitError),
+    (UNFIT, ModelError("no network"), ModelError),
+    ("", EngineError("out of memory"), EngineError),
+])
+def test_engines_that_do_not_fit_are_the_reason_of_an_end_that_no_restart_mends(config, tmp_path, monkeypatch, unfit, error,
+                                                                               expected):
+    def fail(*words):
+        raise error
+
+    monkeypatch.setattr(renewal, "settle", lambda *words: unfit)
+    monkeypatch.setattr(app, "_run", fail)
+    with pytest.raises(ModelError) as raised:
+        app.run(config, Stop(), lambda event, text: None)
+    assert type(raised.value) is expected
+    if expected is UnfitError:
+        assert str(raised.value) == "a.plan was built for 8.2.1.8; " + UNFIT and raised.value.exit_code == 6
+    if unfit:
+        assert records(tmp_path / "log")[-1]["state"] == "FAILED"
+    else:
+        assert not (tmp_path / "log").exists()  # a run of nobody's service leaves no more than before
+
+
+def test_one_that_is_stopped_while_it_waits_opens_nothing(config, tmp_path, monkeypatch):
+    stop = Stop()
+
+    def settle(home, config, environ, waiting, stopped):
+        waiting("the engines are rebuilt")
+        stop.set()
+        return ""
+
+    monkeypatch.setattr(renewal, "settle", settle)
+    monkeypatch.setattr(app, "_run", lambda *words: pytest.fail("it began"))
+    assert app.run(config, stop, lambda event, text: None)["state"] == "STOPPED"
+    assert [r["state"] for r in records(tmp_path / "log")] == ["STARTING", "STOPPED"]
