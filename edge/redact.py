@@ -64,6 +64,11 @@ def hide(text: str) -> str:
     return OWN.hide(text)
 
 
+def plain(text: str) -> str:
+    """What a terminal may be given of any text: the words of others do not steer it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t\u00a0\u202f" else "?" for c in text)
+
+
 def learn(spec: str) -> None:
     OWN.learn(spec)
 

@@ -158,7 +158,8 @@ class Tunnel:
     def _pass(self, client: socket.socket, path: str, range_: str, response: http.client.HTTPResponse) -> None:
         """Raises SourceError for an answer that leads elsewhere, or is no film."""
         here = "{}://{}:{}".format(self._origin.scheme, self._origin.shown, self._origin.port)
-        told = ["{}: {}".format(name, " ".join(value.split())) for name, value in response.getheaders() if name.lower() in PASSED]
+        told = ["{}: {}".format(name, " ".join(value.split())) for name, value in response.getheaders()
+                if name.lower() in PASSED]
         if not 200 <= response.status < 300:
             told += self._no_film(here + path, response)
             client.sendall(_answer_head(response.status, told + ["Content-Length: 0"]))

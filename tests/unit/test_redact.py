@@ -113,3 +113,7 @@ def test_a_long_text_is_no_way_to_hold_us_up(piece):
     Secrets().hide(text)
     redact.has_secret(text)
     assert time.process_time() - began_at < 10.0
+
+
+def test_the_words_of_others_do_not_steer_a_terminal():
+    assert redact.plain("a\x1b]0;b\x07\x9bc\r\u202e\udcff d\u00a0\u00e9\n") == "a?]0;b??c??? d\u00a0\u00e9\n"
