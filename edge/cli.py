@@ -118,7 +118,7 @@ def _mute(stream: TextIO) -> None:
 def _fail(text: str, exit_code: int) -> int:
     """One line on standard error; the same code where nobody reads it."""
     with suppress(OSError):
-        _say("nanoface: " + redact.hide(" ".join(text.split("\n"))), sys.stderr)
+        _say("nanoface: " + redact.plain(redact.hide(" ".join(text.split("\n")))), sys.stderr)
     return exit_code
 
 
@@ -158,7 +158,7 @@ class _Reporter:
                 self._show(event, text)
 
     def _show(self, event: str, text: str) -> None:
-        text = redact.hide(" ".join(text.split("\n")).strip())
+        text = redact.plain(redact.hide(" ".join(text.split("\n")).strip()))
         if event in ("progress", "state") and self._journal != (event == "state"):
             return
         if event != "progress":
@@ -241,7 +241,7 @@ def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
         return
     if sys.stdout.isatty():
         _say("\x1b[H\x1b[2J", end="")
-    _say(text)
+    _say(redact.plain(text))
     age_s = age_of(record, clock.wall())
     if age_s is not None and abs(age_s) > FRESH_S:
         _say("last written {} {}".format(table.duration(abs(age_s)), "ago" if age_s > 0 else AHEAD))
@@ -286,7 +286,7 @@ def _doctor(args: Any) -> int:
 
     findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
     told = doctor.as_json(findings)
-    _say(json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings)))
+    _say(json.dumps(told, indent=1) if args.json else redact.plain("\n".join(doctor.lines(findings))))
     return 0 if told["can_run"] else UNFIT
 
 

@@ -10,22 +10,23 @@ from urllib.parse import quote, unquote, unquote_plus
 
 HIDDEN = "***"
 LEAST = 4  # characters of a secret that is hidden wherever it stands: a shorter one would hide half of every text
-SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
-IN_ADDRESS = re.compile("(" + SCHEME + r")(\S*)@")  # up to the last @: a password may hold any of / ? # @
-WITH_BLANKS = re.compile("(" + SCHEME + r"[^\s:/@]+):[^/@\n]*@")
-LOGINS = tuple(re.compile(SCHEME + text, re.DOTALL) for text in (".*@", "[^\"]*@", "[^']*@", r"\S*@"))
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
+WORD = re.compile(r"\S+")
+WITH_BLANKS = re.compile("(" + SCHEME.pattern + r"[^\s:/@]+):[^/@\n]*@")
+CUTS = tuple(re.compile(text) for text in ("\"", "'", r"\s"))  # where a login may end for want of an @
 ANY_PORT = re.compile(r"^\d{1,5}(?=[/?#]|$)")
-SECRET = (r"token|secret|signature|pass(?:word|wd|phrase|code)?|pwd|psw|pw|key|auth|authorization|credentials?|jwt|"
+SECRET = (r"token|secret|signature|(?<!by)(?<!com)(?<!low)(?<!high)pass(?:word|wd|phrase|code)?|pwd|psw|pw|"
+          r"(?<!mon)(?<!don)(?<!tur)key|auth|authorization|credentials?|jwt|"
           r"(?<![A-Za-z])(?:sig|pin|psk|sid|session(?:[-_]?id)?)")
 PERSON = r"(?<![A-Za-z])(?:user(?:name)?|usr|login|account)(?:[-_]?id)?"
 VALUE = r"\"(?:\\.|[^\"\\])*\"?(?:[^\s&,)\]}][^\s&]*)?|'(?:\\.|[^'\\\n])*'(?=[\s&!)\]},]|$)|(?:\\\s|[^\s&])*"
-NAME = r"(?<![A-Za-z0-9])([\w.%-]{0,40}?(?:NAMES)\d*[\"']?\s?=(?!\s?\*\*\*)\s?)"
+NAME = r"((?:NAMES)\d*[\"']?\s?=(?!\s?\*\*\*)\s?)"
 NAMED = re.compile(NAME.replace("NAMES", SECRET + "|" + PERSON) + "({})".format(VALUE), re.IGNORECASE)
 VALUES = tuple(re.compile(NAME.replace("NAMES", SECRET) + "({})".format(value), re.IGNORECASE | re.DOTALL) for value in (
     VALUE, "[^&]*", "[^&#]*", r"(?:\\.|\S)*", r".*?(?=[&_][A-Za-z]+=|$)"))  # as careless writers end them
 OUR_HELP = "KEY=VALUE"
-HEADER = re.compile(r"((?:password|passwd|passphrase|pwd|token|secret|authorization|cookie)[\"']?:(?! ?\*\*\*) ?)"
-                    r"(?:(?:basic|bearer|digest)\s.*|{})".format(VALUE), re.IGNORECASE)
+HEADER = re.compile(r"((?:password|passwd|passphrase|pwd|pw|api[-_]?key|token|secret|authorization|cookie)[\"']?:"
+                    r"(?! ?\*\*\*) ?)(?=\S)(?:(?:basic|bearer|digest)\s.*|{})".format(VALUE), re.IGNORECASE)
 
 
 class Secrets:
@@ -44,9 +45,11 @@ class Secrets:
     def hide(self, text: str) -> str:
         for secret in self._known:
             text = text.replace(secret, HIDDEN)
-        text = IN_ADDRESS.sub(lambda found: found.group(1) + _shown_user(found.group(2)) + "@", text)
-        text = WITH_BLANKS.sub(r"\1:" + HIDDEN + "@", text)
-        text = NAMED.sub(_without_value, text)
+        if "://" in text:
+            text = WORD.sub(_without_login, text)
+            text = WITH_BLANKS.sub(r"\1:" + HIDDEN + "@", text)
+        if "=" in text:
+            text = NAMED.sub(_without_value, text)
         return HEADER.sub(r"\1" + HIDDEN, text)
 
     def forget(self) -> None:
@@ -61,12 +64,33 @@ def hide(text: str) -> str:
     return OWN.hide(text)
 
 
+def plain(text: str) -> str:
+    """What a terminal may be given of any text: the words of others do not steer it."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t\u00a0\u202f" else "?" for c in text)
+
+
 def learn(spec: str) -> None:
     OWN.learn(spec)
 
 
 def has_secret(spec: str) -> bool:
     return any(True for _ in _secrets(spec)) or Secrets().hide(spec) != spec
+
+
+def _login(text: str) -> Tuple[int, int]:
+    """Where it begins and ends: up to the last @, as a password may hold any of / ? # @. Equal where there is none.
+
+    In one pass: a pattern would begin anew at each of many schemes.
+    """
+    end = text.rfind("@")
+    scheme = SCHEME.search(text, 0, end) if end >= 0 else None
+    return (scheme.end(), end) if scheme is not None else (0, 0)
+
+
+def _without_login(word: "re.Match[str]") -> str:
+    text = word.group()
+    start, end = _login(text)
+    return text[:start] + _shown_user(text[start:end]) + text[end:] if end else text
 
 
 def _without_value(found: "re.Match[str]") -> str:
@@ -82,8 +106,9 @@ def _shown_user(login: str) -> str:
 
 def _secrets(spec: str) -> Iterator[str]:
     """Passwords of addresses, as a careless and as a strict reader finds them, and the values of telling names."""
-    for login in (found.group() for pattern in LOGINS for found in pattern.finditer(spec)):
-        rest = login.split("://", 1)[1][:-1]
+    for piece in (piece for pieces in ([spec], *(cut.split(spec) for cut in CUTS)) for piece in pieces):
+        start, end = _login(piece)
+        rest = piece[start:end]
         for part in (rest, re.split("[/?#]", rest)[0].rpartition("@")[0]):
             password = part.partition(":")[2]
             if password and not ANY_PORT.match(password):

@@ -2,6 +2,7 @@
 import ipaddress
 import os
 import re
+from functools import partial
 from typing import Mapping, NamedTuple
 
 from edge.redact import hide
@@ -30,7 +31,7 @@ class Privacy(NamedTuple):
         text = SERIAL.sub(r"\1(camera)", text)
         text = MAC.sub(ADDRESS, text)
         text = IPV6.sub(_unless_loopback, text)
-        text = IPV4.sub(_unless_version, text)
+        text = IPV4.sub(partial(_unless_version, VERSIONED.search(text) is not None), text)
         if len(self.home) > 1:
             text = re.sub(re.escape(self.home) + r"(?=[/\s:;,)'\"]|$)", "~", text)
         for name, instead in ((self.user, "(user)"), (self.host, "(host)")):
@@ -48,11 +49,11 @@ def _unless_loopback(found: "re.Match[str]") -> str:
     return found.group() if address.is_loopback or address.is_unspecified else ADDRESS
 
 
-def _unless_version(found: "re.Match[str]") -> str:
-    """8.2.1.8 is a version of TensorRT where the line speaks of such; 192.168.0.7 and 9.9.9.9 are addresses."""
+def _unless_version(of_versions: bool, found: "re.Match[str]") -> str:
+    """8.2.1.8 is a version of TensorRT where the text speaks of such; 192.168.0.7 and 9.9.9.9 are addresses."""
     text = found.group()
     numbers = [int(n) for n in text.partition(":")[0].split(".")]
-    version = not found.group(1) and max(numbers[:2]) <= LARGEST_OF_VERSIONS and VERSIONED.search(found.string) is not None
+    version = of_versions and not found.group(1) and max(numbers[:2]) <= LARGEST_OF_VERSIONS
     return text if (version and numbers[0] != 10) or max(numbers) > 255 else ADDRESS
 
 

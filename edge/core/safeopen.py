@@ -225,11 +225,21 @@ def open_new(path: str, make: bool = False) -> int:
         if not name:
             return os.open(path, os.O_WRONLY | os.O_TRUNC | _OURS)
         found = folder.check(name)
-        if not folder.shared or (found is not None and not stat.S_ISREG(found.st_mode)):
-            return folder.open(name, os.O_WRONLY | os.O_TRUNC | (0 if folder.shared else os.O_CREAT))
+        if not folder.shared:
+            return folder.open(name, os.O_WRONLY | os.O_TRUNC | os.O_CREAT)
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            return _same_kind(folder.open(name, os.O_WRONLY), path)
         if found is not None:
             folder.unlink(name)  # and never opened: it may by now be another file
         return folder.make(name)
+
+
+def _same_kind(fd: int, path: str) -> int:
+    """A pipe or device, and not the file that was put into its place meanwhile."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnsafePath("{} was exchanged while it was opened: choose a folder of your own".format(path))
+    return fd
 
 
 def open_read(path: str) -> int:

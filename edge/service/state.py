@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional, TextIO
 from edge.config import load_config
 from edge.core import commands
 from edge.errors import ConfigError
+from edge.redact import plain
 from edge.service import places
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
@@ -26,7 +27,7 @@ def run_status(root: str, out: TextIO) -> int:
     up = said.get("ActiveState") == "active"
     out.write("service    {} ({}){}\n".format(said["ActiveState"], said["SubState"], _since(said)))
     if said.get("StatusText"):
-        out.write("says       {}\n".format(_plain(said["StatusText"])))
+        out.write("says       {}\n".format(plain(said["StatusText"])))
     if not up and said.get("Result", "success") != "success":
         out.write("ended by   {}, exit code {}\n".format(said["Result"], said.get("ExecMainStatus", "?")))
     out.write(engines_line(steps))
@@ -34,20 +35,15 @@ def run_status(root: str, out: TextIO) -> int:
     out.write("at boot    {}\n".format("started" if said.get("UnitFileState") == "enabled" else "not started: "
               "sudo systemctl enable nanoface"))
     out.write("version    {}{}\n".format(seen.version(places.CURRENT) or "?", _before(seen)))
-    out.write("\n{}\n".format(_plain(last_record(seen))))
+    out.write("\n{}\n".format(plain(last_record(seen))))
     return 0 if up else ServiceError.exit_code
-
-
-def _plain(text: str) -> str:
-    """What the service says is shown to root's terminal, and does not steer it."""
-    return "".join(c if c == "\n" or c.isprintable() else "?" for c in text)
 
 
 def engines_line(steps: Steps) -> str:
     """What the unit that rebuilds engines does, or that it failed; "" where there is nothing to tell."""
     said = ask_manager(steps, places.ENGINES)
     if said.get("ActiveState") == "activating":
-        return "engines    rebuilt now: {}\n".format(_plain(said.get("StatusText") or "it begins"))
+        return "engines    rebuilt now: {}\n".format(plain(said.get("StatusText") or "it begins"))
     if said.get("ActiveState") == "failed":
         return "engines    could not be rebuilt: {}\n".format(commands.command("service logs"))
     return ""

@@ -5,7 +5,6 @@ Nothing in them is done as root but to give the whole to its user, and to close 
 import errno
 import os
 import shlex
-import shutil
 import stat
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -14,7 +13,7 @@ from edge.disk import own_folder
 from edge.service import places
 from edge.service.acting import Account, acting_as, owner_of
 from edge.service.places import Places
-from edge.service.steps import ServiceError, Steps
+from edge.service.steps import ServiceError, Steps, remove_folder
 
 Inode = Tuple[int, int]
 NAMED = 3  # of what is unexpected; the others are counted
@@ -65,7 +64,7 @@ def remove_home(steps: Steps, path: str) -> None:
     """What its user may not remove stays, and is named."""
     if os.path.isdir(path):
         try:
-            steps.as_user("remove {}".format(path), lambda: shutil.rmtree(path))
+            steps.as_user("remove {}".format(path), lambda: remove_folder(path))
         except ServiceError as e:
             steps.say("  it stays: {}".format(e))
 

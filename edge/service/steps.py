@@ -7,6 +7,7 @@ from typing import Callable, Mapping, Optional, Sequence, TextIO
 
 from edge.disk import write_whole
 from edge.errors import EdgeError
+from edge.redact import plain
 from edge.service.acting import Account, acting_as
 from edge.service.places import USER
 
@@ -77,12 +78,26 @@ class Steps:
         codes = [0]
 
         def action() -> None:
-            codes[0] = subprocess.call(list(words), env=dict(CLEAN, **environ), stdin=subprocess.DEVNULL, cwd="/",
-                                       preexec_fn=self._become())
+            codes[0] = self._shown(words, dict(CLEAN, **environ))
 
         settings = ["{}={}".format(*pair) for pair in sorted(environ.items())]
         self.do(" ".join(["sudo", "-u", USER] + settings + list(words)), action)
         return codes[0]
+
+    def _shown(self, words: Sequence[str], environ: Mapping[str, str]) -> int:
+        """It gets no terminal of root's, neither to read from nor to type into: another process of its user may steer it."""
+        child = subprocess.Popen(list(words), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, cwd="/", preexec_fn=self._become(), start_new_session=True)
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                self.say(plain(line.decode("utf-8", "replace").rstrip()))
+            return child.wait()
+        finally:
+            if child.poll() is None:  # Ctrl-C has reached us alone
+                child.terminate()
+                child.wait()
+            child.stdout.close()
 
     def _become(self) -> Optional[Callable[[], None]]:
         return self.user.become if self.user is not None and os.geteuid() == 0 else None
@@ -98,7 +113,7 @@ class Steps:
     def _ended(self, words: Sequence[str], environ: Mapping[str, str], become: Optional[Callable[[], None]]) -> Ended:
         try:
             done = subprocess.run(words, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, preexec_fn=become)
+                                  stderr=subprocess.STDOUT, preexec_fn=become, start_new_session=become is not None)
         except FileNotFoundError:
             raise ServiceError("the command {} is missing: install it, or put its folder into PATH".format(words[0]))
         return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
@@ -130,7 +145,7 @@ class Steps:
         if not os.path.lexists(path):
             return
         folder = os.path.isdir(path) and not os.path.islink(path)
-        self.do("remove {}".format(path), lambda: shutil.rmtree(path) if folder else os.unlink(path))
+        self.do("remove {}".format(path), lambda: remove_folder(path) if folder else os.unlink(path))
 
     def agreed(self, question: str) -> bool:
         """A person says yes, or said --yes. Nobody there to ask is a no."""
@@ -158,6 +173,14 @@ class Steps:
                 return int(word) - 1
             if not line:
                 return 0
+
+
+def remove_folder(path: str) -> None:
+    """However deep it is: Python's own rmtree() calls itself for each folder in another. Links are not followed."""
+    done = subprocess.run(["/bin/rm", "-rf", "--", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, env=CLEAN)
+    if done.returncode != 0:
+        raise OSError(0, done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2])
 
 
 def all_to_disk() -> None:

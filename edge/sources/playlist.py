@@ -9,6 +9,8 @@ NAMES = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp", ".pls", ".asx", ".ism", "
 TELLTALE = re.compile(rb"^\s*(?:#EXTM3U|#EXTINF|ffconcat|\[playlist\]|<asx|# VobSub index|v=0\s|MLVI)|"
                       rb"^[acmo]=\S* ?IN IP|<MPD|<(?:SmoothStreamingMedia|CompositionPlaylist|AssetMap|smil)",
                       re.IGNORECASE | re.MULTILINE)
+LATER = re.compile(rb"IN IP|<MPD|<(?:SmoothStreamingMedia|CompositionPlaylist|AssetMap|smil)", re.IGNORECASE)
+LATER_BYTES = 6 << 20  # a little more than FFmpeg looks at to find out what something is
 TAGGED = 10  # bytes of an ID3 tag's header; FFmpeg looks behind the tag
 FILMS: List[bytes] = [  # how they begin: ISO media, Matroska, AVI, JPEG, ASF, two transport streams, MPEG and H.26x, ...
     rb"....(?:ftyp|styp|moov|moof|mdat|wide|free|skip|sidx|pnot)", rb"\x1aE\xdf\xa3", rb"RIFF....AVI", rb"\xff\xd8\xff",
@@ -16,6 +18,7 @@ FILMS: List[bytes] = [  # how they begin: ISO media, Matroska, AVI, JPEG, ASF, t
     rb"\.RMF", rb"nut/", rb"YUV4MPEG2 ", rb"\x06\x0e\+4",
 ]
 FILM = re.compile(b"|".join(FILMS), re.DOTALL)
+PARTS = "multipart/x-mixed-replace"  # by which FFmpeg knows them, whatever they hold
 MULTIPART = re.compile(rb"\s*--[^\r\n]*\r?\n(?:[\w-]+:[^\r\n]*\r?\n)*?content-type:\s*image/", re.IGNORECASE)
 
 
@@ -29,9 +32,24 @@ def is_playlist(head: bytes) -> bool:
 
 def is_film(head: bytes, kind: str) -> bool:
     """Whether an answer of this Content-Type is pictures and nothing that FFmpeg could take for a list of addresses."""
-    if kind.lower().startswith("multipart/") or MULTIPART.match(head):
+    if kind.lower().partition(";")[0] == PARTS or MULTIPART.match(head):
         return head.lstrip()[:2] == b"--" and TELLTALE.search(head) is None
     return FILM.match(head) is not None and b"IN IP" not in head
+
+
+class Rest:
+    """What follows a beginning that was judged: FFmpeg also looks for lists in the text that stands before the first NUL."""
+
+    def __init__(self) -> None:
+        self._left, self._tail = LATER_BYTES, b""
+
+    def is_list(self, data: bytes) -> bool:
+        """Of the next piece."""
+        if self._left <= 0:
+            return False
+        text, nul, _ = (self._tail + data).partition(b"\0")
+        self._left, self._tail = 0 if nul else self._left - len(data), text[-32:]
+        return LATER.search(text) is not None
 
 
 def names_one(path: str) -> bool:

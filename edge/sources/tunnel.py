@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from edge.errors import SourceError
 from edge.sources.origin import ELSEWHERE, PORTS, Origin, Trust
-from edge.sources.playlist import HEAD_BYTES, is_film, is_playlist
+from edge.sources.playlist import HEAD_BYTES, Rest, is_film, is_playlist
 from edge.sources.rtspreplies import Replies
 
 LOOPBACK = "127.0.0.1"
@@ -23,7 +23,9 @@ SILENCE_S = 5.0  # after which a server counts as lost
 PIECE = LONGEST_HEAD = 1 << 16
 LONGEST_LIST = 1 << 20
 LISTS = (".m3u8", ".m3u")
-PASSED = ("content-type", "content-range", "accept-ranges", "www-authenticate", "set-cookie", "content-encoding")
+PASSED = ("content-type", "content-range", "accept-ranges", "www-authenticate", "set-cookie")
+REDIRECTIONS = (301, 302, 303, 307, 308)  # that FFmpeg follows; it takes the answer of any other for a film
+OTHER_SCHEME = re.compile(r"(?:^|URI=\"?)[ \t]*(?!https?://)[A-Za-z][A-Za-z0-9+.-]*:", re.MULTILINE | re.IGNORECASE)
 FAULTS = (OSError, ValueError, http.client.HTTPException)  # of a server, or of FFmpeg that has left
 
 
@@ -156,24 +158,37 @@ class Tunnel:
     def _pass(self, client: socket.socket, path: str, range_: str, response: http.client.HTTPResponse) -> None:
         """Raises SourceError for an answer that leads elsewhere, or is no film."""
         here = "{}://{}:{}".format(self._origin.scheme, self._origin.shown, self._origin.port)
-        told = ["{}: {}".format(name, value) for name, value in response.getheaders() if name.lower() in PASSED]
-        first = b""
-        if 300 <= response.status < 400:
-            target = urljoin(here + path, response.getheader("Location") or "")
-            if urlsplit(target).scheme not in PORTS or Origin.of(target) != self._origin:
-                raise SourceError(ELSEWHERE.format(here, ": if it is right, name it as the source, " + target))
-            told.append("Location: " + urlunsplit(urlsplit(target)._replace(scheme="", netloc="")))
-        elif response.status < 300 and range_ in ("", "bytes=0-"):
-            first = self._judged(here + path, response)
+        told = ["{}: {}".format(name, " ".join(value.split())) for name, value in response.getheaders()
+                if name.lower() in PASSED]
+        if not 200 <= response.status < 300:
+            told += self._no_film(here + path, response)
+            client.sendall(_answer_head(response.status, told + ["Content-Length: 0"]))
+            return
+        first = self._judged(here + path, response) if range_ in ("", "bytes=0-") else b""
         length = response.getheader("Content-Length")
         if self._playlists and first.startswith(b"#EXTM3U"):
             first = self._rewritten(here + path, first + response.read(LONGEST_LIST))
             length = str(len(first))
         told += ["Content-Length: " + length] if length is not None and not response.chunked else []
-        head = "HTTP/1.1 {} {}\r\n{}\r\nConnection: close\r\n\r\n".format(response.status, "Answer", "\r\n".join(told))
-        client.sendall(head.encode("latin-1") + first)
-        for data in iter(lambda: response.read1(PIECE), b""):
+        client.sendall(_answer_head(response.status, told))
+        rest, data = Rest(), first
+        while data:
+            if not self._playlists and rest.is_list(data):
+                raise _list_refused(here + path)
             client.sendall(data)
+            data = response.read1(PIECE)
+
+    def _no_film(self, url: str, response: http.client.HTTPResponse) -> List[str]:
+        """A redirection on the same server, or that it refuses: the header for it, and never a body."""
+        if 400 <= response.status < 600:
+            return []
+        if response.status not in REDIRECTIONS:
+            raise SourceError("{} answers with the status {}, which is no film".format(url, response.status))
+        target = urljoin(url, response.getheader("Location") or "")
+        if urlsplit(target).scheme not in PORTS or Origin.of(target) != self._origin:
+            more = ": if it is right, name it as the source, " + target
+            raise SourceError(ELSEWHERE.format(urlunsplit(urlsplit(url)._replace(path="", query="")), more))
+        return ["Location: " + urlunsplit(urlsplit(target)._replace(scheme="", netloc=""))]
 
     def _judged(self, url: str, response: http.client.HTTPResponse) -> bytes:
         """The answer's beginning."""
@@ -184,11 +199,14 @@ class Tunnel:
             if not piece or (len(first) >= 64 and b"\r\n\r\n" in first):  # a part of a stream is there: the rest comes later
                 break
         kind = response.getheader("Content-Type") or ""
-        if self._playlists or is_film(first, kind):
+        coding = (response.getheader("Content-Encoding") or "identity").strip().lower()
+        if coding != "identity":
+            raise SourceError("{} answers with what is packed ({}), which was not asked for".format(url, coding))
+        listed = is_playlist(first) and not (self._playlists and first.startswith((b"#EXTM3U", b"ID3")))
+        if is_film(first, kind) or (self._playlists and not listed):
             return first
-        if is_playlist(first) or "mpegurl" in kind.lower():
-            raise SourceError("{} answers with a list of other addresses, which are not opened: name a playlist (.m3u8) as "
-                              "the source to have that".format(url))
+        if listed or "mpegurl" in kind.lower():
+            raise _list_refused(url)
         raise SourceError("{} answers with {}, which is no film and no stream of pictures".format(url, kind or "something"))
 
     def _rewritten(self, url: str, text: bytes) -> bytes:
@@ -198,7 +216,11 @@ class Tunnel:
             if urlsplit(target).scheme not in ("http", "https"):
                 raise SourceError(ELSEWHERE.format(url, ": " + target))
             return self._other(Origin.of(target)).url(target)
-        return re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\",]+", ours, text.decode("utf-8", "replace")).encode("utf-8")
+        lines = re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\",]+", ours, text.decode("utf-8", "replace"))
+        other = OTHER_SCHEME.search(lines)
+        if other is not None:
+            raise SourceError(ELSEWHERE.format(url, " (" + other.group().strip() + ")"))
+        return lines.encode("utf-8")
 
     def _other(self, origin: Origin) -> "Tunnel":
         if origin == self._origin:
@@ -217,6 +239,15 @@ def _head(client: socket.socket) -> bytes:
             raise ConnectionError("no request")
         head += data
     return head[:head.index(b"\r\n\r\n")]
+
+
+def _answer_head(status: int, lines: List[str]) -> bytes:
+    return "HTTP/1.1 {} Answer\r\n{}\r\n\r\n".format(status, "\r\n".join(lines + ["Connection: close"])).encode("latin-1")
+
+
+def _list_refused(url: str) -> SourceError:
+    return SourceError("{} answers with a list of other addresses, which are not opened: name a playlist (.m3u8) as the "
+                       "source to have that".format(url))
 
 
 def _shut(one: socket.socket) -> None:

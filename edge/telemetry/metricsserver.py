@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 SCRAPE_S = 2.0  # from the connection to the end of the answer
 MOST_CLIENTS = 16
-MOST_A_SECOND = 100  # connections that are taken; more wait in the kernel's queue
+MOST_A_SECOND = 400  # connections that are taken; more wait in the kernel's queue
 HEADER_BYTES = 8192
 PAGE_S = 0.5  # how long a page is given to whoever asks: many clients cost no more than few
 FAULTS = (ValueError, LookupError, TypeError, AttributeError, RuntimeError)  # of a record that changes while it is read

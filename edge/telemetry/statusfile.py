@@ -44,7 +44,9 @@ def open_log(path: str, mode: Optional[int]) -> int:
         found = folder.check(name) if name else None
         if found is not None or not name:
             fd = folder.open(name, os.O_RDWR | os.O_APPEND) if name else os.open(path, os.O_WRONLY | os.O_APPEND)
-            if stat.S_ISREG(os.fstat(fd).st_mode) and is_foreign(fd):
+            info = os.fstat(fd)
+            linked = folder.shared and info.st_nlink > 1  # put there since the look at it
+            if stat.S_ISREG(info.st_mode) and (linked or is_foreign(fd)):
                 os.close(fd)
                 raise UnsafePath(_foreign(path))
             _restrict(fd, mode)

@@ -15,7 +15,7 @@ import pytest
 
 from edge import buildlock
 from edge.core.packet import Frame, Packet
-from edge.core.safeopen import open_read
+from edge.core.safeopen import Folder, open_new, open_read
 from edge.core.strangers import is_shared
 from edge.disk import StorageError, one_builder, part_folder, write_whole
 from edge.errors import ConfigError, EngineError, ModelError, OutputError
@@ -23,6 +23,7 @@ from edge.modelstore import read_index
 from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.spec import parse_output
 from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
+from edge.telemetry.statusfile import open_log
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.statusread import read_last
 
@@ -158,6 +159,29 @@ def test_a_pipe_of_somebody_else_in_a_sticky_folder_is_refused(scene):
     path = plant_pipe(scene, scene.sticky, "a.jsonl")
     with pytest.raises(OutputError, match="a.jsonl belongs to"):
         output("jsonl", path).open()
+
+
+@pytest.mark.parametrize("plant", [plant_pipe, None])
+def test_what_is_exchanged_between_look_and_opening_wins_nothing(scene, monkeypatch, plant):
+    """A pipe for an output, nothing or a log for the status log; then a hard link to a file of root's."""
+    path, exchanged, opened = scene.theirs / "a.jsonl", [], Folder.open
+
+    def exchange(folder, name, *rest):
+        if name == path.name and not exchanged:
+            exchanged.append(name)
+            path.unlink()
+            plant_hard_link(scene, scene.theirs, path.name)
+        return opened(folder, name, *rest)
+
+    if plant is None:
+        path.write_text('{"schema":1,"state":"RUNNING"}\n')
+        scene.secret.write_bytes(b"")  # no foreign word in it
+    else:
+        plant(scene, scene.theirs, path.name)
+    monkeypatch.setattr(Folder, "open", exchange)
+    with pytest.raises(OSError):
+        os.close(open_new(str(path)) if plant else open_log(str(path), 0o644))
+    assert exchanged and scene.secret.read_bytes() == (SECRET if plant else b"")
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -118,7 +118,12 @@ ELSEWHERE = {
     "a page": (200, {"Content-Type": "text/html"}, "<html>{}</html>"),
     "another server": (302, {"Location": "{}"}, ""), "another for good": (301, {"Location": "{}"}, ""),
     "a file": (302, {"Location": "file:///etc/passwd"}, ""), "the same by TLS": (307, {"Location": "https:{}"}, ""),
-    "nowhere": (302, {}, ""),
+    "nowhere": (302, {}, ""), "a playlist with a status of its own": (699, {}, HTTP_LIST),
+    "a playlist with a redirection that is none": (305, {"Location": "/live"}, HTTP_LIST),
+    "a playlist in another coding": (200, {"Content-Encoding": "identity, gzip"}, "\xff\xd8\xff" + HTTP_LIST),
+    "a description far behind a picture": (200, {}, "\xff\xd8\xff" + "x" * 9000 + "\n" + SDP),
+    "a description far behind parts": (200, {"Content-Type": "multipart/mixed"},
+                                       "--x\r\nContent-Type: image/png\r\n\r\n" + "x" * 9000 + "\n" + SDP),
 }
 
 
@@ -145,8 +150,10 @@ def test_a_playlist_that_is_named_as_one_is_read_with_what_it_names(serve, films
     assert other.asked
 
 
-def test_a_playlist_that_names_files_is_refused(serve):
-    server = serve({"/x.m3u8": (200, {}, HTTP_LIST.format("file:///etc/passwd").encode())})
+@pytest.mark.parametrize("listed", ["file:///etc/passwd", "http:127.0.0.1/x.ts", "data:text/plain,x", "concat:a.ts|b.ts",
+                                    "a.ts\n#EXT-X-KEY:METHOD=AES-128,URI=\"http:/127.0.0.1/key\""])
+def test_a_playlist_that_names_files_is_refused(serve, listed):
+    server = serve({"/x.m3u8": (200, {}, HTTP_LIST.format(listed).encode())})
     with pytest.raises(SourceError, match="another address"):
         look("http://127.0.0.1:{}/x.m3u8".format(server.port))
 
@@ -314,6 +321,15 @@ def test_pictures_of_rtsp_come_through(films):
     b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: 90\r\nContent-Length: 0\r\n\r\n"
     b"RTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
     b"RTSP/1.0 200 OK\r\n$\0\0\x04\r\nCSEQ\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length : 90\r\n\r\nRTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: 1_0\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\nContent-Length: -30\r\n\r\n",
+    b" RTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n", b"\r\nRTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\n\r\r\nRTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\n\0\r\nRTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\nX: $\0\xff\xff\r\nContent-Length: -8\r\n\r\n"
+    b"RTSP/1.0 302 x\r\nCSEQ\r\nLocation: OTHER\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nCSEQ\r\nTransport: RTP/AVP;unicast;source=10.9.9.9;server_port=9-10\r\n\r\n",
 ])
 def test_an_rtsp_server_cannot_send_us_on(films, head):
     other = RtspCamera(films["film.ts"])

@@ -348,3 +348,9 @@ def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
 def test_place_that_cannot_be_written_is_one_line(tmp_path):
     done = finish(str(tmp_path), launch(str(tmp_path), tmp_path, ("report", "absent/report.txt")))
     assert done.code == 5 and "the report absent/report.txt cannot be written" in one_line(done.err)
+
+
+def test_a_line_of_many_addresses_is_looked_through_once():
+    began_at = time.process_time()
+    assert "1.1" not in Privacy("/h/bob", "bob", "box").hide("1.1.1.1 " * 25000)
+    assert time.process_time() - began_at < 20.0

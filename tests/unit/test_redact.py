@@ -1,6 +1,7 @@
 """Passwords and keys: hidden in every place where they may stand, whatever they are made of."""
 import json
 import string
+import time
 from urllib.parse import quote
 
 import pytest
@@ -66,6 +67,8 @@ def test_the_secret_of_our_own_source_is_in_no_text(place, secret):
      "rtspsrc location=rtsp://h/s user-id=*** user-pw=*** latency=100 ! fakesink"),
     ("srtsrc passphrase='a b' ! x", "srtsrc passphrase=*** ! x"), ("Authorization: Basic bWU6eA==", "Authorization: ***"),
     ('{"password": "a", "n": 1}', '{"password": ***, "n": 1}'),
+    ("x-api-key: ab", "x-api-key: ***"), ("{'pw': 'a b'}", "{'pw': ***}"), ("no secret: ", "no secret: "),
+    ("x" * 60 + "password=a", "x" * 60 + "password=***"), ("monkey=5 bypass=1 author=me", "monkey=5 bypass=1 author=me"),
     ("write KEY=VALUE, such as a.b=2", "write KEY=VALUE, such as a.b=2"),
     ("source.width is 5; allowed: a whole number", "source.width is 5; allowed: a whole number"),
     ("csi://0 and http://127.0.0.1:8080/x", "csi://0 and http://127.0.0.1:8080/x"),
@@ -97,3 +100,20 @@ def test_a_short_secret_leaves_other_texts_readable(clean):
 def test_long_texts_take_no_long_time(clean):
     text = "://" * 3000 + "_" * 20000 + "key" * 5000 + "=" * 3000
     assert len(hide(text)) > 1000
+
+
+@pytest.mark.parametrize("piece", [
+    "a=", "://", "a://", "a://@", "a://b:", "a://b:c ", "http://u:x ", "%", "-", ".-", "key_", "key9", "user.", "pw=", "pw=\"",
+    "pw='", "pw='\\x", "pw= ", "pw=\"\\", "password: ", "secret:'", "token=***", "\"", "'", "\\", " ", "\n", "@", "x",
+])
+def test_a_long_text_is_no_way_to_hold_us_up(piece):
+    """As servers and libraries can make one: minutes, where it is looked through again from each of its characters."""
+    text = piece * (200000 // len(piece))
+    began_at = time.process_time()
+    Secrets().hide(text)
+    redact.has_secret(text)
+    assert time.process_time() - began_at < 10.0
+
+
+def test_the_words_of_others_do_not_steer_a_terminal():
+    assert redact.plain("a\x1b]0;b\x07\x9bc\r\u202e\udcff d\u00a0\u00e9\n") == "a?]0;b??c??? d\u00a0\u00e9\n"

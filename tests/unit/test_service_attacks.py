@@ -2,6 +2,7 @@
 
 Root and two other accounts, for real; without root the cases are skipped by name.
 """
+import io
 import os
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ from test_service_install import Box, next_version
 import edge
 from edge.service import installer, packages, places, program
 from edge.service.acting import Account, acting_as
-from edge.service.steps import ServiceError
+from edge.service.steps import ServiceError, Steps
 
 USER, LATER, OWNER = 65534, 65533, 65532  # the service's; the next to have that name; of the checkout
 SECRET = b"root's own\n"
@@ -220,3 +221,31 @@ def test_a_new_configuration_is_for_the_service_and_root_alone(board):
     board.path(places.CONFIG).write_bytes(b"source: {spec: 1}\n")
     board.uninstall()
     assert board.path(places.CONFIG).stat().st_gid == 0
+
+
+def test_folders_in_folders_without_end_are_removed_as_well(board):
+    board.install()
+    top = board.path(places.CACHE)
+    top.mkdir(parents=True, exist_ok=True)
+    at = os.open(str(top), os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.symlink(str(board.own), "link", dir_fd=at)
+    os.close(at)
+    board.uninstall(purge=True)
+    assert not top.exists() and board.untouched()
+
+
+def test_a_program_of_the_service_gets_no_terminal_of_roots():
+    """Who has the account can steer what runs under it: it must not type into root's shell, read what root types, or paint."""
+    text = ("import os, sys; print(os.getsid(0) == os.getpid(), any(os.isatty(fd) for fd in range(3)), "
+            "os.getuid(), 'x' + chr(27) + '[2J', flush=True)")
+    out = io.StringIO()
+    steps = Steps(out)
+    steps.user = Account(USER, USER, (USER,))
+    assert steps.show(["/usr/bin/env", "python3", "-c", text]) == 0
+    assert "True False {} x?[2J".format(USER) in out.getvalue()
+    assert steps.ask_as_user("/usr/bin/env", "python3", "-c", text).text.startswith("True False")
