@@ -139,7 +139,7 @@ check_board() {
         "" | .*) fail "the release in /etc/nv_tegra_release cannot be read: $wanted" ;;
         *) fail "L4T $release is no JetPack 4.6: $wanted" ;;
     esac
-    model=$(tr -d '\000' < "$root/proc/device-tree/model" 2>/dev/null || true)
+    model=$(cat "$root/proc/device-tree/model" 2>/dev/null | tr -d '\000')
     say "   ${model:-unknown board}, L4T $release"
     case $model in
         *Nano*) ;;

@@ -96,8 +96,11 @@ class View:
             self.damage.append(Finding(FAULT, "", "contradictory shapes: ONNX itself cannot follow the graph"))
             graph = self.graph
         values = list(graph.input) + list(graph.value_info) + list(graph.output)
-        known = [v for v in values if v.type.tensor_type.HasField("shape")]
-        return {v.name: dims_of(v) for v in known}, {v.name: v.type.tensor_type.elem_type for v in values}
+        shapes = {t.name: list(t.dims) for t in graph.initializer}  # also of what _bare() has folded
+        shapes.update((v.name, dims_of(v)) for v in values if v.type.tensor_type.HasField("shape"))
+        types = {t.name: t.data_type for t in graph.initializer}
+        types.update((v.name, v.type.tensor_type.elem_type) for v in values)
+        return shapes, types
 
     def _unlike_onnx(self, node: NodeProto) -> Iterator[Finding]:
         """What ONNX has otherwise; its shape inference (of 1.11) does not look and takes the process with it."""

@@ -13,7 +13,7 @@ from edge.core.packet import Frame
 from edge.core.waiting import Event
 from edge.errors import SourceError
 from edge.sources.argus import ArgusRestart
-from edge.sources.device import DEFAULT_PATIENCE, Mode, Opener, Patience
+from edge.sources.device import DEFAULT_PATIENCE, RAW_NODE, Mode, Opener, Patience
 from edge.sources.feed import MAX_HUNG, Feed, Picture, ThreadFeed
 from edge.sources.picture import Shape
 from edge.sources.watch import Rate, Shortfall, Stillness, mismatch
@@ -76,6 +76,8 @@ class LiveSource(Source):
         slow = self._shortfall.slow
         if slow.reason:
             parts.append("{} (cure: {})".format(*slow))
+        if RAW_NODE in self.trouble:  # to wait does not help
+            parts.append(self.trouble)
         return "; ".join(part for part in parts if part)
 
     @property

@@ -276,6 +276,12 @@ def test_a_jetson_without_its_release_is_no_pc(tmp_path, more, parts):
         check_refused(Tree(tmp_path / part[:5], files), part, KERNEL="4.9.253" if len(parts) == 1 else "4.9.253-tegra")
 
 
+def test_what_a_container_does_not_see_of_the_board_is_no_error_of_the_shell(tmp_path):
+    files = {name: text for name, text in BOARD.items() if not name.startswith("proc/")}
+    done, said, errors = Tree(tmp_path, files).run("--dry-run", "--no-swap")
+    assert (done, errors) == (0, "") and "unknown board" in said
+
+
 @pytest.mark.parametrize("path", [
     "lib/python3.6/site-packages/numpy", "lib/python3.8/site-packages/numpy", "lib64/python3.6/site-packages/cv2",
     "lib/python3.6/site-packages/cv2.cpython-36m-aarch64-linux-gnu.so", "lib/python3.6/site-packages/numpy.egg-link",

@@ -343,6 +343,11 @@ def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, 
     with pytest.raises(SourceError, match="csi://0" if has_gstreamer() else "GStreamer"):
         opener.open()
     assert not driver.asked
+    waiting = LiveSource(CameraOpener(str(device), Mode(), driver), PLAIN, QUICK, wait=True)
+    waiting.open()
+    until(lambda: waiting.read(0.05) is None and waiting.absent)
+    assert "csi://0" in waiting.warning, "to wait does not help"
+    waiting.close()
 
 
 @pytest.mark.parametrize("wait", [False, True])
