@@ -11,12 +11,6 @@ from edge.errors import ConfigError
 SPEC = "rtsp://me:hunter22@cam/live"
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    yield
-    redact.OWN.forget()
-
-
 @pytest.fixture
 def written(tmp_path):
     def write(name, content, mode=0o600):
