@@ -14,7 +14,7 @@ from typing import Any, Dict, List
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from edge.errors import SourceError
-from edge.sources.origin import ELSEWHERE, PORTS, Origin, Trust
+from edge.sources.origin import ELSEWHERE, PORTS, Origin, Trust, shown
 from edge.sources.playlist import HEAD_BYTES, is_film, is_playlist
 from edge.sources.rtspreplies import Replies
 
@@ -161,7 +161,7 @@ class Tunnel:
         if 300 <= response.status < 400:
             target = urljoin(here + path, response.getheader("Location") or "")
             if urlsplit(target).scheme not in PORTS or Origin.of(target) != self._origin:
-                raise SourceError(ELSEWHERE.format(here, ": if it is right, name it as the source, " + target))
+                raise SourceError(ELSEWHERE.format(here, ": if it is right, name it as the source, " + shown(target)))
             told.append("Location: " + urlunsplit(urlsplit(target)._replace(scheme="", netloc="")))
         elif response.status < 300 and range_ in ("", "bytes=0-"):
             first = self._judged(here + path, response)
@@ -188,15 +188,16 @@ class Tunnel:
             return first
         if is_playlist(first) or "mpegurl" in kind.lower():
             raise SourceError("{} answers with a list of other addresses, which are not opened: name a playlist (.m3u8) as "
-                              "the source to have that".format(url))
-        raise SourceError("{} answers with {}, which is no film and no stream of pictures".format(url, kind or "something"))
+                              "the source to have that".format(shown(url)))
+        raise SourceError("{} answers with {}, which is no film and no stream of pictures".format(
+            shown(url), shown(kind) or "something"))
 
     def _rewritten(self, url: str, text: bytes) -> bytes:
         """Every address of a playlist, as one of ours."""
         def ours(found: "re.Match[str]") -> str:
             target = urljoin(url, found.group())
             if urlsplit(target).scheme not in ("http", "https"):
-                raise SourceError(ELSEWHERE.format(url, ": " + target))
+                raise SourceError(ELSEWHERE.format(shown(url), ": " + shown(target)))
             return self._other(Origin.of(target)).url(target)
         return re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\",]+", ours, text.decode("utf-8", "replace")).encode("utf-8")
 
