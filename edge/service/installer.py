@@ -137,7 +137,7 @@ def _begin(action: str, wishes: Wishes, out: TextIO) -> Tuple[Places, Steps]:
                            "what starts programs here")
     if seen.live and not wishes.dry and os.geteuid() != 0:
         raise ConfigError("this changes the system, so it needs root: " + commands.command("service " + action))
-    return seen, Steps(out, wishes.dry, wishes.yes, dict(os.environ, **seen.environment()))
+    return seen, Steps(out, wishes.dry, wishes.yes, seen.environment())
 
 
 def _check_config(steps: Steps, version: str, seen: Places) -> None:
