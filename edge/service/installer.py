@@ -88,6 +88,7 @@ def run_rebuild(force: bool, wishes: Wishes, out: TextIO) -> int:
     version = seen.version(places.CURRENT)
     if not version:
         raise ServiceError("nothing is installed: " + commands.command("service install"))
+    steps.user = service_account()
     running = _active(steps)
     _stop(steps)
     try:

@@ -36,7 +36,8 @@ class Ended:
 class Steps:
     """Raises ServiceError where a step fails. Paths are those of the machine that runs this."""
 
-    def __init__(self, out: TextIO, dry: bool = False, yes: bool = False, settings: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(self, out: TextIO, dry: bool = False, yes: bool = False,
+                 settings: Optional[Mapping[str, str]] = None) -> None:
         """`settings`: variables that the service's owner has set, for whatever is run."""
         self._out, self.dry, self._yes = out, dry, yes
         self._environ = dict(os.environ, **settings or {})
