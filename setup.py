@@ -26,7 +26,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
     package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"]},
-    data_files=[("share/nanoface", sorted(glob.glob("systemd/*")))],  # no package: Debian has one of that name
+    data_files=[("share/nanoface", sorted(glob.glob("systemd/nanoface*")))],  # no package: Debian has one
     python_requires=">=3.6",
     install_requires=[
         "numpy>=1.13,<1.20; {} and {}".format(NOT_BOARD, OLD),

@@ -11,10 +11,10 @@ from typing import Callable, Iterator, Optional
 from edge.core import clock
 from edge.core.safeopen import folder_of
 from edge.core.strangers import UnsafePath
+from edge.disk import LOCK
 from edge.errors import EngineError
 from edge.planstore import plans_dir
 
-LOCK = ".lock"
 POLL_S = 0.2
 SAY_EVERY_S = 5.0
 

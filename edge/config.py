@@ -10,10 +10,10 @@ from edge import redact
 from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.configrules import OFF, RULES, no_such_key, worker_groups
 from edge.errors import ConfigError
+from edge.redact import SOURCE_VARIABLE
 
 log = logging.getLogger(__name__)
 
-SOURCE_VARIABLE = "NANOFACE_SOURCE"
 SOURCE_KEYS = ("source.spec", "source.spec_file")
 STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".txt")  # .txt: a list of pictures
 

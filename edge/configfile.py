@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional
 import yaml
 
 from edge.configrules import RULES, SECTIONS, no_such_key
+from edge.core.safeopen import open_read
 from edge.errors import ConfigError
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
@@ -89,10 +90,7 @@ def read_line(path: str) -> str:
     """The only line of a small file. Raises ConfigError."""
     name = "source.spec_file {}".format(path)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe that nobody writes to would wait for ever
-        with open(fd, "rb") as f:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise ConfigError("{} is no file: name one that holds the source, on one line".format(name))
+        with os.fdopen(open_read(path), "rb") as f:
             data = f.read(LONGEST_LINE + 1)
     except OSError as e:
         cure = "write the source into it, and let this user read it"

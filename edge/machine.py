@@ -128,8 +128,8 @@ def check_board(machine: Machine) -> List[Finding]:
 
 
 def _software(machine: Machine) -> Finding:
-    model = machine.read("/proc/device-tree/model") or "Jetson"
-    version = boardfiles.l4t_version(machine.read("/etc/nv_tegra_release"))
+    model = machine.read(boardfiles.MODEL) or "Jetson"
+    version = boardfiles.l4t_version(machine.read(boardfiles.RELEASE))
     if version is None:
         return Finding("board", WARN, model + ", release of its software unknown",
                        "install JetPack 4.6.1 or later: it brings /etc/nv_tegra_release")

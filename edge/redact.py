@@ -9,6 +9,7 @@ from typing import Iterable, Iterator, Set, Tuple
 from urllib.parse import quote, unquote, unquote_plus
 
 HIDDEN = "***"
+SOURCE_VARIABLE = "NANOFACE_SOURCE"  # of the environment: a source, which may hold a password
 LEAST = 4  # characters of a secret that is hidden wherever it stands: a shorter one would hide half of every text
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 WORD = re.compile(r"\S+")

@@ -1,6 +1,7 @@
 """One `models fetch`: gets the networks of each role, falls back to the next candidate, and says what that means."""
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
+from edge.core import commands
 from edge.disk import StorageError
 from edge.errors import ModelError
 from engines.fetch import Fetcher, Unavailable
@@ -81,8 +82,8 @@ class Acquisition:
         self._report.line("{:9} {:15}  {}".format(network.role, network.name, text))
         faults = index_or_empty(self._home)[network.name].get(LINT, {}).get(FAULTS)
         if faults:
-            self._report.line("{:25}  TensorRT 8.2 would refuse or misread it: `nanoface models lint {}`".format(
-                "", network.name))
+            self._report.line("{:25}  TensorRT 8.2 would refuse or misread it: `{}`".format(
+                "", commands.command("models lint " + network.name)))
 
     def why(self, names: Sequence[str]) -> str:
         """What these networks cannot be, and why; each reason once."""

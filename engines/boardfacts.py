@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 from edge.errors import EngineError
 from edge.machine import Machine
 from edge.runtimes import cuda, trtcalls
-from edge.telemetry.boardfiles import l4t_version
+from edge.telemetry.boardfiles import RELEASE, l4t_version
 
 SERVICE = "nanoface"
 
@@ -24,7 +24,7 @@ class Facts(NamedTuple):
 
 def l4t(root: str = "/") -> str:
     """Version of the board's system software, such as 32.7.1; "" on other machines. `root` is where /etc lies."""
-    found = l4t_version(Machine({}, root).read("/etc/nv_tegra_release"))
+    found = l4t_version(Machine({}, root).read(RELEASE))
     return ".".join(str(n) for n in found) if found else ""
 
 

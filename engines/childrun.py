@@ -22,7 +22,7 @@ CHILD = ("-m", "engines.buildchild")
 KILLED = ("the system ended it, most likely for want of memory: add 4 GB of swap (sudo fallocate -l 4G /swapfile && sudo "
           "chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile), stop the service and the desktop "
           "(sudo systemctl stop nanoface; sudo systemctl isolate multi-user.target), or try --workspace 128")
-OVERDUE = ("it did not end within {} while {}, and was ended: `nanoface build --only {} --timeout {}` gives it more, "
+OVERDUE = ("it did not end within {} while {}, and was ended: `{}` gives it more, "
            "--workspace 128 or --tactics none may spare it; where that does not help, restart the board")
 
 
@@ -151,7 +151,8 @@ class _Talk:
         limit = "{:.0f} min".format(limit_s / 60.0) if limit_s >= 60.0 else "{:.0f} s".format(limit_s)
         if not network:
             return "no answer within {}: restart the board (`dmesg` tells of its GPU)".format(limit)
-        return OVERDUE.format(limit, self._step, network, min(1440, max(1, int(3 * limit_s / 60.0))))
+        more = "build --only {} --timeout {}".format(network, min(1440, max(1, int(3 * limit_s / 60.0))))
+        return OVERDUE.format(limit, self._step, commands.command(more))
 
     def ending(self, code: int) -> Dict[str, Any]:
         """Raises what run_child() raises. A process that told its result may end as it likes."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from typing import List, Optional, Sequence, Tuple
 
+from edge.core import commands
 from edge.disk import part_folder, write_whole
 from edge.errors import EngineError
 from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir
@@ -21,7 +22,7 @@ MOST_LINES = 20  # of the compiler's words
 
 _INSTEAD = "until then the CPU fills the inputs"
 _MISSING = "{}: not built, nvcc is neither on the PATH nor in {}: run `sudo apt install cuda-nvcc-10-2`, or put its " \
-           "folder on the PATH, and `nanoface build` again ({})"
+           "folder on the PATH, and `{}` again ({})"
 _ELF = b"\x7fELF"
 _CUDA = 190  # the machine in the header of an ELF file, at byte 18
 
@@ -37,7 +38,7 @@ def build_cubin(home: str, compute_capability: str, report: Report, force: bool 
         return True
     nvcc = find_nvcc(folders)
     if nvcc is None:
-        report.line(_MISSING.format(TITLE, " or ".join(folders), _INSTEAD))
+        report.line(_MISSING.format(TITLE, " or ".join(folders), commands.command("build"), _INSTEAD))
         return False
     arch = cropkernel.arch(compute_capability)
     try:

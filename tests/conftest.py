@@ -1,11 +1,15 @@
 """What every test may use: the shared media, the built networks, and hypothesis that tries the same cases each time."""
 import os
+import pathlib
+import shutil
 import signal
 import sys
+import tempfile
 
 import pytest
 from hypothesis import settings
 
+from edge import redact
 from edge.core.analytics import switch_off_analytics
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -37,6 +41,22 @@ def pytest_runtest_setup(item):
 def shared():
     """The folder beside the project; mark the test with @pytest.mark.shared("media/...")."""
     return SHARED
+
+
+@pytest.fixture
+def open_folder():
+    """Where other accounts may enter: pytest's own folders are its user's alone."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(str(folder))
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """The secrets that a test lets this process learn are hidden in no other test."""
+    yield
+    redact.OWN.forget()
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,7 @@ def run_rebuild(force: bool, wishes: Wishes, out: TextIO) -> int:
     version = seen.version(places.CURRENT)
     if not version:
         raise ServiceError("nothing is installed: " + commands.command("service install"))
+    steps.user = service_account()
     running = _active(steps)
     _stop(steps)
     try:
@@ -108,8 +109,9 @@ def run_uninstall(wishes: Wishes, out: TextIO) -> int:
         steps.remove(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)))
         steps.remove(seen.at("{}/{}.d".format(places.UNIT_FOLDER, unit)))
     steps.run("systemctl", "daemon-reload")
-    if steps.ask("systemctl", "is-failed", "--quiet", places.SERVICE).code == 0:
-        steps.run("systemctl", "reset-failed", places.SERVICE)
+    for unit in (places.SERVICE, places.ENGINES):
+        if steps.ask("systemctl", "is-failed", "--quiet", unit).code == 0:
+            steps.run("systemctl", "reset-failed", unit)
     if wishes.purge or is_ours(seen):
         steps.remove(seen.at(os.path.dirname(places.CONFIG)))
     folders, files = [[seen.at(path) for path in paths if os.path.exists(seen.at(path))] for paths in (
@@ -135,14 +137,8 @@ def _begin(action: str, wishes: Wishes, out: TextIO) -> Tuple[Places, Steps]:
         raise ServiceError("systemd does not run this machine: there is no service to be had; start `nanoface run` by "
                            "what starts programs here")
     if seen.live and not wishes.dry and os.geteuid() != 0:
-        raise ConfigError("this changes the system, so it needs root: sudo {} service {}".format(_command(), action))
-    return seen, Steps(out, wishes.dry, wishes.yes, dict(os.environ, **seen.environment()))
-
-
-def _command() -> str:
-    """As sudo finds it, which does not look into virtual environments."""
-    import sys
-    return os.path.abspath(sys.argv[0]) if os.path.exists(sys.argv[0]) else "nanoface"
+        raise ConfigError("this changes the system, so it needs root: " + commands.command("service " + action))
+    return seen, Steps(out, wishes.dry, wishes.yes, seen.environment())
 
 
 def _check_config(steps: Steps, version: str, seen: Places) -> None:

@@ -11,7 +11,7 @@ from edge.redact import plain
 from edge.service.acting import Account, acting_as
 from edge.service.places import USER
 
-# what the service's user is given: nothing of who installs
+# what the service's user is given beside its owner's variables: nothing of who installs
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -37,9 +37,12 @@ class Ended:
 class Steps:
     """Raises ServiceError where a step fails. Paths are those of the machine that runs this."""
 
-    def __init__(self, out: TextIO, dry: bool = False, yes: bool = False, environ: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(self, out: TextIO, dry: bool = False, yes: bool = False,
+                 settings: Optional[Mapping[str, str]] = None) -> None:
+        """`settings`: variables that the service's owner has set, for whatever is run."""
         self._out, self.dry, self._yes = out, dry, yes
-        self._environ = dict(os.environ if environ is None else environ)
+        self._environ = dict(os.environ, **settings or {})
+        self._users = dict(CLEAN, **settings or {})
         self.user: Optional[Account] = None  # the service's, once it is there
 
     def say(self, text: str) -> None:
@@ -78,7 +81,7 @@ class Steps:
         codes = [0]
 
         def action() -> None:
-            codes[0] = self._shown(words, dict(CLEAN, **environ))
+            codes[0] = self._shown(words, dict(self._users, **environ))
 
         settings = ["{}={}".format(*pair) for pair in sorted(environ.items())]
         self.do(" ".join(["sudo", "-u", USER] + settings + list(words)), action)
@@ -108,7 +111,7 @@ class Steps:
 
     def ask_as_user(self, *words: str) -> Ended:
         """The same, with the rights that the service has."""
-        return self._ended(words, CLEAN, self._become())
+        return self._ended(words, self._users, self._become())
 
     def _ended(self, words: Sequence[str], environ: Mapping[str, str], become: Optional[Callable[[], None]]) -> Ended:
         try:

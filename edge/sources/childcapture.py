@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Optional
 import edge
 from edge.core import clock
 from edge.errors import SourceError
+from edge.redact import SOURCE_VARIABLE
 from edge.sources.capturechild import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
 from edge.sources.device import Opener, Patience
 from edge.sources.feed import MAX_HUNG, Feed, Picture
@@ -29,7 +30,6 @@ LARGEST_WORD = 1 << 16
 START_S = 10.0  # for a process to load what it needs, from a slow card
 REAP_S = 0.2  # a killed process that is still there later hangs in the kernel
 END_S = 0.9  # for a process to end that was told to; it gives its device 0.7 s
-SOURCE_VARIABLE = "NANOFACE_SOURCE"  # it may hold a password, and is told by the socket
 ENDED = "the capture process of {} has ended ({})"
 
 
@@ -142,7 +142,7 @@ class ChildFeed(Feed):
                 [sys.executable, "-c", START.format(root)] + [str(n) for n in handed + (os.getpid(),)],
                 pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
                 stderr=None if loud else self._printed.writer, start_new_session=True,
-                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})
+                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})  # told by the socket
         except OSError as e:
             self._failed(SourceError("the capture process of {} cannot be started: {}".format(
                 self._opener.name, e.strerror)))

@@ -1,11 +1,11 @@
 """From the text of `--source` to the object that reads it."""
-import os
 import sys
 from typing import Any, Callable, Tuple
 
 import cv2
 
 from edge.core.contracts import Source
+from edge.core.process import is_tegra
 from edge.errors import ConfigError
 from edge.redact import learn
 from edge.sources import gstreamer, spec
@@ -24,7 +24,6 @@ from edge.sources.stream import STREAM_PATIENCE, StreamOpener
 from edge.sources.video import VideoFile
 
 Factory = Callable[..., Any]
-TEGRA = "/etc/nv_tegra_release"  # a Jetson: GStreamer has the board's decoders
 
 
 def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> Source:
@@ -87,7 +86,7 @@ def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> T
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
         opener.wanted = mode._replace(width=mode.height, height=mode.width) if options.rotate in (90, 270) else mode
         return opener, Shape(SourceOptions(), scale=False)
-    pipeline = gstreamer.user_pipeline(kind.target, mode, os.path.exists(TEGRA), options.tls == spec.INSECURE)
+    pipeline = gstreamer.user_pipeline(kind.target, mode, is_tegra(), options.tls == spec.INSECURE)
     device = kind.target if kind.target.startswith("/dev/") else ""
     opener = gstreamer.GstOpener("gst:" + kind.target, pipeline, factory, None, device, options.controls)
     if not device and asked(options.controls):

@@ -5,11 +5,13 @@ from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from edge.errors import SourceError
+from edge.redact import hide
 from edge.sources.spec import INSECURE, VERIFY
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 UNTRUSTED = ("the certificate of {} is not trusted ({}): put its own, or its authority's, into a file for source.ca_file, or "
              "set source.tls: insecure")
+LONGEST_SHOWN, LONGEST_READ = 200, 4096  # characters of what a server says
 ELSEWHERE = "{} sends us on to another address, which is not followed{}"
 
 
@@ -34,7 +36,7 @@ class Trust(NamedTuple):
         """The line for the user, "" where it is not for want of trust."""
         text = str(error)
         untrusted = "CERTIFICATE" in text.upper() or isinstance(error, ssl.CertificateError)
-        return UNTRUSTED.format(origin.shown, _reason(text)) if untrusted and self.tls == VERIFY else ""
+        return UNTRUSTED.format(origin.shown, shown(_reason(text))) if untrusted and self.tls == VERIFY else ""
 
 
 DEFAULT_TRUST = Trust()
@@ -56,6 +58,13 @@ class Origin(NamedTuple):
     @property
     def shown(self) -> str:
         return "[{}]".format(self.host) if ":" in self.host else self.host
+
+
+def shown(text: str) -> str:
+    """What a server says, or made us ask for, as a part of an error: a long text would take minutes to be looked through for
+    passwords, and not pass from the capture process."""
+    told = hide(text if len(text) <= LONGEST_READ else text[:LONGEST_READ] + "@")  # as a login may have been cut
+    return told if len(told) <= LONGEST_SHOWN else told[:LONGEST_SHOWN] + "..."
 
 
 def _reason(text: str) -> str:

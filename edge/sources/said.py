@@ -4,6 +4,7 @@ import re
 from collections import deque
 from typing import Deque, Optional
 
+from edge.core import commands
 from edge.redact import hide
 
 KEPT_LINES, LONGEST_LINE = 50, 300
@@ -19,7 +20,7 @@ CAUSES = tuple((re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in
     ("frame ?rate specified is greater|requested frame ?rate", "the sensor has no such mode: a lower --fps"),
     ("error timeout|waitcsiframestart|timed out.*sensor", "the sensor has stopped: look at the ribbon cable and the supply"),
     ("static tls", "the loader has no room for that library: export LD_PRELOAD as docs/jetson-nano.md says"),
-    ("no (such )?element", "the package that brings it is missing: nanoface doctor"),
+    ("no (such )?element", "the package that brings it is missing: {doctor}"),
     ("insufficientmemory|cannot allocate memory|out of memory", "memory ran out: end other programs"),
 ))
 TELLING = re.compile(r"error|fail|cannot|could not|unable|invalid|refused|denied|not (found|supported|negot)", re.IGNORECASE)
@@ -79,7 +80,8 @@ class Said:
 def cause_of(line: str) -> Optional[str]:
     if HARMLESS.search(line):
         return None
-    return next((cause for pattern, cause in CAUSES if pattern.search(line)), None)
+    cause = next((cause for pattern, cause in CAUSES if pattern.search(line)), None)
+    return None if cause is None else cause.format(doctor=commands.command("doctor"))
 
 
 def _words(line: str) -> str:

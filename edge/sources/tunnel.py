@@ -14,7 +14,7 @@ from typing import Any, Dict, List
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from edge.errors import SourceError
-from edge.sources.origin import ELSEWHERE, PORTS, Origin, Trust
+from edge.sources.origin import ELSEWHERE, PORTS, Origin, Trust, shown
 from edge.sources.playlist import HEAD_BYTES, Rest, is_film, is_playlist
 from edge.sources.rtspreplies import Replies
 
@@ -183,10 +183,10 @@ class Tunnel:
         if 400 <= response.status < 600:
             return []
         if response.status not in REDIRECTIONS:
-            raise SourceError("{} answers with the status {}, which is no film".format(url, response.status))
+            raise SourceError("{} answers with the status {}, which is no film".format(shown(url), response.status))
         target = urljoin(url, response.getheader("Location") or "")
         if urlsplit(target).scheme not in PORTS or Origin.of(target) != self._origin:
-            more = ": if it is right, name it as the source, " + target
+            more = ": if it is right, name it as the source, " + shown(target)
             raise SourceError(ELSEWHERE.format(urlunsplit(urlsplit(url)._replace(path="", query="")), more))
         return ["Location: " + urlunsplit(urlsplit(target)._replace(scheme="", netloc=""))]
 
@@ -201,25 +201,26 @@ class Tunnel:
         kind = response.getheader("Content-Type") or ""
         coding = (response.getheader("Content-Encoding") or "identity").strip().lower()
         if coding != "identity":
-            raise SourceError("{} answers with what is packed ({}), which was not asked for".format(url, coding))
+            raise SourceError("{} answers with what is packed ({}), which was not asked for".format(shown(url), shown(coding)))
         listed = is_playlist(first) and not (self._playlists and first.startswith((b"#EXTM3U", b"ID3")))
         if is_film(first, kind) or (self._playlists and not listed):
             return first
         if listed or "mpegurl" in kind.lower():
             raise _list_refused(url)
-        raise SourceError("{} answers with {}, which is no film and no stream of pictures".format(url, kind or "something"))
+        raise SourceError("{} answers with {}, which is no film and no stream of pictures".format(
+            shown(url), shown(kind) or "something"))
 
     def _rewritten(self, url: str, text: bytes) -> bytes:
         """Every address of a playlist, as one of ours."""
         def ours(found: "re.Match[str]") -> str:
             target = urljoin(url, found.group())
             if urlsplit(target).scheme not in ("http", "https"):
-                raise SourceError(ELSEWHERE.format(url, ": " + target))
+                raise SourceError(ELSEWHERE.format(shown(url), ": " + shown(target)))
             return self._other(Origin.of(target)).url(target)
         lines = re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\",]+", ours, text.decode("utf-8", "replace"))
         other = OTHER_SCHEME.search(lines)
         if other is not None:
-            raise SourceError(ELSEWHERE.format(url, " (" + other.group().strip() + ")"))
+            raise SourceError(ELSEWHERE.format(shown(url), " (" + shown(other.group().strip()) + ")"))
         return lines.encode("utf-8")
 
     def _other(self, origin: Origin) -> "Tunnel":
@@ -247,7 +248,7 @@ def _answer_head(status: int, lines: List[str]) -> bytes:
 
 def _list_refused(url: str) -> SourceError:
     return SourceError("{} answers with a list of other addresses, which are not opened: name a playlist (.m3u8) as the "
-                       "source to have that".format(url))
+                       "source to have that".format(shown(url)))
 
 
 def _shut(one: socket.socket) -> None:

@@ -7,13 +7,15 @@ import re
 from glob import glob
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from edge.core.process import TEGRA_RELEASE
+
 GPU = "/sys/devices/57000000.gpu"
 GPU_CLOCK = GPU + "/devfreq/57000000.gpu"
 CPU = "/sys/devices/system/cpu"
 THERMAL = "/sys/devices/virtual/thermal"
 RAILS = "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
 MODEL = "/proc/device-tree/model"
-RELEASE = "/etc/nv_tegra_release"
+RELEASE = TEGRA_RELEASE
 MODE, MODES = "/var/lib/nvpmodel/status", "/etc/nvpmodel.conf"
 NO_ZONE = ("PMIC-Die",)  # says 50 or 100 degrees, always
 FAN = "fan"  # a cooling device that slows nothing down

@@ -53,7 +53,7 @@ def open_log(path: str, mode: Optional[int]) -> int:
             return fd
         fd = folder.make(name, 0o644, os.O_RDWR | os.O_APPEND)
         if mode is not None:
-            os.fchmod(fd, mode)
+            _set_mode(fd, mode)
         return fd
 
 
@@ -62,7 +62,11 @@ def _restrict(fd: int, mode: Optional[int]) -> None:
     info = os.fstat(fd)
     if mode is not None and stat.S_ISREG(info.st_mode) and stat.S_IMODE(info.st_mode) & ~mode:
         with suppress(PermissionError):
-            os.fchmod(fd, stat.S_IMODE(info.st_mode) & mode)
+            _set_mode(fd, stat.S_IMODE(info.st_mode) & mode)
+
+
+def _set_mode(fd: int, mode: int) -> None:
+    getattr(os, "fchmod", lambda *_: None)(fd, mode)  # Windows knows no such modes
 
 
 def rotate(path: str, keep: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
 from edge.core import commands
 from edge.core.safeopen import open_read
-from edge.core.strangers import UnsafePath, account
+from edge.core.strangers import UnsafePath
 from edge.errors import ConfigError
 
 POLL_S = 0.25
@@ -121,8 +121,7 @@ def _tail(path: str) -> List[Dict[str, Any]]:
     except UnsafePath as e:
         raise ConfigError("the status log {} is not read: {}".format(path, e.strerror))
     except PermissionError:
-        raise ConfigError("the status log {} may not be read by {}: put sudo before the command".format(
-            path, account(os.geteuid())))
+        raise ConfigError("the status log {} may not be read by this user: put sudo before the command".format(path))
     except OSError:
         return []
     return _parsed(lines[1 if begin else 0:-1])

@@ -4,12 +4,9 @@ Root and a second account, for real: both are this machine's. Without root the c
 """
 import contextlib
 import os
-import pathlib
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
@@ -60,15 +57,6 @@ class Scene:
 
     def untouched(self):
         return self.secret.read_bytes() == SECRET and os.listdir(str(self.secret.parent)) == ["secret"]
-
-
-@pytest.fixture
-def open_folder():
-    """Where other accounts may enter: pytest's own folders are its user's alone."""
-    folder = pathlib.Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(str(folder))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
-from edge import cli, doctor, machine, redact
+from edge import cli, doctor, machine
 from edge.config import load_config
 from edge.errors import EdgeError, SourceError
 from edge.sources.childcapture import SOURCE_VARIABLE, ChildFeed
@@ -38,12 +38,6 @@ SPECS = {
     "address in a pipeline": 'gst:rtspsrc location="rtsp://me:{}@127.0.0.1:1/x" ! decodebin'.format(SECRET),
 }
 FORMS = (SECRET, ENCODED, "hunt!er", "hunt%21er", "2/@x", base64.b64encode(SECRET.encode()).decode())
-
-
-@pytest.fixture(autouse=True)
-def forgotten():
-    yield
-    redact.OWN.forget()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import cv2
@@ -139,6 +140,21 @@ def test_a_server_cannot_make_us_ask_another(serve, films, attack):
         look("http://me:hunter22@127.0.0.1:{}/live".format(server.port))
     assert other.asked == [] and len(server.asked) <= 9
     assert "hunter22" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("words", ["x" * 60000, "a://" * 15000, "b://me:hunter22@" * 4000], ids=["long", "schemes", "logins"])
+@pytest.mark.parametrize("page", [
+    lambda words: (302, {"Location": "http://127.0.0.1:9/" + words}, b""), lambda words: (200, {"Content-Type": words}, b"x"),
+    lambda words: (200, {}, "#EXTM3U\nftp://" + words)], ids=["redirection", "type", "playlist"])
+def test_what_a_server_says_at_length_is_told_in_short_and_soon(serve, page, words):
+    """By the process that captures: it tells in one piece, which has room for so much."""
+    server = serve({"/x.m3u8": page(words), "/x": page(words)})
+    for path in ("/x", "/x.m3u8"):
+        source = make_source(SourceOptions("http://127.0.0.1:{}{}".format(server.port, path), process="child"))
+        began = time.process_time()
+        with pytest.raises(SourceError) as refused:
+            source.open()
+        assert len(str(refused.value)) < 2000 and "hunter" not in str(refused.value) and time.process_time() - began < 3.0
 
 
 def test_a_playlist_that_is_named_as_one_is_read_with_what_it_names(serve, films):

@@ -2,6 +2,7 @@
 import io
 import json
 import os
+import re
 import stat
 import sys
 
@@ -36,6 +37,7 @@ SAYS_MUCH = NVCC + "print('word\\n' * 500)\nsys.exit(1)\n"
 GARBAGE = NVCC + "open(target, 'wb').write(b'hello')\n"
 OTHER_MACHINE = NVCC + "open(target, 'wb').write({header}[:18] + b'>' + bytes(60))\n"
 NOTHING = NVCC
+CURE = r"run `\S*nanoface build`"  # with its folder where that is not on the PATH
 
 
 class Bench:
@@ -113,7 +115,7 @@ def test_a_changed_source_is_built_again(bench, tmp_path, monkeypatch):
     other = tmp_path / "crop.cu"
     other.write_text("another version")
     monkeypatch.setattr(cropkernel, "source_path", lambda: str(other))
-    with pytest.raises(EngineError, match="built of another version of crop.cu: run `.*nanoface build`"):
+    with pytest.raises(EngineError, match="built of another version of crop.cu: " + CURE):
         cropkernel.load(bench.home, "5.3")
     assert bench.build()[0] and bench.calls()[1].endswith(str(other))
     assert cropkernel.read_cubin(bench.home, "5.3")
@@ -152,7 +154,7 @@ def test_a_failure_leaves_the_old_code_which_then_says_that_it_is_old(bench):
     assert bench.build()[0]
     bench.install(FAILS)
     assert not bench.build("7.2")[0]
-    with pytest.raises(EngineError, match="was built for sm_53, the GPU here is sm_72: run `.*nanoface build`"):
+    with pytest.raises(EngineError, match="was built for sm_53, the GPU here is sm_72: " + CURE):
         cropkernel.load(bench.home, "7.2")
     assert cropkernel.read_cubin(bench.home, "5.3")
 
@@ -165,7 +167,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_with_its_cure(bench, tmp
 
 
 def test_where_nothing_was_built_the_cure_is_named(tmp_path):
-    with pytest.raises(EngineError, match="was not built for this board: run `.*nanoface build`"):
+    with pytest.raises(EngineError, match="was not built for this board: " + CURE):
         cropkernel.load(str(tmp_path), "5.3")
 
 
@@ -196,7 +198,7 @@ def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, con
     with pytest.raises(EngineError) as refused:
         cropkernel.load(bench.home, "5.3")
     text = str(refused.value)
-    assert said in text and "nanoface build`" in text and "\n" not in text
+    assert said in text and re.search(CURE, text) and "\n" not in text
     assert bench.build()[0] and len(bench.calls()) == 2
     assert cropkernel.read_cubin(bench.home, "5.3")
 

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "disk": BELOW,
     "modelstore": BELOW,
     "planstore": "modelstore " + BELOW,
-    "buildlock": "planstore " + BELOW,
+    "buildlock": "disk planstore " + BELOW,
     "renewal": "buildlock configrules modelstore planstore " + BELOW,
     "geometry": BELOW,
     "models": "geometry " + BELOW,
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "pipeline": "telemetry.meter " + BELOW,
     # the configuration, from the words of the command line to the values
     "configrules": "errors",
-    "configfile": "configrules errors",
+    "configfile": "configrules core errors",
     "config": "configfile configrules redact errors",
     "words": "configrules errors",
     "boardoptions": "words",

@@ -11,12 +11,6 @@ from edge.errors import ConfigError
 SPEC = "rtsp://me:hunter22@cam/live"
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    yield
-    redact.OWN.forget()
-
-
 @pytest.fixture
 def written(tmp_path):
     def write(name, content, mode=0o600):
@@ -97,3 +91,9 @@ def test_a_password_on_the_command_line_is_told(written, caplog, overrides, envi
         assert load_config(written("c.yaml", ""), overrides, environ).source.spec in (SPEC, "rtsp://cam/x")
     assert any("NANOFACE_SOURCE" in record.getMessage() for record in caplog.records) is told
     assert "hunter22" not in caplog.text
+
+
+def test_a_system_without_the_flags_of_posix_reads_it_too(written, monkeypatch):
+    for flag in ("O_NONBLOCK", "O_CLOEXEC"):
+        monkeypatch.delattr(os, flag)
+    assert load_config(None, {"source.spec_file": written("spec", SPEC)}, {}).source.spec == SPEC

@@ -4,10 +4,7 @@ Root and two other accounts, for real; without root the cases are skipped by nam
 """
 import io
 import os
-import pathlib
-import shutil
 import stat
-import tempfile
 
 import pytest
 from test_service_install import Box, next_version
@@ -87,15 +84,6 @@ ATTACKS = {
     "a link beside the versions": ("evil", "file"),
     "a hard link beside the versions": ("evil", "hard link"),
 }
-
-
-@pytest.fixture
-def open_folder():
-    """Where other accounts may enter: pytest's own folders are its user's alone."""
-    folder = pathlib.Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(str(folder))
 
 
 @pytest.fixture

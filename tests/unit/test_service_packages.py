@@ -1,5 +1,6 @@
 """Which packages of a virtual environment go along with the program."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,18 @@ def test_the_distribution_has_no_package_of_debians_name_and_brings_the_units_as
     assert "'edge.service'" in found and "'systemd'" not in found
     for file in places.SHIPPED:
         assert "'systemd/{}'".format(file) in found
+
+
+def test_what_python_left_in_a_checkout_of_before_is_no_data(tmp_path):
+    """A folder there ends the installation."""
+    pytest.importorskip("setuptools")
+    for name in ("setup.py", "README.md", "edge/__init__.py", "systemd/nanoface.service"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(os.path.join(ROOT, name), str(tmp_path / name))
+    (tmp_path / "systemd" / "__pycache__").mkdir()
+    words = [sys.executable, "-W", "ignore", "setup.py", "install_data"]
+    assert subprocess.call(words + ["--install-dir", str(tmp_path / "made")], cwd=str(tmp_path)) == 0
+    assert os.listdir(str(tmp_path / "made" / "share" / "nanoface")) == ["nanoface.service"]
 
 
 def test_an_installed_program_finds_its_units_beside_itself(tmp_path, monkeypatch):

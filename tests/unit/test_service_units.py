@@ -1,4 +1,5 @@
 """The units as systemd 237 reads them: no key that is younger, nothing that takes from CUDA or the cameras what they need."""
+import io
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from edge import cli, renewal
 from edge.config import load_config
 from edge.errors import UnfitError
 from edge.service import places
+from edge.service.steps import Steps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp", "PrivateNetwork")
@@ -199,3 +201,11 @@ def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
     # what is commented out is valid as well
     commented = re.sub(r"^(\s*)# ((?:  )?[a-z_]+:(?: [^\n]*)?)$", r"\1\2", text, flags=re.MULTILINE)
     assert commented != text and yaml.safe_load(commented)["camera"]["fov_deg"] == 60
+
+
+def test_whatever_the_installer_runs_has_the_variables_of_the_owner():
+    """Also what it runs as the service's user, who has nothing else of whoever installs."""
+    steps = Steps(io.StringIO(), settings={"LD_PRELOAD": "", "CODE": "7"})
+    assert steps.ask("sh", "-c", "exit $CODE").code == 7
+    assert steps.ask_as_user("sh", "-c", "exit $CODE").code == 7
+    assert steps.show(["sh", "-c", "exit $CODE$MORE"], MORE="1") == 71

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from edge.core import commands
 from edge.sources import gstreamer
 from edge.sources.controls import Controls
 from edge.sources.device import Mode
@@ -51,6 +52,11 @@ def test_the_line_that_tells_is_found_and_explained(said, text, first, cause):
     reason = printed(said, text)
     assert reason.startswith(first) and cause in reason and bool(reason) == bool(first)
     assert ".cpp" not in reason and "WARN" not in reason
+
+
+def test_the_service_names_its_own_doctor(said, monkeypatch):
+    monkeypatch.setattr(commands, "is_installed", lambda: True)
+    assert "sudo -u nanoface " + commands.INSTALLED + " doctor" in printed(said, 'no element "nvarguscamerasrc"\n')
 
 
 def test_what_another_opening_printed_is_forgotten(said):

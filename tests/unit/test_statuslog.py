@@ -452,3 +452,10 @@ def test_a_real_disk_that_is_full_and_then_read_only_costs_only_its_lines(tmp_pa
     assert told[0] and not told[2] and told[3] and not told[4] and told[5]
     assert "space" in full and "ead-only" in read_only and problem == ""
     assert numbers == [n for n, written in enumerate(told) if written] and failed == told.count(False)
+
+
+def test_a_system_that_cannot_set_modes_writes_a_private_log_too(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "fchmod")
+    log = StatusLog(str(tmp_path / "s.jsonl"), mode=0o600)
+    assert log.write({"schema": 1, "state": "RUNNING"}) and not log.problem
+    log.close()

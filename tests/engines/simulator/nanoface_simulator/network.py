@@ -6,8 +6,6 @@ import numpy as np
 from . import settings
 from .streams import now
 
-KEPT_TIMES = 1  # of the last runs, for the profiler
-
 
 class Network:
     """Shared by the execution contexts of an engine."""

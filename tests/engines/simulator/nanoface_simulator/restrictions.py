@@ -5,7 +5,6 @@ Written apart from the project's linter, so that each is a test of the other: te
 FLOAT, INT8, INT32, INT64, BOOL, FLOAT16, DOUBLE = 1, 3, 6, 7, 9, 10, 11  # onnx.TensorProto
 TYPES = (FLOAT, INT8, INT32, INT64, BOOL, FLOAT16, DOUBLE)
 WHOLE = (INT32, INT64)  # one type to the parser
-POOLS = ("MaxPool", "AveragePool", "LpPool")
 TRANSFORMATIONS = ("half_pixel", "pytorch_half_pixel", "tf_half_pixel_for_nn", "asymmetric", "align_corners")
 
 
