@@ -463,8 +463,8 @@ def test_engines_that_cannot_be_rebuilt_are_tried_once_and_told_with_the_cure(ru
         release(running, FIRST_TENSORRT, "8.2.5.2")
         running.run("systemctl", "restart", SERVICE)
         runs_on(running, "onnxruntime")  # what else there is
-        record = records(running)[-1]
-        assert record["state"] == "DEGRADED" and "2 engines do not fit TensorRT 8.2.5.2" in record["reason"]
+        wait_for(lambda: records(running)[-1]["state"] == "DEGRADED", "the reason", START_S)
+        assert "2 engines do not fit TensorRT 8.2.5.2" in records(running)[-1]["reason"]
         assert "could not be rebuilt" in running.run(NANOFACE, "service", "status").out
         once = began(running)
         running.write(CONFIG, running.read(CONFIG) + "  runtime: tensorrt\n")
