@@ -25,6 +25,8 @@ from edge.modelstore import SCHEMA, locate, read_index
 from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.spec import parse_output
 from edge.planstore import read_object
+from edge.service.places import Places
+from edge.service.state import last_record
 from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
 from edge.telemetry.statusfile import open_log
 from edge.telemetry.statuslog import StatusLog
@@ -361,3 +363,11 @@ def test_the_doctor_waits_for_no_pipe(scene):
     plans = scene.folder("plans", 0o755, STRANGER)
     plant_pipe(scene, plans, "crop.json")
     assert _check_kernel(str(plans)).text.startswith("cannot be read")
+
+
+def test_a_record_of_impossible_numbers_is_none_and_no_error_of_ours(scene):
+    for path, text in (("etc/nanoface/nanoface.yaml", "{}\n"), ("run/nanoface/status.jsonl", (
+            '{"schema":1,"state":"RUNNING","stages":{},"uptime_s":1e999}\n'))):
+        (scene.root / path).parent.mkdir(parents=True)
+        (scene.root / path).write_text(text)
+    assert last_record(Places(str(scene.root))) == "the newest line of the status log is no status record"
