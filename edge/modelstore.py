@@ -56,7 +56,7 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
             index = json.load(f)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise ModelError("{} cannot be read ({}): delete it and {}".format(path, e, cure()))
     if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("networks"), dict):
         raise ModelError("{} is not an index of this version: delete it and {}".format(path, cure()))
@@ -100,7 +100,9 @@ def _whole(entry: Any) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("decode", {}), dict):
         return False
     keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
-    return all(isinstance(entry.get(key), str) for key in keys)
+    if not all(isinstance(entry.get(key), str) for key in keys):
+        return False
+    return all(os.path.basename(entry[key]) == entry[key] != ".." for key in keys)  # of this folder, wherever it came from
 
 
 def cure(*names: str) -> str:

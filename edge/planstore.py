@@ -130,7 +130,7 @@ def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
             content = json.load(f)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise EngineError("{} cannot be read ({}): {}".format(path, e, cure)) from e
     if not isinstance(content, dict):
         raise EngineError("{} is damaged: {}".format(path, cure))

@@ -7,6 +7,7 @@ from edge import modelstore, planstore
 from edge.config import Config
 from edge.configrules import NETWORKS, OFF
 from edge.core import commands
+from edge.core.safeopen import open_read
 from edge.errors import EngineError, ModelError
 from edge.machine import FAIL, OK, WARN, Finding
 from edge.planstore import Board, StoredPlan
@@ -60,14 +61,14 @@ def _check_kernel(plans: str) -> Finding:
     """As the runner does it, without loading it."""
     name, cubin = "crop kernel", os.path.join(plans, planstore.CUBIN)
     try:
-        with open(os.path.join(plans, planstore.CUBIN_SIDECAR), encoding="utf-8") as f:
+        with os.fdopen(open_read(os.path.join(plans, planstore.CUBIN_SIDECAR)), encoding="utf-8") as f:
             told = json.load(f)
         if not isinstance(told, dict):
             raise ValueError
         reason = _stale(told, cubin)
     except FileNotFoundError:
         reason = "was not built"
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         reason = "cannot be read"
     if reason:
         return Finding(name, WARN, reason + ": the CPU cuts out the networks' inputs", commands.command("build"))

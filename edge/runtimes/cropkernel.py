@@ -10,6 +10,7 @@ from typing import Any, Dict, Tuple
 
 from edge.core import commands
 from edge.core.contracts import REPLICATE, RGB, Crop
+from edge.core.safeopen import open_read
 from edge.errors import EngineError, FrameError
 from edge.planstore import CUBIN, CUBIN_SIDECAR, cure_all, plans_dir, read_object
 
@@ -100,7 +101,7 @@ def read_cubin(home: str, compute_capability: str) -> bytes:
     if sidecar["source_sha256"] != source_sha256():
         raise EngineError("{} was built of another version of {}: {}".format(path, SOURCE, _cure()))
     try:
-        with open(path, "rb") as f:
+        with os.fdopen(open_read(path), "rb") as f:
             cubin = f.read()
     except OSError as e:
         raise EngineError("{} cannot be read ({}): {}".format(path, e.strerror or e, _cure())) from e

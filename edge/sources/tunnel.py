@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import threading
+from itertools import chain
 from typing import Any, Dict, List
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -171,12 +172,11 @@ class Tunnel:
             length = str(len(first))
         told += ["Content-Length: " + length] if length is not None and not response.chunked else []
         client.sendall(_answer_head(response.status, told))
-        rest, data = Rest(), first
-        while data:
+        rest = Rest()
+        for data in chain([first], iter(lambda: response.read1(PIECE), b"")):
             if not self._playlists and rest.is_list(data):
                 raise _list_refused(here + path)
             client.sendall(data)
-            data = response.read1(PIECE)
 
     def _no_film(self, url: str, response: http.client.HTTPResponse) -> List[str]:
         """A redirection on the same server, or that it refuses: the header for it, and never a body."""

@@ -115,7 +115,7 @@ def _lines(fd: int) -> Iterator[bytes]:
 def _is_record(line: bytes) -> bool:
     try:
         record = json.loads(line.decode("utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return line.startswith(BEGINNING) or BEGINNING.startswith(line)
     return isinstance(record, dict) and isinstance(record.get("schema"), int) and isinstance(record.get("state"), str)
 

@@ -133,7 +133,7 @@ def _parsed(lines: List[bytes]) -> List[Dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and isinstance(record.get("state"), str):
             records.append(record)

@@ -3,6 +3,7 @@
 Root and a second account, for real: both are this machine's. Without root the cases are skipped by name.
 """
 import contextlib
+import json
 import os
 import stat
 import subprocess
@@ -11,14 +12,18 @@ import sys
 import pytest
 
 from edge import buildlock
+from edge.checks.plans import _check_kernel
 from edge.core.packet import Frame, Packet
 from edge.core.safeopen import Folder, open_new, open_read
 from edge.core.strangers import is_shared
 from edge.disk import StorageError, one_builder, part_folder, write_whole
 from edge.errors import ConfigError, EngineError, ModelError, OutputError
-from edge.modelstore import read_index
+from edge.modelstore import SCHEMA, locate, read_index
 from edge.outputs.choose import OutputOptions, make_output
 from edge.outputs.spec import parse_output
+from edge.planstore import read_object
+from edge.service.places import Places
+from edge.service.state import last_record
 from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
 from edge.telemetry.statusfile import open_log
 from edge.telemetry.statuslog import StatusLog
@@ -275,6 +280,7 @@ import os, sys
 from edge.disk import write_whole
 from edge.outputs.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
+from edge.planstore import read_object
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 for place in sys.argv[1:]:
     made = JsonlOutput(parse_output("jsonl:" + place + "/a.jsonl"), False)
@@ -316,3 +322,40 @@ def test_devices_and_pipes_that_were_asked_for_are_written_to(scene, tmp_path):
         made.emit({"frame": 0})
     assert os.read(reader, 100) == b'{"frame":0}\n'
     os.close(reader)
+
+
+@pytest.mark.parametrize("content", ["[" * 50000, '{"a":' * 20000], ids=["lists", "objects"])
+def test_what_is_nested_without_end_is_damaged_and_no_error_of_ours(scene, content):
+    (scene.theirs / "onnx").mkdir()
+    index, log = scene.theirs / "onnx" / "index.json", scene.theirs / "status.jsonl"
+    index.write_text(content)
+    log.write_text(content + "\n")
+    with pytest.raises(ModelError, match="index.json cannot be read"):
+        read_index(str(scene.theirs))
+    with pytest.raises(EngineError, match="index.json cannot be read"):
+        read_object(str(index), "cure")
+    with pytest.raises(ConfigError, match="holds no status record"):
+        read_last(str(log))
+
+
+@pytest.mark.parametrize("file", ["../../own/secret", "..", "/etc/passwd"])
+def test_a_network_of_an_index_lies_in_its_folder(scene, file):
+    (scene.theirs / "onnx").mkdir()
+    (scene.theirs / "onnx" / "index.json").write_text(json.dumps(
+        {"schema": SCHEMA, "networks": {"n": {"file": file, "sha256": "0" * 64}}}))
+    with pytest.raises(ModelError, match="the entry of n .* is damaged"):
+        locate(str(scene.theirs), "n")
+
+
+def test_the_doctor_waits_for_no_pipe(scene):
+    plans = scene.folder("plans", 0o755, STRANGER)
+    plant_pipe(scene, plans, "crop.json")
+    assert _check_kernel(str(plans)).text.startswith("cannot be read")
+
+
+def test_a_record_of_impossible_numbers_is_none_and_no_error_of_ours(scene):
+    for path, text in (("etc/nanoface/nanoface.yaml", "{}\n"), ("run/nanoface/status.jsonl", (
+            '{"schema":1,"state":"RUNNING","stages":{},"uptime_s":1e999}\n'))):
+        (scene.root / path).parent.mkdir(parents=True)
+        (scene.root / path).write_text(text)
+    assert last_record(Places(str(scene.root))) == "the newest line of the status log is no status record"

@@ -50,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.asked.append((self.path, self.headers.get("Authorization")))
         status, headers, body = self.server.pages.get(self.path, (404, {}, b""))
+        begins_at = int((self.headers.get("Range") or "bytes=0-")[6:].split("-")[0])
+        if begins_at and "Accept-Ranges" in headers:
+            headers = dict(headers, **{"Content-Range": "bytes {}-{}/{}".format(begins_at, len(body) - 1, len(body))})
+            status, body = 206, body[begins_at:]
         self.send_response(status)
         for name, value in dict({"Content-Length": str(len(body))}, **headers).items():
             self.send_header(name, value)
@@ -65,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
 def films(tmp_path_factory):
     """The same few pictures in two containers."""
     folder, made = tmp_path_factory.mktemp("films"), {}
-    for name, code in (("film.avi", "MJPG"), ("film.ts", "mp4v")):
+    for name, code in (("film.avi", "MJPG"), ("film.ts", "mp4v"), ("film.mp4", "mp4v")):
         path = str(folder / name)
         writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*code), 25, (64, 48))
         for n in range(50):
@@ -104,6 +108,15 @@ def test_a_film_and_its_redirection_on_the_same_server_are_read(serve, films):
     server.pages["/here"] = (302, {"Location": "/film.avi"}, b"")
     for path in ("/film.avi", "/here"):
         assert look("http://127.0.0.1:{}{}".format(server.port, path))
+
+
+def test_a_film_whose_table_stands_at_its_end_is_read_by_ranges(serve, films):
+    film, empty = films["film.mp4"], 4 << 20  # too far to be read through
+    table_at = film.index(b"moov") - 4
+    assert film.index(b"mdat") < table_at
+    film = film[:table_at] + struct.pack(">I4s", empty + 8, b"free") + bytes(empty) + film[table_at:]
+    server = serve({"/film.mp4": (200, {"Accept-Ranges": "bytes"}, film)})
+    assert look("http://127.0.0.1:{}/film.mp4".format(server.port)) and len(server.asked) > 1
 
 
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
