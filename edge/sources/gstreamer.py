@@ -32,6 +32,7 @@ FLIP_METHODS = {
 }
 APPSINKS = ("appsink", "opencvsink")
 GST_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|\S)+""")  # with its quotes, which gst-launch reads too
+GST_ASSIGN = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*=\s*""")  # or what is quoted, in which an = is none
 NO_GSTREAMER = (
     "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use "
     "JetPack's own, in an environment made with --system-site-packages and without opencv-python"
@@ -140,7 +141,7 @@ def launch_line(pipeline: str) -> str:
     """A command for a shell that runs the pipeline into a fakesink. Passwords are left out of it."""
     words: List[str] = []
     in_sink = False  # among the properties of an appsink
-    for text in GST_WORD.findall(pipeline):
+    for text in GST_WORD.findall(GST_ASSIGN.sub(lambda found: found.group(1) or "=", pipeline)):
         for word in [text] if "=" in text else re.findall("!|[^!]+", text):  # a!b are three
             in_sink = in_sink and "=" in word
             if word in APPSINKS:

@@ -103,6 +103,11 @@ def test_the_line_to_try_a_pipeline_with_is_safe_in_a_shell(pipeline):
     assert " ".join(words[1:]).replace("!", " ! ").split()[:len(before)] == before
 
 
+def test_blanks_around_an_assignment_make_no_words_of_their_own():
+    assert launch_line('videotestsrc name="a = b" ! appsink drop = true sync= false ! x') == (
+        "gst-launch-1.0 videotestsrc 'name=\"a = b\"' '!' fakesink '!' x")
+
+
 @pytest.mark.parametrize("pipeline", [p for p in PIPELINES if p.startswith("videotestsrc")])
 @pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gst-launch-1.0")
 def test_the_line_runs(pipeline):
@@ -113,7 +118,7 @@ def test_the_line_runs(pipeline):
 @pytest.mark.parametrize("pipeline", [
     'rtspsrc location="rtsp://me:geheim@h/s" ! fakesink', "rtspsrc location=rtsp://me:ge@heim@h/s ! fakesink",
     "rtspsrc user-id=me user-pw=geheim location=rtsp://h ! appsink", 'rtspsrc user-pw="geheim wort" ! appsink',
-    "souphttpsrc location=http://h/x?user=me&pwd=geheim ! appsink",
+    "souphttpsrc location=http://h/x?user=me&pwd=geheim ! appsink", "rtspsrc user-pw = geheim ! appsink",
 ])
 def test_no_password_stands_in_the_line(pipeline):
     assert "heim" not in launch_line(pipeline) and "wort" not in launch_line(pipeline)
