@@ -15,6 +15,7 @@ from edge.errors import ModelError
 
 INDEX = "index.json"
 SCHEMA = 1
+LARGEST_JSON = 1 << 24  # characters of a file of a store, of which none has a hundredth; a longer one is damaged
 
 
 class StoredNetwork(NamedTuple):
@@ -53,7 +54,7 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
     path = os.path.join(onnx_dir(home), INDEX)
     try:
         with os.fdopen(open_read(path), encoding="utf-8") as f:
-            index = json.load(f)
+            index = json.loads(f.read(LARGEST_JSON))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as e:

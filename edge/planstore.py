@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 from edge.core import commands
 from edge.core.safeopen import open_read
 from edge.errors import EngineError
-from edge.modelstore import sha256_of
+from edge.modelstore import LARGEST_JSON, sha256_of
 
 SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
@@ -127,7 +127,7 @@ def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
     """A JSON object; None where there is no such file. Raises EngineError, which ends with `cure`."""
     try:
         with os.fdopen(open_read(path), encoding="utf-8") as f:
-            content = json.load(f)
+            content = json.loads(f.read(LARGEST_JSON))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as e:

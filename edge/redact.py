@@ -26,7 +26,7 @@ NAMED = re.compile(NAME.replace("NAMES", SECRET + "|" + PERSON) + "({})".format(
 VALUES = tuple(re.compile(NAME.replace("NAMES", SECRET) + "({})".format(value), re.IGNORECASE | re.DOTALL) for value in (
     VALUE, "[^&]*", "[^&#]*", r"(?:\\.|\S)*", r".*?(?=[&_][A-Za-z]+=|$)"))  # as careless writers end them
 OUR_HELP = "KEY=VALUE"
-HEADER = re.compile(r"((?:password|passwd|passphrase|pwd|pw|api[-_]?key|token|secret|authorization|cookie)[\"']?:"
+HEADER = re.compile(r"(?<!/)((?:password|passwd|passphrase|pwd|pw|api[-_]?key|token|secret|authorization|cookie)[\"']?:"
                     r"(?! ?\*\*\*) ?)(?=\S)(?:(?:basic|bearer|digest)\s.*|{})".format(VALUE), re.IGNORECASE)
 
 

@@ -338,6 +338,16 @@ def test_what_is_nested_without_end_is_damaged_and_no_error_of_ours(scene, conte
         read_last(str(log))
 
 
+def test_an_index_as_large_as_a_disk_is_not_read_whole(scene):
+    (scene.theirs / "onnx").mkdir()
+    with open(str(scene.theirs / "onnx" / "index.json"), "wb") as f:
+        f.truncate(1 << 40)
+    with pytest.raises(ModelError, match="index.json cannot be read"):
+        read_index(str(scene.theirs))
+    with pytest.raises(EngineError, match="index.json cannot be read"):
+        read_object(str(scene.theirs / "onnx" / "index.json"), "cure")
+
+
 @pytest.mark.parametrize("file", ["../../own/secret", "..", "/etc/passwd"])
 def test_a_network_of_an_index_lies_in_its_folder(scene, file):
     (scene.theirs / "onnx").mkdir()

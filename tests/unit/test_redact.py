@@ -69,6 +69,7 @@ def test_the_secret_of_our_own_source_is_in_no_text(place, secret):
     ('{"password": "a", "n": 1}', '{"password": ***, "n": 1}'),
     ("x-api-key: ab", "x-api-key: ***"), ("{'pw': 'a b'}", "{'pw': ***}"), ("no secret: ", "no secret: "),
     ("x" * 60 + "password=a", "x" * 60 + "password=***"), ("monkey=5 bypass=1 author=me", "monkey=5 bypass=1 author=me"),
+    ("--status /etc/passwd: holds something else", "--status /etc/passwd: holds something else"),
     ("write KEY=VALUE, such as a.b=2", "write KEY=VALUE, such as a.b=2"),
     ("source.width is 5; allowed: a whole number", "source.width is 5; allowed: a whole number"),
     ("csi://0 and http://127.0.0.1:8080/x", "csi://0 and http://127.0.0.1:8080/x"),
