@@ -38,9 +38,12 @@ def build() -> Words:
                        help="these instead of what their roles would use; with --tune the candidates")
     group.add_argument("--all-networks", action="store_true", help="with --tune: every network of a role that was fetched")
     group.add_argument("--force", action="store_true", help="also what is up to date")
-    group.add_argument("--unattended", action="store_true",
-                       help="what does not fit, as nanoface-engines.service does it: systemd is told, a failure noted")
-    group.add_argument("--list", action="store_true", help="only say what there is, and what is stale and why")
+    ways = group.add_mutually_exclusive_group()
+    ways.add_argument("--tune", action="store_true",
+                      help="build each way, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
+    ways.add_argument("--unattended", action="store_true",
+                      help="what does not fit, as nanoface-engines.service does it: systemd is told, a failure noted")
+    ways.add_argument("--list", action="store_true", help="only say what there is, and what is stale and why")
     group = words.add_argument_group("how")
     group.add_argument("--fp32", action="store_true", help="in 32 bits, to compare with")
     group.add_argument("--workspace", type=count(4096), default=256, metavar="MB",
@@ -49,8 +52,6 @@ def build() -> Words:
                        help="that one network may take, or one way of it with --tune; then it is ended (30)")
     group.add_argument("--tactics", type=tactics, metavar="LIST",
                        help="libraries that may be used: cublas,cudnn, one of them, or none (as tuned, else both)")
-    group.add_argument("--tune", action="store_true",
-                       help="build each way, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
     group.add_argument("--untuned", action="store_true", help="forget what --tune found")
     group.add_argument("--no-lint", action="store_true", help="also from a network with faults, or that was not linted")
     add_config(words)

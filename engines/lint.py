@@ -190,7 +190,8 @@ def _names(view: View, ours: bool) -> Iterator[Finding]:
     """A layer is pinned to FP32 by the name of its node."""
     counts = Counter(node.name for node in view.nodes)
     for name in sorted(name for name, count in counts.items() if count > 1 or not name):
-        text = "the name {!r} is not that of one node".format(name)
+        text = "{} nodes have the name {!r}".format(counts[name], name) if name else "{} of the nodes {} no name".format(
+            counts[name], "has" if counts[name] == 1 else "have")
         yield Finding(FAULT if ours else WARNING, "", text)
 
 

@@ -240,8 +240,8 @@ def test_a_broken_rule_is_told_and_a_kept_one_is_not(kept, broken, line):
 
 
 @pytest.mark.parametrize("change, line", [
-    (second_input, "the inputs are input, more and not one called input"), (twice, "the name 'node' is not that of one node"),
-    (lambda m: setattr(m.graph.node[0], "name", ""), "the name '' is not that of one node"),
+    (second_input, "the inputs are input, more and not one called input"), (twice, "2 nodes have the name 'node'"),
+    (lambda m: setattr(m.graph.node[0], "name", ""), "1 of the nodes has no name"),
 ])
 def test_what_only_our_own_runners_ask_is_no_fault_of_a_foreign_file(change, line):
     model = changed(change)
