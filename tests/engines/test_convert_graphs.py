@@ -195,7 +195,8 @@ GOOD = [
 ]
 BAD = [
     (_header(ir=8), "IR version 8"), (_header(opset=15), "opset 15"), (_header(domain="com.microsoft"), "microsoft"),
-    (_two_inputs(), "the inputs are input, more"), (_any_size(), "input has no static shape"), (_unnamed(), "1 of the nodes has no name"),
+    (_two_inputs(), "the inputs are input, more"), (_any_size(), "input has no static shape"),
+    (_unnamed(), "1 of the nodes has no name"),
     (_graph("PRelu", constants=[(np.ones((3,)), FLOAT)]), "the slope is (3,) and cannot be spread"),
     (_graph("Det", shape=(1, 3, 8, 8)), "Det is not known"),
     (_graph("Mul", constants=[(np.float32(1e6), FLOAT)]), "c0: does not fit float16"),
