@@ -49,12 +49,17 @@ def onnx_dir(home: str) -> str:
     return os.path.join(home, "onnx")
 
 
+def read_json(path: str) -> Any:
+    """What a file of a store holds. Raises OSError, ValueError, and RecursionError for what is nested without end."""
+    with os.fdopen(open_read(path), encoding="utf-8") as f:
+        return json.loads(f.read(LARGEST_JSON))
+
+
 def read_index(home: str) -> Dict[str, Dict[str, Any]]:
     """Network name -> its entry. Empty when nothing was built yet. Raises ModelError for an index that cannot be read."""
     path = os.path.join(onnx_dir(home), INDEX)
     try:
-        with os.fdopen(open_read(path), encoding="utf-8") as f:
-            index = json.loads(f.read(LARGEST_JSON))
+        index = read_json(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as e:

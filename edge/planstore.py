@@ -3,14 +3,12 @@
 `nanoface build` (`engines/`) writes `plans/`, the TensorRT runner reads it. A plan is never touched before its sidecar has
 been compared with the board: TensorRT answers a plan of another version, GPU or length with None, or not at all.
 """
-import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from edge.core import commands
-from edge.core.safeopen import open_read
 from edge.errors import EngineError
-from edge.modelstore import LARGEST_JSON, sha256_of
+from edge.modelstore import read_json, sha256_of
 
 SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
@@ -126,8 +124,7 @@ def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
 def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
     """A JSON object; None where there is no such file. Raises EngineError, which ends with `cure`."""
     try:
-        with os.fdopen(open_read(path), encoding="utf-8") as f:
-            content = json.loads(f.read(LARGEST_JSON))
+        content = read_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as e:

@@ -1,5 +1,4 @@
 """The TensorRT plans and the crop kernel of this board: there, whole, and made of what is here now."""
-import json
 import os
 from typing import Any, List, Mapping, Optional, Sequence
 
@@ -7,7 +6,6 @@ from edge import modelstore, planstore
 from edge.config import Config
 from edge.configrules import NETWORKS, OFF
 from edge.core import commands
-from edge.core.safeopen import open_read
 from edge.errors import EngineError, ModelError
 from edge.machine import FAIL, OK, WARN, Finding
 from edge.planstore import Board, StoredPlan
@@ -61,18 +59,15 @@ def _check_kernel(plans: str) -> Finding:
     """As the runner does it, without loading it."""
     name, cubin = "crop kernel", os.path.join(plans, planstore.CUBIN)
     try:
-        with os.fdopen(open_read(os.path.join(plans, planstore.CUBIN_SIDECAR)), encoding="utf-8") as f:
-            told = json.load(f)
-        if not isinstance(told, dict):
-            raise ValueError
-        reason = _stale(told, cubin)
+        told = planstore.read_object(os.path.join(plans, planstore.CUBIN_SIDECAR), "")
+        reason = "was not built" if told is None else _stale(told, cubin)
     except FileNotFoundError:
         reason = "was not built"
-    except (OSError, ValueError, RecursionError):
+    except (OSError, EngineError):
         reason = "cannot be read"
     if reason:
         return Finding(name, WARN, reason + ": the CPU cuts out the networks' inputs", commands.command("build"))
-    return Finding(name, OK, str(told.get("arch", "")))
+    return Finding(name, OK, str((told or {}).get("arch", "")))
 
 
 def _stale(told: Mapping[str, Any], cubin: str) -> str:
