@@ -42,7 +42,7 @@ $(VENV)/.run: setup.py tests/pins/py36.txt
 	@echo "== $(VENV): virtual environment of $(PYTHON)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) --upgrade $(if $(filter 36,$(VERSION)),pip==21.3.1,pip)
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[onnxruntime,openvino,convert,window]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
@@ -84,7 +84,7 @@ else
 	@test -x .venv-py36/bin/python || $(PYTHON36) -m venv .venv-py36
 	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) pip==21.3.1
 	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/py36.txt
-	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,dev,metrics]'
+	@PYTHONWARNINGS=ignore .venv-py36/bin/python -m pip install $(PIP_FLAGS) -c tests/pins/py36.txt -e '.[onnxruntime,convert,window,dev,metrics]'
 	@touch $@
 
 .venv-board/.test: setup.py tests/pins/board.txt

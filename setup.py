@@ -34,10 +34,13 @@ setup(
         "opencv-python-headless==4.1.1.26; {} and {}".format(NOT_BOARD, OLD),
         "opencv-python-headless>=4.8,<4.12; " + NEW,  # 4.12 and 4.13 run solvePnP ten times slower
         "PyYAML>=3.12,<7",
+        "Pillow>=8,<14",  # reads pictures: sizes before pixels, EXIF in every format, what is cut off
+        "imageio-ffmpeg>=0.5.1,<1",  # brings the program ffmpeg, which reads and writes films
     ],
     extras_require={
         "onnxruntime": ["onnxruntime>=1.10,<1.11; " + OLD, "onnxruntime>=1.14,<2; " + NEW],
         "openvino": ["openvino>=2024.0,<2027; python_version >= '3.9'"],
+        "window": ["pygame>=2.1,<3"],  # a live picture beside the headless OpenCV
         "metrics": ["prometheus_client>=0.9,<0.18; python_version < '3.8'",
                     "prometheus_client>=0.9,<1; python_version >= '3.8'"],
         # the converters: protobuf 4 and later have no wheels for Python 3.6 and onnx 1.11 does not load with them
@@ -51,6 +54,7 @@ setup(
         "jetson": ["pycuda>=2020.1,<2022.2"],  # jetson-stats is the system's: its service and its client must agree
         "dev": [
             "pytest>=7,<10", "hypothesis>=6.31,<7",
+            "av>=10,<20; python_version >= '3.8'",  # a second decoder, to check what was read
             # compiles the crop kernel for the Nano's GPU on a machine that has none
             "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
         ],

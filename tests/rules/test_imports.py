@@ -63,6 +63,8 @@ BEHIND = {
     "pycuda": ("edge/runtimes/*", "engines/*"),
     "onnx": ("engines/*", "calibration/*"),
     "tflite": ("engines/*",),
+    "PIL": ("edge/sources/*",),
+    "pygame": ("edge/outputs/window.py",),
     "jtop": ("edge/telemetry/jtopclient.py",),
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
@@ -73,7 +75,7 @@ BEHIND = {
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
          "concurrent"}  # its waits follow the wall clock, see test_waits.py
-LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client"}  # slow, or absent: inside a function
+LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
 # these tell their makers who runs them, unless they are loaded with edge.core.analytics.load_runtime(), by these files
 TOLD_NOT_TO = ("onnxruntime", "openvino")
 LOADERS = ("edge/runtimes/*", "engines/*", "calibration/*")
