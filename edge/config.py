@@ -35,6 +35,8 @@ class SourceConfig(NamedTuple):
     end_s: Optional[float]
     pace: str
     sequence: bool
+    max_pixels: Optional[int]
+    strict: bool
     max_frames: Optional[int]
     process: str
     wait: bool

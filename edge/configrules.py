@@ -217,6 +217,8 @@ RULES: Dict[str, Rule] = {
     "source.end_s": _or_null(_number(0, LONGEST_S, "s")),
     "source.pace": _choice("auto", "every-frame", "realtime"),
     "source.sequence": _flag(),
+    "source.max_pixels": _or_null(_whole(4096, 10 ** 9, "pixels")),
+    "source.strict": _flag(),
     "source.max_frames": _or_null(_whole(1, 10 ** 12)),
     "source.process": _choice("auto", "thread", "child"),
     "source.wait": _flag(),

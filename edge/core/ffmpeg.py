@@ -1,5 +1,5 @@
-"""The program ffmpeg, which reads recorded films and writes annotated ones in a process of its own: what a hostile film makes it
-do, a crash, a hang or gigabytes, is never the tracker's.
+"""The program ffmpeg, which reads recorded films and writes annotated ones in a process of its own: what a hostile film
+makes it do, a crash, a hang or gigabytes, is never the tracker's.
 
 It comes with the package imageio-ffmpeg, whose own code is not imported (on Python 3.6 it does not load), or from $PATH.
 """
@@ -50,7 +50,8 @@ def _places() -> List[str]:
         return [named]
     spec = importlib.util.find_spec(PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
-    packed = [path for folder in folders for path in sorted(glob.glob(os.path.join(glob.escape(folder), "binaries", "ffmpeg*")))]
+    patterns = [os.path.join(glob.escape(folder), "binaries", "ffmpeg*") for folder in folders]
+    packed = [path for pattern in patterns for path in sorted(glob.glob(pattern))]
     on_path = shutil.which("ffmpeg")
     return packed + ([on_path] if on_path else [])
 

@@ -4,6 +4,7 @@ import os
 import re
 from typing import List, NamedTuple, Optional, Tuple
 
+from edge.core.process import is_tegra
 from edge.errors import ConfigError, SourceError
 from edge.sources.controls import NO_CONTROLS, Controls
 
@@ -15,6 +16,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg
 
 AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
 VERIFY, INSECURE = "verify", "insecure"
+MOST_PIXELS, MOST_PIXELS_ON_BOARD = 120 * 10 ** 6, 25 * 10 ** 6
 THREAD, CHILD = "thread", "child"
 FLIPS = ("none", "horizontal", "vertical", "both")
 ROTATIONS = (0, 90, 180, 270)
@@ -40,10 +42,15 @@ class SourceOptions(NamedTuple):
     start_s: float = 0.0  # from the file's first frame
     end_s: Optional[float] = None  # not included
     pace: str = AUTO  # a file: every-frame unless told otherwise
+    max_pixels: Optional[int] = None  # of a picture or film; None: what suits this machine
     sequence: bool = False  # the pictures of a folder or list follow each other
     process: str = THREAD  # where a live device is read: THREAD, CHILD (a process of its own), or AUTO
     wait: bool = False  # for a live device that is not there yet
     controls: Controls = NO_CONTROLS  # of a camera
+
+    @property
+    def most_pixels(self) -> int:
+        return self.max_pixels or (MOST_PIXELS_ON_BOARD if is_tegra() else MOST_PIXELS)
 
 
 class Kind(NamedTuple):
@@ -65,6 +72,9 @@ def check(options: SourceOptions) -> None:
     for name, value in (("width", options.width), ("height", options.height)):
         if value is not None and not 16 <= value <= 16384:
             raise ConfigError("{} {}: it must lie between 16 and 16384 pixels".format(name, value))
+    if (options.width or 0) * (options.height or 0) > options.most_pixels:
+        raise ConfigError("{}x{} are more than source.max_pixels, {}: ask for less, or allow more there".format(
+            options.width, options.height, options.most_pixels))
     if options.fps is not None and not 0 < options.fps <= 1000:
         raise ConfigError("fps {:g}: it must be more than 0 and at most 1000".format(options.fps))
     if not 0 <= options.start_s < float("inf"):
