@@ -7,7 +7,8 @@ import sys
 import tempfile
 
 import pytest
-from hypothesis import settings
+from apart import Apart
+from hypothesis import HealthCheck, settings
 
 from edge import redact
 from edge.core.analytics import switch_off_analytics
@@ -15,11 +16,14 @@ from edge.core.analytics import switch_off_analytics
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
 
-settings.register_profile("nanoface", derandomize=True, deadline=None, database=None)
+# the cases are the same each time: that drawing them takes long on a busy machine says nothing
+settings.register_profile("nanoface", derandomize=True, deadline=None, database=None,
+                          suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nanoface")
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(Apart(ROOT), "apart")
     switch_off_analytics()  # also for what the tests start
     config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
     # as in an activated environment: what is said names the command as `nanoface`

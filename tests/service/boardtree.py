@@ -73,7 +73,8 @@ def board_tree():
     """The path of the tree. Skips by name where it cannot be made: nobody may write to it."""
     made_of = recipe()
     digest = hashlib.sha256(repr((made_of, PACKAGES, MACHINE_ID)).encode("ascii")).hexdigest()[:12]
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "nanoface")
+    caches = os.environ.get("NANOFACE_TEST_CACHE") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = os.path.join(caches, "nanoface")
     tree = os.path.join(cache, "{}-{}".format(made_of.suite, digest))
     os.makedirs(cache, exist_ok=True)
     with open(os.path.join(cache, ".lock"), "w", encoding="ascii") as lock:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge import configfile
@@ -334,7 +334,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(DOCUMENTS)
 def test_whatever_a_document_holds_it_is_a_configuration_or_a_config_error(tmp_path_factory, document):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -342,7 +342,7 @@ def test_whatever_a_document_holds_it_is_a_configuration_or_a_config_error(tmp_p
     expect_config_or_error(str(path))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.binary(max_size=60) | st.text(alphabet="source: fp{}[]&*!|>-'\"\n\t#?,<0.5e", max_size=60).map(str.encode))
 def test_whatever_bytes_a_file_holds_it_is_a_configuration_or_a_config_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "bytes.yaml"
