@@ -27,6 +27,12 @@ def stretch():
     return max(1.0, 2.0 * max(_wanting() / cores, _slowness()))
 
 
+def stretched(patience):
+    """A Patience of a source for this machine now: a device that got no turn for a while is not lost."""
+    times = stretch()
+    return patience._replace(**{name: times * getattr(patience, name) for name in ("silence_s", "still_s", "answer_s")})
+
+
 def _wanting():
     """How many programs want a core: in the last minute or now, whichever is more."""
     try:

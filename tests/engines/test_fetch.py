@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import tiny_nets
+from patience import PATIENCE_S
 
 from edge import disk
 from edge.errors import ModelError
@@ -381,9 +382,9 @@ def test_a_second_builder_says_that_it_waits_and_then_goes_on(tmp_path):
     thread = threading.Thread(target=second)
     with disk.one_builder(str(tmp_path), lambda: order.append("waited for nobody")):
         thread.start()
-        assert waits.wait(20)
+        assert waits.wait(PATIENCE_S)
         order.append("first")
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert order == ["first", "second"]
 
 

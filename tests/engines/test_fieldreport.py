@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
+from patience import wait_until
 from whole_runs import (
     DEFAULT_NETWORKS,
     copy_home,
@@ -332,11 +333,8 @@ def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
     words = ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime") + ONLY_TWO
     process = launch(str(tmp_path), home, words)
     path = os.path.join(str(tmp_path), "nanoface-report.txt")
-    deadline = time.monotonic() + 60.0
-    while time.monotonic() < deadline and process.poll() is None:
-        if os.path.exists(path) and "estimate and actual" in sections_of(path)[1]:
-            break
-        time.sleep(0.1)
+    wait_until(lambda: process.poll() is not None or
+               os.path.exists(path) and "estimate and actual" in sections_of(path)[1])
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     done = finish(str(tmp_path), process)

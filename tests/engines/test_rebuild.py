@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 pytest.importorskip("onnx", reason="the simulator needs the package onnx")
 pytest.importorskip("onnxruntime", reason="the simulator needs the package onnxruntime")
 
+from patience import PATIENCE_S, wait_until
 from trt_runner_home import SIMULATOR, tiny_network, write_sidecar
 from whole_runs import environment, python_path
 
@@ -120,11 +120,11 @@ def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal
     request = str(tmp_path / "request")
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
-    manager.settimeout(60.0)
+    manager.settimeout(PATIENCE_S)
     with open(request, "w") as f:
         f.write(NEW)
     env = environment(tmp_path, home, PYTHONPATH=python_path(SIMULATOR), NANOFACE_SIM_TENSORRT=NEW,
-                      NANOFACE_SIM_BUILD_S="60", NOTIFY_SOCKET=str(tmp_path / "notify"), **{renewal.REQUEST: request})
+                      NANOFACE_SIM_BUILD_S="600", NOTIFY_SOCKET=str(tmp_path / "notify"), **{renewal.REQUEST: request})
     words = ["build", "--unattended", "--no-lint", "--set", "models.pose=none"]
     process = subprocess.Popen([sys.executable, "-m", "edge.cli"] + words, env=env, cwd=str(tmp_path),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
@@ -133,12 +133,9 @@ def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal
         while not said.startswith("STATUS="):  # tools of systemd tell their own troubles
             said = manager.recv(1000).decode()
         assert "iris iris_landmark, " in said
-        deadline = time.monotonic() + 30.0
-        while not os.path.exists(request + renewal.PROGRESS):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: os.path.exists(request + renewal.PROGRESS))
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60.0)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, out
     finally:
         if process.poll() is None:

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import simulator_nets as nets
+from patience import stretch
 
 TWIN = """
 import numpy as np
@@ -347,7 +348,7 @@ def test_an_event_knows_whether_it_has_come_and_how_long_it_took(cuda, kernel, m
     at = time.perf_counter()
     done.synchronize()
     assert time.perf_counter() - at > 0.01 and done.query() is True and stream.is_done() is True
-    assert 19 < began.time_till(done) < 60 and done.time_since(began) == began.time_till(done)
+    assert 19 < began.time_till(done) < 60 * stretch() and done.time_since(began) == began.time_till(done)
     for other in (never, cuda.Event(cuda.event_flags.DISABLE_TIMING).record(stream)):
         stream.synchronize()
         with pytest.raises(cuda.LogicError, match="invalid resource handle"):
@@ -370,7 +371,7 @@ def test_the_device_does_one_thing_at_a_time_and_waiting_costs_no_processor(cuda
     queued_s = time.perf_counter() - at
     for stream in streams:
         stream.synchronize()
-    assert queued_s < 0.055 and time.perf_counter() - at > 0.058 and time.process_time() - cpu < 0.03
+    assert queued_s < 0.055 * stretch() and time.perf_counter() - at > 0.058 and time.process_time() - cpu < 0.03
 
 
 def test_a_kernel_computes_what_its_twin_says(cuda, books, kernel):

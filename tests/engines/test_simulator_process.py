@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 import simulator_nets as nets
+from patience import stretch
 
 NO_WAIT = '{"first": 0, "runtime": 0, "builder": 0, "context": 0, "serialize": 0, "supports_model": 0}'
 BENCH = """
@@ -288,7 +289,7 @@ def test_answers_cost_nothing_and_the_modelled_time_passes(tmp_path, monkeypatch
         began, cpu = time.perf_counter(), time.process_time()
         for _ in range(5):
             bench.run(0.0)
-        assert 0.05 < time.perf_counter() - began < 0.5 and time.process_time() - cpu < 0.03
+        assert 0.05 < time.perf_counter() - began < 0.5 * stretch() and time.process_time() - cpu < 0.03
         bench.close()
         monkeypatch.setenv("NANOFACE_SIM_ANSWERS", str(tmp_path / "none"))
         with pytest.raises(FileNotFoundError, match="no stored answers for tiny"):

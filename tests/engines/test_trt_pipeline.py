@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("onnx", reason="the simulator needs the package onnx")
 pytest.importorskip("onnxruntime", reason="the simulator needs the package onnxruntime")
 
+from patience import PATIENCE_S
 from trt_runner_home import SIMULATOR, TWINS, write_cubin
 from whole_runs import DEFAULT_NETWORKS, Program, copy_home, launch, need_networks, python_path, wait_for_lines, whole_program
 
@@ -123,7 +124,7 @@ def test_a_stop_or_a_kill_leaves_whole_records_and_the_next_run_starts(board, nu
                                   "--output", "jsonl:faces.jsonl", "--quiet")
     wait_for_lines(os.path.join(folder, "faces.jsonl"), 5, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == code and "Traceback" not in err, err
     with open(os.path.join(folder, "faces.jsonl")) as f:

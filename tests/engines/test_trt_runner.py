@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 import trt_runner_home as runner_home
+from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.errors import EngineError, FrameError, ModelError
@@ -177,7 +178,7 @@ def test_a_thousand_submits_leave_nothing_behind(runner, books):
 def test_three_workers_share_the_context_and_upload_each_frame_once(tiny, tmp_path, books, memory):
     runner_home.write_cubin(str(tmp_path))
     images = [frame(seed, (40, 60 + seed % 3)) for seed in range(40)]
-    wrong, barrier = [], threading.Barrier(3, timeout=60)
+    wrong, barrier = [], threading.Barrier(3, timeout=PATIENCE_S)
     counts = {}
 
     def work(number):
@@ -202,7 +203,7 @@ def test_three_workers_share_the_context_and_upload_each_frame_once(tiny, tmp_pa
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(PATIENCE_S)
     assert not wrong and not any(thread.is_alive() for thread in threads)
     results = 0 if memory == "mapped" else 3 * 2 * 2 * len(images)
     assert counts["after"] - counts["before"] == len(images) + results
@@ -258,11 +259,11 @@ def test_a_thread_may_close_last_that_did_not_open_first(tiny):
     first, steps = TensorRtRunner(tiny), [threading.Event() for _ in range(3)]
 
     def other():
-        steps[0].wait(30)
+        steps[0].wait(PATIENCE_S)
         runner = TensorRtRunner(tiny)
         runner.open()
         steps[1].set()
-        steps[2].wait(30)
+        steps[2].wait(PATIENCE_S)
         assert_close(runner.submit(frame(), crops()).result(), expected(tiny, frame(), crops()))
         runner.close()
 
@@ -270,10 +271,10 @@ def test_a_thread_may_close_last_that_did_not_open_first(tiny):
     thread.start()
     first.open()
     steps[0].set()
-    assert steps[1].wait(30)
+    assert steps[1].wait(PATIENCE_S)
     first.close()
     steps[2].set()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive() and "nanoface-cuda" not in [t.name for t in threading.enumerate()]
 
 

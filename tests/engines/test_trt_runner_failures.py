@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 import trt_runner_home as runner_home
+from patience import PATIENCE_S
 
 from edge import planstore
 from edge.core.contracts import RGB, Crop
@@ -278,7 +279,7 @@ def test_a_thread_that_fails_leaves_the_others_their_context(network, monkeypatc
 
     thread = threading.Thread(target=fail)
     thread.start()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert len(said) == 1 and FREE in said[0]
     assert np.isfinite(runner.submit(IMAGE, CROPS).result()["features"]).all()
     runner.close()

@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S
 
 
 def ours():
@@ -13,7 +14,7 @@ def ours():
 def no_thread_is_left():
     assert ours() == []
     yield
-    end = time.monotonic() + 5.0  # only for a test that held a thread on purpose and has just let it go
+    end = time.monotonic() + PATIENCE_S  # only for a test that held a thread on purpose and has just let it go
     while ours() and time.monotonic() < end:
         time.sleep(0.005)
     assert ours() == []

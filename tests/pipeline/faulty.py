@@ -11,6 +11,7 @@ import threading
 import time
 
 import numpy as np
+from patience import PATIENCE_S
 
 from edge.core.contracts import Output, Source, Stage
 from edge.core.packet import Frame
@@ -20,7 +21,6 @@ from edge.outputs.spec import parse_outputs
 from edge.telemetry.statuslog import StatusLog
 
 FRAME_S = 1.0 / 30.0
-PATIENCE_S = 60.0  # real time for what must be noticed
 SHORTEST_S, LONGEST_S, PAUSE_S = 3.5, 20.0, 10.0  # of an outage; between two, on average
 # kind -> the reason that the status record has to give
 OUTAGES = {"source lost": "source lost", "source hangs": "source hangs", "stage hangs": " hangs",

@@ -4,6 +4,7 @@ import time
 from collections import namedtuple
 
 import numpy as np
+from patience import PATIENCE_S
 
 from edge.core.contracts import Source, Stage
 from edge.core.packet import Frame
@@ -11,7 +12,6 @@ from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
-PATIENCE_S = 20.0  # for what must happen; a test that waits so long has failed
 
 
 def frame(seq, now=None):
@@ -139,10 +139,3 @@ def counts(meter, key):
 
 def wait_for(event):
     assert event.wait(PATIENCE_S), "what the test waits for did not happen"
-
-
-def wait_until(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "what the test waits for did not happen"
-        time.sleep(0.001)

@@ -16,7 +16,7 @@ import numpy as np
 
 if __name__ == "__main__":
     HERE = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
+    sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE), HERE]
 
 import faulty
 from recorded_tracker import IMAGE, Tracker, good

@@ -1,6 +1,6 @@
 """A program whose wall clock is stepped while it runs, and how long its records, status log and signs of life pause.
 
-By hand: `python tests/pipeline/stepped_clock.py [seconds a step]`, for the interpreter that runs it.
+By hand: `PYTHONPATH=tests python tests/pipeline/stepped_clock.py [seconds a step]`, for the interpreter that runs it.
 """
 import os
 import shutil
@@ -14,7 +14,7 @@ import time
 import kills
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-STEPS_S = (-40, -3600, 8 * 366 * 86400)
+STEPS_S = (-240, -3600, 8 * 366 * 86400)
 RECORDS, STATUS, ALIVE = "records", "status log", "signs of life"
 
 

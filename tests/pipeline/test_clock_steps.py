@@ -4,15 +4,15 @@ The bound is generous, as other tests run at the same time: a wait that follows 
 """
 import os
 import sys
-import time
 
 import kills
 import pytest
+from patience import PATIENCE_S, stretch, wait_until
 from quick_program import BOARD, CAMERA
 from stepped_clock import STEPS_S, Stepped, build
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PAUSE_S = 20.0  # half of the smallest step
+PAUSE_S = PATIENCE_S  # half of the smallest step
 MOST_S = 2.0  # for the end; beside what a busy machine makes of it
 TEMPERATURE = "sys/devices/virtual/thermal/thermal_zone1/temp"
 BOARD_FILES = {
@@ -43,10 +43,7 @@ def board(tmp_path):
 
 
 def until_board_tells(folder, celsius):
-    end = time.monotonic() + PAUSE_S
-    while kills.status(folder)["board"]["temp_c"]["GPU"] != celsius:
-        assert time.monotonic() < end, "the board is not read any more"
-        time.sleep(0.02)
+    wait_until(lambda: kills.status(folder)["board"]["temp_c"]["GPU"] == celsius, "another look at the board", PAUSE_S)
 
 
 @pytest.mark.parametrize("camera", [False, True], ids=["at its own pace", "camera in a child process"])
@@ -67,5 +64,5 @@ def test_no_step_of_the_wall_clock_stops_anything(tmp_path, library, board, came
         took_s = kills.terminated(stepped.process)
     finally:
         stepped.close()
-    assert took_s < MOST_S + kills.slowness_s()
+    assert took_s < MOST_S * stretch() + kills.slowness_s()
     assert kills.status(str(tmp_path))["state"] == "STOPPED"

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S, stretch
 
 from edge.modelstore import onnx_dir, read_index, sha256_of
 
@@ -255,7 +256,7 @@ def test_a_signal_ends_a_run_at_once_with_whole_files_and_the_table(nanoface):
                                      "video:a.mp4", "--status", "s.jsonl", *quick())
     wait_for_lines(os.path.join(folder, "a.jsonl"), 20, process)
     process.send_signal(signal.SIGTERM)
-    done = finish(folder, process, timeout_s=2.5)
+    done = finish(folder, process, timeout_s=2.5 * stretch())
     assert done.code == 0 and done.notes() == []
     assert "STOPPED: stop requested" in done.out and "not ended in time" not in done.out
     frames = [record["frame"] for record in done.records("a.jsonl")]
@@ -273,7 +274,7 @@ def test_a_reader_that_leaves_ends_the_run_with_one_line(nanoface):
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=60) == 5
+    assert process.wait(timeout=PATIENCE_S) == 5
     assert "jsonl:-" in one_line(err) and "its reader has gone" in one_line(err)
 
 

@@ -3,6 +3,7 @@ import logging
 import threading
 
 import pytest
+from patience import PATIENCE_S, stretch
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run, wait_for
 
 from edge.errors import FrameError, ModelError, OutputError, SourceError
@@ -227,7 +228,7 @@ def test_an_output_that_never_gets_done_is_named_and_fails_the_run_where_it_matt
         def close(self, timeout_s):
             return False
 
-    outcome = run(FakeSource(3), [three()], [Endless("disk", fatal=fatal)], stop_timeout_s=0.2)
+    outcome = run(FakeSource(3), [three()], [Endless("disk", fatal=fatal)], stop_timeout_s=0.2 * stretch())
 
     if error is None:
         assert outcome.summary.late == ("output disk",)
@@ -251,7 +252,7 @@ def test_a_stage_that_waits_for_one_that_failed_is_released():
 
     first, second = FakeStage("detect", wait_for_the_loop), FakeStage("align", fail)
     second.close = sealed.set
-    outcome = run(FakeSource(9), [[first], [second]], stop_timeout_s=5.0)
+    outcome = run(FakeSource(9), [[first], [second]], stop_timeout_s=PATIENCE_S)
 
     assert str(outcome.error) == "lost the device"
     assert first.calls == ["open", "process", "close"]

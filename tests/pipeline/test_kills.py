@@ -4,6 +4,7 @@ import time
 
 import kills
 import pytest
+from patience import stretch
 from quick_program import LOADING, TROUBLE
 
 MOST_S = 2.0  # beside what a busy machine makes of it: see kills.slowness_s
@@ -37,7 +38,7 @@ def test_sigterm_ends_the_process_within_two_seconds_in_every_state(tmp_path, tr
     finally:
         process.kill()
 
-    assert took_s < MOST_S + kills.slowness_s() and process.returncode == 0
+    assert took_s < MOST_S * stretch() + kills.slowness_s() and process.returncode == 0
     last = kills.status(folder)
     assert last["state"] == "STOPPED" and reason in last["reason"], "who was late is named"
 
@@ -54,7 +55,7 @@ def test_sigterm_ends_a_process_whose_reader_reads_no_more(tmp_path):
         process.kill()
         os.close(reader)
 
-    assert took_s < MOST_S + kills.slowness_s()
+    assert took_s < MOST_S * stretch() + kills.slowness_s()
     assert "output jsonl:pipe" in kills.status(folder)["reason"]
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 
 from edge.pipeline.link import Link, LinkClosed
 
@@ -87,7 +88,7 @@ def test_the_end_wakes_whoever_waits(waiting, end):
 
     getattr(link, end)()
 
-    thread.join(10.0)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert isinstance(result[0], LinkClosed)
 
@@ -127,7 +128,7 @@ def test_whoever_waits_sleeps_until_something_happens():
     thread, result = in_thread(link.get)
     time.sleep(0.3)
     link.put("item")
-    thread.join(10.0)
+    thread.join(PATIENCE_S)
 
     assert result == ["item"]
     assert len(looks) <= 2

@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from pipeline_fakes import PATIENCE_S, FakeSender, FakeSource, FakeStage, counts, encode, run, wait_for, wait_until
+from patience import PATIENCE_S, stretch, wait_until
+from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, encode, run, wait_for
 
 from edge.core.contracts import Output
 from edge.errors import OutputError
@@ -128,7 +129,8 @@ def test_a_stage_that_hangs_is_named_and_left_behind_and_the_outputs_are_still_c
     asker.start()
     stage, sender = FakeStage("b", hang), FakeSender()
     try:
-        outcome = run(FakeSource(9), [[FakeStage("a")], [stage]], [sender], stop, stop_timeout_s=0.4)
+        outcome = run(FakeSource(9), [[FakeStage("a")], [stage]], [sender], stop,
+                      stop_timeout_s=0.4 * stretch())
     finally:
         held.set()
         asker.join()
@@ -163,7 +165,7 @@ def test_a_source_that_hangs_is_closed_from_outside_and_named():
             stop.set()
         return packet
 
-    outcome = run(source, [[FakeStage("a", act)]], stop=stop, stop_timeout_s=0.5)
+    outcome = run(source, [[FakeStage("a", act)]], stop=stop, stop_timeout_s=PATIENCE_S)
     assert outcome.summary.late == (), "close() freed it in time"
     assert source.calls == ["open", "close", "close"]
 

@@ -4,7 +4,8 @@ import threading
 import time
 
 import pytest
-from pipeline_fakes import PATIENCE_S, FakeSource, FakeStage, run, wait_for, wait_until
+from patience import PATIENCE_S, wait_until
+from pipeline_fakes import FakeSource, FakeStage, run, wait_for
 
 from edge.pipeline import pipeline as pipeline_module
 from edge.telemetry.health import Health

@@ -9,6 +9,7 @@ import time
 import types
 
 import pytest
+from patience import PATIENCE_S
 
 from edge import cli, options
 from edge import words as command_words
@@ -70,7 +71,7 @@ def start(folder, command, **more):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
-def finish(process, timeout_s=60):
+def finish(process, timeout_s=PATIENCE_S):
     out, err = process.communicate(timeout=timeout_s)
     return process.returncode, out, err
 
@@ -378,7 +379,7 @@ def test_progress_is_one_line_of_a_terminal(tmp_path):
         pass
     finally:
         os.close(ours)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     shown = text.decode().replace("\r\n", "\n")
     assert shown.startswith("\rone\x1b[K\rtwo") and shown.endswith("\x1b[K\nwarning: w\n")
     assert len(re.search(r"\r((two)+t?w?)", shown).group(1)) == 99
@@ -437,7 +438,7 @@ def test_reader_that_leaves_is_no_error(tmp_path, where):
                     [sys.executable, "-m", "edge.cli", "run", "--help"]):
         process = subprocess.Popen(command, cwd=str(tmp_path), env=environment(tmp_path), stdin=subprocess.DEVNULL,
                                    universal_newlines=True, **streams)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0 and not err
         assert where == "stdout" or out
     os.close(write_end)
@@ -449,7 +450,7 @@ def test_full_disk_behind_standard_output_is_exit_code_5(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-m", "edge.cli", "--version"], cwd=str(tmp_path), env=environment(tmp_path), stdout=full,
             stderr=subprocess.PIPE, universal_newlines=True)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 5 and "cannot write to standard output: the disk is full" in one_line(err)
 
 

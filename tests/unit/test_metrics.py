@@ -8,6 +8,7 @@ import urllib.request
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from edge import __version__
 from edge.core.packet import Frame, Packet, Span
@@ -58,7 +59,7 @@ def serve():
 
 
 def get(metrics, path="/metrics"):
-    with urllib.request.urlopen("http://{}:{}{}".format(*metrics.address, path), timeout=10) as answer:
+    with urllib.request.urlopen("http://{}:{}{}".format(*metrics.address, path), timeout=PATIENCE_S) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain")
         return answer.read().decode("utf-8")
 

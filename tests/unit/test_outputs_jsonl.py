@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from patience import wait_until
 
 from edge.errors import OutputError
 from edge.outputs.jsonl import JsonlOutput
@@ -109,9 +109,7 @@ def test_kill_9_leaves_whole_lines_but_perhaps_the_last(tmp_path):
     path = tmp_path / "a.jsonl"
     child = start(ENDLESS.format(target="jsonl:" + str(path)))
     try:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 500000):
-            time.sleep(0.02)
+        wait_until(lambda: path.exists() and path.stat().st_size > 500000)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()

@@ -3,14 +3,13 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S, wait_until
 
 from edge.core import waiting
 from edge.core.contracts import Output
 from edge.errors import OutputError
 from edge.outputs import sender as module
 from edge.outputs.sender import Sender
-
-LONG_S = 20.0  # a deadline that is only met when something is wrong
 
 
 class Recorder(Output):
@@ -38,7 +37,7 @@ class Recorder(Output):
         self.note("emit")
         self.emitting.set()
         if self.gate is not None:
-            assert self.gate.wait(LONG_S)
+            assert self.gate.wait(PATIENCE_S)
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
@@ -53,15 +52,8 @@ def no_thread_is_left():
     yield
     left = [t for t in threading.enumerate() if t.name.startswith("output ")]
     for thread in left:
-        thread.join(LONG_S)
+        thread.join(PATIENCE_S)
     assert not [t.name for t in left if t.is_alive()]
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + LONG_S
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.002)
 
 
 def started(output, **kwargs):
@@ -75,7 +67,7 @@ def test_what_is_taken_is_written_in_order_in_one_thread_of_its_own(blocking):
     output = Recorder(blocking)
     sender = started(output, capacity=50)
     assert all(sender.put(i) for i in range(50))
-    assert sender.close(LONG_S) and sender.close(LONG_S)
+    assert sender.close(PATIENCE_S) and sender.close(PATIENCE_S)
     assert output.items == list(range(50))
     assert sender.stats() == {"sent": 50, "failed": 0, "dropped": 0, "state": "closed"}
     assert output.calls[0] == "open" and output.calls[-1] == "close" and output.calls.count("close") == 1
@@ -87,11 +79,11 @@ def test_a_slow_output_loses_the_oldest_and_counts_it():
     output = Recorder(gate=gate)
     sender = started(output)
     sender.put(0)
-    assert output.emitting.wait(LONG_S)
+    assert output.emitting.wait(PATIENCE_S)
     for i in range(1, 6):
         assert sender.put(i)  # returns at once
     gate.set()
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
     assert output.items == [0, 5] and sender.stats()["dropped"] == 4 and sender.stats()["sent"] == 2
 
 
@@ -105,8 +97,8 @@ def test_a_blocking_output_makes_the_caller_wait_and_loses_nothing():
     feeder.start()
     wait_until(lambda: len(done) == 5)  # one being written, four waiting
     gate.set()
-    feeder.join(LONG_S)
-    assert sender.close(LONG_S)
+    feeder.join(PATIENCE_S)
+    assert sender.close(PATIENCE_S)
     assert output.items == list(range(10)) and sender.stats()["dropped"] == 0
 
 
@@ -118,7 +110,7 @@ def test_close_lets_a_waiting_caller_go():
     feeder.start()
     wait_until(lambda: len(taken) == 2)
     assert not sender.close(0.01)
-    feeder.join(LONG_S)
+    feeder.join(PATIENCE_S)
     assert taken == [True, True, False]
     gate.set()
 
@@ -131,7 +123,7 @@ def test_an_output_that_does_not_open_tells_the_caller(fatal):
         sender.start()
     assert sender.error is error and not sender.put(1)
     assert sender.stats()["state"] == "failed: output x: no such place"
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
 
 
 @pytest.mark.parametrize("blocking", [True, False])
@@ -141,7 +133,7 @@ def test_a_file_that_fails_ends_and_says_so(blocking):
     sender = started(output, capacity=4, on_event=lambda: told.append(sender.error))
     while sender.put("x"):
         time.sleep(0.001)
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
     assert str(sender.error) == "disk full" and [str(e) for e in told] == ["disk full"]
     stats = sender.stats()
     assert (stats["sent"], stats["failed"], stats["state"]) == (1, 1, "failed: disk full")
@@ -155,7 +147,7 @@ def test_an_error_while_the_last_items_are_flushed_is_kept():
     for i in range(3):
         sender.put(i)
     gate.set()
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
     assert str(sender.error) == "disk full" and sender.stats()["sent"] == 1 and sender.stats()["dropped"] == 1
 
 
@@ -167,7 +159,7 @@ def test_an_error_when_the_file_is_closed_is_kept():
 
     output.close = fail
     sender = started(output)
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
     assert str(sender.error) == "the film is not complete" and sender.stats()["state"].startswith("failed")
 
 
@@ -183,7 +175,7 @@ def test_an_output_that_may_fail_is_reopened_and_goes_on(monkeypatch):
     wait_until(fed)
     assert sender.error is None and sender.stats()["state"] == "ok"
     assert sender.stats()["failed"] == 3 and output.calls.count("open") == 4
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
 
 
 def test_an_output_that_stays_down_is_tried_ever_more_patiently_and_holds_nobody_up(monkeypatch):
@@ -204,7 +196,7 @@ def test_an_output_that_stays_down_is_tried_ever_more_patiently_and_holds_nobody
     wait_until(lambda: len(pauses) >= 10)
     assert all(sender.put(i) for i in range(1, 5))  # though it is blocking: the newest waits
     assert sender.stats()["state"] == "down: still gone" and sender.stats()["dropped"] == 3
-    assert sender.close(LONG_S)  # does not sit out the pause
+    assert sender.close(PATIENCE_S)  # does not sit out the pause
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
     assert sender.stats()["dropped"] == 4
 
@@ -214,7 +206,7 @@ def test_an_output_that_hangs_is_left_behind_and_named():
     output = Recorder(gate=gate)
     sender = started(output)
     sender.put(0)
-    assert output.emitting.wait(LONG_S)
+    assert output.emitting.wait(PATIENCE_S)
     sender.put(1)
     assert not sender.close(0.01)
     assert sender.stats()["state"] == "hanging" and sender.stats()["dropped"] == 1 and not sender.put(2)
@@ -241,7 +233,7 @@ def test_a_bug_in_an_output_never_leaves_the_caller_waiting(where, monkeypatch):
         sender.start()
     for _ in range(3):
         sender.put(0)
-    assert sender.close(LONG_S)
+    assert sender.close(PATIENCE_S)
     assert isinstance(sender.error, ZeroDivisionError) and sender.stats()["state"] == "failed: a bug"
 
 
@@ -254,8 +246,8 @@ def test_a_window_that_was_closed_asks_for_the_stop():
     assert not sender.stop_wanted and not told.is_set()
     output.closed = True
     sender.put(1)
-    assert told.wait(LONG_S) and sender.stop_wanted
-    assert sender.close(LONG_S)
+    assert told.wait(PATIENCE_S) and sender.stop_wanted
+    assert sender.close(PATIENCE_S)
 
 
 def test_a_sender_that_was_never_started_closes():

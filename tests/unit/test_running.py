@@ -2,25 +2,18 @@
 import time
 from types import SimpleNamespace
 
+from patience import PATIENCE_S, wait_until
+
 from edge.telemetry.meter import Meter
 from edge.telemetry.running import Run
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.statusread import read_last
-
-PATIENCE_S = 20.0
 
 
 def a_run(**source):
     sender = SimpleNamespace(name="jsonl:x", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
     source = SimpleNamespace(**dict({"name": "camera", "live": True}, **source))
     return Run(source, None, [sender], Meter([], time.monotonic()), [], lambda event, text: None)
-
-
-def wait_until(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "what the test waits for did not happen"
-        time.sleep(0.002)
 
 
 def test_a_healthy_run_has_no_reason_and_no_board_where_there_is_none():

@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S, wait_until
 
 from edge.errors import SourceError
 from edge.sources import argus
@@ -22,7 +23,6 @@ from edge.sources.watch import Stillness
 
 PLAIN = Shape(SourceOptions(), scale=False)
 QUICK = Patience(first_frame_s=0.5, again_s=0.5, silence_s=0.2, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
-PATIENT_S = 20.0
 
 
 class Script(Opener):
@@ -67,13 +67,6 @@ def read_all(script, count, patience=QUICK):
 
     Reader(script, PLAIN, patience, deliver).run(script, stop)
     return told
-
-
-def until(condition):
-    end = time.monotonic() + PATIENT_S
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.002)
 
 
 def test_the_time_of_capture_is_the_drivers_where_it_is_of_our_clock():
@@ -185,10 +178,10 @@ def test_a_source_that_waits_says_so_and_begins_when_its_device_comes():
     there = threading.Event()
     source = LiveSource(Door(there), PLAIN, QUICK, wait=True)
     source.open()
-    until(lambda: source.read(0.01) is None and source.absent)
+    wait_until(lambda: source.read(0.01) is None and source.absent)
     assert source.trouble == "no camera at door" and source.lost_since is None
     there.set()
-    until(lambda: source.read(0.05) is not None)
+    wait_until(lambda: source.read(0.05) is not None)
     assert not source.absent and source.trouble == ""
     source.close()
 
@@ -197,7 +190,7 @@ def test_a_driver_that_keeps_what_tried_it_is_told(monkeypatch):
     monkeypatch.setattr(ThreadFeed, "hung", MAX_HUNG)
     source = LiveSource(Door(threading.Event()), PLAIN, QUICK, wait=True)
     source.open()
-    until(lambda: source.read(0.01) is None and "restart the machine" in source.trouble)
+    wait_until(lambda: source.read(0.01) is None and "restart the machine" in source.trouble)
     assert source.absent
     source.close()
 
@@ -207,10 +200,10 @@ def test_close_ends_an_opening_without_an_error():
 
     class Stuck(Door):
         def open(self):
-            feed.append(there.wait(PATIENT_S))
+            feed.append(there.wait(PATIENCE_S))
             raise SourceError("late")
 
-    source = LiveSource(Stuck(there), PLAIN, QUICK._replace(first_frame_s=PATIENT_S))
+    source = LiveSource(Stuck(there), PLAIN, QUICK._replace(first_frame_s=PATIENCE_S))
     threading.Timer(0.05, source.close).start()
     source.open()  # comes back, and there is nothing to read
     with pytest.raises(EOFError):
@@ -224,7 +217,7 @@ def test_the_daemons_camera_says_what_may_be_wrong_with_it(monkeypatch, tmp_path
     door.daemon = argus.DAEMON
     source = LiveSource(door, PLAIN, QUICK, wait=True)
     source.open()
-    until(lambda: source.read(0.05) is None and argus.ASKED in source.trouble)
+    wait_until(lambda: source.read(0.05) is None and argus.ASKED in source.trouble)
     assert (tmp_path / "restart-argus").exists() and "no camera at door" in source.trouble
     source.close()
 
@@ -243,9 +236,9 @@ def test_a_first_camera_that_waits_takes_the_one_that_works():
     assert source.absent and source.trouble == "no camera is plugged in" and source.read(0.05) is None
     source._search_at = 0.0
     devices += ["one", "two"]
-    until(lambda: source.read(0.05) is None and len(made) >= 2)
+    wait_until(lambda: source.read(0.05) is None and len(made) >= 2)
     there.set()
-    until(lambda: setattr(source, "_search_at", 0.0) or source.read(0.05) is not None)
+    wait_until(lambda: setattr(source, "_search_at", 0.0) or source.read(0.05) is not None)
     assert source.name in devices and not source.absent and source.trouble == source.doubt == "" and source.fps == 30.0
     source.close()
     with pytest.raises(EOFError):

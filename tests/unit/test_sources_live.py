@@ -6,6 +6,7 @@ import time
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S, stretched, wait_until
 
 from edge.errors import SourceError
 from edge.sources.camera import CameraOpener, FirstCamera, camera_mode, stable_link
@@ -16,7 +17,6 @@ from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 
 QUICK = Patience(first_frame_s=0.6, silence_s=0.15, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
-PATIENT_S = 20.0  # a test gives up; nothing is measured against it
 PLAIN = Shape(SourceOptions(), scale=False)
 
 
@@ -80,19 +80,12 @@ def device(tmp_path):
 
 
 def live(device, driver, patience=QUICK, mode=None, shape=PLAIN):
-    return LiveSource(CameraOpener(str(device), mode or Mode(), driver), shape, patience)
-
-
-def until(condition):
-    give_up = time.time() + PATIENT_S
-    while not condition():
-        assert time.time() < give_up, "it never came"
-        time.sleep(0.002)
+    return LiveSource(CameraOpener(str(device), mode or Mode(), driver), shape, stretched(patience))
 
 
 def next_frame(source):
     found = []
-    until(lambda: found.append(source.read(0.02)) or found[-1] is not None)
+    wait_until(lambda: found.append(source.read(0.02)) or found[-1] is not None)
     return found[-1]
 
 
@@ -109,7 +102,7 @@ def test_frames_are_numbered_at_the_driver_and_only_the_newest_is_kept(device):
     first = source.read(1.0)
     for _ in range(5):
         gate.release()
-    until(lambda: source._feed.number == 5)
+    wait_until(lambda: source._feed.number == 5)
     newest = source.read(1.0)
     assert (first.seq, newest.seq) == (0, 5) and newest.image[0, 0, 0] == 6
     assert first.time_s == 0 and newest.time_s == newest.captured_at - first.captured_at
@@ -166,7 +159,7 @@ def test_a_camera_that_gives_no_picture_at_the_start_is_an_error(device, camera,
     source = live(device, Driver(camera))
     with pytest.raises(SourceError, match=message):
         source.open()
-    until(lambda: not threads_of(source))
+    wait_until(lambda: not threads_of(source))
 
 
 def threads_of(source):
@@ -191,16 +184,16 @@ def test_an_unplugged_camera_is_opened_again_and_nothing_is_raised(device, failu
     before = next_frame(source)
     plugged.clear()
     device.unlink()
-    until(lambda: source.read(0.01) is None and source.lost_since is not None)
+    wait_until(lambda: source.read(0.01) is None and source.lost_since is not None)
     assert source.lost_since >= before.captured_at
-    until(lambda: made[0].released.is_set())
+    wait_until(lambda: made[0].released.is_set())
     assert all(source.read(0.005) is None for _ in range(50))
     device.write_text("")
     plugged.set()
     after = next_frame(source)
     assert source.lost_since is None and after.seq > before.seq and after.time_s > before.time_s
     source.close()
-    until(lambda: made[-1].released.is_set())
+    wait_until(lambda: made[-1].released.is_set())
 
 
 def hanging():
@@ -226,7 +219,7 @@ def test_close_comes_back_although_the_driver_hangs(device):
     with pytest.raises(EOFError):
         source.read(1.0)
     free.set()
-    assert camera.released.wait(PATIENT_S)  # the thread frees the device when the driver lets go of it
+    assert camera.released.wait(PATIENCE_S)  # the thread frees the device when the driver lets go of it
 
 
 def test_a_hanging_camera_is_given_up_and_another_opening_goes_on(device):
@@ -238,8 +231,8 @@ def test_a_hanging_camera_is_given_up_and_another_opening_goes_on(device):
     frame = next_frame(source)
     assert frame.image[0, 0, 0] == 100 and frame.seq == 1 and source.hung == 1
     free.set()
-    assert stuck.released.wait(PATIENT_S)
-    until(lambda: source.hung == 0)
+    assert stuck.released.wait(PATIENCE_S)
+    wait_until(lambda: source.hung == 0)
     source.close()
 
 
@@ -254,7 +247,7 @@ def test_threads_that_hang_are_few(device):
     driver = Driver(lambda: FakeCamera(never))
     source = live(device, driver, QUICK._replace(first_frame_s=0.05))
     source.open()
-    until(lambda: source.read(0.01) is None and source.hung == MAX_HUNG)
+    wait_until(lambda: source.read(0.01) is None and source.hung == MAX_HUNG)
     opened = len(driver.asked)
     assert all(source.read(0.01) is None for _ in range(20)) and len(driver.asked) == opened == MAX_HUNG
     free.set()
@@ -282,7 +275,7 @@ def test_each_failure_doubles_the_pause_up_to_the_longest(monkeypatch):
         now[0] += 0.0625
         source.read(0)
         if now[0] > 1002.25:
-            until(lambda: not threads_of(source))  # the attempt has failed
+            wait_until(lambda: not threads_of(source))  # the attempt has failed
     pauses = np.diff(opened_at)
     assert pauses[0] == pytest.approx(2.5, abs=0.2)  # silence, then the first pause
     assert pauses[1:] == pytest.approx([1, 2, 4, 5, 5, 5], abs=0.2)
@@ -345,7 +338,7 @@ def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, 
     assert not driver.asked
     waiting = LiveSource(CameraOpener(str(device), Mode(), driver), PLAIN, QUICK, wait=True)
     waiting.open()
-    until(lambda: waiting.read(0.05) is None and waiting.absent)
+    wait_until(lambda: waiting.read(0.05) is None and waiting.absent)
     assert "csi://0" in waiting.warning, "to wait does not help"
     waiting.close()
 
@@ -362,7 +355,7 @@ def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_sai
     alone = FirstCamera(lambda device: live(device, Driver(refused)), devices=devices[:1], wait=wait)
     if wait:
         alone.open()
-        until(lambda: alone.read(0.01) is None and "--source csi://0" in alone.trouble)
+        wait_until(lambda: alone.read(0.01) is None and "--source csi://0" in alone.trouble)
         assert alone.absent and alone.warning == ""
     else:
         with pytest.raises(SourceError, match="no camera works .*--source csi://0"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE_S
 from usbcamera import SameThread, UsbCamera
 
 from edge.sources.camera import CameraOpener
@@ -143,7 +144,7 @@ def test_opencv_and_a_model_of_the_driver_give_every_frame(shared):
         done = subprocess.run(
             [os.path.join(shared, "cases", "camera", "with_camera.sh"), sys.executable, "-c", READ],
             env=dict(os.environ, FAKEUVC_SPAN="0.95", FAKEUVC_DECODE_MS="6", PYTHONPATH=os.getcwd()),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S)
         assert done.returncode == 0, done.stderr.decode()
         (first, began), (last, ended) = [json.loads(done.stdout.decode())[n] for n in (0, -1)]
         rates.append((last - first) / (ended - began))

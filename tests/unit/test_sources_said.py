@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE_S
 
 from edge.core import commands
 from edge.sources import gstreamer
@@ -111,7 +112,8 @@ def test_blanks_around_an_assignment_make_no_words_of_their_own():
 @pytest.mark.parametrize("pipeline", [p for p in PIPELINES if p.startswith("videotestsrc")])
 @pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gst-launch-1.0")
 def test_the_line_runs(pipeline):
-    done = subprocess.run(["sh", "-c", launch_line(pipeline)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    done = subprocess.run(["sh", "-c", launch_line(pipeline)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout
 
 

@@ -8,14 +8,13 @@ from socketserver import ThreadingMixIn
 import cv2
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from edge.errors import SourceError
 from edge.sources.live import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 from edge.sources.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options
-
-PATIENT_S = 30.0
 
 
 class Server(ThreadingMixIn, HTTPServer):
@@ -57,8 +56,8 @@ def stop(server):
 
 
 def first(source, condition):
-    give_up = time.time() + PATIENT_S
-    while time.time() < give_up:
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
         frame = source.read(0.1)
         if condition(frame):
             return frame

@@ -9,13 +9,12 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S, wait_until
 
 from edge.errors import ConfigError
 from edge.telemetry import statuslog
 from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
 from edge.telemetry.statusread import follow, read_last
-
-PATIENCE_S = 20.0
 
 
 def record(n):
@@ -36,13 +35,6 @@ def size_of(path):
 
 def numbers_of(path):
     return [json.loads(line.decode("utf-8"))["n"] for line in lines_of(path) if line]
-
-
-def wait_until(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "what the test waits for did not happen"
-        time.sleep(0.002)
 
 
 def test_the_record_has_the_keys_of_the_schema_and_the_board_only_where_it_is_known():
@@ -442,7 +434,7 @@ def test_a_real_disk_that_is_full_and_then_read_only_costs_only_its_lines(tmp_pa
     script = 'mount -t tmpfs -o size=32k none "$1" && exec "$2" -c "$3" "$1"'
     try:
         done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), sys.executable, program],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S)
     except OSError:
         pytest.skip("no unshare here")
     if b"Operation not permitted" in done.stderr or b"permission denied" in done.stderr:

@@ -5,6 +5,7 @@ import sys
 import uuid
 
 import pytest
+from patience import PATIENCE_S
 
 from edge.telemetry.systemd import LONGEST_STATUS, Notifier
 
@@ -18,7 +19,7 @@ def manager(request, tmp_path):
     name = str(tmp_path / "notify") if request.param == "path" else "@nanoface-" + uuid.uuid4().hex
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening.bind("\0" + name[1:] if name.startswith("@") else name)
-    listening.settimeout(5.0)
+    listening.settimeout(PATIENCE_S)
     yield listening, name
     listening.close()
 

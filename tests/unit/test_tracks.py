@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from patience import PATIENCE_S
 
 from edge.core.packet import Roi
 from edge.stages.tracks import Sighting, Tracks
@@ -68,7 +69,7 @@ def test_detect_waits_until_the_last_frame_is_sealed():
     waiter.join(0.05)
     assert waiter.is_alive() and not seen
     tracks.seal(0.0, [sighting(100)])
-    waiter.join(2)
+    waiter.join(PATIENCE_S)
     assert [i for i, _ in seen[0]] == [1]
 
 
@@ -78,5 +79,5 @@ def test_closing_wakes_whoever_waits():
     waiter = threading.Thread(target=tracks.regions_at, args=(0.1,))
     waiter.start()
     tracks.close()
-    waiter.join(2)
+    waiter.join(PATIENCE_S)
     assert not waiter.is_alive()

@@ -4,10 +4,9 @@ import threading
 import time
 
 import pytest
+from patience import PATIENCE_S, wait_until
 
 from edge.core import waiting
-
-PATIENCE_S = 30.0
 
 
 @pytest.fixture(params=["pipe", "no descriptor is left", "no poll() there"])
@@ -66,20 +65,13 @@ def test_notify_wakes_one_and_notify_all_the_rest(kind):
         with condition:
             woken.append(condition.wait(60.0))
     threads = [in_thread(wait) for _ in range(3)]
-    until(lambda: held(condition, lambda: len(condition._waiting)) == 3)
+    wait_until(lambda: held(condition, lambda: len(condition._waiting)) == 3)
     held(condition, condition.notify)
-    until(lambda: len(woken) == 1)
+    wait_until(lambda: len(woken) == 1)
     time.sleep(0.02)
     assert len(woken) == 1
     held(condition, condition.notify_all)
     assert all(waiting.join(thread, PATIENCE_S) for thread in threads) and woken == [True] * 3
-
-
-def until(condition):
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
 
 
 def test_a_notification_is_neither_lost_nor_kept_for_the_next_wait(kind):
@@ -106,7 +98,7 @@ def test_a_wait_leaves_no_descriptor_behind():
     for _ in range(100):
         event.wait(0.0001)
     thread = in_thread(lambda: event.wait(60.0))
-    until(lambda: len(os.listdir("/proc/self/fd")) == before + 2)
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) == before + 2)
     event.set()
     assert waiting.join(thread, PATIENCE_S) and len(os.listdir("/proc/self/fd")) == before
 
