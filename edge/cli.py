@@ -85,9 +85,10 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
     }
     if args.command in commands:
         return commands[args.command](args)
-    from edge import boardcommands, servicecommands
+    from edge import boardcommands, completion, servicecommands
 
-    return {**boardcommands.COMMANDS, **servicecommands.COMMANDS}[args.command](args, sys.stdout)
+    more = {**boardcommands.COMMANDS, **completion.COMMANDS, **servicecommands.COMMANDS}
+    return more[args.command](args, sys.stdout)
 
 
 def _missing_package(error: ImportError) -> str:

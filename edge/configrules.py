@@ -26,6 +26,7 @@ class Rule(NamedTuple):
     allowed: str  # ends the sentence "allowed: ..."
     read: Callable[[Any], Any]  # what YAML or from_text gave -> what the configuration holds
     from_text: Callable[[str], Any]  # a word of the command line -> what YAML would have given
+    choices: Tuple[str, ...] = ()  # what a shell completes
 
 
 def nearest(word: str, known: Iterable[str]) -> Optional[str]:
@@ -95,7 +96,8 @@ def _choice(*values: Any) -> Rule:
         near = nearest(value, (v for v in values if isinstance(v, str))) if isinstance(value, str) else None
         raise ValueError("did you mean {}?".format(near) if near else "")
 
-    return Rule("one of " + ", ".join(str(v) for v in values), read, _numeral if isinstance(values[0], int) else str)
+    words = tuple(str(v) for v in values)
+    return Rule("one of " + ", ".join(words), read, _numeral if isinstance(values[0], int) else str, words)
 
 
 def _flag() -> Rule:
@@ -106,7 +108,7 @@ def _flag() -> Rule:
             raise ValueError
         return value
 
-    return Rule("true or false", read, lambda text: words.get(text.lower(), text))
+    return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
 
 
 def _text(allowed: str, number_too: bool = False) -> Rule:
@@ -149,7 +151,8 @@ def _networks(role: str) -> Rule:
         return tuple(names)
 
     off = ", or none alone to switch it off" if role in CAN_BE_OFF else ""
-    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read, _split)
+    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read, _split,
+                known + ((OFF,) if role in CAN_BE_OFF else ()))
 
 
 def _split(text: str) -> List[str]:
@@ -179,7 +182,7 @@ def _or_null(rule: Rule) -> Rule:
     return Rule(
         rule.allowed + ", or null",
         lambda value: None if value is None else rule.read(value),
-        lambda text: None if text == "null" else rule.from_text(text),
+        lambda text: None if text == "null" else rule.from_text(text), rule.choices + ("null",),
     )
 
 
@@ -187,7 +190,7 @@ def _or_auto(rule: Rule) -> Rule:
     return Rule(
         rule.allowed + ", or auto",
         lambda value: value if value == "auto" else float(rule.read(value)),
-        lambda text: text if text == "auto" else rule.from_text(text),
+        lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",),
     )
 
 

@@ -1,11 +1,11 @@
 """The commands and their options, and what these set in the configuration."""
 import argparse
-from typing import Sequence
+from typing import Sequence, Tuple
 
 from edge import __version__, boardoptions, serviceoptions
 from edge.configrules import NETWORKS
 from edge.errors import ConfigError
-from edge.words import Option, Words, add, add_config, add_source, count, known_word
+from edge.words import DEMO, Option, Words, add, add_config, add_source, count, is_source, known_word, take_source
 
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
@@ -15,7 +15,11 @@ COMMANDS = {
     "doctor": "say what this machine has, and the cure for what is missing",
     **boardoptions.COMMANDS,
     **serviceoptions.COMMANDS,
+    "completion": "print what completes all of this in bash, zsh or fish",
+    "help": "show this, or the options of a command",
+    "version": "say which version this is",
 }
+SHELLS = ("bash", "zsh", "fish")
 MODELS_ACTIONS = ("list", "fetch", "check", "lint")
 MOST_BENCH_FRAMES = 100  # they are decoded up front and held in memory
 
@@ -44,12 +48,12 @@ OUTPUT_OPTIONS = (
 
 def _run() -> Words:
     words = Words("nanoface run", "Track faces and write what they do.", "\n".join((
-        "nanoface run --source portrait --output video:demo.mp4",
+        "nanoface run portrait --output video:demo.mp4",
         "nanoface run --source 0 --size 640x480 --output window",
-        "nanoface run --source clip.mp4 --output jsonl:clip.jsonl --landmarks",
+        "nanoface run clip.mp4 --output jsonl:clip.jsonl --landmarks",
     )))
-    words.usage = "nanoface run [OPTION ...]"
-    add_source(words)
+    words.usage = "nanoface [run] [SOURCE ...] [OPTION ...]"
+    add_source(words, alone=True)
     add(words.add_argument_group("networks (several NAMEs, in order of preference: A,B)"), NETWORK_OPTIONS)
     add(words.add_argument_group("tracking"), TRACKING_OPTIONS)
     group = words.add_argument_group("output")
@@ -86,9 +90,9 @@ def _models() -> Words:
 
 def _bench() -> Words:
     words = Words("nanoface bench", "Measure the pipeline and each network alone on frames decoded up front.",
-                  "nanoface bench --source portrait --rounds 3")
-    words.usage = "nanoface bench [OPTION ...]"
-    add_source(words)
+                  "nanoface bench portrait --rounds 3")
+    words.usage = "nanoface bench [SOURCE ...] [OPTION ...]"
+    add_source(words, alone=True)
     add(words.add_argument_group("networks"), NETWORK_OPTIONS)
     add(words.add_argument_group("tracking"), TRACKING_OPTIONS)
     group = words.add_argument_group("measurement")
@@ -109,30 +113,106 @@ def _doctor() -> Words:
     return words
 
 
-def _top() -> Words:
+def _completion() -> Words:
+    words = Words("nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
+                  "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
+                  "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
+                  "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
+    words.usage = "nanoface completion bash|zsh|fish"
+    words.add_argument("names", nargs="*", metavar="SHELL", help="bash, zsh or fish")
+    return words
+
+
+def _help() -> Words:
+    words = Words("nanoface help", "Show the commands, or what one of them takes.",
+                  "nanoface help\nnanoface help models fetch")
+    words.usage = "nanoface help [COMMAND [ACTION]]"
+    words.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
+    return words
+
+
+def _version() -> Words:
+    return Words("nanoface version", "Say which version this is.", "nanoface version")
+
+
+def top() -> Words:
     commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
-    words = Words("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands,
-                  "nanoface run --source portrait --output video:demo.mp4\nnanoface run --help")
+    words = Words("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
+                  "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
+                  "nanoface portrait --output video:demo.mp4\nnanoface help run")
     words.usage = "nanoface [--version] [--help] COMMAND ..."
     words.add_argument("--version", action="version", version="nanoface " + __version__)
     return words
 
 
+MAKERS = {
+    "run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor, **boardoptions.MAKERS,
+    **serviceoptions.MAKERS, "completion": _completion, "help": _help, "version": _version,
+}
+ACTIONS = {"models": MODELS_ACTIONS, "calibrate": boardoptions.CALIBRATIONS, "service": serviceoptions.ACTIONS,
+           "completion": SHELLS}
+TAKE_SOURCE = ("run", "bench")
+
+
 def read_words(argv: Sequence[str]) -> argparse.Namespace:
-    """The command and its options. Raises ConfigError; SystemExit after --help and --version."""
-    makers = {"run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor, **boardoptions.MAKERS,
-              **serviceoptions.MAKERS}
-    top, first = _top(), argv[0] if argv else ""
-    if first.startswith("-"):
-        top.read([first])
-    args = makers[known_word(first, tuple(COMMANDS), "nanoface")]().read(argv[1:])
+    """The command and its options. Without a word it is `nanoface help`, which ends with 0: somebody looks what there is;
+    a script whose word came out empty gets an error.
+
+    Raises ConfigError; SystemExit once help or the version was printed.
+    """
+    first, rest = _command(list(argv) or ["help"])
+    args = MAKERS[first]().read(rest)
     args.command = first
+    if first == "help":
+        _show_help(args.names)
+    if first == "version":
+        top().read(["--version"])
+    if first in TAKE_SOURCE:
+        take_source(args)
+        if rest == list(argv):
+            _check_command(args, rest[0])
+    if first in ("models", "completion"):
+        args.action = known_word(args.names.pop(0) if args.names else "", ACTIONS[first], "nanoface " + first)
     if first == "models":
-        args.action = known_word(args.names.pop(0) if args.names else "", MODELS_ACTIONS, "nanoface models")
         _check_models(args)
+    elif first == "completion" and args.names:
+        raise ConfigError("nanoface completion {} takes no word {!r}".format(args.action, args.names[0]))
     boardoptions.check(first, args)
     serviceoptions.check(first, args)
     return args
+
+
+def _command(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
+    """The command and the words behind it; a source or an option in its place is for `run`."""
+    first = argv[0]
+    if first.startswith("-") and first != "--":
+        known = [word for entry in _run().entries() for word in entry.option_strings]
+        if first.split("=")[0] not in known or first in ("-h", "--help"):
+            top().read([first])
+        return "run", argv
+    if first == "--" or first not in COMMANDS and is_source(first):
+        return "run", argv
+    return known_word(first, tuple(COMMANDS) + (DEMO,), "nanoface"), argv[1:]
+
+
+def _check_command(args: argparse.Namespace, first: str) -> None:
+    """What stands without a command has to name its source: a camera is not opened by a word too few."""
+    command = next((word for word in args.names if word in COMMANDS), None)
+    if command or not any(setting.key == "source.spec" for setting in args.settings or ()):
+        raise ConfigError("{} stands before the command: write nanoface {} {}".format(first, command or "run", first))
+
+
+def _show_help(names: Sequence[str]) -> None:
+    """Raises SystemExit."""
+    if not names:
+        top().read(["--help"])
+    command, rest = known_word(names[0], tuple(COMMANDS), "nanoface"), names[1:]
+    if rest and command in ACTIONS:
+        known_word(rest[0], ACTIONS[command], "nanoface " + command)
+        rest = rest[1:]
+    if rest:
+        raise ConfigError("nanoface help {} takes no word {!r}".format(command, rest[0]))
+    MAKERS[command]().read(["--help"])
 
 
 def _check_models(args: argparse.Namespace) -> None:

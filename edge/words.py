@@ -1,10 +1,13 @@
 """What the command line is made of: words that set keys of the configuration, and errors that name the word meant."""
 import argparse
+import os
 import re
 from typing import Any, Dict, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from edge.configrules import RULES, nearest, no_such_key
 from edge.errors import ConfigError
+
+DEMO = "portrait"
 
 
 class Setting(NamedTuple):
@@ -56,20 +59,29 @@ class Words(argparse.ArgumentParser):
         raise ConfigError("{}; see {} --help".format(message, self.prog))
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """Raises ConfigError; --help and --version raise SystemExit. `names` takes words wherever they stand."""
-        args, unknown = self.parse_known_args(list(words))
-        if "names" in args:  # argparse ends a list of words at the first option behind it
-            args.names += [word for word in unknown if not word.startswith("-")]
-            unknown = [word for word in unknown if word.startswith("-")]
+        """Raises ConfigError; --help and --version raise SystemExit. `names` takes words wherever they stand, and behind --
+        also those that begin with a dash."""
+        takes_names = any(action.dest == "names" for action in self.entries())
+        end = words.index("--") if takes_names and "--" in words else len(words)
+        args, unknown = self.parse_known_args(words[:end])
+        if takes_names:  # argparse ends a list of words at the first option behind it
+            args.names += [word for word in unknown if not _is_option(word)] + list(words[end + 1:])
+            unknown = [word for word in unknown if _is_option(word)]
         if unknown:
             self.error("{} is unknown{}".format(unknown[0], self._meant(unknown[0])))
         return args
+
+    def entries(self) -> Sequence[argparse.Action]:
+        """Every option, and every word that stands alone."""
+        return tuple(self._actions)
 
     def _meant(self, word: str) -> str:
         options = self._option_string_actions
         if not word.startswith("-"):
             return ", did you mean --source {}?".format(word) if "--source" in options else ""
         near = nearest(word.split("=")[0], options)
+        if not near and os.path.exists(word):
+            near = os.path.join(os.curdir, word)
         return ", did you mean {}?".format(near) if near else ""
 
 
@@ -91,7 +103,11 @@ class _PutSource(argparse.Action):
     """Several pictures, as a shell expands *.jpg, become one list."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
-        _append(namespace, Setting("source.spec", ",".join(values), "--source"))
+        _append(namespace, _source(values))
+
+
+def _source(words: Sequence[str]) -> Setting:
+    return Setting("source.spec", ",".join(words), "--source")
 
 
 class _PutSize(argparse.Action):
@@ -118,6 +134,25 @@ def _append(namespace: Any, setting: Setting) -> None:
     namespace.settings = (getattr(namespace, "settings", None) or []) + [setting]
 
 
+def take_source(args: argparse.Namespace) -> None:
+    """Words that stand alone set what --source sets. Raises ConfigError where both are there."""
+    named = [setting.value for setting in args.settings or () if setting.spelled == "--source"]
+    if args.names and named:
+        raise ConfigError("{} and --source {} both name a source: leave one out; pictures stand together, as in --source "
+                          "a.jpg b.jpg".format(" ".join(args.names), named[0]))
+    if args.names:
+        _append(args, _source(args.names))
+
+
+def is_source(word: str) -> bool:
+    """Whether a word that is no command looks like a source. A path that does not exist does, too: its error tells more."""
+    return bool(re.search(r"[./:*?\[,~]|^\d+$", word)) or word.lower() == DEMO or os.path.lexists(word)
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
 def overrides_of(settings: Optional[Sequence[Setting]]) -> Tuple[Dict[str, Any], Dict[str, str]]:
     """Values by dotted key and the options that gave them, as load_config takes them. The last wins; outputs add up."""
     values: Dict[str, Any] = {}
@@ -133,7 +168,10 @@ def add(group: Any, options: Sequence[Option]) -> None:
         group.add_argument(option.flag, dest="settings", action=_Put, option=option)
 
 
-def add_source(words: Words) -> None:
+def add_source(words: Words, alone: bool = False) -> None:
+    """`alone`: words without an option are the source, too; see take_source."""
+    if alone:
+        words.add_argument("names", nargs="*", metavar="SOURCE", help="what --source takes; one of the two")
     group = words.add_argument_group("source")
     group.add_argument(
         "--source", dest="settings", action=_PutSource, nargs="+", metavar="SPEC",

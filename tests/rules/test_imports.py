@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "boardoptions": "words",
     "serviceoptions": "words errors",
     "options": "boardoptions serviceoptions words configrules errors",
+    "completion": "configrules options words",
     # what the commands stand on
     "stop": "core",
     "peer": "errors",
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "service": "app config disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "
+    "cli": "app bench boardcommands servicecommands completion config doctor machine modelstore options stop "
          "words outputs telemetry " + BELOW,
 }
 

@@ -84,7 +84,7 @@ def one_line(err):
 
 
 @pytest.mark.parametrize("words, parts", [
-    ([], ["A word is missing", "run, status, models, bench, doctor"]),
+    ([""], ["A word is missing", "run, status, models, bench, doctor"]),
     (["rnu"], ["rnu is unknown", "did you mean run"]),
     (["frobnicate"], ["frobnicate is unknown", "there are run, status"]),
     (["--verbos"], ["--verbos is unknown", "see nanoface --help"]),
@@ -92,7 +92,22 @@ def one_line(err):
     (["run", "--sorce", "portrait"], ["--sorce is unknown", "did you mean --source?", "see nanoface run --help"]),
     (["run", "--sorce=portrait"], ["did you mean --source?"]),
     (["run", "--out", "jsonl:-"], ["--out is unknown"]),
-    (["run", "clip.mp4"], ["clip.mp4 is unknown", "did you mean --source clip.mp4?"]),
+    (["portrat"], ["portrat is unknown", "did you mean portrait"]),
+    (["-clip.mp4"], ["-clip.mp4 is unknown", "see nanoface --help"]),
+    (["run", "clip.mp4", "--source", "b.mp4"], ["clip.mp4 and --source b.mp4 both name a source"]),
+    (["bench", "--source", "b.mp4", "--json", "clip.mp4"], ["clip.mp4 and --source b.mp4 both name a source"]),
+    (["run", ""], ["--source: source.spec is the text ''", "a camera, file, folder or address"]),
+    (["--verbose"], ["--verbose stands before the command: write nanoface run --verbose"]),
+    (["--verbose", "status"], ["--verbose stands before the command: write nanoface status --verbose"]),
+    (["--"], ["-- stands before the command"]),
+    (["help", "rnu"], ["nanoface rnu is unknown", "did you mean run?"]),
+    (["help", "models", "ftch"], ["nanoface models ftch is unknown", "did you mean fetch?"]),
+    (["help", "run", "fetch"], ["nanoface help run takes no word 'fetch'"]),
+    (["help", "--al"], ["--al is unknown"]),
+    (["version", "2"], ["2 is unknown"]),
+    (["completion"], ["nanoface completion what?", "bash, zsh, fish"]),
+    (["completion", "bsh"], ["did you mean bash?"]),
+    (["completion", "bash", "zsh"], ["takes no word 'zsh'"]),
     (["run", "--fps"], ["--fps", "expected one argument"]),
     (["run", "--source"], ["--source", "expected at least one argument"]),
     (["run", "--fps", "fast"], ["--fps: source.fps is the text 'fast'", "a number from 0.1 to 1000"]),
@@ -156,6 +171,16 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path):
     assert code == 2 and "my.yaml:2" in one_line(err)
 
 
+@pytest.mark.parametrize("words, same_as", [
+    ([], ["--help"]), (["help"], ["--help"]), (["-h"], ["--help"]), (["--help", "rnu"], ["--help"]),
+    (["help", "run"], ["run", "-h"]), (["help", "models", "fetch"], ["models", "--help"]), (["help", "help"], ["help", "-h"]),
+    (["version"], ["--version"]),
+], ids=" ".join)
+def test_help_and_version_are_words_too_and_no_word_at_all_shows_the_help(tmp_path, words, same_as):
+    code, out, err = call(tmp_path, *words)
+    assert (code, err) == (0, "") and out and call(tmp_path, *same_as) == (0, out, "")
+
+
 @pytest.mark.parametrize("command", [[]] + [[name] for name in options.COMMANDS])
 def test_help_has_an_example_and_ends_with_0(tmp_path, command):
     code, out, err = call(tmp_path, *(command + ["--help"]))
@@ -170,7 +195,13 @@ def test_examples_of_the_help_are_words_that_are_understood(tmp_path, capsys):
             options.read_words([name, "--help"])
         for line in capsys.readouterr().out.split("example:\n")[1].strip().split("\n"):
             program, command, rest = (line.split() + [""])[0], line.split()[1], line.split()[2:]
-            assert program == "nanoface" and options.read_words([command] + rest).command == command
+            assert program == "nanoface"
+            if command in ("help", "version"):
+                with pytest.raises(SystemExit):
+                    options.read_words([command] + rest)
+                capsys.readouterr()
+            else:
+                assert options.read_words([command] + rest).command == command
             seen += 1
     assert seen >= len(options.COMMANDS)
 
@@ -200,6 +231,31 @@ def words_to_config(words):
     args = options.read_words(["run"] + words)
     overrides, spelled = command_words.overrides_of(args.settings)
     return load_config(args.config, overrides, {"NANOFACE_CONFIG": os.devnull}, spelled)
+
+
+def source_of(words):
+    args = options.read_words(words)
+    return args.command, command_words.overrides_of(args.settings)[0].get("source.spec")
+
+
+@pytest.mark.parametrize("words, source", [
+    (["clip.mp4"], "clip.mp4"), (["absent/clip"], "absent/clip"), (["0"], "0"), (["/dev/video2"], "/dev/video2"),
+    (["rtsp://10.0.0.9/x"], "rtsp://10.0.0.9/x"), (["csi://0"], "csi://0"), (["gst:a ! b"], "gst:a ! b"),
+    (["portrait"], "portrait"), (["Portrait"], "Portrait"), (["*.jpg"], "*.jpg"), (["a.jpg", "b.jpg"], "a.jpg,b.jpg"),
+    (["kept"], "kept"), (["./status"], "./status"), (["./0"], "./0"), (["gr\xfc\xdfe"], "gr\xfc\xdfe"),
+    (["run", "status"], "status"), (["run", "clip.mp4", "--loop"], "clip.mp4"), (["run", "--loop", "clip.mp4"], "clip.mp4"),
+    (["run", "a.jpg", "--sequence", "b.jpg", "--landmarks", "c.jpg"], "a.jpg,b.jpg,c.jpg"),
+    (["clip.mp4", "--output", "jsonl:-"], "clip.mp4"), (["--output", "jsonl:-", "clip.mp4"], "clip.mp4"),
+    (["--source", "clip.mp4"], "clip.mp4"), (["--source=0", "--loop"], "0"), (["--", "-clip.mp4"], "-clip.mp4"),
+    (["run", "--loop", "--", "-clip.mp4"], "-clip.mp4"), (["run", "--", "a.jpg", "--loop"], "a.jpg,--loop"),
+    (["--set", "source.spec=0"], "0"), (["bench", "--json", "clip.mp4"], "clip.mp4"),
+], ids=" ".join)
+def test_a_word_that_looks_like_a_source_is_tracked(tmp_path, monkeypatch, words, source):
+    monkeypatch.chdir(tmp_path)
+    for name in ("kept", "gr\xfc\xdfe", "status"):
+        (tmp_path / name).write_bytes(b"")
+    assert source_of(words) == ("bench" if words[0] == "bench" else "run", source)
+    assert options.read_words(["status"]).command == "status"  # a command wins over a file of its name
 
 
 @pytest.mark.parametrize("words, key, value", [
