@@ -285,7 +285,8 @@ def _doctor(args: Any) -> int:
     config = _config(args)
     from edge import doctor, machine
 
-    findings = doctor.examine(config, machine.Machine(os.environ), doctor.this_software())
+    here = machine.Machine(os.environ)
+    findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, doctor.this_software())
     told = doctor.as_json(findings)
     _say(json.dumps(told, indent=1) if args.json else redact.plain("\n".join(doctor.lines(findings))))
     return 0 if told["can_run"] else UNFIT

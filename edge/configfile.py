@@ -7,10 +7,13 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional
 import yaml
 
 from edge.configrules import RULES, SECTIONS, no_such_key
+from edge.core.commands import is_installed
 from edge.core.safeopen import open_read
+from edge.core.strangers import ours
 from edge.errors import ConfigError
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
+OWN_NAME = "nanoface.yaml"
 DEFAULTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "defaults.yaml")
 LARGEST_BYTES = 1 << 20
 LONGEST_LINE = 4096
@@ -34,12 +37,30 @@ class UserFile(NamedTuple):
 
 
 def choose_file(path: Optional[str], environ: Mapping[str, str]) -> Optional[UserFile]:
-    """The file that was asked for, else the one of the environment, else the machine's where there is one."""
+    """The file that was asked for, else the one of the environment, else the user's, else the machine's where there is one."""
     if path is not None:
         return UserFile(path, "--config")
     if environ.get("NANOFACE_CONFIG"):
         return UserFile(environ["NANOFACE_CONFIG"], "$NANOFACE_CONFIG")
+    own = own_file(environ)
+    if own and _is_ours(own):
+        return UserFile(own, "your own configuration")
     return UserFile(SYSTEM_FILE, "the machine's configuration") if os.path.exists(SYSTEM_FILE) else None
+
+
+def own_file(environ: Mapping[str, str]) -> str:
+    """Where a user's configuration is looked for; "" for the service, and for an account without a home."""
+    folder = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME") or "", ".config")
+    return os.path.join(folder, OWN_NAME) if os.path.isabs(folder) and not is_installed() else ""
+
+
+def _is_ours(path: str) -> bool:
+    """It is there, and not somebody else's whose home `sudo` has left in the environment."""
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or owner in ours()
 
 
 def describe(value: Any) -> str:

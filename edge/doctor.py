@@ -17,6 +17,7 @@ from edge.checks.plans import check_plans
 from edge.checks.service import check_jtop, check_service
 from edge.checks.system import check_folders, check_source, check_system_logs, check_time
 from edge.config import Config
+from edge.configfile import SYSTEM_FILE, choose_file, own_file
 from edge.configrules import NETWORKS, OFF
 from edge.core import commands
 from edge.errors import ModelError
@@ -119,6 +120,15 @@ def installed_version(module: str) -> Optional[str]:
             if found:
                 return found.group(1)
     return ""
+
+
+def check_config(path: Optional[str], machine: Machine) -> Finding:
+    """Which file of the configuration was read; `path` is that of --config."""
+    chosen = choose_file(path, machine.environ)
+    if chosen is not None:
+        return Finding("config", OK, "{} ({})".format(chosen.path, chosen.because))
+    places = [place for place in (own_file(machine.environ), SYSTEM_FILE) if place]
+    return Finding("config", OK, "the defaults: there is no {}".format(" and no ".join(places)))
 
 
 def check_python(version: Sequence[int]) -> Finding:

@@ -184,7 +184,8 @@ def add_source(words: Words, alone: bool = False) -> None:
 
 def add_config(words: Words) -> None:
     group = words.add_argument_group("configuration")
-    group.add_argument("--config", metavar="FILE", help="YAML; else $NANOFACE_CONFIG, else /etc/nanoface.yaml")
+    group.add_argument("--config", metavar="FILE",
+                       help="YAML; else $NANOFACE_CONFIG, else ~/.config/nanoface.yaml, else /etc/nanoface.yaml")
     group.add_argument("--set", dest="settings", action=_PutKey, metavar="KEY=VALUE",
                        help="any key of the configuration, such as tracking.presence=0.6; may be repeated")
     group.add_argument("--verbose", action="store_true", help="log to standard error, and trace an internal error")

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "app": "buildlock config targets modelstore planstore renewal stages models face geometry sources outputs "
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
-    "doctor": "checks config configrules machine modelstore planstore " + BELOW,
+    "doctor": "checks config configfile configrules machine modelstore planstore " + BELOW,
     "service": "app config disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",

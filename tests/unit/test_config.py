@@ -245,6 +245,42 @@ def test_each_layer_wins_over_the_one_before(tmp_path, monkeypatch):
     assert load_config(None, {}, {}).source.fps is None
 
 
+def test_the_users_own_file_is_taken_before_the_machines_and_after_those_that_are_named(tmp_path, monkeypatch):
+    (tmp_path / ".config").mkdir()
+    own, other, asked = tmp_path / ".config" / "nanoface.yaml", tmp_path / "nanoface.yaml", tmp_path / "asked.yaml"
+    for path, fps in ((own, 10), (other, 20), (asked, 30), (tmp_path / "system.yaml", 40)):
+        path.write_text("source: {{fps: {}}}\n".format(fps))
+    monkeypatch.setattr(configfile, "SYSTEM_FILE", str(tmp_path / "system.yaml"))
+    home = {"HOME": str(tmp_path)}
+    for environ, fps in (({}, 40.0), (home, 10.0), (dict(home, XDG_CONFIG_HOME=str(tmp_path)), 20.0),
+                         (dict(home, XDG_CONFIG_HOME="relative"), 40.0), (dict(home, XDG_CONFIG_HOME=""), 10.0),
+                         (dict(home, NANOFACE_CONFIG=str(asked)), 30.0)):
+        assert load_config(None, {}, environ).source.fps == fps, environ
+    assert load_config(str(asked), {}, home).source.fps == 30.0
+    own.write_text("source: {fsp: 10}\n")
+    with pytest.raises(ConfigError, match="nanoface.yaml:1: there is no key source.fsp"):
+        load_config(None, {}, home)
+    monkeypatch.setattr(configfile, "is_installed", lambda: True)  # the service has its own
+    assert load_config(None, {}, home).source.fps == 40.0
+
+
+def test_a_home_that_is_not_there_or_somebody_elses_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(configfile, "SYSTEM_FILE", str(tmp_path / "absent.yaml"))
+    for home in ("", "/nonexistent", "relative", str(tmp_path), os.devnull):
+        assert load_config(None, {}, {"HOME": home}).source.fps is None
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "nanoface.yaml").write_text("source: {fps: 10}\n")
+    monkeypatch.setattr(configfile, "ours", lambda: {4242})  # as under `sudo`, which may leave HOME as it was
+    assert load_config(None, {}, {"HOME": str(tmp_path)}).source.fps is None
+    monkeypatch.undo()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(configfile.os, "stat", refused)
+    assert configfile.choose_file(None, {"HOME": str(tmp_path)}) is None or os.path.exists(configfile.SYSTEM_FILE)
+
+
 def test_a_mistake_in_the_file_is_found_even_where_the_command_line_wins(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text("source: {fps: fast}\n")

@@ -5,7 +5,7 @@ import sys
 import pytest
 from board_tree import MEASURED, NANO, ROLES, command, planned, stored, tree
 
-from edge import doctor, machine
+from edge import configfile, doctor, machine
 from edge.checks import system
 from edge.config import load_config
 from edge.machine import FAIL, OK, WARN
@@ -28,6 +28,18 @@ def software(versions=None, probes=None, python=(3, 11, 7)):
 ])
 def test_python_is_judged_by_what_was_tested(version, state):
     assert doctor.check_python(version).state == state
+
+
+def test_doctor_says_which_configuration_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "SYSTEM_FILE", str(tmp_path / "etc.yaml"))
+    monkeypatch.setattr(configfile, "SYSTEM_FILE", str(tmp_path / "etc.yaml"))
+    own = tmp_path / "nanoface.yaml"
+    here = machine.Machine({"XDG_CONFIG_HOME": str(tmp_path)})
+    assert doctor.check_config(None, here).text == "the defaults: there is no {} and no {}".format(own, tmp_path / "etc.yaml")
+    own.write_text("")
+    assert doctor.check_config(None, here).text == "{} (your own configuration)".format(own)
+    assert doctor.check_config("my.yaml", here).text == "my.yaml (--config)"
+    assert doctor.check_config(None, machine.Machine({"NANOFACE_CONFIG": "x"})).text == "x ($NANOFACE_CONFIG)"
 
 
 @pytest.mark.parametrize("version, gstreamer, jetson, state, part", [
