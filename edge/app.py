@@ -45,7 +45,7 @@ from edge.telemetry.statusfile import PRIVATE, mode_of
 from edge.telemetry.statuslog import StatusLog
 from edge.telemetry.systemd import Notifier
 
-Report = Callable[[str, str], None]  # event ("note", "warning", "progress", "state"), one line of text
+Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
 OFF = "none"
 TUNED_RUNTIMES = ("auto", "tensorrt")
@@ -176,7 +176,7 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) ->
 def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     """Track until the source ends or `stop` is set; the status record of the whole run. Raises EdgeErrors.
 
-    `stop` has is_set(). `report(event, text)` gets "progress", "state", "note" and "warning" lines.
+    `stop` has is_set(). `report(event, text)` gets "progress", "state", "note", "warning" and "loss" lines.
     """
     health, home = Health(Notifier(os.environ)), modelstore.home_dir()
     before, unfit = Beginning(status_log(config), config.source.spec or "", report), ""

@@ -18,7 +18,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 from edge import redact
 from edge.core import clock, commands
 from edge.core.process import prepare_process
-from edge.errors import ConfigError, EdgeError, EngineError, OutputError
+from edge.errors import ConfigError, EdgeError, EngineError, OutputError, SourceError
 from edge.options import read_words
 from edge.stop import Stop, stopped_by_signals
 from edge.words import overrides_of
@@ -154,7 +154,7 @@ class _Reporter:
         self._said_at = clock.monotonic()
 
     def __call__(self, event: str, text: str) -> None:
-        if not self._quiet:
+        if event == "loss" or not self._quiet:
             with suppress(OSError):  # a terminal that was closed ends no run
                 self._show(event, text)
 
@@ -164,7 +164,7 @@ class _Reporter:
             return
         if event != "progress":
             self.end_line()
-            _say("warning: " + text if event == "warning" else text, sys.stderr)
+            _say("warning: " + text if event in ("warning", "loss") else text, sys.stderr)
         elif self._terminal:
             _say("\r" + text[:_width(sys.stderr) - 1] + "\x1b[K", sys.stderr, end="")
             self._open_line = True
@@ -205,6 +205,8 @@ def _run(args: Any) -> int:
     if not args.quiet:
         stream = sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else sys.stdout
         _say(table.render(record, _width(stream)), stream)
+    if config.source.strict and record.get("lost"):
+        raise SourceError("{} frames of the source could not be read, and source.strict is true".format(record["lost"]))
     return 0
 
 

@@ -58,7 +58,7 @@ def _run() -> Words:
     add(words.add_argument_group("tracking"), TRACKING_OPTIONS)
     group = words.add_argument_group("output")
     add(group, OUTPUT_OPTIONS)
-    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors and what was lost of a film")
     add_config(words)
     return words
 

@@ -36,6 +36,7 @@ SOURCE_OPTIONS = (
     Option("--start", "source.start_s", "S", "start a file at this second"),
     Option("--end", "source.end_s", "S", "end a file at this second"),
     Option("--sequence", "source.sequence", "", "pictures are one recording: track through them", True),
+    Option("--strict", "source.strict", "", "exit code 3 where frames or pictures of a file could not be read", True),
     Option("--wait", "source.wait", "", "wait for a camera or stream that is not there yet", True),
     Option("--tls", "source.tls", "HOW", "of https:// and rtsps://: verify, or insecure"),
     Option("--max-frames", "source.max_frames", "N", "stop after so many frames"),

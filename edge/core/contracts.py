@@ -96,6 +96,8 @@ class Source(ABC):
     live = False  # a live source drops the oldest frame when the pipeline is busy; a recorded one waits
     name = ""  # what the status shows
     frame_count = None  # type: Optional[int]  # for progress, where it is known
+    lost = 0  # frames of a recording so far that could not be read
+    taken = None  # type: Optional[int]  # frames of a recording so far, with those; None where they are not counted from 0
 
     @abstractmethod
     def open(self) -> None:

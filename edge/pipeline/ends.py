@@ -79,6 +79,7 @@ class Capture:
             return self._source.read(READ_TIMEOUT_S)
         except EOFError:
             self.finished = True
+            self._count_to(self._source.taken)
             raise LinkClosed()
         except FrameError as e:
             self._complaints.add(CAPTURE, e)
@@ -89,10 +90,16 @@ class Capture:
         finally:
             self._reading_since = None
 
+    def _count_to(self, seq: Optional[int]) -> None:
+        """The source itself had to drop some before this one; a recording also before its first frame."""
+        expected = 0 if self._next_seq is None and self._source.taken is not None else self._next_seq
+        if seq is not None and expected is not None and seq > expected:
+            self._meter.missed(CAPTURE, seq - expected)
+            self._next_seq = seq
+
     def _packed(self, frame: Frame, called_at: float) -> Item:
         returned_at = self._now()
-        if self._next_seq is not None and frame.seq > self._next_seq:  # the source itself had to drop some
-            self._meter.missed(CAPTURE, frame.seq - self._next_seq)
+        self._count_to(frame.seq)
         self._next_seq = frame.seq + 1
         self.captured += 1
         if self._source.live:

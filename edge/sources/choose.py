@@ -35,7 +35,7 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     learn(options.spec)
     kind = spec.classify(options.spec)
     if kind.kind not in spec.LIVE_KINDS:
-        return RecordedSource(_recording(kind, options, factory), options)
+        return RecordedSource(_recording(kind, options), options)
     spec.check_live(options, options.spec)
     if kind.kind == spec.CAMERA:
         opener: Opener = CameraOpener(kind.target, camera_mode(options), factory, options.controls)
@@ -70,12 +70,12 @@ def _live(opener: Opener, shape: Shape, options: SourceOptions, patience: Patien
     return LiveSource(opener, shape, patience, ChildFeed(opener, shape, patience) if child else None, options.wait)
 
 
-def _recording(kind: Kind, options: SourceOptions, factory: Factory) -> Recording:
+def _recording(kind: Kind, options: SourceOptions) -> Recording:
     if kind.kind == spec.PORTRAIT:
         return Portrait(options.fps)
     if kind.kind == spec.IMAGES:
         return Pictures(kind.target, kind.paths, options.fps)
-    return VideoFile(kind.target, options.fps, factory)
+    return VideoFile(kind.target, options.fps, options.most_pixels)
 
 
 def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> Tuple[Opener, Shape]:

@@ -10,7 +10,6 @@ from edge.core.contracts import Source
 from edge.core.packet import Frame
 from edge.errors import SourceError
 from edge.sources.picture import Shape
-from edge.sources.quiet import quiet
 from edge.sources.spec import REALTIME, SourceOptions
 
 SAME_TIME_S = 0.0005  # users give times to the millisecond
@@ -25,6 +24,7 @@ class Recording(ABC):
     fps = 30.0  # nominal: the step after the last frame of a loop, and progress
     count: Optional[int] = None  # frames in all
     stills = False  # unrelated pictures: nothing can be tracked from one to the next
+    lost = 0  # frames or pictures so far that could not be read; `warning` tells of them, at the end of a film
     warning = ""
 
     @abstractmethod
@@ -45,6 +45,9 @@ class Recording(ABC):
 
     def seek(self, time_s: float) -> None:
         """A hint: the next frames wanted are those from `time_s` on. May go anywhere at or before it."""
+
+    def give_up(self) -> None:
+        """From any thread: what another thread does in this recording ends soon, with EOFError."""
 
     @abstractmethod
     def close(self) -> None:
@@ -93,11 +96,18 @@ class RecordedSource(Source):
         """One line for the user, "" while all is well."""
         return self._recording.warning
 
+    @property
+    def lost(self) -> int:  # type: ignore
+        return self._recording.lost
+
+    @property
+    def taken(self) -> int:  # type: ignore
+        return self._seq + 1
+
     def open(self) -> None:
         options = self._options
         with self._lock:
-            with quiet():
-                self._recording.open()
+            self._recording.open()
             self.fps = self._recording.fps
             if not options.loop:
                 self.frame_count = self._recording.count_between(options.start_s, options.end_s)
@@ -105,8 +115,10 @@ class RecordedSource(Source):
             try:
                 self._waiting = self._take()
             except EOFError:
-                self._recording.close()
                 raise SourceError(self._nothing()) from None
+            finally:
+                if self._waiting is None:
+                    self._recording.close()
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
@@ -122,6 +134,7 @@ class RecordedSource(Source):
 
     def close(self) -> None:
         self._closed.set()
+        self._recording.give_up()
         if waiting.acquire(self._lock, CLOSE_S):
             try:
                 self._recording.close()

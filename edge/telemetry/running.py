@@ -54,15 +54,18 @@ class Run:
 
     def on_tick(self, delivered: int) -> None:
         """A line of progress, and the source's warning when it has a new one."""
-        warning = getattr(self._source, "warning", "")
-        if warning and warning != self._warned:
-            self._report("warning", warning)
-        self._warned = warning
+        self._warn()
         now = clock.monotonic()
         if self._progress is None:
             known = [n for n in (self._limit, None if self._source.live else self._source.frame_count) if n is not None]
             self._progress = Progress(min(known) if known else None, now)
         self._report("progress", self._progress.line(delivered, now))
+
+    def _warn(self) -> None:
+        warning = getattr(self._source, "warning", "")
+        if warning and warning != self._warned:
+            self._report("loss" if self._source.lost else "warning", warning)
+        self._warned = warning
 
     def throttled(self) -> bool:
         """Whether the board is slower than it can be, as far as it is known."""
@@ -88,7 +91,8 @@ class Run:
         return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
-        """The status record over the whole run."""
+        """The status record over the whole run; what the source had left to say when it was closed is said."""
+        self._warn()
         return self._record(self._meter.summary(clock.monotonic()))
 
     def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
@@ -99,6 +103,8 @@ class Run:
         log = self._writer.counts() if self._writer is not None else {}
         if log.get("failed"):
             record["log"] = log
+        if self._source.lost:
+            record["lost"] = self._source.lost
         if self.governor is not None:
             record["governor"] = self.governor()
         return record

@@ -29,6 +29,8 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
     faces = record.get("faces")
     seen = "" if faces is None else ", {} face{}".format(faces, "" if faces == 1 else "s")
     lines += _text("source", (record.get("source") or UNKNOWN) + seen, width)
+    if record.get("lost"):
+        lines += _text("lost", "{} of its frames could not be read".format(record["lost"]), width)
     fps, latency = record.get("fps") or {}, record.get("latency_ms") or {}
     if fps:
         lines += _text("speed", "{} fps captured, {} fps to the outputs".format(

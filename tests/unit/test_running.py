@@ -12,7 +12,7 @@ from edge.telemetry.statusread import read_last
 
 def a_run(**source):
     sender = SimpleNamespace(name="jsonl:x", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
-    source = SimpleNamespace(**dict({"name": "camera", "live": True}, **source))
+    source = SimpleNamespace(**dict({"name": "camera", "live": True, "lost": 0}, **source))
     return Run(source, None, [sender], Meter([], time.monotonic()), [], lambda event, text: None)
 
 

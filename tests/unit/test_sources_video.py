@@ -9,7 +9,6 @@ from sources_clips import SHARED, cut_tail, drain, needs_media, number_of, set_d
 
 from edge.errors import SourceError
 from edge.sources.choose import make_source
-from edge.sources.container import read_container
 from edge.sources.spec import SourceOptions
 
 FRAMES = 40
@@ -202,15 +201,6 @@ def test_a_closed_source_has_ended(clip):
     s.close()
     with pytest.raises(EOFError):
         s.read(1.0)
-
-
-def test_a_container_that_is_damaged_is_left_to_opencv(tmp_path, clip):
-    with open(clip, "rb") as f:
-        data = f.read()
-    for cut in range(0, len(data), 97):
-        write(tmp_path / "cut", data[:cut] + data[cut + 1:])
-        found = read_container(str(tmp_path / "cut"))
-        assert found is None or (np.diff(found.times_s) >= 0).all()
 
 
 @needs_media

@@ -1,0 +1,164 @@
+"""A film's frames in order, decoded by the program ffmpeg: pixels on its standard output, what they are on its standard error
+(the filter showinfo), and the packets that they are made of, copied undecoded, as numbers alone (the muxer framecrc).
+"""
+import os
+import re
+from collections import deque
+from typing import Callable, Deque, List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from edge.core.ffmpeg import Ffmpeg
+from edge.sources.ffmpegchild import PACKETS_PIPE, FfmpegChild
+from edge.sources.packets import COPY, PacketLines, Packets, Times
+
+SHOWN = re.compile(r"showinfo\S* @ .*? n: *\d+ +pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
+BASE = re.compile(r"showinfo\S* @ .*?config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
+COMPLAINT = re.compile(r"\[(?:error|fatal|panic)\]")
+COMPLAINT_WITHOUT_LEVEL = re.compile(r"error|invalid|corrupt|damaged|missing|truncat|overread|illegal", re.IGNORECASE)
+REFUSED = re.compile(r"Error (?:submitting (?:a )?packet to (?:the )?decoder|while decoding stream)")
+ENDS_EARLY = re.compile(r"partial file|File ended prematurely|Truncating packet")
+CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
+MOST_THREADS = 4  # of the decoder; the tracker needs the others
+SPARE_BYTES, BYTES_PER_PIXEL = 1 << 30, 64  # a decoder's memory: some 16 reference frames, those of its threads, and ours
+AHEAD_FRAMES, AHEAD_BYTES = 8, 64 << 20  # that are decoded before it is known which packets came before them
+LIKE_FILES, LIKE_LISTS = "file", "file,crypto,data,http,https,tcp,tls"  # what may be opened
+
+
+class Wanted(NamedTuple):
+    """What to decode."""
+
+    path: str
+    stream: int
+    codec: str
+    most_pixels: int
+    pixels: int  # of the film as its header has it
+    mirror: str = ""  # a filter in the place of ffmpeg's own turning
+    listed: bool = False  # a playlist that was named as one
+    start_s: Optional[float] = None  # from the beginning of the container's time; None: the first frame
+
+
+class Decoded(NamedTuple):
+    """`time_s` is the container's; None where it has none. `lost`: the times of those before it that could not be decoded."""
+
+    time_s: Optional[float]
+    image: np.ndarray
+    lost: Times
+
+
+class _Shown(NamedTuple):
+    time_s: Optional[float]
+    size: Tuple[int, int]
+
+
+class Decoder:
+    """One pass over a film. give_up() may come from any thread."""
+
+    def __init__(self, ffmpeg: Ffmpeg, wanted: Wanted) -> None:
+        """Raises SourceError."""
+        self.packets = Packets(wanted.codec, wanted.start_s is None)
+        self.rate = 0.0  # frames a second, the stream's own; 0 where it has none
+        self.last_words = ""  # the newest complaint
+        self.ends_early = False  # the container says so
+        self._levels = ffmpeg.version >= (4, 1)
+        self._scales = ffmpeg.version < (4, 4)  # to the first frame's size: there is no switch for it
+        self._shown: Deque[_Shown] = deque()
+        self._ready: Deque[_Shown] = deque()
+        self._images: Deque[np.ndarray] = deque()
+        self._tick_s, self._lines = 0.0, PacketLines()
+        self._first_size: Optional[Tuple[int, int]] = None
+        memory = SPARE_BYTES + BYTES_PER_PIXEL * wanted.pixels
+        self._child = FfmpegChild(command(ffmpeg, wanted), memory, self._tell, self._tell_packet)
+        self.give_up: Callable[[], None] = self._child.give_up
+
+    def next(self) -> Decoded:
+        """Raises EOFError at the end, Silent where ffmpeg hangs."""
+        while not self._ready or not self._is_sure():
+            image = self._read()
+            if image is None:
+                break
+            self._images.append(image)
+        if not self._ready:
+            raise EOFError()
+        shown, image = self._ready.popleft(), self._images.popleft()
+        lost = self.packets.frame(shown.time_s)
+        if image.shape[:2] != shown.size[::-1]:
+            image = cv2.resize(image, shown.size, interpolation=cv2.INTER_AREA)
+        return Decoded(shown.time_s, image, lost)
+
+    def end(self) -> Optional[int]:
+        """As FfmpegChild.end()."""
+        return self._child.end()
+
+    def _is_sure(self) -> bool:
+        """Whether all packets before the next frame are known; enough is enough where it waits for us to go on."""
+        time_s = self._ready[0].time_s
+        return (time_s is None or not self._child.tells_packets or self.packets.knows_before(time_s)
+                or len(self._images) >= AHEAD_FRAMES or sum(image.nbytes for image in self._images) >= AHEAD_BYTES)
+
+    def _read(self) -> Optional[np.ndarray]:
+        """The next frame's pixels; None at the end."""
+        while not self._shown:
+            if self._child.pump(None) < 0:
+                return None
+        shown = self._shown.popleft()
+        if self._first_size is None:
+            self._first_size = shown.size
+        width, height = self._first_size if self._scales else shown.size
+        image = np.empty((height, width, 3), np.uint8)
+        rest = memoryview(image.reshape(-1))  # type: ignore  # a buffer, which numpy's types do not say
+        while rest:
+            count = self._child.pump(rest)
+            if count < 0:
+                return None
+            rest = rest[count:]
+        self._ready.append(shown)
+        return image
+
+    def _tell(self, line: str) -> None:
+        shown = SHOWN.search(line)
+        if shown is not None:
+            time_s = None if shown.group(1) == "NOPTS" else int(shown.group(1)) * self._tick_s
+            self._shown.append(_Shown(time_s, (int(shown.group(2)), int(shown.group(3)))))
+            return
+        base = BASE.search(line)
+        if base is not None:
+            self._tick_s = int(base.group(1)) / max(1.0, float(base.group(2)))
+            self.rate = int(base.group(3)) / max(1.0, float(base.group(4)))
+        elif (COMPLAINT if self._levels else COMPLAINT_WITHOUT_LEVEL).search(line) is not None:
+            self.packets.complaint(REFUSED.search(line) is not None)
+            self.last_words = CONTEXT.sub("", line).strip()
+            self.ends_early = self.ends_early or ENDS_EARLY.search(line) is not None
+
+    def _tell_packet(self, line: str) -> None:
+        packet = self._lines.read(line)
+        if packet is not None:
+            self.packets.packet(packet)
+
+
+def common(ffmpeg: Ffmpeg, most_pixels: int) -> List[str]:
+    """The words before the film's own."""
+    level = "repeat+level+info" if ffmpeg.version >= (4, 1) else "repeat+info"
+    return [ffmpeg.path, "-nostdin", "-hide_banner", "-v", level, "-max_pixels", str(most_pixels)]
+
+
+def opened(path: str, listed: bool) -> List[str]:
+    return ["-protocol_whitelist", LIKE_LISTS if listed else LIKE_FILES, "-i", "file:" + path]
+
+
+def command(ffmpeg: Ffmpeg, wanted: Wanted) -> List[str]:
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    words = common(ffmpeg, wanted.most_pixels) + ["-threads", str(threads)]
+    if wanted.mirror:
+        words += ["-noautorotate"]
+    if wanted.start_s is not None:
+        words += ["-noaccurate_seek", "-ss", "{:.6f}".format(wanted.start_s)]
+    words += ["-copyts"] + opened(wanted.path, wanted.listed)
+    stream = ["-map", "0:{}".format(wanted.stream)]
+    show = "showinfo=checksum=0" if ffmpeg.version >= (4, 2) else "showinfo"
+    words += stream + ["-vf", ",".join(text for text in (wanted.mirror, show) if text)] + ffmpeg.every_frame
+    if ffmpeg.version >= (4, 4):
+        words += ["-noautoscale"]
+    words += ["-f", "rawvideo", "-pix_fmt", "bgr24", "pipe:1"]
+    return words + stream + COPY + [PACKETS_PIPE]
