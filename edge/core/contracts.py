@@ -118,6 +118,7 @@ class Output(ABC):
     name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
     needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
+    note = ""  # after open(): what one would not expect of what it writes
 
     @abstractmethod
     def open(self) -> None:

@@ -7,6 +7,7 @@ from typing import List, Optional, Tuple
 
 from edge.core.strangers import Exposed, UnsafePath, account, check_link, is_shared, link_refused, others, ours
 
+MOST_KEPT = 200  # bytes of a file's name in that of its draft
 MOST_LINKS = 40  # the kernel's own limit
 BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY") and os.open in os.supports_dir_fd
 _FOLDER = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -56,10 +57,11 @@ class Folder:
                 raise link_refused(os.path.join(self.path, name))
             raise
 
-    def draft(self, name: str, end: str, mode: int = 0o666) -> Tuple[int, str]:
+    def draft(self, name: str, end: str, mode: int = 0o666, flags: int = os.O_WRONLY) -> Tuple[int, str]:
         """A new file of a name that nobody can foresee: its descriptor and its name."""
-        part = ".{}.{}{}".format(name, random_word(), end)
-        return self.make(part, mode), part
+        kept = os.fsdecode(os.fsencode(name)[:MOST_KEPT])  # a name may be as long as the system allows
+        part = ".{}.{}{}".format(kept, random_word(), end)
+        return self.make(part, mode, flags), part
 
     def replace(self, part: str, name: str) -> None:
         """A link at `name` is replaced and not followed."""
@@ -67,22 +69,6 @@ class Folder:
 
     def unlink(self, name: str) -> None:
         os.unlink(self.at(name), dir_fd=self.fd)
-
-    def private(self, name: str) -> "Folder":
-        """A new folder that nobody else may look into; its descriptor stays good whatever becomes of its name."""
-        part = ".{}.{}".format(name, random_word())
-        os.mkdir(self.at(part), 0o700, dir_fd=self.fd)
-        return Folder(part, os.open(part, _FOLDER | _NO_LINK, dir_fd=self.fd))
-
-    def remove(self, private: "Folder") -> None:
-        """With the files that are in it."""
-        with private:
-            for name in os.listdir("/proc/self/fd/{}".format(private.fd)):
-                private.unlink(name)
-        try:
-            os.rmdir(private.path, dir_fd=self.fd)
-        except OSError:
-            pass  # its name was taken away
 
     def check(self, name: str) -> Optional[os.stat_result]:
         """What is there, if it may be written to or replaced. Raises UnsafePath. Call it for what is no link."""

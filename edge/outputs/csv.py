@@ -4,7 +4,7 @@ The columns are the same whatever the frames hold. An empty cell is a value that
 """
 import csv
 import io
-from typing import Any, Dict, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 from edge.core.contracts import Output
 from edge.outputs.files import LineFile
@@ -66,8 +66,8 @@ class CsvOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._file = LineFile(spec)
         self._face_columns = FACE_COLUMNS + (landmark_columns() if landmarks else ())
+        self._file = LineFile(spec, _lines([self.header()]))
 
     def header(self) -> List[str]:
         names = [name for name, _ in FRAME_COLUMNS] + [FACES_COLUMN]
@@ -82,18 +82,18 @@ class CsvOutput(Output):
 
     def open(self) -> None:
         self._file.open()
-        self._write([self.header()])
 
     def emit(self, item: Dict[str, Any]) -> None:
-        self._write(self.rows(item))
-
-    def _write(self, rows: Any) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue())
+        self._file.write(_lines(self.rows(item)))
 
     def close(self) -> None:
         self._file.close()
+
+
+def _lines(rows: Iterable[List[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _value(record: Any, path: Path) -> Any:

@@ -4,9 +4,10 @@ import os
 import select
 import stat
 import sys
+from contextlib import suppress
 from typing import Optional
 
-from edge.core.safeopen import open_new, resolve
+from edge.core.safeopen import Folder, open_new, resolve
 from edge.core.strangers import UnsafePath
 from edge.errors import OutputError
 from edge.outputs.spec import STDOUT, OutputSpec
@@ -32,37 +33,94 @@ def failure(spec: OutputSpec, error: OSError) -> OutputError:
 class LineFile:
     """A text file, pipe or standard output that is written in whole lines, each with one call to the system.
 
-    So a process that is killed leaves whole lines. So does a full disk: what there is of the last line is taken back.
-    All methods raise OutputError.
+    So a process that is killed leaves whole lines. So does a full disk: what there is of the last line is taken back. An older
+    file stays until the first record replaces it. All methods raise OutputError.
     """
 
-    def __init__(self, spec: OutputSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: OutputSpec, header: str = "") -> None:
+        """`header`: lines before the first record."""
+        self._spec, self._header = spec, header
         self._fd: Optional[int] = None
+        self._due = False  # the file is made by the first record
         self._regular = False
 
     def open(self) -> None:
-        """Makes the folders that are missing; an existing file is replaced."""
+        """Makes the folders that are missing, and the file where there is none."""
         try:
             if self._spec.target == STDOUT:
                 sys.stdout.flush()
                 self._fd = os.dup(1)
             else:
+                self._due = self._is_there()
+                if self._due:
+                    return
                 self._fd = open_new(self._spec.target, make=True)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+            self._write(self._header)
         except OSError as e:
             raise failure(self._spec, e)
 
+    def _is_there(self) -> bool:
+        """A file that may be replaced."""
+        folder, name = resolve(self._spec.target, make=True)
+        with folder:
+            found = folder.check(name) if name else None
+            if found is None or not stat.S_ISREG(found.st_mode):
+                return False
+            if folder.shared:
+                prove(folder, name)
+            else:
+                os.close(folder.open(name, os.O_WRONLY))
+            return True
+
     def write(self, lines: str) -> None:
         """`lines` ends with a newline."""
+        try:
+            if self._due:
+                self._due, self._regular = False, True
+                self._replace(self._header + lines)
+            else:
+                self._write(lines)
+        except OSError as e:
+            raise failure(self._spec, e)
+
+    def _replace(self, lines: str) -> None:
+        """The older file by one with these lines; it stays where that does not go well."""
+        folder, name = resolve(self._spec.target, make=True)
+        with folder:
+            found = folder.check(name)
+            try:
+                self._fd, part = folder.draft(name, "")
+            except PermissionError:
+                if folder.shared:
+                    raise
+                self._overwrite(folder, name, lines)  # a file that may be written to, in a folder that may not
+                return
+            try:
+                if found is not None and not folder.shared:
+                    _make_like(self._fd, found)
+                self._write(lines)
+                folder.replace(part, name)
+            except OSError as e:
+                folder.unlink(part)
+                if e.errno != errno.EBUSY:
+                    raise
+                os.close(self._fd)
+                self._overwrite(folder, name, lines)  # mounted there by a container
+
+    def _overwrite(self, folder: Folder, name: str, lines: str) -> None:
+        self._fd = folder.open(name, os.O_WRONLY | os.O_TRUNC)
+        self._write(lines)
+
+    def _write(self, lines: str) -> None:
         data = memoryview(lines.encode("utf-8"))
         written = 0
         try:
             while written < len(data):
                 written += self._write_some(data[written:])
-        except OSError as e:
+        except OSError:
             self._take_back(written)
-            raise failure(self._spec, e)
+            raise
 
     def _write_some(self, data: memoryview) -> int:
         assert self._fd is not None, "write() before open()"
@@ -86,6 +144,20 @@ class LineFile:
                 os.close(fd)
             except OSError as e:  # network file systems report a full disk only here
                 raise failure(self._spec, e)
+
+
+def prove(folder: Folder, name: str) -> None:
+    """That a file can be made there."""
+    fd, part = folder.draft(name, "")
+    os.close(fd)
+    folder.unlink(part)
+
+
+def _make_like(fd: int, older: os.stat_result) -> None:
+    """Whoever could read the older file can read this one."""
+    os.fchmod(fd, stat.S_IMODE(older.st_mode))
+    with suppress(OSError):  # only root gives files away
+        os.fchown(fd, older.st_uid, older.st_gid)
 
 
 def write_whole(spec: OutputSpec, path: str, data: Optional[bytes]) -> None:

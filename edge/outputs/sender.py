@@ -39,6 +39,11 @@ class Sender:
         """True once the user of the output, such as a window, asks the run to stop."""
         return bool(getattr(self._output, "closed", False))
 
+    @property
+    def note(self) -> str:
+        """What its user is to know of it, once it is open."""
+        return self._output.note
+
     def start(self) -> None:
         """Returns when the output is open. Raises what open() raised, an OutputError."""
         with self._changed:

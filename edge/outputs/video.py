@@ -1,44 +1,37 @@
 """The annotated frames as an MP4 file."""
 import math
-import os
-import stat
-from typing import Callable, NamedTuple, Optional, Tuple
+import time
+from collections import deque
+from typing import Callable, Deque, Optional, Tuple
 
 import cv2
 import numpy as np
 
+from edge.core import clock, ffmpeg
 from edge.core.contracts import Output
 from edge.core.packet import Packet
-from edge.core.safeopen import Folder, resolve
 from edge.errors import OutputError
 from edge.outputs import overlay
+from edge.outputs.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
 from edge.outputs.files import failure
+from edge.outputs.film import Film
 from edge.outputs.spec import OutputSpec
 from edge.outputs.stagetimes import SteadyTimes
 
-CODEC = "mp4v"  # MPEG-4 part 2: every OpenCV wheel has it; H.264 is left out of most for its licence
-DEFAULT_FPS, MAX_FPS = 30.0, 240.0
-LONGEST_HOLD_S = 2.0  # a picture that stands longer than this was a pause of the source, not a slow frame
-
-DESCRIPTORS, FILM = "/proc/self/fd", "film.mp4"
+DEFAULT_FPS, MIN_FPS, MAX_FPS = 30.0, 0.001, 240.0
+SHORTEST_S, LONGEST_S = 1e-4, 12 * 3600.0  # from one frame to the next; a sample's duration has 32 bits
+MOST_BEHIND_S = 0.5  # of the film's time, that its end on disk may be behind the frame that was sent last
+LOOK_S, PATIENCE_S = 0.002, 5.0
+INSTEAD = "use --output images:FOLDER"
 
 Fps = Callable[[], Optional[float]]  # asked at the first frame: a file's own rate is known once it was opened
 
 
-class Place(NamedTuple):
-    """Where the film will lie, and where it is made until it is whole, if not there."""
-
-    folder: Folder
-    name: str
-    own: Optional[Folder] = None
-
-
 class VideoOutput(Output):
-    """MPEG-4 in the size of the first frame; frames of other sizes are fitted in, with black bars.
+    """A film in the size of the first frame; frames of other sizes are fitted in, with black bars.
 
-    From a file each frame is written once. From a live source the film keeps the time: a frame is repeated where others
-    were dropped, so that a minute lasts a minute. The file can be played once close() has run. OpenCV opens it by its name: in
-    a folder where others could exchange it, in a folder of its own, by the descriptor of that, until it is whole.
+    Each frame is in it once, at its own time: a pause of the source is as long in the film. What was sent plays, up to half
+    a second, whatever becomes of this process, of the encoder's and of the disk.
     """
 
     needs_picture = True
@@ -47,100 +40,138 @@ class VideoOutput(Output):
     def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style, fps: Fps) -> None:
         self.name, self.blocking = spec.text, blocking
         self._spec, self._style, self._times = spec, style, SteadyTimes()
-        self._source_fps, self._fps = fps, DEFAULT_FPS
-        self._writer: Optional[cv2.VideoWriter] = None
-        self._size = (0, 0)  # width, height; even, as the codec wants it
-        self._due_s: Optional[float] = None  # time_s at which what is written so far ends
-        self._place: Optional[Place] = None
-        self._path = spec.target  # what OpenCV is told
+        self._source_fps = fps
+        self._program: Optional[ffmpeg.Ffmpeg] = None
+        self._codec: Optional[Codec] = None
+        self._film: Optional[Film] = None
+        self._encoder: Optional[Encoder] = None
+        self._picture = Picture(0, 0, 1.0 / DEFAULT_FPS)
+        self._clock = FilmClock()
+        self._sent = 0
+        self._behind: Deque[float] = deque()  # times of the frames that do not play yet
+        self._usual_behind = 1  # a muxer keeps a frame until it knows how long that stands
+        self._failed = False
 
     def open(self) -> None:
-        """Makes the folders that are missing and proves that the file can be written; removes an older film."""
+        """Proves that a film can be written; what is there stays."""
+        self._program = ffmpeg.find()
+        if self._program is None:
+            raise self._error("a film needs the program ffmpeg: {}; or {}".format(ffmpeg.cure(), INSTEAD))
+        self._codec = codec_of(self._program)
+        if self._codec is None:
+            raise self._error("{} has no encoder for films: {}; or {}".format(self._program.path, ffmpeg.cure(), INSTEAD))
+        self.note = self._codec.note.format(self._program.path)
+        self._film = Film(self._spec.target)
         try:
-            folder, name = resolve(self._spec.target, make=True)
-            self._place = Place(folder, name)
-            found = folder.check(name)
-            if found is not None and not (folder.shared and stat.S_ISREG(found.st_mode)):
-                os.close(folder.open(name, os.O_WRONLY))
-            fd, part = folder.draft(name, "")
-            os.close(fd)
-            folder.unlink(part)
-            if found is not None and stat.S_ISREG(found.st_mode):  # never a device
-                folder.unlink(name)
-            if folder.shared and os.path.isdir(DESCRIPTORS):
-                own = folder.private(name)
-                self._place = Place(folder, name, own)
-                self._path = "{}/{}/{}".format(DESCRIPTORS, own.fd, FILM)
+            self._film.open()
         except OSError as e:
-            self._leave()
+            self.close()
             raise failure(self._spec, e)
 
     def emit(self, item: Packet) -> None:
         picture = overlay.draw(item, self._style, self._times.update(item))
-        if self._writer is None:
-            self._writer = self._start(picture)
-        picture = fitted(picture, self._size)
-        for _ in range(self._repeats(item.frame.time_s)):
-            self._writer.write(picture)
+        try:
+            encoder = self._encoder or self._start(picture)
+            at_s = self._clock.time(item.frame.time_s)
+            encoder.write(at_s, cv2.cvtColor(fitted(picture, self._picture[:2]), cv2.COLOR_BGR2YUV_I420))
+            self._sent += 1
+            self._behind.append(at_s)
+            self._catch_up(encoder, at_s)
+        except (OSError, EncoderEnded) as e:
+            self._failed = True
+            raise self._told(e)
 
-    def _start(self, picture: np.ndarray) -> cv2.VideoWriter:
+    def _start(self, picture: np.ndarray) -> Encoder:
+        assert self._program is not None and self._codec is not None and self._film is not None, "emit() before open()"
+        height, width = picture.shape[:2]
+        if max(width, height) > self._codec.most:
+            raise self._error("frames of {}x{} are too large for {}, which has at most {} pixels a side: {}, or make them "
+                              "smaller".format(width, height, self._codec.title, self._codec.most, INSTEAD))
         fps = self._source_fps()
-        if fps is not None and math.isfinite(fps) and fps > 0:
-            self._fps = min(MAX_FPS, fps)
-        self._size = (max(2, picture.shape[1] & ~1), max(2, picture.shape[0] & ~1))
-        writer = cv2.VideoWriter(self._path, cv2.VideoWriter.fourcc(*CODEC), self._fps, self._size)
-        if not writer.isOpened():
-            raise OutputError("output {}: OpenCV cannot write MP4 here; use images:FOLDER instead, or install an "
-                              "OpenCV with FFmpeg (pip install opencv-python-headless)".format(self._spec.text))
-        return writer
+        if fps is None or not math.isfinite(fps) or fps <= 0:
+            fps = DEFAULT_FPS
+        step_s = 1.0 / min(MAX_FPS, max(MIN_FPS, fps))
+        self._picture, self._clock = Picture(max(2, width & ~1), max(2, height & ~1), step_s), FilmClock(step_s)
+        self._encoder = Encoder(self._program, self._codec, self._picture, self._film.begin())
+        return self._encoder
 
-    def _repeats(self, time_s: float) -> int:
-        """How often to write the frame of `time_s` so that the film's time goes with it."""
-        if self.blocking:
-            return 1
-        late_s = 0.0 if self._due_s is None else time_s - self._due_s
-        if self._due_s is None or not -LONGEST_HOLD_S < late_s < LONGEST_HOLD_S:
-            self._due_s, late_s = time_s, 0.0
-        count = max(0, int(round(late_s * self._fps)) + 1)
-        self._due_s += count / self._fps
-        return count
+    def _catch_up(self, encoder: Encoder, at_s: float) -> None:
+        """Wait until what plays is near the frame that was sent last."""
+        end = clock.monotonic() + PATIENCE_S
+        while True:
+            frames = self._film.look() if self._film is not None else None
+            if frames is None:
+                self._behind.clear()
+                return
+            while len(self._behind) > max(0, self._sent - frames):
+                self._behind.popleft()
+            if len(self._behind) <= self._usual_behind or at_s - self._behind[0] <= MOST_BEHIND_S:
+                return
+            encoder.check()
+            if clock.monotonic() > end:
+                self._usual_behind = len(self._behind)  # it keeps more of them
+                return
+            time.sleep(LOOK_S)
 
     def close(self) -> None:
-        """Raises OutputError where the film cannot be played: OpenCV does not report a disk that fills up."""
-        writer, self._writer = self._writer, None
-        try:
-            if writer is not None:
-                writer.release()
-                self._finish()
-        finally:
-            self._leave()
-
-    def _finish(self) -> None:
-        film = cv2.VideoCapture(self._path)
-        playable = film.isOpened()
-        film.release()
-        if not playable:
-            raise OutputError("output {}: the film is not complete: free some space".format(self._spec.text))
-        place = self._place
-        if place is not None and place.own is not None:
-            try:
-                os.replace(FILM, place.name, src_dir_fd=place.own.fd, dst_dir_fd=place.folder.fd)
-            except OSError as e:
-                raise failure(self._spec, e)
-
-    def _leave(self) -> None:
-        place, self._place = self._place, None
-        if place is None:
+        """Raises OutputError where frames that were sent are not in the film. May be called twice."""
+        film, encoder = self._film, self._encoder
+        self._film = self._encoder = None
+        if film is None:
             return
-        with place.folder as folder:
-            if place.own is not None:
-                folder.remove(place.own)
+        try:
+            if encoder is not None:
+                self._finish(film, encoder)
+        except (OSError, EncoderEnded) as e:
+            raise self._told(e)
+        finally:
+            film.close()
+
+    def _finish(self, film: Film, encoder: Encoder) -> None:
+        try:
+            encoder.close()
+        except (OSError, EncoderEnded):
+            if not self._failed:  # else it was told
+                raise
+        finally:
+            film.end(self._picture.ticks)
+        if not self._failed and film.frames not in (None, self._sent):
+            raise EncoderEnded("only {} of {} frames were written".format(film.frames, self._sent))
+
+    def _told(self, error: Exception) -> OutputError:
+        if isinstance(error, OSError):
+            return failure(self._spec, error)
+        return self._error("{}; what was written until then plays".format(error))
+
+    def _error(self, text: str) -> OutputError:
+        return OutputError("output {}: {}".format(self._spec.text, text))
 
 
-def fitted(picture: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+class FilmClock:
+    """From the times of a source to those of a film, which begins at 0 and never goes back."""
+
+    def __init__(self, step_s: float = 1.0 / DEFAULT_FPS) -> None:
+        self._step_s = step_s
+        self._last_s: Optional[float] = None
+        self._offset_s = 0.0
+
+    def time(self, time_s: float) -> float:
+        """Of the next frame. A source that begins anew, or comes back after half a day, goes on one step later."""
+        if self._last_s is None:
+            self._offset_s, self._last_s = -time_s, 0.0
+            return 0.0
+        step_s = time_s + self._offset_s - self._last_s
+        if not 0.0 < step_s < LONGEST_S:
+            self._offset_s += self._step_s - step_s
+            step_s = self._step_s
+        self._last_s += max(SHORTEST_S, step_s)
+        return self._last_s
+
+
+def fitted(picture: np.ndarray, size: Tuple[int, ...]) -> np.ndarray:
     """(H, W, 3) picture of exactly `size` (width, height): as it is, less an odd last row, or scaled between bars."""
     height, width = picture.shape[:2]
-    if (width & ~1, height & ~1) == size:
+    if (width & ~1, height & ~1) == tuple(size):
         return np.ascontiguousarray(picture[:size[1], :size[0]])
     scale = min(size[0] / float(width), size[1] / float(height))
     w, h = max(1, int(round(width * scale))), max(1, int(round(height * scale)))

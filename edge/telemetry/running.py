@@ -41,7 +41,8 @@ class Run:
 
     def on_state(self, state: str, reason: str) -> None:
         if self._state == "STARTING" != state:
-            for note in unexpected(self._stages):
+            of_outputs = ["output {} {}".format(s.name, s.note) for s in self._senders if getattr(s, "note", "")]
+            for note in unexpected(self._stages) + of_outputs:
                 self._report("note", note)
         self._state, self._reason = state, reason
         self._report("state", state + (": " + reason if reason else ""))

@@ -54,8 +54,8 @@ MAY_IMPORT = {
 }
 
 # package -> files that may import it
-THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/stages/tracks.py", "edge/telemetry/*",
-           "edge/runtimes/cuda.py", "edge/core/waiting.py")
+THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py", "edge/stages/tracks.py",
+           "edge/telemetry/*", "edge/runtimes/cuda.py", "edge/core/waiting.py")
 DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
            "edge/outputs/window.py")
 BEHIND = {

@@ -77,6 +77,13 @@ def test_the_points_are_columns_when_asked_for(tmp_path, landmarks, wanted):
     assert sum(name.startswith("landmark_") for name in header) == (1404 if landmarks else 0)
 
 
+def test_an_older_table_stays_until_there_is_a_record(tmp_path):
+    (tmp_path / "a.csv").write_text("old\n")
+    assert table(tmp_path / "a.csv", []) == [["old"]]
+    assert [row[0] for row in table(tmp_path / "a.csv", [record()])] == ["frame", "7"]
+    assert [row[0] for row in table(tmp_path / "new.csv", [])] == ["frame"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.sets(st.sampled_from(OPTIONAL)), max_size=4), max_size=4), st.booleans())
 def test_every_row_is_as_long_as_the_header(frames, landmarks):

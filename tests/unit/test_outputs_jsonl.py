@@ -1,4 +1,5 @@
 """Lines of JSON survive what happens to files, pipes and processes."""
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import pytest
 from patience import wait_until
 
+from edge.core.safeopen import Folder
 from edge.errors import OutputError
 from edge.outputs.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
@@ -37,11 +39,51 @@ def test_each_record_is_one_line_that_reads_back_the_same(tmp_path):
     assert [json.loads(line) for line in path.read_text().splitlines()] == [dict(RECORD, frame=i) for i in range(3)]
 
 
-def test_an_older_file_is_replaced(tmp_path):
+def test_an_older_file_stays_until_there_is_a_record(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("old\n" * 1000)
+    path.chmod(0o640)
+    opened(path).close()
+    assert path.read_text() == "old\n" * 1000
+    output = opened(path)
+    assert path.read_text() == "old\n" * 1000
+    for i in range(2):
+        output.emit({"frame": i})
+    output.close()
+    assert path.read_text() == '{"frame":0}\n{"frame":1}\n' and path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(str(tmp_path)) == ["a.jsonl"]
+
+
+def test_an_older_file_stays_where_the_first_record_does_not_fit(tmp_path, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    path.write_text("old\n")
+    output = opened(path)
+
+    def full(fd, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match="free some space"):
+        output.emit(RECORD)
+    output.close()
+    assert path.read_text() == "old\n" and os.listdir(str(tmp_path)) == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("call, number", [("make", errno.EACCES), ("replace", errno.EBUSY)],
+                         ids=["its folder may not be written to", "it is mounted there"])
+def test_a_file_that_cannot_be_replaced_is_written_into(tmp_path, monkeypatch, call, number):
     path = tmp_path / "a.jsonl"
     path.write_text("old\n" * 100)
-    opened(path).close()
-    assert path.read_text() == ""
+    output = opened(path)
+
+    def refuse(*args, **more):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Folder, call, refuse)
+    for i in range(2):
+        output.emit({"frame": i})
+    output.close()
+    assert path.read_text() == '{"frame":0}\n{"frame":1}\n' and os.listdir(str(tmp_path)) == ["a.jsonl"]
 
 
 @pytest.mark.parametrize("make, words", [
