@@ -91,7 +91,7 @@ class _PutSource(argparse.Action):
     """Several pictures, as a shell expands *.jpg, become one list."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
-        _append(namespace, Setting("source.spec", ",".join(values), "--source"))
+        _append(namespace, Setting("source.spec", values[0] if len(values) == 1 else values, "--source"))
 
 
 class _PutSize(argparse.Action):
