@@ -15,7 +15,8 @@ from edge.redact import SOURCE_VARIABLE
 log = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("source.spec", "source.spec_file")
-STILLS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".txt")  # .txt: a list of pictures
+STILLS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".ppm", ".pgm",
+          ".pbm", ".pnm", ".tga", ".heic", ".heif", ".avif", ".mpo", ".txt")  # .txt: a list of pictures
 
 
 class SourceConfig(NamedTuple):

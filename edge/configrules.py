@@ -111,11 +111,15 @@ def _flag() -> Rule:
     return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
 
 
-def _text(allowed: str, number_too: bool = False) -> Rule:
-    """A text on one line; `~` is the home folder. `number_too`: the index of a camera may stand without quotes."""
+def _text(allowed: str, source: bool = False) -> Rule:
+    """A text on one line; `~` is the home folder. `source`: also a camera's index without quotes, and a list of names, which
+    becomes a text with commas between: a comma of a name gets a backslash."""
 
     def read(value: Any) -> str:
-        if number_too and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if source and isinstance(value, list) and value and not any(isinstance(one, list) for one in value):
+            names = [read(one) for one in value]
+            return names[0] if len(names) == 1 else ",".join(re.sub(r"([\\,])", r"\\\1", name) for name in names)
+        if source and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return str(value)
         if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise ValueError
@@ -206,7 +210,7 @@ def _address() -> Rule:
 
 
 RULES: Dict[str, Rule] = {
-    "source.spec": _or_null(_text("a camera, file, folder or address", number_too=True)),
+    "source.spec": _or_null(_text("a camera, file, folder or address, or a list of pictures", source=True)),
     "source.spec_file": _or_null(_text("the path of a file with one line")),
     "source.tls": _choice("verify", "insecure"),
     "source.ca_file": _or_null(_text("the path of a PEM file")),

@@ -2,31 +2,34 @@
 import os
 import re
 from itertools import combinations
-from typing import List, Sequence
+from typing import List, Sequence, Set, Tuple
 
 from edge.config import Config
 from edge.errors import ConfigError
-from edge.outputs.spec import STDOUT, OutputSpec
-from edge.sources.spec import classify
+from edge.outputs.spec import STDOUT, OutputSpec, PictureNames
+from edge.sources.spec import Kind, classify
 from edge.telemetry.statusfile import check_status, names_of
 
-PICTURE = re.compile(r"\d{6,}\.jpg")  # that images:FOLDER writes
+PICTURE = re.compile(r"\d{6,}\.jpg")  # that images:FOLDER writes of a film
+NO_FILE = Kind("", "")
 
 
 def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
     """Raises ConfigError before anything is opened."""
     outputs = [spec for spec in specs if spec.target not in ("", STDOUT)]
-    status, read = config.status.file(os.environ), read_files(config)
+    kind = NO_FILE if config.source.spec is None else classify(config.source.spec)
+    status, read = config.status.file(os.environ), read_files(config, kind)
+    names = _annotated(kind)
     log_files = [] if status is None else names_of(status, config.status.keep)
     for spec in outputs:
-        for path in read:
-            if _writes(spec, path):
-                raise ConfigError("--output {} would write over the source {}".format(spec.text, path))
+        over = next((path for path in read if _writes(spec, path, names)), "") or _over(spec, names, read)
+        if over:
+            raise ConfigError("--output {} would write over the source {}".format(spec.text, over))
         for path in log_files:
-            if _writes(spec, path):
+            if _writes(spec, path, names):
                 raise ConfigError("--output {} and --status {} go to the same place".format(spec.text, status))
     for one, other in combinations(outputs, 2):
-        if _writes(one, other.target) or _writes(other, one.target):
+        if _writes(one, other.target, names) or _writes(other, one.target, names):
             raise ConfigError("--output {} and --output {} go to the same place".format(one.text, other.text))
     for path in read:
         if any(_same(path, name) for name in log_files):
@@ -35,21 +38,38 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
         check_status(status, config.status.keep)
 
 
-def read_files(config: Config) -> List[str]:
+def read_files(config: Config, kind: Kind) -> List[str]:
     """What is there and is read: the source, and the camera's intrinsics."""
-    found = [config.camera.intrinsics] if config.camera.intrinsics else []
-    if config.source.spec is not None:
-        kind = classify(config.source.spec)
-        found += (kind.target,) + kind.paths
-    return [path for path in found if os.path.exists(path)]
+    found = ([config.camera.intrinsics] if config.camera.intrinsics else []) + [kind.target] + list(kind.paths)
+    return [path for path in found if path and os.path.exists(path)]
 
 
-def _writes(spec: OutputSpec, path: str) -> bool:
-    """Whether an output writes to `path`."""
+def _annotated(kind: Kind) -> Set[str]:
+    """How a folder of annotated pictures names those of a source."""
+    names = PictureNames()
+    return {names.name(path, seq) for seq, path in enumerate(kind.paths)}
+
+
+def _writes(spec: OutputSpec, path: str, names: Set[str]) -> bool:
+    """Whether an output writes to `path`; `names` as _annotated() has them."""
     if _same(spec.target, path):
         return True
     folder, name = os.path.split(os.path.abspath(path))
-    return spec.kind == "images" and PICTURE.fullmatch(name) is not None and _same(spec.target, folder)
+    return spec.kind == "images" and (name in names or PICTURE.fullmatch(name) is not None) and _same(spec.target, folder)
+
+
+def _over(spec: OutputSpec, names: Set[str], read: Sequence[str]) -> str:
+    """The picture in the output's folder that leads to one that is read, by a link; "" where there is none."""
+    if spec.kind != "images":
+        return ""
+    sources = {os.path.realpath(path) for path in read} | {_number(path) for path in read}
+    written = (os.path.join(spec.target, name) for name in sorted(names))
+    return next((path for path in written if os.path.exists(path) and sources & {os.path.realpath(path), _number(path)}), "")
+
+
+def _number(path: str) -> Tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 def _same(one: str, other: str) -> bool:

@@ -108,7 +108,7 @@ class _PutSource(argparse.Action):
 
 
 def _source(words: Sequence[str]) -> Setting:
-    return Setting("source.spec", ",".join(words), "--source")
+    return Setting("source.spec", words[0] if len(words) == 1 else list(words), "--source")
 
 
 class _PutSize(argparse.Action):

@@ -16,6 +16,7 @@ class Frame(NamedTuple):
     captured_at: float  # seconds, monotonic clock
     time_s: float  # seconds since the first frame: presentation time of a file, captured_at of a camera
     image: np.ndarray
+    file: str = ""  # of a picture: its path, as it was given or found
 
 
 class Roi(NamedTuple):

@@ -16,6 +16,7 @@ LANDMARKS = 468
 
 FRAME_COLUMNS: Tuple[Column, ...] = (
     ("frame", ("frame",)),  # from 0; a gap is a dropped frame
+    ("file", ("file",)),  # of a picture
     ("captured_at_s", ("captured_at",)),  # monotonic clock
     ("time_s", ("time_s",)),  # since the first frame
     ("age_ms", ("age_ms",)),  # from capture to writing

@@ -11,15 +11,15 @@ from edge.core.packet import Packet
 from edge.errors import OutputError
 from edge.outputs import overlay
 from edge.outputs.files import write_whole
-from edge.outputs.spec import OutputSpec
+from edge.outputs.spec import FORMATS, OutputSpec, PictureNames
 from edge.outputs.stagetimes import SteadyTimes
 
-JPEG_QUALITY = 92
+QUALITY = 92
 REWRITE_S = 1.0
 
 
 class FolderOutput(Output):
-    """FOLDER/000012.jpg for frame 12."""
+    """FOLDER/IMG_1.jpg for the picture IMG_1.jpg, FOLDER/000012.jpg for frame 12 of anything else."""
 
     needs_picture = True
     fatal = True
@@ -27,13 +27,14 @@ class FolderOutput(Output):
     def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
         self.name, self.blocking = spec.text, blocking
         self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._names = PictureNames()
 
     def open(self) -> None:
         write_whole(self._spec, os.path.join(self._spec.target, "000000.jpg"), None)
 
     def emit(self, item: Packet) -> None:
         picture = overlay.draw(item, self._style, self._times.update(item))
-        path = os.path.join(self._spec.target, "{:06d}.jpg".format(item.frame.seq))
+        path = os.path.join(self._spec.target, self._names.name(item.frame.file, item.frame.seq))
         write_whole(self._spec, path, encoded(self._spec, path, picture))
 
     def close(self) -> None:
@@ -81,8 +82,8 @@ class PictureOutput(Output):
 
 def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:
     """The bytes of a picture file, in the format of the extension."""
-    extension = os.path.splitext(path)[1].lower()
-    quality = [] if extension == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    extension = FORMATS[os.path.splitext(path)[1].lower()]
+    quality = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY], ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}.get(extension, [])
     ok, data = cv2.imencode(extension, picture, quality)
     if not ok:
         raise OutputError("output {}: OpenCV cannot write {} files here; use .jpg".format(spec.text, extension))

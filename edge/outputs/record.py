@@ -25,6 +25,8 @@ def encode(packet: Packet, now: float, landmarks: bool) -> Record:
     times = (("captured_at", frame.captured_at, TIME), ("time_s", frame.time_s, TIME),
              ("age_ms", (now - frame.captured_at) * 1000.0, 3))
     record: Record = {"schema": SCHEMA, "frame": int(frame.seq)}
+    if frame.file:
+        record["file"] = frame.file.encode("utf-8", "backslashreplace").decode("utf-8")  # a name may be no text
     for key, value, digits in times:
         number = _number(value, digits)
         if number is not None:

@@ -1,7 +1,7 @@
 """The text of `--output`: which kind of output, and where it goes."""
 import difflib
 import os
-from typing import Dict, Iterable, List, NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from edge.errors import ConfigError
 
@@ -16,6 +16,9 @@ FORMS = {
 }
 EXTENSIONS = {"video": (".mp4",), "image": (".jpg", ".jpeg", ".png")}
 WITHOUT_TARGET = ("window",)
+# extensions that a picture keeps when it is written again, and how OpenCV calls the format
+FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}
+LONGEST_NAME = 200  # bytes: a file system takes 255, and a part that is being written has more in its name
 
 
 class OutputSpec(NamedTuple):
@@ -54,6 +57,35 @@ def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
         taken[place] = text
         specs.append(spec)
     return tuple(specs)
+
+
+class PictureNames:
+    """What the annotated pictures of a run are called: as their sources, IMG_1.jpg from IMG_1.jpg; a name that is taken gets a
+    number, a frame without a file has its own."""
+
+    def __init__(self) -> None:
+        self._names: Dict[str, str] = {}
+        self._taken: Set[str] = set()
+
+    def name(self, file: str, seq: int) -> str:
+        if not file:
+            return "{:06d}.jpg".format(seq)
+        if file not in self._names:
+            self._names[file] = self._new(os.path.basename(file), seq)
+        return self._names[file]
+
+    def _new(self, source: str, seq: int) -> str:
+        if len(os.fsencode(source)) > LONGEST_NAME:
+            source = "{:06d}".format(seq)
+        stem, extension = os.path.splitext(source)
+        if extension.lower() not in FORMATS:
+            stem, extension = source, ".jpg"
+        name, number = stem + extension, 1
+        while name.lower() in self._taken:
+            number += 1
+            name = "{}-{}{}".format(stem, number, extension)
+        self._taken.add(name.lower())
+        return name
 
 
 def _check_target(kind: str, target: str, text: str) -> None:

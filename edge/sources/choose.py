@@ -1,4 +1,5 @@
 """From the text of `--source` to the object that reads it."""
+import logging
 import sys
 from typing import Any, Callable, Tuple
 
@@ -23,6 +24,7 @@ from edge.sources.spec import Kind, SourceOptions
 from edge.sources.stream import STREAM_PATIENCE, StreamOpener
 from edge.sources.video import VideoFile
 
+log = logging.getLogger(__name__)
 Factory = Callable[..., Any]
 
 
@@ -33,6 +35,9 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
         spec.check_live(options, "a camera")
         return _first_camera(options, factory)
     learn(options.spec)
+    hidden = spec.hides_file(options.spec)
+    if hidden:
+        log.warning("--source %s is not the file of that name here, which is ./%s", hidden, hidden)
     kind = spec.classify(options.spec)
     if kind.kind not in spec.LIVE_KINDS:
         return RecordedSource(_recording(kind, options), options)
@@ -74,7 +79,7 @@ def _recording(kind: Kind, options: SourceOptions) -> Recording:
     if kind.kind == spec.PORTRAIT:
         return Portrait(options.fps)
     if kind.kind == spec.IMAGES:
-        return Pictures(kind.target, kind.paths, options.fps)
+        return Pictures(kind.target, kind.paths, options.fps, options.most_pixels, kind.passed)
     return VideoFile(kind.target, options.fps, options.most_pixels)
 
 

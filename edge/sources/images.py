@@ -1,75 +1,98 @@
-"""Pictures: one file, a folder in the order of its names, or a list in its own order."""
-from typing import List, Optional, Sequence
+"""Pictures: one file, a folder in the natural order of its names, or a list in its own order."""
+from typing import Dict, List, Optional, Sequence
 
-import cv2
 import numpy as np
 
 from edge.errors import SourceError
+from edge.sources import still
 from edge.sources.recorded import SAME_TIME_S, Recording
 
-NAMED = 3  # how many bad files a warning names
+NAMED = 3  # how many files a warning names
 
 
 class Pictures(Recording):
-    """Frame i is the i-th picture, at i / fps; one that cannot be read keeps its number and is named in `warning`."""
+    """Frame i is the i-th picture, at i / fps; one that cannot be read keeps its number and is named in `warning`, once all
+    were seen: `passed` says what else lay in the folder.
+    """
 
     stills = True
 
-    def __init__(self, name: str, paths: Sequence[str], fps: Optional[float]) -> None:
+    def __init__(self, name: str, paths: Sequence[str], fps: Optional[float], most_pixels: int, passed: str = "") -> None:
         self.name, self._paths = name, list(paths)
+        self._most_pixels, self._passed = most_pixels, passed
         self.fps = fps or Recording.fps
         self.count = len(self._paths)
+        self.lost = 0  # pictures that could not be read, or not wholly
         self._index = -1
-        self._bad: List[str] = []
+        self._first: Optional[still.Still] = None  # of a single picture, which open() has read
+        self._bad: Dict[str, str] = {}
+        self._cut: Dict[str, float] = {}
+        self._several: Dict[str, int] = {}
 
     def open(self) -> None:
         """A single picture must be readable."""
         self._index = -1
+        still.need_pillow()
         if len(self._paths) == 1:
-            reason = _unreadable(self._paths[0])
-            if reason:
-                raise SourceError("{} {}".format(self._paths[0], reason))
+            try:
+                self._first = still.read(self._paths[0], self._most_pixels)
+            except SourceError as e:
+                raise SourceError("{} {}".format(self._paths[0], e)) from e
 
     def advance(self) -> float:
         if self._index + 1 >= len(self._paths):
+            self._tell()
             raise EOFError(self.name)
         self._index += 1
+        self.file = self._paths[self._index]
         return self._index / self.fps
 
     def picture(self) -> Optional[np.ndarray]:
         """8 bits BGR, turned upright by its EXIF entry."""
-        path = self._paths[self._index]
-        image = _decoded(path)
-        if image is None and path not in self._bad:
-            self._bad.append(path)
-            more = len(self._bad) - NAMED
-            names = ", ".join(self._bad[:NAMED]) + (" and {} more".format(more) if more > 0 else "")
-            self.warning = "{} of {} pictures cannot be read: {}".format(len(self._bad), self.count, names)
-        return image
+        path, (found, self._first) = self.file, (self._first, None)
+        try:
+            found = found or still.read(path, self._most_pixels)
+        except SourceError as e:
+            self._bad[path] = str(e)
+            self.lost = len(self._bad) + len(self._cut)
+            return None
+        if found.cut:
+            self._cut[path] = found.missing
+            self.lost = len(self._bad) + len(self._cut)
+        if found.pictures > 1:
+            self._several[path] = found.pictures
+        return found.image
 
     def rewind(self) -> None:
+        self._tell()
         self._index = -1
 
     def seek(self, time_s: float) -> None:
         self._index = max(-1, int(np.ceil((time_s - SAME_TIME_S) * self.fps)) - 1)
 
     def close(self) -> None:
-        """Nothing stays open between two pictures."""
+        self._tell()
+        self._first = None
+
+    def _tell(self) -> None:
+        bad = ["{} {}".format(path, why) if self._are_few() else path for path, why in self._bad.items()]
+        cut = ["{} is cut off{}".format(path, _share(missing)) for path, missing in self._cut.items()]
+        several = ["{} holds {}: the first is read".format(path, "several pictures" if count == 2 else
+                   "{} pictures".format(count)) for path, count in self._several.items()]
+        parts = []
+        if bad:
+            parts.append("{} of {} pictures cannot be read: {}".format(len(bad), self.count, _named(bad)))
+        parts += [_named(found) for found in (cut, several) if found] + ([self._passed] if self._passed else [])
+        self.warning = "; ".join(parts)
+
+    def _are_few(self) -> bool:
+        return len(self._bad) <= NAMED
 
 
-def _decoded(path: str) -> Optional[np.ndarray]:
-    try:
-        return cv2.imread(path, cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV accepts
-        return None
+def _share(missing: float) -> str:
+    return ": its last {:.0f} % are missing".format(100 * missing) if missing >= 0.01 else ""
 
 
-def _unreadable(path: str) -> str:
-    """Why, or "" where it can be read."""
-    try:
-        with open(path, "rb") as f:
-            if not f.read(1):
-                return "is empty"
-    except OSError as e:
-        return "cannot be read: {}".format(e.strerror)
-    return "" if _decoded(path) is not None else "is damaged, or no picture that OpenCV can read"
+def _named(lines: List[str]) -> str:
+    more = len(lines) - NAMED
+    return ", ".join(lines[:NAMED]) + (" and {} more".format(more) if more > 0 else "")

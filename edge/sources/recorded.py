@@ -26,6 +26,7 @@ class Recording(ABC):
     stills = False  # unrelated pictures: nothing can be tracked from one to the next
     lost = 0  # frames or pictures so far that could not be read; `warning` tells of them, at the end of a film
     warning = ""
+    file = ""  # of a picture: the path of the one that advance() went to
 
     @abstractmethod
     def open(self) -> None:
@@ -68,6 +69,7 @@ class Taken(NamedTuple):
     seq: int
     time_s: float
     image: np.ndarray
+    file: str
 
 
 class RecordedSource(Source):
@@ -130,7 +132,7 @@ class RecordedSource(Source):
         if self._closed.is_set():
             raise EOFError(self.name + " was closed")
         taken, self._waiting = self._waiting, None
-        return Frame(taken.seq, clock.monotonic(), taken.time_s, taken.image)
+        return Frame(taken.seq, clock.monotonic(), taken.time_s, taken.image, taken.file)
 
     def close(self) -> None:
         self._closed.set()
@@ -150,7 +152,7 @@ class RecordedSource(Source):
                 continue
             image = self._recording.picture()
             if image is not None:
-                return Taken(self._seq, self._time_s, self._shape(image))
+                return Taken(self._seq, self._time_s, self._shape(image), self._recording.file)
 
     def _advance(self) -> None:
         """To the next frame between start and end; from the end to the start where the recording loops."""

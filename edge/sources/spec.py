@@ -2,17 +2,18 @@
 import difflib
 import os
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
+from edge.core import ffmpeg
 from edge.core.process import is_tegra
 from edge.errors import ConfigError, SourceError
+from edge.sources import kinds, names
 from edge.sources.controls import NO_CONTROLS, Controls
 
 CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
 LIVE_KINDS = (CAMERA, RTSP, CSI, GST)
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # to guess what was meant
+WEBP_FILMS = (9, 0)  # the first FFmpeg that reads animated WebP
 
 AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
 VERIFY, INSECURE = "verify", "insecure"
@@ -54,11 +55,13 @@ class SourceOptions(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """`target` is a camera's number or device, a path, a URL, a sensor's number or a pipeline; `paths` the pictures."""
+    """`target` is a camera's number or device, a path, a URL, a sensor's number or a pipeline; `paths` the pictures,
+    `passed` the line about what else lay with them."""
 
     kind: str
     target: str
     paths: Tuple[str, ...] = ()
+    passed: str = ""
 
 
 def check(options: SourceOptions) -> None:
@@ -94,11 +97,13 @@ def check_live(options: SourceOptions, name: str) -> None:
 
 
 def classify(spec: str) -> Kind:
-    """Raises SourceError for what does not exist, with the nearest name that does."""
+    """Raises SourceError for what does not exist, with the nearest name that does. A file's name is taken as it stands;
+    ./0 and ./portrait are files.
+    """
     text = spec.strip()
     if not text:
         raise SourceError("--source is empty: give a camera's number, a file, a folder or a URL, or " + DEMO)
-    if re.match(r"^[+-]?\d+$", text):
+    if re.match(r"^[+-]?[0-9]{1,9}$", text):
         if int(text) < 0:
             raise SourceError("--source {}: cameras are counted from 0".format(text))
         return Kind(CAMERA, str(int(text)))
@@ -106,14 +111,20 @@ def classify(spec: str) -> Kind:
         return Kind(CAMERA, text)
     if text.lower() == PORTRAIT:
         return Kind(PORTRAIT, "")
-    scheme = re.match(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$", text)
+    scheme = re.match(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$", text, re.DOTALL)
     if scheme:
         return _of_scheme(scheme.group(1).lower(), scheme.group(2), text)
     if text.lower().startswith("gst:"):
         if not text[4:].strip():
             raise SourceError("--source gst: the pipeline is missing; write it as gst:videotestsrc ! videoconvert")
         return Kind(GST, text[4:].strip())
-    return _of_path(text)
+    return _of_path(spec if names.exists(os.path.expanduser(spec)) else text)
+
+
+def hides_file(spec: str) -> str:
+    """The name of a file here that a camera's number or the demo's name stands before; "" where there is none."""
+    name = spec.strip()
+    return name if (name.isdigit() or name.lower() == PORTRAIT) and os.path.lexists(name) else ""
 
 
 def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
@@ -127,7 +138,7 @@ def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
             raise SourceError("--source {}: write the sensor's number, as in csi://0".format(text))
         return Kind(CSI, sensor)
     if scheme == "file":
-        return _of_path("/" + rest.lstrip("/"))
+        return _of_path(names.of_address(rest))
     known = STREAM_SCHEMES + (CSI,)
     near = difflib.get_close_matches(scheme, known, n=1)
     meant = "did you mean {}://?".format(near[0]) if near else "there are " + ", ".join(s + "://" for s in known)
@@ -135,76 +146,37 @@ def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
 
 
 def _of_path(text: str) -> Kind:
+    names.check_name(text)
     path = os.path.expanduser(text)
+    if not names.exists(path):
+        return _of_several(text, path)
     if os.path.isdir(path):
-        return Kind(IMAGES, path, tuple(_pictures_in(path)))
-    if not os.path.exists(path) and "," in text:
-        paths = [os.path.expanduser(p.strip()) for p in text.split(",") if p.strip()]
-        return Kind(IMAGES, text, tuple(_checked(paths, text)))
-    if not os.path.exists(path):
-        raise SourceError(_missing(path))
-    if path.lower().endswith(PICTURE_SUFFIXES):
-        return Kind(IMAGES, path, (path,))
+        pictures, passed = names.pictures_in(path)
+        return Kind(IMAGES, path, tuple(pictures), passed)
     if path.lower().endswith(".txt"):
-        return Kind(IMAGES, path, tuple(_checked(_listed(path), path)))
-    return Kind(VIDEO, path)
+        return Kind(IMAGES, path, tuple(names.listed(path)))
+    animated = kinds.is_animated(path)
+    if animated == kinds.PNG or animated == kinds.WEBP and _ffmpeg_reads_webp():
+        return Kind(VIDEO, path)
+    return Kind(IMAGES, path, (path,)) if kinds.is_picture_file(path) else Kind(VIDEO, path)
 
 
-def _pictures_in(folder: str) -> List[str]:
-    """In the order of their names; hidden files are left out."""
-    try:
-        names = sorted(n for n in os.listdir(folder) if not n.startswith("."))
-    except OSError as e:
-        raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror)) from e
-    pictures = [n for n in names if n.lower().endswith(PICTURE_SUFFIXES)]
-    if not pictures:
-        videos = [n for n in names if n.lower().endswith(VIDEO_SUFFIXES)]
-        hint = "; for a video name the file, as in {}".format(os.path.join(folder, videos[0])) if videos else ""
-        kinds = ", ".join(PICTURE_SUFFIXES)
-        raise SourceError("there is no picture ({}) in the folder {}{}".format(kinds, folder, hint))
-    return [os.path.join(folder, n) for n in pictures]
+def _of_several(text: str, path: str) -> Kind:
+    """What is no name itself: several with commas between, or a pattern."""
+    if "," in text:
+        paths = names.split(text)
+        if any(names.exists(one) or names.is_pattern(one) for one in paths):
+            several = [([one], "") if names.exists(one) or not names.is_pattern(one) else names.matching(one) for one in paths]
+            found = names.checked([one for each, _ in several for one in each], text)
+            return Kind(IMAGES, text, tuple(found), "; ".join(passed for _, passed in several if passed))
+    if not names.is_pattern(path):
+        raise SourceError(names.missing(path, [PORTRAIT]))
+    found, passed = names.matching(path)
+    if len(found) == 1:
+        return _of_path(found[0])
+    return Kind(IMAGES, text, tuple(found), passed)
 
 
-def _listed(path: str) -> List[str]:
-    """One picture a line, relative to the list's own folder; empty lines and lines that begin with # do not count."""
-    try:
-        with open(path, encoding="utf-8") as f:
-            lines = [line.strip() for line in f]
-    except (OSError, UnicodeDecodeError) as e:
-        reason = getattr(e, "strerror", "it is no text")
-        raise SourceError("the list of pictures {} cannot be read: {}".format(path, reason)) from e
-    folder = os.path.dirname(path)
-    paths = [os.path.join(folder, os.path.expanduser(p)) for p in lines if p and not p.startswith("#")]
-    if not paths:
-        raise SourceError("the list of pictures {} is empty: write one path a line".format(path))
-    return paths
-
-
-def _checked(paths: List[str], where: str) -> List[str]:
-    for path in paths:
-        if not os.path.isfile(path):
-            raise SourceError("{}: {}".format(where, _missing(path)))
-        if not path.lower().endswith(PICTURE_SUFFIXES):
-            raise SourceError("{}: {} is not a picture ({})".format(where, path, ", ".join(PICTURE_SUFFIXES)))
-    return paths
-
-
-def _missing(path: str) -> str:
-    """That a path does not exist, and what may have been meant."""
-    folder, name = os.path.split(path.rstrip("/"))
-    if folder and not os.path.isdir(folder):
-        return "there is no folder {}".format(folder)
-    if os.path.isdir(path):
-        return "{} is a folder".format(path)
-    try:
-        names = os.listdir(folder or ".")
-    except OSError:
-        names = []
-    words = [] if folder else [PORTRAIT]
-    near = difflib.get_close_matches(name, names + words, n=1, cutoff=0.6)
-    text = "there is no {}".format(path)
-    if near:
-        return "{}; did you mean {}?".format(text, os.path.join(folder, near[0]))
-    if name.lower() in ("camera", "webcam", "cam"):
-        return "{}; a camera is given by its number, as in --source 0".format(text)
-    return text
+def _ffmpeg_reads_webp() -> bool:
+    found = ffmpeg.find()
+    return found is not None and found.version >= WEBP_FILMS

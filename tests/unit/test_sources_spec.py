@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
     ("film.mp4", "video", "film.mp4", ()), ("./film.mp4", "video", "./film.mp4", ()),
     ("anim.gif", "video", "anim.gif", ()), ("noend", "video", "noend", ()),
     ("a.jpg", "images", "a.jpg", ("a.jpg",)), ("B.PNG", "images", "B.PNG", ("B.PNG",)),
-    ("sub", "images", "sub", ("sub/10.png", "sub/2.png")),
+    ("sub", "images", "sub", ("sub/2.png", "sub/10.png")),
     ("a.jpg,sub/2.png", "images", "a.jpg,sub/2.png", ("a.jpg", "sub/2.png")),
     ("a.jpg, B.PNG,", "images", "a.jpg, B.PNG,", ("a.jpg", "B.PNG")),
     ("1,2.jpg", "images", "1,2.jpg", ("1,2.jpg",)),
