@@ -57,9 +57,13 @@ def make(tmp_path, monkeypatch):
         writer.write(image)
         cv2.imwrite(str(tmp_path / "folder" / "{:02}.png".format(i)), image)
     writer.release()
+    writer = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 100, (64, 48))
+    for i in range(200):  # two seconds: also who gets no turn for a while sees some of them
+        writer.write(np.full((48, 64, 3), i, np.uint8))
+    writer.release()
     options = {
         "video": SourceOptions(str(tmp_path / "v.avi")),
-        "video, realtime": SourceOptions(str(tmp_path / "v.avi"), pace="realtime"),
+        "video, realtime": SourceOptions(str(tmp_path / "long.avi"), pace="realtime"),
         "video, turned": SourceOptions(str(tmp_path / "v.avi"), rotate=90, flip="horizontal", width=32),
         "folder": SourceOptions(str(tmp_path / "folder")),
         "folder, looped": SourceOptions(str(tmp_path / "folder"), loop=True),

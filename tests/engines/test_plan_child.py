@@ -98,15 +98,15 @@ def test_a_signal_ends_the_process_and_the_command(child, tmp_path):
 @pytest.mark.parametrize("limit_s, words", [(1800.0, "30 min while {}, .*--only mb05 --timeout 90"), (20.0, "20 s while {}")])
 def test_what_does_not_end_is_ended_with_all_that_it_started(child, tmp_path, monkeypatch, code, step, limit_s, words):
     class Clock:
-        def monotonic(self):  # the limit is over when all of them run
-            return 2000.0 if (tmp_path / "begun").exists() else 0.0
+        def monotonic(self):  # the limit is over when all of them run, and what they told was read
+            told = step == "starting" or step in child.listener.steps
+            return 2000.0 if told and (tmp_path / "begun").exists() else 0.0
 
     monkeypatch.setattr(childrun, "clock", Clock())
     begin = """
         import subprocess
         def begin():
             other = subprocess.Popen(["sleep", "600"])
-            time.sleep(0.3)  # for the words before this to be read
             open("part", "w").write("{} {}".format(os.getpid(), other.pid))
             os.rename("part", "begun")
         """

@@ -2,6 +2,7 @@
 import ast
 import os
 from collections import namedtuple
+from functools import lru_cache
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODE = ("edge", "engines", "calibration")
@@ -38,7 +39,13 @@ def read(path, root=ROOT):
 
 
 def sources(*folders):
-    return [Source(path, read(path)) for path in files(folders)]
+    return [_source(path) for path in files(folders)]
+
+
+@lru_cache(maxsize=None)
+def _source(path):
+    """Once for all rules: none of them changes a tree."""
+    return Source(path, read(path))
 
 
 def report(faults):

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import time
 
-PATIENCE_S = 60.0
+from patience import PATIENCE_S, stretch
+
 PROJECT = "/srv/checkout"  # the checkout, as somebody's clone lies on a board; read-only
 MEDIA = "/srv/media"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -118,7 +119,7 @@ class BootedBoard:
                   "env", "-i", "PATH=" + PATH, "HOME=/var/tmp", "LC_ALL=C.UTF-8"]
         inside += ["{}={}".format(*pair) for pair in more.get("env", {}).items()] + list(words)
         done = subprocess.run(inside, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              encoding="utf-8", errors="replace", timeout=120)
+                              encoding="utf-8", errors="replace", timeout=PATIENCE_S)
         result = Done(words, done.returncode, done.stdout)
         assert not more.get("check", True) or result.code == 0, result
         return result
@@ -165,7 +166,7 @@ class BootedBoard:
 
     def _sweep(self):
         """The control groups that systemd made below ours, innermost first; they are empty a moment after the end."""
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + PATIENCE_S
         while os.path.isdir(self._group):
             for folder, _, _ in os.walk(self._group, topdown=False):
                 try:
@@ -186,7 +187,7 @@ def own_group():
 
 def wait_for(question, what, patience_s=PATIENCE_S, every_s=0.1):
     """The first answer that is true."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * stretch()
     while True:
         answer = question()
         if answer:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 from boardtree import board_tree, need_machine
 from bootedboard import MEDIA, PROJECT, BootedBoard, tail, wait_for
+from patience import stretch
 
 from edge import modelstore
 
@@ -236,7 +237,7 @@ def test_one_that_hangs_is_restarted_by_the_watchdog(running):
 def test_it_stops_at_once_and_does_not_come_back(running):
     began = time.monotonic()
     running.run("systemctl", "stop", SERVICE)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 3.0 * stretch()
     assert running.show(SERVICE, "Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
     assert records(running)[-1]["state"] == "STOPPED"
     said = journal(running)
@@ -266,7 +267,7 @@ def test_a_camera_that_is_absent_is_waited_for_and_not_replaced(running):
         assert "degraded" in running.show(SERVICE, "StatusText")["StatusText"]
         began = time.monotonic()
         running.run("systemctl", "stop", SERVICE)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 3.0 * stretch()
 
 
 @pytest.mark.parametrize("number", ["-KILL", "-STOP"])

@@ -8,7 +8,7 @@ from socketserver import ThreadingMixIn
 import cv2
 import numpy as np
 import pytest
-from patience import PATIENCE_S
+from patience import PATIENCE_S, stretch
 
 from edge.errors import SourceError
 from edge.sources.live import LiveSource
@@ -67,7 +67,7 @@ def first(source, condition):
 def test_a_stream_is_read_lost_and_found_again():
     server = serve()
     port = server.server_address[1]
-    patience = STREAM_PATIENCE._replace(silence_s=0.3, retry_s=0.05, retry_max_s=0.2)
+    patience = STREAM_PATIENCE._replace(silence_s=0.3 * stretch(), retry_s=0.05, retry_max_s=0.2)
     opener = StreamOpener("http://127.0.0.1:{}/video.mjpg".format(port))
     source = LiveSource(opener, Shape(SourceOptions(width=64), True), patience)
     try:
