@@ -13,6 +13,7 @@ from calibration.halfmath import FP16_SUMS, FP32_SUMS
 from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
 from edge.core.analytics import load_runtime
+from edge.core.packages import install
 from edge.disk import write_whole
 from edge.errors import EngineError, ModelError
 from edge.models.agreement import Difference
@@ -23,7 +24,6 @@ from engines.report import Report
 
 SCHEMA = 1
 FILE = "fp16.json"
-NEEDS = "python3 -m pip install 'nanoface[convert,onnxruntime]'"
 _HEAD = ("network", "role", "largest value", "below 6e-5", "error of", "FP32 sums", "FP16 sums",
          "with what is kept", "allowed", "kept in FP32")
 
@@ -65,7 +65,8 @@ def _need_packages() -> None:
         import onnx  # noqa: F401
         load_runtime("onnxruntime")
     except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
-        raise EngineError("calibrating needs the package {}: {}".format(getattr(e, "name", None) or "onnx", NEEDS)) from e
+        raise EngineError("calibrating needs the package {}: {}".format(getattr(e, "name", None) or "onnx",
+                                                                           install("onnx", "onnxruntime"))) from e
 
 
 def _wanted(home: str, names: Sequence[str]) -> List[Tuple[Network, StoredNetwork]]:
