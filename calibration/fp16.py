@@ -1,7 +1,7 @@
 """`nanoface calibrate fp16`: what 16 bits cost each network on real frames, and which layers are to stay in 32.
 
-Writes `$NANOFACE_HOME/fp16.json`, which `nanoface build` reads, and for each network the range of every tensor to
-`onnx/<name>.ranges.json`. The project ships the first as `engines/fp16.json`.
+Writes `out/fp16.json`, and for each network the range of every tensor to `out/<name>.ranges.json`. With `--write` they go to
+`$NANOFACE_HOME/fp16.json`, which `nanoface build` reads, and beside the network; a checkout's is what the project ships.
 """
 import json
 import math
@@ -13,8 +13,9 @@ from calibration.halfmath import FP16_SUMS, FP32_SUMS
 from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
 from edge.core.analytics import load_runtime
+from edge.core.packages import install
 from edge.disk import write_whole
-from edge.errors import EngineError, ModelError
+from edge.errors import EngineError, ModelError, OutputError
 from edge.models.agreement import Difference
 from edge.modelstore import StoredNetwork, cure, locate, onnx_dir, read_index
 from engines.manifest import read_manifest
@@ -23,7 +24,7 @@ from engines.report import Report
 
 SCHEMA = 1
 FILE = "fp16.json"
-NEEDS = "python3 -m pip install 'nanoface[convert,onnxruntime]'"
+OUT = "out"
 _HEAD = ("network", "role", "largest value", "below 6e-5", "error of", "FP32 sums", "FP16 sums",
          "with what is kept", "allowed", "kept in FP32")
 
@@ -34,30 +35,41 @@ class Calibrated(NamedTuple):
     frames: int
 
 
-def run_fp16(home: str, source: str, names: Sequence[str], frames: int, out: TextIO, markdown: bool = False) -> int:
-    """Calibrate `names`, or all networks that were fetched, on at most `frames` frames of `source`; 0.
+def run_fp16(home: str, source: str, names: Sequence[str], frames: int, out: TextIO, markdown: bool = False,
+             write: bool = False) -> int:
+    """Calibrate `names`, or all networks that were fetched, on at most `frames` frames of `source`; 0. `write`: into `home`.
 
     Raises ConfigError for a name that is no network's, SourceError for a source without frames or faces, ModelError for a
-    network that was not fetched, EngineError where onnx or onnxruntime is missing.
+    network that was not fetched, EngineError where onnx or onnxruntime is missing, OutputError where out/ cannot be made.
     """
     _need_packages()
     report = Report(out)
     wanted = _wanted(home, names)
+    places = (home, onnx_dir(home)) if write else (_out(), OUT)
     shots = look(home, take(source, frames))
     command = "nanoface calibrate fp16 --source {} --frames {}".format(source, frames)
     done: List[Calibrated] = []
     for network, stored in wanted:
         one = _calibrate(network, stored, shots)
         done.append(one)
-        _write_ranges(home, one)
+        _write_ranges(places[1], one)
         if not markdown:
             _show(one, report)
-    path = _write(home, done, command)
+    path = _write(places[0], done, command)
     if markdown:
         report.line(table({one.stored.name: entry(one) for one in done}))
     else:
-        report.line("written to {}".format(path))
+        report.line("written to " + path + ("" if write else "; with --write `nanoface build` reads it from {}".format(home)))
     return 0
+
+
+def _out() -> str:
+    try:
+        os.makedirs(OUT, exist_ok=True)
+    except OSError as e:
+        raise OutputError("{} cannot be made here ({}): go to a folder where you may write, or add --write".format(
+            OUT, e.strerror)) from e
+    return OUT
 
 
 def _need_packages() -> None:
@@ -65,7 +77,8 @@ def _need_packages() -> None:
         import onnx  # noqa: F401
         load_runtime("onnxruntime")
     except (ImportError, AttributeError) as e:  # the latter: onnx beside JetPack's numpy
-        raise EngineError("calibrating needs the package {}: {}".format(getattr(e, "name", None) or "onnx", NEEDS)) from e
+        raise EngineError("calibrating needs the package {}: {}".format(getattr(e, "name", None) or "onnx",
+                                                                           install("onnx", "onnxruntime"))) from e
 
 
 def _wanted(home: str, names: Sequence[str]) -> List[Tuple[Network, StoredNetwork]]:
@@ -159,9 +172,9 @@ def entry(one: Calibrated) -> Dict[str, Any]:
     }
 
 
-def _write(home: str, done: Sequence[Calibrated], command: str) -> str:
+def _write(folder: str, done: Sequence[Calibrated], command: str) -> str:
     """Networks that were not calibrated now keep what the file said of them. Raises StorageError."""
-    path = os.path.join(home, FILE)
+    path = os.path.join(folder, FILE)
     networks = dict(_written(path))
     networks.update((one.stored.name, dict(entry(one), command=command)) for one in done)
     text = json.dumps({"schema": SCHEMA, "networks": networks}, indent=1, sort_keys=True) + "\n"
@@ -180,11 +193,11 @@ def _written(path: str) -> Mapping[str, Any]:
     return networks if isinstance(networks, dict) else {}
 
 
-def _write_ranges(home: str, one: Calibrated) -> None:
+def _write_ranges(folder: str, one: Calibrated) -> None:
     content = {"onnx_sha256": one.stored.sha256, "frames": one.frames,
                "tensors": {name: _without_infinity(r.record()) for name, r in one.verdict.ranges.items()}}
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    write_whole(os.path.join(onnx_dir(home), one.stored.name + ".ranges.json"), text.encode("utf-8"))
+    write_whole(os.path.join(folder, one.stored.name + ".ranges.json"), text.encode("utf-8"))
 
 
 def _without_infinity(record: Mapping[str, Any]) -> Dict[str, Any]:

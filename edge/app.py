@@ -25,7 +25,7 @@ from edge.outputs.spec import OutputSpec, parse_outputs
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.redact import has_secret
-from edge.runtimes.choose import open_runner
+from edge.runtimes.choose import need_runtime, open_runner
 from edge.sources.choose import make_source
 from edge.sources.controls import Controls
 from edge.sources.spec import SourceOptions
@@ -64,6 +64,8 @@ class Networks:
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
+        if not any(name in modelstore.read_index(self._home) for name in candidates):
+            need_runtime(self._models.runtime)
         in_order = planstore.tuned_first(candidates, self._tuned.get(role))
         network, skipped = modelstore.first_available(self._home, in_order)
         if skipped:

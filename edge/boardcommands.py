@@ -45,7 +45,7 @@ def estimate(args: Any, out: TextIO) -> int:
 def calibrate(args: Any, out: TextIO) -> int:
     from calibration.fp16 import run_fp16
 
-    return run_fp16(home_dir(), args.source, args.names, args.frames, out, args.markdown)
+    return run_fp16(home_dir(), args.source, args.names, args.frames, out, args.markdown, args.write)
 
 
 def report(args: Any, out: TextIO) -> int:

@@ -84,11 +84,12 @@ def estimate() -> Words:
 def calibrate() -> Words:
     words = Words("nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
                   "layers are to be kept in 32 bits.", "\n".join((
-                      "nanoface calibrate fp16", "nanoface calibrate fp16 mb05 --source clip.mp4")))
-    words.usage = "nanoface calibrate fp16 [NAME ...] [--source SPEC] [--frames N] [--markdown] [--verbose]"
+                      "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
+    words.usage = "nanoface calibrate fp16 [NAME ...] [--source SPEC] [--frames N] [--write] [--markdown] [--verbose]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those that were fetched")
     words.add_argument("--source", default="portrait", metavar="SPEC", help="where the frames come from (portrait)")
     words.add_argument("--frames", type=count(100), default=6, metavar="N", help="how many, spread over the source (6)")
+    words.add_argument("--write", action="store_true", help="to where nanoface build reads it, not to out/")
     words.add_argument("--markdown", action="store_true", help="a table for a document")
     words.add_argument("--verbose", action="store_true", help="log to standard error")
     return words

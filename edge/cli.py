@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
 from edge import redact
-from edge.core import clock, commands
+from edge.core import clock, commands, packages
 from edge.core.process import prepare_process
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError, SourceError
 from edge.options import read_words
@@ -29,7 +29,6 @@ FRESH_S = 20.0  # an older status record says how old it is
 AHEAD = "ahead of this machine's clock, which was set back since"
 QUIET_PROGRESS_S = 10.0  # between progress lines where there is no terminal
 OUR_PACKAGES = ("edge", "engines", "calibration")
-PACKAGES = {"yaml": "PyYAML", "cv2": "opencv-python-headless"}  # where the module has another name
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -95,7 +94,7 @@ def _missing_package(error: ImportError) -> str:
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return "a package cannot be loaded, see {}: {}".format(commands.command("doctor"), error)
     package = error.name.split(".")[0]
-    return "the package {} is missing: python3 -m pip install {}".format(package, PACKAGES.get(package, package))
+    return "the package {} is missing: {}".format(package, packages.install(package))
 
 
 def _say(text: str, stream: Optional[TextIO] = None, end: str = "\n") -> None:

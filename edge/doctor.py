@@ -20,6 +20,7 @@ from edge.config import Config
 from edge.configfile import SYSTEM_FILE, choose_file, own_file
 from edge.configrules import NETWORKS, OFF
 from edge.core import commands
+from edge.core.packages import RUNTIMES, fastest_runtime, install
 from edge.errors import ModelError
 from edge.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
 from edge.redact import hide
@@ -28,8 +29,6 @@ NEWEST_TESTED = (3, 13)
 PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
 PROBE_TIMEOUT_S = 60.0
 ILLEGAL_INSTRUCTION = -4
-RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
-INSTALL = "python3 -m pip install "
 SETUP = "run `sh setup.sh` (docs/jetson-nano.md)"
 FROM_PIP = "site-packages"  # in the path of what pip installed; JetPack's own lies in dist-packages
 WITHOUT = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # what still runs
@@ -145,7 +144,7 @@ def check_numpy(software: Software) -> Finding:
     probe = software.probe("numpy")
     if not probe.trouble:
         return Finding("numpy", OK, probe.version)
-    return Finding("numpy", FAIL, probe.trouble, _import_cure(probe, INSTALL + "numpy"))
+    return Finding("numpy", FAIL, probe.trouble, _import_cure(probe, install("numpy")))
 
 
 def check_opencv(software: Software, jetson: bool, needed: bool = False) -> Finding:
@@ -155,14 +154,13 @@ def check_opencv(software: Software, jetson: bool, needed: bool = False) -> Find
     """
     probe = software.probe("cv2")
     if probe.trouble:
-        wheel = INSTALL + "'opencv-python-headless<4.12'"
-        cure = "sudo apt install libopencv-python (JetPack's own)" if jetson else wheel
+        cure = "sudo apt install libopencv-python (JetPack's own)" if jetson else install("cv2")
         return Finding("opencv", FAIL, probe.trouble, _import_cure(probe, cure))
     gstreamer = bool(re.search(r"GStreamer:\s+YES", probe.build))
     text = "{}, with{} GStreamer".format(probe.version, "" if gstreamer else "out")
     if re.match(r"4\.1[23]\.", probe.version):
         return Finding("opencv", WARN, text + "; its solvePnP is ten times slower than that of 4.11",
-                       INSTALL + "'opencv-python-headless>=4.8,<4.12'")
+                       install("cv2"))
     if jetson and not gstreamer:
         found = " at " + os.path.dirname(probe.file) if FROM_PIP in probe.file else ""
         text = "{}{}: csi:// and gst: sources will not open{}".format(
@@ -191,7 +189,7 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
     elif jetson and software.version_of("pycuda") is None:
         findings.append(Finding("runtime", WARN, "no pycuda: the GPU is not used", SETUP))
     if not any(version is not None for version in found.values()):
-        cure = INSTALL + "'nanoface[{}]'".format("onnxruntime" if software.python < (3, 9) else "openvino")
+        cure = install(fastest_runtime(software.python), python=software.python)
         findings.append(Finding("runtime", FAIL, "nothing that can run a network is installed", cure))
     elif wanted in found and found[wanted] is None:
         findings.append(Finding("runtime", FAIL, "models.runtime is {}, which is not installed".format(wanted),

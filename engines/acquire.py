@@ -7,7 +7,7 @@ from edge.errors import ModelError
 from engines.fetch import Fetcher, Unavailable
 from engines.lintgate import FAULTS, LINT
 from engines.networks import Manifest, Network, Role
-from engines.onnxpackage import missing
+from engines.onnxpackage import missing, need_converters
 from engines.onnxstore import build_network, forget, index_or_empty, is_current, is_damaged, lint_stored
 from engines.report import Report, size_text
 
@@ -52,6 +52,8 @@ class Acquisition:
             linted = lint_stored(network, self._home)
             self._say(network, "up to date" + (", linted anew" if linted else ""))
             return None
+        if not network.is_asset:
+            need_converters(network.name)
         try:
             fetched = self._fetcher.fetch(network)
             build_network(network, fetched.files, self._home, self._force)

@@ -179,7 +179,7 @@ def _verified(home: str, runner: Any, stored: StoredNetwork, tell: Tell) -> Opti
     if fault:
         raise EngineError("the plan of {} disagrees with ONNX Runtime and is not kept ({}): `{}` finds the layers "
                           "to keep in FP32, or build it with --fp32".format(
-                              stored.name, fault, commands.command("calibrate fp16")))
+                              stored.name, fault, commands.command("calibrate fp16 --write")))
     return recorded(found)
 
 

@@ -41,12 +41,12 @@ def pins_of(home: str, stored: StoredNetwork, shipped: str = SHIPPED) -> Pins:
         outdated = True
     if outdated:
         return Pins(note="{}: the list of layers to keep in FP32 is of another version of it and is left aside: "
-                         "`{}` makes a new one".format(stored.name, commands.command("calibrate fp16")))
+                         "`{}` makes a new one".format(stored.name, commands.command("calibrate fp16 --write")))
     return Pins()
 
 
 def _cure() -> str:
-    return "delete it, or " + commands.run("calibrate fp16")
+    return "delete it, or " + commands.run("calibrate fp16 --write")
 
 
 def _entry(path: str, name: str) -> Optional[Dict[str, Any]]:

@@ -1,10 +1,11 @@
 """Where the package onnx is: not in the environment that runs a board, whose numpy it does not work with."""
 import os
 
-from edge.core import commands
+from edge.core import commands, packages
+from edge.core.process import is_tegra
 from edge.errors import ModelError
 
-_INSTALL = "pip install 'nanoface[convert]'"
+_BOARDS = "on a Nano that is done in .venv-convert (docs/jetson-nano.md, The networks)"
 
 
 def has_onnx() -> bool:
@@ -25,9 +26,23 @@ def need_onnx(command: str) -> None:
 
 def missing(package: str, command: str) -> ModelError:
     """A package that converting and linting need is not in this environment."""
-    cure = commands.run(command) if os.path.exists(commands.CONVERTER) else \
-        _INSTALL + ", on a Nano in .venv-convert (docs/jetson-nano.md, The networks)"
+    if os.path.exists(commands.CONVERTER):
+        cure = commands.run(command)
+    else:
+        cure = _BOARDS if is_tegra() else packages.install(package)
     return ModelError("reading a network needs the package {}: {}".format(package, cure))
+
+
+def need_converters(name: str) -> None:
+    """Before anything of a network is fetched. Raises ModelError that names all that is missing, here and to run it."""
+    lacking = packages.absent(packages.CONVERTERS)
+    if not lacking:
+        return
+    if os.path.exists(commands.CONVERTER) or is_tegra():
+        raise missing(lacking[0], "models fetch " + name)
+    wanted = lacking + packages.absent_runtime()
+    raise ModelError("converting and running networks needs the package{} {}: {}".format(
+        "s" if len(wanted) > 1 else "", ", ".join(wanted), packages.install(*wanted)))
 
 
 def fetch_cure(name: str) -> str:

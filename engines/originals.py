@@ -4,6 +4,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Union
 import numpy as np
 
 from edge.core.analytics import load_runtime
+from edge.core.packages import install
 from edge.errors import ModelError
 from engines.golden import Case, Golden, moments, read
 
@@ -27,7 +28,7 @@ def _session(model: Union[str, bytes]) -> Any:
     try:
         onnxruntime = load_runtime("onnxruntime")
     except ImportError as e:
-        raise ModelError("verifying needs ONNX Runtime: pip install 'nanoface[onnxruntime]'") from e
+        raise ModelError("verifying needs ONNX Runtime: " + install("onnxruntime")) from e
     state = load_runtime("onnxruntime.capi.onnxruntime_pybind11_state")
     refusals = (
         state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile,

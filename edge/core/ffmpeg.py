@@ -9,13 +9,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from functools import lru_cache
 from typing import List, NamedTuple, Optional, Tuple
 
+from edge.core.packages import install
+
 NAMED = "IMAGEIO_FFMPEG_EXE"  # as imageio-ffmpeg has it: a program of the user's own choice
 PACKAGE = "imageio_ffmpeg"
-CURE = "{} -m pip install imageio-ffmpeg, or sudo apt install ffmpeg"
 NEWEST = (99, 0)  # what a build from the repository, which has no number, counts as
 ASK_S = 20.0  # for its version; a board that is busy with something else takes seconds
 
@@ -41,7 +41,7 @@ def find() -> Optional[Ffmpeg]:
 
 def cure() -> str:
     """For the end of an error's line."""
-    return CURE.format(sys.executable or "python3")
+    return install(PACKAGE) + ", or sudo apt install ffmpeg"
 
 
 def _places() -> List[str]:

@@ -4,10 +4,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Dict
 
-from edge.core import commands
+from edge.core import commands, packages
 from edge.core.contracts import Runner
+from edge.core.process import is_tegra
 from edge.errors import ConfigError, EngineError
-from edge.modelstore import StoredNetwork, home_dir
+from edge.modelstore import StoredNetwork, cure, home_dir
 from edge.planstore import find
 from edge.runtimes.fallback import FallbackRunner
 
@@ -49,6 +50,15 @@ def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", cr
     return runner
 
 
+def need_runtime(runtime: str) -> None:
+    """Before networks are asked for that are not there. Raises EngineError that names all that a run lacks, this way."""
+    wanted = packages.absent_runtime() if runtime == AUTO else packages.absent([runtime])
+    if wanted and runtime != TENSORRT:
+        wanted += [] if is_tegra() else packages.absent(packages.CONVERTERS)  # a board has an environment for them
+        raise EngineError("{} installed, and no network is there: {}, then {}".format(
+            "no runtime is" if runtime == AUTO else runtime + " is not", packages.install(*wanted), cure()))
+
+
 def available_runtimes() -> Dict[str, str]:
     """Name -> version, which begins with a digit, or why it cannot be used. Imports every package: for the doctor."""
     found = {}
@@ -82,7 +92,7 @@ def _first_installed() -> str:
     for name, module in modules.items():
         if find_spec(module.PACKAGE) is not None:
             return name
-    raise EngineError("no runtime is installed: {}".format(" or ".join(m.CURE for m in modules.values())))
+    raise EngineError("no runtime is installed: " + packages.install(packages.fastest_runtime()))
 
 
 def _unfit(network: StoredNetwork) -> str:

@@ -5,10 +5,11 @@ import numpy as np
 
 from edge.core.analytics import load_runtime
 from edge.core.contracts import Tensor
+from edge.core.packages import install
 from edge.runtimes.cpu import CpuRunner, imported, static_tensor
 
 PACKAGE = "onnxruntime"
-CURE = "pip install 'nanoface[onnxruntime]'"
+CURE = install(PACKAGE)
 FATAL_ONLY = 4  # log severity: what goes wrong comes as an exception as well
 
 

@@ -4,12 +4,13 @@ from typing import Any, Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.packages import install
 from edge.runtimes import signalstack
 from edge.runtimes.cpu import CpuRunner, imported, static_tensor
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
 PACKAGE = "openvino"
-CURE = "pip install 'nanoface[openvino]'"
+CURE = install(PACKAGE)
 CONFIG = {
     "INFERENCE_PRECISION_HINT": "f32",  # its default is bfloat16 where the processor has that
     "INFERENCE_NUM_THREADS": 1,  # then infer() works in the calling thread

@@ -2,6 +2,7 @@
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from edge import __version__
+from edge.core.packages import install
 from edge.errors import ConfigError
 from edge.telemetry import boardfiles
 from edge.telemetry.histogram import Histogram
@@ -10,7 +11,6 @@ from edge.telemetry.metricsserver import Page, Server
 
 LIMITS_S = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 STATES = ("STARTING", "RUNNING", "DEGRADED", "STOPPING", "STOPPED", "FAILED")
-CURE = "python3 -m pip install 'nanoface[metrics]', or set metrics.address to null"
 MB = float(1 << 20)  # as the status record counts
 BOARD = (  # key of the status record's `board`, what makes base units of it, name, help
     ("gpu_load", 1.0, "board_gpu_load_ratio", "Share of its time that the GPU is busy, 0 to 1"),
@@ -32,7 +32,8 @@ class Metrics(Server):
         try:
             from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
         except ImportError:
-            raise ConfigError("metrics.address is set, and the package prometheus_client is missing: " + CURE)
+            raise ConfigError("metrics.address is set, and the package prometheus_client is missing: {}, or set "
+                              "metrics.address to null".format(install("prometheus_client")))
         registry: Any = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(totals, record))
         super().__init__(address, Page(lambda: generate_latest(registry), CONTENT_TYPE_LATEST))

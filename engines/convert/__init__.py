@@ -11,6 +11,7 @@ from importlib import import_module
 from os.path import basename
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
+from edge.core.packages import install
 from edge.errors import ModelError
 from edge.modelstore import cure
 
@@ -43,8 +44,8 @@ def _readable(files: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except ImportError as e:
-        raise ModelError("converting {} needs the package {}: pip install 'nanoface[convert]'".format(
-            names, e.name or e)) from e
+        raise ModelError("converting {} needs the package {}: {}".format(
+            names, e.name or e, install(e.name or "onnx"))) from e
     except OSError as e:
         raise ModelError("{} cannot be read ({}): {}".format(names, e.strerror or e, _cure())) from e
     except _DAMAGE as e:

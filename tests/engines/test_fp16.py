@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from edge.errors import ConfigError, EngineError, ModelError, SourceError
+from edge.errors import ConfigError, EngineError, ModelError, OutputError, SourceError
 from edge.models.agreement import Difference
 
 onnx = pytest.importorskip("onnx")
@@ -234,7 +234,7 @@ def test_the_command_writes_what_the_build_reads(home):
     with open(os.path.join(home, "fp16.json"), "w") as f:
         json.dump({"schema": 1, "networks": {"other": {"fp32_layers": ["a"]}}}, f)
     out = io.StringIO()
-    assert fp16.run_fp16(home, "portrait", ["mb05"], 1, out) == 0
+    assert fp16.run_fp16(home, "portrait", ["mb05"], 1, out, write=True) == 0
     assert "mb05: 1 frames" in out.getvalue() and "rotation" in out.getvalue() and "kept in FP32" in out.getvalue()
     with open(os.path.join(home, "fp16.json")) as f:
         networks = json.load(f)["networks"]
@@ -251,7 +251,22 @@ def test_the_command_writes_what_the_build_reads(home):
     assert list(pins_of(home, locate(home, "mb05")).layers) == sorted(found["fp32_layers"])
 
 
-def test_the_command_gives_a_table_for_a_document(home):
+def test_without_write_nothing_but_out_is_written(home, tmp_path, monkeypatch):
+    before = sorted(os.listdir(home) + os.listdir(os.path.join(home, "onnx")))
+    monkeypatch.chdir(tmp_path)
+    out = io.StringIO()
+    assert fp16.run_fp16(home, "portrait", ["mb05"], 1, out) == 0
+    assert "written to {}; with --write `nanoface build` reads it".format(os.path.join("out", "fp16.json")) in out.getvalue()
+    assert sorted(os.listdir("out")) == ["fp16.json", "mb05.ranges.json"]
+    assert sorted(os.listdir(home) + os.listdir(os.path.join(home, "onnx"))) == before
+    shutil.rmtree("out")
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="out cannot be made here .*: go to a folder where you may write"):
+        fp16.run_fp16(home, "portrait", ["mb05"], 1, out)
+
+
+def test_the_command_gives_a_table_for_a_document(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     out = io.StringIO()
     assert fp16.run_fp16(home, "portrait", ["face_landmark"], 1, out, markdown=True) == 0
     lines = out.getvalue().splitlines()
@@ -274,9 +289,9 @@ def test_what_cannot_be_calibrated_is_one_line_with_the_cure(home, tmp_path):
 
 def test_without_the_package_onnx_the_cure_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(EngineError, match=r"needs the package onnx: .*nanoface\[convert,onnxruntime\]"):
+    with pytest.raises(EngineError, match=r"needs the package onnx: .* -m pip install 'onnx>.*' 'onnxruntime>"):
         fp16.run_fp16(str(tmp_path), "portrait", [], 1, io.StringIO())
-    with pytest.raises(ModelError, match=r"needs the package onnx: pip install 'nanoface\[convert\]'"):
+    with pytest.raises(ModelError, match=r"needs the package onnx: .* -m pip install 'onnx>="):
         run_lint(str(tmp_path), [], io.StringIO())
 
 
@@ -287,7 +302,7 @@ def test_the_shipped_list_is_of_the_networks_that_are_built(models_home):
     assert sorted(networks) == sorted(names)
     for name in names:
         stored = locate(models_home, name)
-        assert networks[name]["onnx_sha256"] == stored.sha256, "run `nanoface calibrate fp16 {}`".format(name)
+        assert networks[name]["onnx_sha256"] == stored.sha256, "run `nanoface calibrate fp16 {} --write`".format(name)
         assert set(networks[name]["fp32_layers"]) <= {node.name for node in read_onnx(stored.file).graph.node}
         assert not networks[name]["overflowing"] and not networks[name]["whole"]
         kept = networks[name]["errors"]["as_kept"].values()

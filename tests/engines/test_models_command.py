@@ -173,7 +173,7 @@ def test_a_network_that_cannot_be_converted_gives_way_to_the_next(world, monkeyp
 
 
 def test_a_missing_package_is_not_a_reason_to_take_another_network(world):
-    world.converter.error = ModelError("converting needs the package onnx: pip install 'nanoface[convert]'")
+    world.converter.error = ModelError("converting needs the package onnx: python3 -m pip install onnx")
     world.converter.error.__cause__ = ImportError("No module named 'onnx'")
     with pytest.raises(ModelError, match="needs the package onnx"):
         world.fetch()

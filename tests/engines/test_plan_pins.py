@@ -34,7 +34,7 @@ def test_the_home_goes_before_what_is_shipped(tmp_path, own, shipped, expected):
 def test_a_list_of_another_version_is_left_aside_and_said(tmp_path):
     shipped = write(tmp_path / "shipped.json", fp32_layers=["a"], onnx_sha256="0" * 64)
     pins = pins_of(str(tmp_path), STORED, shipped)
-    assert pins.layers == () and "mb05: the list of layers" in pins.note and "`nanoface calibrate fp16`" in pins.note
+    assert pins.layers == () and "mb05: the list of layers" in pins.note and "`nanoface calibrate fp16 --write`" in pins.note
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 2, "networks": {}}', '{"schema": 1, "networks": []}',

@@ -9,6 +9,7 @@ import pytest
 from verify_home import DEFAULT, change_index, home_of, home_with, write_index
 
 from edge import modelstore
+from edge.core.packages import install
 from edge.errors import ConfigError, ModelError
 from edge.runtimes import choose
 from engines import references, verify
@@ -234,7 +235,7 @@ def test_answers_of_another_version_are_made_anew_or_refused(home, monkeypatch):
 def test_a_runtime_that_is_missing_is_said_once_for_all_networks(store, monkeypatch):
     monkeypatch.setattr(choose, "find_spec", lambda name: None if name == "openvino" else object())
     said = last_line_of_a_failure(store, runtime="openvino")
-    assert said == "{}: openvino is not installed: pip install 'nanoface[openvino]'".format(", ".join(DEFAULT))
+    assert said == "{}: openvino is not installed: {}".format(", ".join(DEFAULT), install("openvino"))
 
 
 def test_a_runner_is_closed_whatever_happens(store, monkeypatch):

@@ -154,7 +154,7 @@ def test_close_frees_the_port_and_the_thread(serve):
 
 def test_without_the_package_the_cure_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(ConfigError, match=r"nanoface\[metrics\]"):
+    with pytest.raises(ConfigError, match="-m pip install 'prometheus_client>="):
         Metrics(ANY_PORT, lambda: None, dict)
 
 
