@@ -23,6 +23,7 @@ CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
 MOST_THREADS = 4  # of the decoder; the tracker needs the others
 SPARE_BYTES, BYTES_PER_PIXEL = 1 << 30, 64  # a decoder's memory: some 16 reference frames, those of its threads, and ours
 AHEAD_FRAMES, AHEAD_BYTES = 8, 64 << 20  # that are decoded before it is known which packets came before them
+NO_STEP_S = "1000000"  # a gap is a gap, as in a broadcast; where times go back, as in films put together, they are made to go on
 LIKE_FILES, LIKE_LISTS = "file", "file,crypto,data,http,https,tcp,tls"  # what may be opened
 
 
@@ -36,11 +37,12 @@ class Wanted(NamedTuple):
     pixels: int  # of the film as its header has it
     mirror: str = ""  # a filter in the place of ffmpeg's own turning
     listed: bool = False  # a playlist that was named as one
-    start_s: Optional[float] = None  # from the beginning of the container's time; None: the first frame
+    start_s: Optional[float] = None  # since its container's first moment; times are then the container's own
 
 
 class Decoded(NamedTuple):
-    """`time_s` is the container's; None where it has none. `lost`: the times of those before it that could not be decoded."""
+    """`time_s` counts from the container's first moment; None where it has no times. `lost`: those of frames before it that
+    could not be decoded."""
 
     time_s: Optional[float]
     image: np.ndarray
@@ -153,8 +155,8 @@ def command(ffmpeg: Ffmpeg, wanted: Wanted) -> List[str]:
     if wanted.mirror:
         words += ["-noautorotate"]
     if wanted.start_s is not None:
-        words += ["-noaccurate_seek", "-ss", "{:.6f}".format(wanted.start_s)]
-    words += ["-copyts"] + opened(wanted.path, wanted.listed)
+        words += ["-copyts", "-noaccurate_seek", "-ss", "{:.6f}".format(wanted.start_s)]
+    words += ["-dts_delta_threshold", NO_STEP_S] + opened(wanted.path, wanted.listed)
     stream = ["-map", "0:{}".format(wanted.stream)]
     show = "showinfo=checksum=0" if ffmpeg.version >= (4, 2) else "showinfo"
     words += stream + ["-vf", ",".join(text for text in (wanted.mirror, show) if text)] + ffmpeg.every_frame

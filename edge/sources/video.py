@@ -39,7 +39,7 @@ class VideoFile(Recording):
         self._fixed_fps, self._most_pixels = fps, most_pixels
         self._track, self._cut_off = Track(), False
         self._times_s: Optional[np.ndarray] = None  # (N,) float64, ascending, from 0: of its packets
-        self._base_s: Optional[float] = None  # the first frame's time in it
+        self._base_s: Optional[float] = None  # the first frame's time, since the container's first moment
         self._decoder: Optional[Decoder] = None
         self._ahead: Deque[_Frame] = deque()
         self._image: Optional[np.ndarray] = None
@@ -129,10 +129,10 @@ class VideoFile(Recording):
         """Only where the file's own times tell where the seek really ended; else the frames before are decoded."""
         if time_s < SEEK_WORTH_S or self._fixed_fps or self._base_s is None:
             return
-        self._start(max(0.0, self._base_s + time_s - SEEK_MARGIN_S - self._film.start_s))
+        self._start(max(0.0, self._base_s + time_s - SEEK_MARGIN_S))
         reached = self._fetch()
         first_s = self._ahead[0].time_s if reached else None
-        at = -1.0 if first_s is None else first_s - self._base_s
+        at = -1.0 if first_s is None else first_s - self._first_s()
         if 0.0 < at <= time_s:
             self._index, self._time_s = int(round(at * self.fps)) - 1, at - SAME_TIME_S
         else:
@@ -209,13 +209,17 @@ class VideoFile(Recording):
             parts = [self.name, why, "{} of {} frames could be decoded".format(self._come, self._come + lost)]
             self.warning = ": ".join(part for part in parts if part)
 
+    def _first_s(self) -> float:
+        """The first frame's time as this pass counts it."""
+        return (self._base_s or 0.0) + (self._film.start_s if self._seeked else 0.0)
+
     def _presentation_s(self, time_s: Optional[float]) -> float:
         """Seconds since the first frame, later than the frame before; a bad time becomes one step at the mean rate."""
         if self._fixed_fps:
             return self._index / self._fixed_fps
         if self._index == 0:
             return 0.0
-        since_s = float("nan") if time_s is None or self._base_s is None else time_s - self._base_s
+        since_s = float("nan") if time_s is None else time_s - self._first_s()
         return since_s if self._time_s < since_s < float("inf") else self._time_s + 1.0 / self.fps
 
 
