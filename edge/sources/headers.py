@@ -10,9 +10,10 @@ from typing import BinaryIO, Callable, Dict, List, NamedTuple, Optional, Tuple
 from edge.errors import SourceError
 from edge.sources import kinds
 
-Check = Callable[[int, int], None]  # of a width and a height
+Check = Callable[..., None]  # of a width, a height, and the most pixels that a byte of the file can hold
 ORIENTATION, SUBFOLDERS = 0x0112, (0x8769, 0x8825, 0xA005)  # tags of TIFF and EXIF
-TILE_WIDTH, TILE_LENGTH = 322, 323
+COMPRESSION, TILE_WIDTH, TILE_LENGTH = 259, 322, 323
+MOST_PAGES = 100  # further ones are not counted
 TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # of TIFF's types
 MOST_TAG_BYTES = 32 << 20  # of all tags together; a hundred million rows of one strip each need less
 MOST_PIECES = 500000  # chunks or segments of one file
@@ -21,6 +22,7 @@ MOST_SCANS, MOST_SEGMENTS, MOST_JUNK = 100, 200, 1 << 16  # of a JPEG; the last 
 JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ENTROPY_END = re.compile(b"\xff+[^\x00\xff\xd0-\xd7]")  # what ends the pixels of a scan
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+JPEG_DENSITY, RUNS_DENSITY, RAW_DENSITY = 1024, 128, 16
 WRONG = "is damaged: its header makes no sense"
 
 
@@ -35,7 +37,7 @@ class Header(NamedTuple):
 def read_header(kind: str, f: BinaryIO, check: Check) -> Header:
     """Raises SourceError, its text to stand behind the name, as `check` does for a size. May leave `f` anywhere."""
     readers = {kinds.JPEG: _jpeg, kinds.PNG: _png, kinds.WEBP: _webp, kinds.TIFF: _tiff, kinds.JPEG2000: _jpeg2000,
-               kinds.BMP: _bmp, kinds.DIB: _dib, kinds.NETPBM: _netpbm, kinds.GIF: _gif
+               kinds.BMP: _bmp, kinds.DIB: _dib, kinds.NETPBM: _netpbm, kinds.TGA: _tga, kinds.GIF: _gif
                }  # type: Dict[str, Callable[[BinaryIO, Check], Header]]
     if kind not in readers:
         return Header()
@@ -60,7 +62,7 @@ def _jpeg(f: BinaryIO, check: Check) -> Header:
         body = f.read(max(2, struct.unpack(">H", lengths)[0]) - 2)
         if marker in JPEG_SOF:
             height, width = struct.unpack(">HH", body[1:5])
-            check(width, height)
+            check(width, height, JPEG_DENSITY)
             room = 8 * width * height + (4 << 20)
         elif marker == 0xE1 and body[:6] == b"Exif\0\0":
             orientation = orientation_of(body[6:])
@@ -105,8 +107,7 @@ def _scans(data: bytes) -> Tuple[bytes, bool]:
 
 def _mpf_pictures(body: bytes) -> int:
     """Of a multi-picture file: tag 0xB001."""
-    count = _tags(body).get(0xB001)
-    return count if count is not None and 0 < count < 1000 else 1
+    return max(1, min(MOST_PAGES, _tags(body).get(0xB001, 1)))
 
 
 def orientation_of(exif: bytes) -> int:
@@ -214,16 +215,16 @@ def _tiff(f: BinaryIO, check: Check) -> Header:
     for place in subfolders:
         _tiff_folder(f, order, big, place)
     width, height = tags.get(256, 0), tags.get(257, 0)
-    check(width, height)
+    check(width, height, *([RAW_DENSITY] if tags.get(COMPRESSION, 1) == 1 else []))
     for side, longest in ((TILE_WIDTH, width), (TILE_LENGTH, height)):
         if tags.get(side, 0) > longest + 4096:
             raise SourceError("has tiles that are larger than it is: it is damaged")
     orientation = tags.get(ORIENTATION, 1)
-    pictures = 1
-    while more and pictures < 100:  # further ones are not counted
-        pictures += 1
+    pages = {first}
+    while more and more not in pages and len(pages) < MOST_PAGES:
+        pages.add(more)
         more = _tiff_folder(f, order, big, more)[2]
-    return Header(None, orientation if 1 <= orientation <= 8 else 1, pictures)
+    return Header(None, orientation if 1 <= orientation <= 8 else 1, len(pages))
 
 
 def _tiff_folder(f: BinaryIO, order: str, big: bool, place: int) -> Tuple[Dict[int, int], List[int], int]:
@@ -264,11 +265,9 @@ def _jpeg2000(f: BinaryIO, check: Check) -> Header:
 
 def _bmp(f: BinaryIO, check: Check) -> Header:
     head = f.read(26)
-    if struct.unpack("<I", head[14:18])[0] == 12:
-        check(*struct.unpack("<HH", head[18:22]))
-    else:
-        width, height = struct.unpack("<ii", head[18:26])
-        check(width, abs(height))
+    old = struct.unpack("<I", head[14:18])[0] == 12
+    width, height = struct.unpack("<HH", head[18:22]) if old else struct.unpack("<ii", head[18:26])
+    check(width, abs(height), RUNS_DENSITY)
     return Header()
 
 
@@ -276,7 +275,7 @@ def _dib(f: BinaryIO, check: Check) -> Header:
     """A BMP without its first 14 bytes."""
     f.seek(4)
     width, height = struct.unpack("<ii", f.read(8))
-    check(width, abs(height))
+    check(width, abs(height), RUNS_DENSITY)
     return Header()
 
 
@@ -284,7 +283,13 @@ def _netpbm(f: BinaryIO, check: Check) -> Header:
     found = re.match(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s", f.read(4096))
     if found is None:
         raise SourceError(WRONG)
-    check(int(found.group(1)), int(found.group(2)))
+    check(int(found.group(1)), int(found.group(2)), RAW_DENSITY)
+    return Header()
+
+
+def _tga(f: BinaryIO, check: Check) -> Header:
+    width, height = struct.unpack("<HH", f.read(16)[12:16])
+    check(width, height, RUNS_DENSITY)
     return Header()
 
 

@@ -90,7 +90,7 @@ class Pictures(Recording):
 
 
 def _share(missing: float) -> str:
-    return ": its last {:.0f} % are missing".format(100 * missing) if missing >= 0.01 else ""
+    return ": {:.0f} % of it are missing".format(100 * missing) if missing >= 0.01 else ""
 
 
 def _named(lines: List[str]) -> str:

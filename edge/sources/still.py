@@ -1,13 +1,14 @@
 """One picture from its file: its size before its pixels, upright, in BGR bytes, and what is there of one that is cut off."""
 import importlib.util
 import io
+import logging
 import os
 import struct
 import sys
 import threading
 import warnings
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, Iterator, NamedTuple
 
 import cv2
@@ -25,7 +26,8 @@ BITS, PIECE = 258, 1 << 16  # a tag of TIFF; bytes that are tried
 OWN_DECODER = (kinds.BMP, kinds.NETPBM)  # OpenCV reads some that Pillow does not: run lengths, plain text
 FAULTS = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError,
           AssertionError, struct.error, zlib.error)  # what decoders raise at what is damaged
-LIMIT = "has {}x{} pixels, more than source.max_pixels, {}: scale it down, or --set source.max_pixels={}"
+LIMIT = "has {}x{} pixels, more than source.max_pixels, {}: scale it down"
+MOST_ALLOWED = 10 ** 9  # of source.max_pixels
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -80,13 +82,14 @@ class Limits:
         self._most, self._bytes = most_pixels, file_bytes
         self._pixels = 0
 
-    def check(self, width: int, height: int) -> None:
+    def check(self, width: int, height: int, pixels_a_byte: int = PIXELS_A_BYTE) -> None:
         if width < 1 or height < 1:
             raise SourceError("is damaged: it says that it is {}x{} pixels large".format(width, height))
         self._pixels = width * height
         if self._pixels > self._most:
-            raise SourceError(LIMIT.format(width, height, self._most, self._pixels))
-        if self._pixels > max(BIG_PIXELS, PIXELS_A_BYTE * self._bytes):
+            raise SourceError(LIMIT.format(width, height, self._most) + (
+                ", or --set source.max_pixels={}".format(self._pixels) if self._pixels <= MOST_ALLOWED else ""))
+        if self._pixels > max(BIG_PIXELS, pixels_a_byte * self._bytes):
             raise SourceError("is damaged: {} bytes cannot hold {}x{} pixels".format(self._bytes, width, height))
 
     def check_cut(self) -> None:
@@ -119,7 +122,7 @@ def _decoded(kind: str, f: BinaryIO, header: Header, limits: Limits) -> Still:
     missing = 0.0
     if found.cut:
         missing = _empty_rows(found.image) if header.missing is None else header.missing
-        if missing >= 1.0:
+        if missing >= 1.0 and found.image.size < 3 * BIG_PIXELS:
             raise SourceError("is cut off: nothing of it can be decoded")
     return Still(_upright(found.image, found.turn), missing, found.cut, found.pictures)
 
@@ -130,7 +133,8 @@ def _by_pillow(pillow: Any, kind: str, given: BinaryIO, header: Header, limits: 
         limits.check(*image.size)
         cut, turn = header.cut, header.orientation
         try:
-            image.load()
+            with quiet() if kind == kinds.TIFF else ExitStack():  # libtiff speaks of what it finds
+                image.load()
             if kind == kinds.TIFF and (getattr(image, "_tile_orientation", None) or ORIENTATION not in image.tag_v2):
                 turn = 1  # it has turned it itself, as Pillow does for this kind alone
         except FAULTS:
@@ -170,11 +174,14 @@ def _pillow() -> Iterator[Any]:
 
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        speaker = logging.getLogger("PIL")
+        kept, level, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, speaker.level, None
+        speaker.setLevel(logging.CRITICAL + 1)
         try:
             yield Image
         finally:
             Image.MAX_IMAGE_PIXELS = kept
+            speaker.setLevel(level)
 
 
 def _prepare(kind: str) -> None:
@@ -189,7 +196,7 @@ def _prepare(kind: str) -> None:
         pillow_heif.register_heif_opener()
     if kind not in Image.OPEN:
         cure = "save it as JPEG"
-        if kind == kinds.HEIF and sys.version_info >= (3, 9):
+        if kind == kinds.HEIF:
             cure = "{} -m pip install pillow-heif, or {}".format(sys.executable or "python3", cure)
         raise SourceError("is {}, which cannot be read here: {}".format(name, cure))
 
@@ -234,7 +241,10 @@ def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _empty_rows(image: np.ndarray) -> float:
-    """The share of rows at the bottom that are all of one colour: decoders fill what is missing so."""
-    rows = image.reshape(image.shape[0], -1, 3)
-    filled = (rows != rows[-1, -1]).any(axis=(1, 2))
-    return float(np.argmax(filled[::-1])) / len(filled) if filled.any() else 1.0
+    """The share of rows at the bottom, or the top of kinds that begin below, that are all of one colour: decoders fill what
+    is missing so."""
+    shares, some = [], image[:, ::max(1, image.shape[1] // 1024)]
+    for rows in (some, some[::-1]):
+        filled = (rows != rows[0, 0]).any(axis=(1, 2))
+        shares.append(float(np.argmax(filled)) / len(filled) if filled.any() else 1.0)
+    return max(shares)
