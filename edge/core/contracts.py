@@ -116,6 +116,7 @@ class Output(ABC):
     name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
     needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
+    over = False  # True once it wants no more, which is no failure
 
     @abstractmethod
     def open(self) -> None:

@@ -23,6 +23,7 @@ class Run:
         self._state, self._reason = "STARTING", ""
         self._progress: Optional[Progress] = None
         self._warned = ""
+        self.hint = ""  # told once frames come
         self.unfit = ""  # why engines are not used that should be
         self._writer: Optional[StatusWriter] = None
         self._newest: Dict[str, Any] = {}
@@ -43,6 +44,9 @@ class Run:
         if self._state == "STARTING" != state:
             for note in unexpected(self._stages):
                 self._report("note", note)
+        if state == "RUNNING" and self.hint:
+            self._report("note", self.hint)
+            self.hint = ""
         self._state, self._reason = state, reason
         self._report("state", state + (": " + reason if reason else ""))
         self.changed()
