@@ -71,9 +71,10 @@ test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test)
 			"on the twin of the board: $$(say $$board)$(if $(PYTHON36),, (neither is there))"; \
 		[ $$host = 0 ] && [ $$twin = 0 ] && [ $$board = 0 ]
 
-# with debootstrap a whole boot of the service is tried, with strace whom a process asks; a machine for tests gets both
+# with debootstrap a whole boot of the service is tried, with strace whom a process asks, with Xvfb the window; a machine for
+# tests gets them
 test-host: $(VENV)/.dev
-	@lacks=$$(for tool in debootstrap strace; do command -v $$tool >/dev/null || echo $$tool; done | xargs); \
+	@lacks=$$(for tool in debootstrap strace Xvfb; do command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
 	if [ -n "$$CI" ] && [ -n "$$lacks" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
 	@$(BIN)/nanoface models fetch --all

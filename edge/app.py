@@ -1,5 +1,6 @@
 """The composition root: from a configuration to a running pipeline. The only file that names concrete classes."""
 import os
+import sys
 from contextlib import ExitStack
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -18,10 +19,11 @@ from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.warp import use_one_thread
-from edge.outputs.choose import OutputOptions, make_output
+from edge.outputs.choose import NOTHING, OutputOptions, live_picture, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec, parse_outputs
+from edge.outputs.window import Situation
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.redact import has_secret
@@ -166,12 +168,20 @@ def source_options(config: Config) -> SourceOptions:
                          **{name: getattr(config.source, name) for name in SourceOptions._fields if name != "controls"})
 
 
-def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source) -> List[Sender]:
-    """One thread for each output; files wait for a file, nothing waits for anything else."""
+def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
+                 report: Optional[Report] = None) -> List[Sender]:
+    """One thread for each output; files wait for a file, nothing waits for anything else. With `report` a live picture
+    may open by itself."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
-                            lambda: getattr(source, "fps", None), config.output.draw_times)
+                            lambda: getattr(source, "fps", None), config.output.draw_times,
+                            lambda: source.name)
     outputs = [make_output(spec, options) for spec in specs]
+    if report is not None and not any(spec.kind == "window" for spec in specs):
+        here = Situation(os.environ, sys.platform, sys.stderr.isatty(), source.live,
+                         bool(getattr(source, "stills", False)), bool(specs))
+        outputs += live_picture(config.output.window, here, options,
+                                lambda text: report("note", text))
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
 
 
@@ -213,9 +223,10 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
-    senders = make_senders(specs, config, source)
+    senders = make_senders(specs, config, source, report)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     this.unfit = unfit
+    this.hint = "" if senders or config.output.window is False else NOTHING
     halve_output = Switch()
     steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)

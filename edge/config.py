@@ -105,6 +105,7 @@ class OutputConfig(NamedTuple):
     landmarks: bool
     mirror: bool
     draw_times: bool
+    window: Union[str, bool]
 
 
 class StatusConfig(NamedTuple):
@@ -172,6 +173,8 @@ def load_config(
     values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
     for layer in layers:
         values.update(_one_source(_checked(layer), layer))
+        if "output.window" in layer and values["output.window"] is False:  # also none that was named before
+            values["outputs"] = tuple(text for text in values["outputs"] if text.strip().lower() != "window")
     values["source.spec"] = _source(values, layers, user_file)
     config = _tree(values)
     contradiction = _contradiction(config.source)

@@ -190,10 +190,10 @@ def _or_null(rule: Rule) -> Rule:
     )
 
 
-def _or_auto(rule: Rule) -> Rule:
+def _or_auto(rule: Rule, kind: Callable[[Any], Any] = float) -> Rule:
     return Rule(
         rule.allowed + ", or auto",
-        lambda value: value if value == "auto" else float(rule.read(value)),
+        lambda value: value if value == "auto" else kind(rule.read(value)),
         lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",),
     )
 
@@ -262,6 +262,7 @@ RULES: Dict[str, Rule] = {
     "output.landmarks": _flag(),
     "output.mirror": _flag(),
     "output.draw_times": _flag(),
+    "output.window": _or_auto(_flag(), bool),
     "status.path": _or_null(_text("the path of a file, or none to write no status log")),
     "status.interval_s": _number(0.2, 3600, "s"),
     "status.gather_s": _number(0, 3600, "s"),

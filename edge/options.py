@@ -39,6 +39,8 @@ TRACKING_OPTIONS = (
 OUTPUT_OPTIONS = (
     Option("--output", "outputs", "KIND:TARGET", "jsonl:PATH, csv:PATH, video:PATH.mp4, images:FOLDER, image:PATH.jpg, "
            "window; - is standard output; may be repeated"),
+    Option("--no-window", "output.window", "", "open no live picture; by itself one opens where there is a display",
+           False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),
     Option("--mirror", "output.mirror", "", "show pictures as in a mirror; left and right stay the subject's", True),
     Option("--status", "status.path", "PATH", "the status log; none writes no log"),

@@ -28,6 +28,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "shared(path): needs ../shared/path, skipped by name where it is not")
     # as in an activated environment: what is said names the command as `nanoface`
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):  # no test opens a window on a person's desktop
+        os.environ.pop(name, None)
     # whoever runs the tests in the background or under nohup hands ignored signals on; a terminal does not
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:

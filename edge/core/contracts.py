@@ -119,6 +119,7 @@ class Output(ABC):
     needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
     note = ""  # after open(): what one would not expect of what it writes
+    over = False  # True once it wants no more, which is no failure
 
     @abstractmethod
     def open(self) -> None:

@@ -116,7 +116,7 @@ class Sender:
             return
         self._become(OK, None)
         pause_s = FIRST_RETRY_S
-        while True:
+        while not self._output.over:
             item = self._next()
             if item is None:
                 return

@@ -8,6 +8,7 @@ from edge.outputs import text
 
 WHITE, GREY, INK, BAR = (250, 250, 250), (178, 176, 172), (28, 24, 22), (190, 170, 84)  # blue, green, red
 TOTAL = "end to end"
+MOST = 0.55  # of the picture's sides: where the panel would take more, the face is worth more
 
 
 class StageTime(NamedTuple):
@@ -60,7 +61,7 @@ class _Layout(NamedTuple):
 
 
 def draw_panel(canvas: np.ndarray, times: Sequence[StageTime], unit: float) -> None:
-    """Name, milliseconds and a bar for each stage, in the top left corner of `canvas`, in place."""
+    """Name, milliseconds and a bar for each stage, in the top left corner of `canvas`, in place; nothing where it is too small."""
     if not times:
         return
     cap = max(6.0, 7.5 * unit)
@@ -70,7 +71,10 @@ def draw_panel(canvas: np.ndarray, times: Sequence[StageTime], unit: float) -> N
     bars = int(round(6.0 * cap)) if canvas.shape[1] > 3.0 * (numbers + 6.0 * cap) else 0
     layout = _Layout(cap, pitch, edge + pad, numbers, bars, edge + pad // 2 + int(round(1.6 * cap)))
     right = numbers + int(cap) + max(bars, text.width_of("ms", cap)) + pad
-    text.plate(canvas, (edge, edge, right, edge + pad + pitch * len(times)), int(0.8 * cap), INK, 0.66)
+    foot = edge + pad + pitch * len(times)
+    if foot > MOST * canvas.shape[0] or right > MOST * canvas.shape[1]:
+        return
+    text.plate(canvas, (edge, edge, right, foot), int(0.8 * cap), INK, 0.66)
     longest = max([time.work_ms for time in times if time.stage != TOTAL] + [1e-6])
     for row, time in enumerate(times):
         _draw_row(canvas, layout, row, time, time.work_ms / longest)

@@ -1,86 +1,203 @@
-"""The annotated frames in a window; q or Escape in it, or closing it, asks the run to stop."""
+"""The annotated frames in a window; q or Escape in it, or closing it, asks the run to stop.
+
+The window belongs to a process of its own (edge/outputs/viewer.py), on pygame, whose wheel brings SDL. So it works beside
+the headless OpenCV; a display that is slow costs the tracker nothing, and one that goes away, which ends a program of X
+at once, ends no tracker; and macOS and Windows have windows only in a main thread. A picture of 640x480 costs 0.2 ms of
+processor here to hand over (in a pipe; measured on a PC), beside some 2 ms to draw it. The windows of OpenCV itself, which
+some of its packages have, are not used as well: they would be a second way, with its own faults.
+"""
+import importlib.util
+import json
 import os
+import select
 import subprocess
 import sys
+from contextlib import suppress
+from typing import Any, Callable, Mapping, NamedTuple, Optional
 
 import cv2
+import numpy as np
 
+import edge
+from edge.core import clock
 from edge.core.contracts import Output
 from edge.core.packet import Packet
 from edge.errors import OutputError
 from edge.outputs import overlay
 from edge.outputs.spec import OutputSpec
 from edge.outputs.stagetimes import SteadyTimes
+from edge.outputs.viewer import CLOSED, HEAD, READY
+from edge.redact import SOURCE_VARIABLE, plain
 
-TITLE = "nanoface"
-QUIT_KEYS = (ord("q"), ord("Q"), 27)
-TRIAL = "import cv2; cv2.namedWindow('{}'); cv2.waitKey(1); cv2.destroyAllWindows()".format(TITLE)
-TRIAL_S = 20.0  # a Jetson Nano takes some seconds to load OpenCV
+AUTO = "auto"  # of output.window
+START = "import sys; sys.path[0] = {!r}; from edge.outputs.viewer import main; main()"
+START_S = 20.0  # a Jetson Nano takes some seconds to load pygame
+STUCK_S = 3.0  # a process that takes no picture for so long is ended
+END_S = 0.5  # for it to end when nobody sends any more
+LARGEST = (1920, 1080)  # what is sent; a larger picture is made smaller here, which costs less than sending it
+CURE = "{} -m pip install 'pygame>=2.1,<3'"
+# read when SDL is loaded; what the user has set stays
+SDL = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_VIDEO_X11_WMCLASS": "nanoface", "SDL_VIDEO_WAYLAND_WMCLASS": "nanoface",
+       "SDL_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR": "0"}
+SET_PIPE_SIZE, PIPE_BYTES = 1031, 1 << 20  # linux/fcntl.h; what Linux allows everybody
+POSIX = os.name == "posix"  # elsewhere pipes cannot be waited for
 
 
 class WindowOutput(Output):
-    """Never makes the source wait. Opened, drawn and closed in one thread, as the toolkits want it."""
+    """Never makes the source wait. `closed` may be asked in any thread.
+
+    A window that opens by itself (`note` is given) waits for no display, and its failure is one note, after which it is
+    over; one that was asked for is an output that fails.
+    """
 
     needs_picture = True
     fatal = False
-    closed = False  # True once the user wants to stop
 
-    def __init__(self, spec: OutputSpec, style: overlay.Style) -> None:
+    def __init__(self, spec: OutputSpec, style: overlay.Style, title: Callable[[], str] = str,
+                 note: Optional[Callable[[str], None]] = None) -> None:
         self.name = spec.text
-        self._style, self._times = style, SteadyTimes()
-        self._is_open = self._was_visible = False
+        self._style, self._times, self._title, self._note = style, SteadyTimes(), title, note
+        self._process: Optional["subprocess.Popen[bytes]"] = None
+
+    @property
+    def closed(self) -> bool:
+        """True once the user wants to stop."""
+        process = self._process
+        return process is not None and process.poll() == CLOSED
 
     def open(self) -> None:
-        _try_in_another_process()
         try:
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
-        except cv2.error as e:
-            raise _no_display(str(e))
-        self._is_open = True
+            self._start()
+            if self._note is None:
+                self._await_display()
+        except OutputError as e:
+            self._failed(e)
 
     def emit(self, item: Packet) -> None:
         if self.closed:
             return
+        picture = _limited(overlay.draw(item, self._style, self._times.update(item)))
         try:
-            cv2.imshow(TITLE, overlay.draw(item, self._style, self._times.update(item)))
-            key = cv2.waitKey(1) & 0xFF
-        except cv2.error as e:
-            raise OutputError("output window: {}".format(" ".join(str(e).split())))
-        # some toolkits do not know whether a window can be seen: only one that could be seen before was closed
-        visible = _is_visible()
-        self.closed = key in QUIT_KEYS or (self._was_visible and not visible)
-        self._was_visible = visible
+            self._send(HEAD.pack(picture.shape[1], picture.shape[0]))
+            self._send(picture.data.cast("B"))
+        except OSError:
+            if not self.closed:
+                self._failed(OutputError("output window: " + self._reason()))
+        except OutputError as e:
+            self._failed(e)
 
     def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            try:
-                cv2.destroyWindow(TITLE)
-            except cv2.error:
-                return  # the user has closed it
+        process = self._process
+        if process is None or process.stdin is None or process.stdin.closed:
+            return
+        process.stdin.close()  # which tells it
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def _start(self) -> None:
+        if importlib.util.find_spec("pygame") is None:
+            raise OutputError("output window: pygame is not installed: {}; or use --output video:PATH.mp4".format(
+                CURE.format(sys.executable or "python3")))
+        environ = dict(SDL, **{name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})
+        if sys.platform.startswith("linux") and not environ.get("SDL_VIDEODRIVER"):
+            if not environ.get("DISPLAY") and not environ.get("WAYLAND_DISPLAY"):
+                raise _no_display("DISPLAY is not set")
+            # named, as SDL would else take a console's whole screen, or draw into nothing
+            environ["SDL_VIDEODRIVER"] = "x11" if environ.get("DISPLAY") else "wayland"
+        root = os.path.dirname(os.path.dirname(os.path.abspath(edge.__file__)))
+        try:  # its own session: Ctrl-C at a terminal is meant for us alone
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", START.format(root), json.dumps(plain("nanoface: " + self._title())[:120])],
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+                env=environ)
+        except OSError as e:
+            raise OutputError("output window: its process cannot be started: {}".format(e.strerror))
+        if POSIX:
+            os.set_blocking(self._stdin(), False)
+        if sys.platform.startswith("linux"):
+            import fcntl
+
+            with suppress(OSError):  # a picture of 640x480 in one go
+                fcntl.fcntl(self._stdin(), SET_PIPE_SIZE, PIPE_BYTES)
+
+    def _await_display(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        stdout = self._process.stdout
+        if POSIX and not select.select([stdout], [], [], START_S)[0]:
+            raise _no_display("it does not answer")
+        said = stdout.read(1000)
+        if said != READY:
+            raise _no_display(said.decode("utf-8", "replace") or self._reason())
+
+    def _stdin(self) -> int:
+        assert self._process is not None and self._process.stdin is not None
+        return self._process.stdin.fileno()
+
+    def _send(self, data: Any) -> None:
+        """Raises OSError where the process is gone, OutputError where it takes nothing."""
+        view, deadline = memoryview(data), clock.monotonic() + STUCK_S
+        while view:
+            if POSIX and not select.select([], [self._stdin()], [], max(0.0, deadline - clock.monotonic()))[1]:
+                raise OutputError("output window: its process does not answer")
+            view = view[os.write(self._stdin(), view):]
+
+    def _reason(self) -> str:
+        """Why the process has ended."""
+        assert self._process is not None and self._process.stdout is not None
+        try:
+            code = self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            return "its process takes no pictures any more"
+        said = self._process.stdout.read(1000).decode("utf-8", "replace").replace(READY.decode(), "")
+        return " ".join(said.split()) or "its display has gone (exit code {})".format(code)
+
+    def _failed(self, error: OutputError) -> None:
+        if self._note is None:
+            self.close()
+            raise error
+        self.over = True
+        self._note(str(error).replace("output window: ", "", 1))
 
 
-def _is_visible() -> bool:
-    try:
-        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
-    except cv2.error:  # Qt, when the last window is gone
-        return False
+class Situation(NamedTuple):
+    """What decides whether a live picture opens by itself."""
+
+    environ: Mapping[str, str]
+    platform: str
+    terminal: bool  # standard error is one
+    live: bool  # the source
+    stills: bool  # unrelated pictures, which are gone before anybody has seen them
+    outputs: bool  # the run has any
 
 
-def _try_in_another_process() -> None:
-    """Qt aborts the whole process where it cannot reach the display, so another one tries it first."""
-    try:
-        trial = subprocess.run([sys.executable, "-c", TRIAL], check=False, timeout=TRIAL_S, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    except (OSError, subprocess.TimeoutExpired) as e:
-        raise _no_display(str(e))
-    if trial.returncode == 0:
-        return
-    if b"not implemented" in trial.stderr:  # the headless packages have the functions, but they only raise
-        raise OutputError("output window: this OpenCV has no windows: pip uninstall opencv-python-headless, then "
-                          "pip install 'opencv-python>=4.8,<4.12'; or use --output video:PATH.mp4")
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    raise _no_display("DISPLAY={} does not answer".format(display) if display else "DISPLAY is not set")
+def opens_by_itself(here: Situation) -> bool:
+    """A person watches: there is a terminal, and a display of this machine; never a service, a script, a test or plain ssh.
+
+    Of what is recorded only where the run would show and write nothing else.
+    """
+    return here.terminal and (here.live or not here.outputs) and not here.stills and _has_display(here)
+
+
+def _has_display(here: Situation) -> bool:
+    """One that is near: X through ssh has DISPLAY=localhost:10, and is too slow for pictures."""
+    if not here.platform.startswith("linux"):
+        return "SSH_CONNECTION" not in here.environ
+    host = here.environ.get("DISPLAY", "").rpartition(":")
+    return bool(here.environ.get("WAYLAND_DISPLAY")) or bool(host[1]) and (host[0] in ("", "unix") or host[0][0] == "/")
+
+
+def _limited(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    if scale == 1.0:
+        return picture
+    size = (max(1, int(round(width * scale))), max(1, int(round(height * scale))))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _no_display(reason: str) -> OutputError:

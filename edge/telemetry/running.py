@@ -23,6 +23,7 @@ class Run:
         self._state, self._reason = "STARTING", ""
         self._progress: Optional[Progress] = None
         self._warned = ""
+        self.hint = ""  # told once frames come
         self.unfit = ""  # why engines are not used that should be
         self._writer: Optional[StatusWriter] = None
         self._newest: Dict[str, Any] = {}
@@ -44,6 +45,9 @@ class Run:
             of_outputs = ["output {} {}".format(s.name, s.note) for s in self._senders if getattr(s, "note", "")]
             for note in unexpected(self._stages) + of_outputs:
                 self._report("note", note)
+        if state == "RUNNING" and self.hint:
+            self._report("note", self.hint)
+            self.hint = ""
         self._state, self._reason = state, reason
         self._report("state", state + (": " + reason if reason else ""))
         self.changed()

@@ -54,10 +54,11 @@ MAY_IMPORT = {
 }
 
 # package -> files that may import it
-THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py", "edge/stages/tracks.py",
+THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py", "edge/outputs/viewer.py",
+           "edge/stages/tracks.py",
            "edge/telemetry/*", "edge/runtimes/cuda.py", "edge/core/waiting.py")
 DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
-           "edge/outputs/window.py")
+           "edge/outputs/window.py", "edge/outputs/viewer.py")
 BEHIND = {
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "calibration/*") + DRAWING,
     "tensorrt": ("edge/runtimes/*", "engines/*"),
@@ -65,7 +66,7 @@ BEHIND = {
     "onnx": ("engines/*", "calibration/*"),
     "tflite": ("engines/*",),
     "PIL": ("edge/sources/*",),
-    "pygame": ("edge/outputs/window.py",),
+    "pygame": ("edge/outputs/viewer.py",),
     "jtop": ("edge/telemetry/jtopclient.py",),
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,

@@ -135,7 +135,7 @@ def test_any_number_of_faces_on_any_size_of_picture(size, count):
     taken = packet(*faces, size=size)
     drawn = draw(taken, Style(mirror=True))
     assert drawn.shape == (size[1], size[0], 3)
-    assert min(size) < 32 or changed(taken, drawn).any()
+    assert min(size) < 32 or changed(taken, drawn).any() or not count
 
 
 @pytest.mark.parametrize("fields", [
@@ -166,6 +166,16 @@ def test_the_panel_lists_every_stage_and_the_age():
 def test_the_panel_can_be_left_out(style, shown):
     taken = packet(level=200)
     assert changed(taken, draw(taken, style))[:100, :100].any() == shown
+
+
+@pytest.mark.parametrize("size, shown", [
+    ((96, 96), False), ((176, 144), False), ((320, 180), False), ((320, 240), True), ((640, 360), True),
+])
+def test_the_panel_leaves_the_face_free_and_stays_away_where_it_cannot(size, shown):
+    taken = packet(size=size, level=200)
+    rows, columns = np.nonzero(changed(taken, draw(taken)))
+    assert bool(len(rows)) == shown
+    assert not shown or (rows.max() < 0.55 * size[1] and columns.max() < 0.55 * size[0])
 
 
 def test_the_panel_shows_the_times_that_it_is_given():
