@@ -54,7 +54,7 @@ def run_fp16(home: str, source: str, names: Sequence[str], frames: int, out: Tex
             _show(one, report)
     path = _write(home, done, command)
     if markdown:
-        report.line(table({one.stored.name: entry(one) for one in done}))
+        report.block(table({one.stored.name: entry(one) for one in done}))
     else:
         report.line("written to {}".format(path))
     return 0

@@ -55,7 +55,7 @@ class LineFile:
 
     def write(self, lines: str) -> None:
         """`lines` ends with a newline."""
-        data = memoryview(lines.encode("utf-8"))
+        data = memoryview(lines.encode("utf-8", "surrogateescape"))  # names are bytes
         written = 0
         try:
             while written < len(data):

@@ -2,6 +2,8 @@
 import textwrap
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
+from edge.redact import one_line
+
 LABEL = 9  # characters in front of every line of text
 GAP = "  "
 UNKNOWN = "-"
@@ -51,7 +53,7 @@ class _Column(NamedTuple):
     left: bool = False  # texts stand at the left, numbers at the right
 
     def lines(self) -> List[str]:
-        texts = [self.above, self.title] + self.cells
+        texts = [one_line(text) for text in [self.above, self.title] + self.cells]
         size = max(len(text) for text in texts)
         return [text.ljust(size) if self.left else text.rjust(size) for text in texts]
 
@@ -120,7 +122,7 @@ def _board(board: Mapping[str, Any]) -> str:
 
 
 def _text(label: str, text: str, width: int) -> List[str]:
-    return textwrap.wrap(text, width, initial_indent=label.ljust(LABEL), subsequent_indent=" " * LABEL,
+    return textwrap.wrap(one_line(text), width, initial_indent=one_line(label).ljust(LABEL), subsequent_indent=" " * LABEL,
                          break_on_hyphens=False)
 
 

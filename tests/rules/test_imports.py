@@ -36,6 +36,8 @@ MAY_IMPORT = {
     "options": "boardoptions serviceoptions words configrules errors",
     # what the commands stand on
     "stop": "core",
+    "console": "redact errors",
+    "__main__": "cli stop",
     "peer": "errors",
     "v4l2": "",
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
@@ -45,16 +47,16 @@ MAY_IMPORT = {
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configrules machine modelstore planstore " + BELOW,
-    "service": "app config disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
+    "service": "app config console disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands servicecommands config doctor machine modelstore options stop "
+    "cli": "app bench boardcommands servicecommands config console doctor machine modelstore options stop "
          "words outputs telemetry " + BELOW,
 }
 
 # package -> files that may import it
-THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/stages/tracks.py", "edge/telemetry/*",
-           "edge/runtimes/cuda.py", "edge/core/waiting.py")
+THREADS = ("edge/stop.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/stages/tracks.py",
+           "edge/telemetry/*", "edge/runtimes/cuda.py", "edge/core/waiting.py")
 DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
            "edge/outputs/window.py")
 BEHIND = {
