@@ -26,7 +26,7 @@ def render(record: Mapping[str, Any], width: int = 100) -> str:
 
 def _head(record: Mapping[str, Any], width: int) -> List[str]:
     state = record.get("state", UNKNOWN) + (": " + record["reason"] if record.get("reason") else "")
-    since = ", up {}".format(duration(record["uptime_s"])) if "uptime_s" in record else ""
+    since = ", {}".format(_since(record, record["uptime_s"])) if "uptime_s" in record else ""
     lines = _text("state", state + since + (" ({})".format(record["at"]) if record.get("at") else ""), width)
     faces = record.get("faces")
     seen = "" if faces is None else ", {} face{}".format(faces, "" if faces == 1 else "s")
@@ -42,6 +42,13 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
         lines += _text("delay", "{} ms median, {} ms p95, {} ms at most, from capture to output".format(
             *[_number(latency.get(key)) for key in ("p50", "p95", "max")]), width)
     return lines
+
+
+def _since(record: Mapping[str, Any], uptime_s: float) -> str:
+    """What the figures are of: an interval of a run that goes on, or all of one."""
+    if record.get("state") not in ("STOPPED", "FAILED"):
+        return "up " + duration(uptime_s)
+    return "over the whole run, " + ("{:.1f} s".format(uptime_s) if uptime_s < 60.0 else duration(uptime_s))
 
 
 class _Column(NamedTuple):
