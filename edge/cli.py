@@ -8,19 +8,17 @@ import errno
 import json
 import logging
 import os
-import shutil
 import sys
 import traceback
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
-from edge import redact
+from edge import console, redact
 from edge.core import clock, commands, packages
 from edge.core.process import prepare_process
 from edge.errors import ConfigError, EdgeError, EngineError, OutputError, SourceError
 from edge.options import read_words
-from edge.stop import Stop, stopped_by_signals
+from edge.stop import SIGNALS, Stop, interrupted_by_signals, leave, stopped_by_signals
 from edge.words import overrides_of
 
 INTERRUPTED = 130
@@ -34,25 +32,20 @@ OUR_PACKAGES = ("edge", "engines", "calibration")
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; the exit code. Bad input is one line on standard error, never a trace."""
     prepare_process()
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by whoever started us
-    sys.stderr = sys.stderr or open(os.devnull, "w")
     words = list(sys.argv[1:] if argv is None else argv)
     for word in words:
         redact.learn(word)
     loud = "--verbose" in words or os.environ.get("NANOFACE_DEBUG") == "1"
-    try:
-        exit_code = _dispatch(words, loud)
-        _say("", end="")  # flushes what others wrote, here where a reader that has left is still noticed
-        return exit_code
-    except EdgeError as e:
-        return _fail(str(e), e.exit_code)
-    except BrokenPipeError:  # the reader of our output has left, as `head` does: a normal end
-        _mute(sys.stdout)
-        return 0
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
-    except Exception as e:
-        return _unforeseen(e, loud)
+    with console.installed():
+        try:
+            return _dispatch(words, loud)
+        except EdgeError as e:
+            return _fail(str(e), e.exit_code)
+        except KeyboardInterrupt:
+            console.on(sys.stderr).hush(False)
+            return _fail("interrupted", INTERRUPTED)
+        except Exception as e:
+            return _unforeseen(e, loud)
 
 
 def _unforeseen(error: Exception, loud: bool) -> int:
@@ -60,9 +53,7 @@ def _unforeseen(error: Exception, loud: bool) -> int:
     if loud:
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        _mute(sys.stdout)
-        what = error.filename or "to standard output"
-        return _fail("cannot write {}: the disk is full".format(what), OutputError.exit_code)
+        return _fail("cannot write {}: the disk is full".format(error.filename or "a file"), OutputError.exit_code)
     if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OUR_PACKAGES:
         return _fail(_missing_package(error), EngineError.exit_code)
     bug = "{}: {}".format(type(error).__name__, error)
@@ -79,15 +70,18 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
     else:
         logging.basicConfig(handlers=[_Warnings(args.report)], level=logging.WARNING)
-    commands: Dict[str, Callable[[Any], int]] = {
-        "run": _run, "status": _status, "models": _models, "bench": _bench, "doctor": _doctor,
-    }
-    if args.command in commands:
-        return commands[args.command](args)
+    own: Dict[str, Callable[[Any], int]] = {"run": _run, "status": _status}  # a signal is their normal end
+    if args.command in own:
+        return own[args.command](args)
+    with interrupted_by_signals(console.on(sys.stderr).hush):
+        return _others()[args.command](args, sys.stdout)
+
+
+def _others() -> Dict[str, Callable[[Any, TextIO], int]]:
     from edge import boardcommands, completion, servicecommands
 
-    more = {**boardcommands.COMMANDS, **completion.COMMANDS, **servicecommands.COMMANDS}
-    return more[args.command](args, sys.stdout)
+    return {"models": _models, "bench": _bench, "doctor": _doctor, **boardcommands.COMMANDS, **completion.COMMANDS,
+            **servicecommands.COMMANDS}
 
 
 def _missing_package(error: ImportError) -> str:
@@ -97,28 +91,14 @@ def _missing_package(error: ImportError) -> str:
     return "the package {} is missing: {}".format(package, packages.install(package))
 
 
-def _say(text: str, stream: Optional[TextIO] = None, end: str = "\n") -> None:
-    """Print what the stream can show: a service without a locale has ASCII."""
-    stream = sys.stdout if stream is None else stream
-    encoding = getattr(stream, "encoding", None) or "ascii"
-    try:
-        # with its end in one piece: the status log's thread warns while this one shows progress
-        print((text + end).encode(encoding, "replace").decode(encoding), file=stream, end="", flush=True)
-    except OSError:
-        _mute(stream)
-        raise
-
-
-def _mute(stream: TextIO) -> None:
-    """The interpreter flushes once more when it ends, and must not fail then."""
-    with suppress(OSError), open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+def _say(text: str, stream: Optional[TextIO] = None) -> None:
+    """With its end in one piece: the status log's thread warns while this one shows progress."""
+    print(text + "\n", file=stream or sys.stdout, end="")
 
 
 def _fail(text: str, exit_code: int) -> int:
     """One line on standard error; the same code where nobody reads it."""
-    with suppress(OSError):
-        _say("nanoface: " + redact.plain(redact.hide(" ".join(text.split("\n")))), sys.stderr)
+    _say("nanoface: " + " ".join(text.split("\n")), sys.stderr)
     return exit_code
 
 
@@ -127,10 +107,6 @@ def _config(args: Any) -> Any:
 
     overrides, spelled = overrides_of(args.settings)
     return load_config(args.config, overrides, os.environ, spelled)
-
-
-def _width(stream: TextIO) -> int:
-    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -147,25 +123,20 @@ class _Reporter:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._terminal = sys.stderr.isatty()
+        self._console = console.on(sys.stderr)
         self._journal = _is_journal(sys.stderr, os.environ)  # what is said here stays: the states, and no progress
         self._open_line = False
         self._said_at = clock.monotonic()
 
     def __call__(self, event: str, text: str) -> None:
-        if event == "loss" or not self._quiet:
-            with suppress(OSError):  # a terminal that was closed ends no run
-                self._show(event, text)
-
-    def _show(self, event: str, text: str) -> None:
-        text = redact.plain(redact.hide(" ".join(text.split("\n")).strip()))
-        if event in ("progress", "state") and self._journal != (event == "state"):
+        if self._quiet and event != "loss" or event in ("progress", "state") and self._journal != (event == "state"):
             return
+        text = " ".join(text.split("\n")).strip()
         if event != "progress":
             self.end_line()
             _say("warning: " + text if event in ("warning", "loss") else text, sys.stderr)
-        elif self._terminal:
-            _say("\r" + text[:_width(sys.stderr) - 1] + "\x1b[K", sys.stderr, end="")
+        elif self._console.steers:
+            self._console.draw(text)
             self._open_line = True
         elif clock.monotonic() - self._said_at >= QUIET_PROGRESS_S:
             self._said_at = clock.monotonic()
@@ -174,8 +145,7 @@ class _Reporter:
     def end_line(self) -> None:
         if self._open_line:
             self._open_line = False
-            with suppress(OSError):
-                _say("", sys.stderr)
+            _say("", sys.stderr)
 
 
 class _Warnings(logging.Handler):
@@ -203,7 +173,7 @@ def _run(args: Any) -> int:
             report.end_line()
     if not args.quiet:
         stream = sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else sys.stdout
-        _say(table.render(record, _width(stream)), stream)
+        _say(table.render(record, console.on(stream).width), stream)
     if config.source.strict and record.get("lost"):
         raise SourceError("{} frames of the source could not be read, and source.strict is true".format(record["lost"]))
     return 0
@@ -226,14 +196,17 @@ def _status(args: Any) -> int:
     with stopped_by_signals(stop):
         for record in statusread.follow(path, stop):
             _show(record, path, args.json)
+            if console.on(sys.stdout).left:
+                break
     return 0
 
 
 def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
     from edge.telemetry import table
 
+    out = console.on(sys.stdout)
     try:
-        text = table.render(record, _width(sys.stdout)) if "state" in record and "stages" in record else ""
+        text = table.render(record, out.width) if "state" in record and "stages" in record else ""
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):  # JSON of other kinds of values
         text = ""
     if not text:
@@ -241,9 +214,8 @@ def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
     if as_json:
         _say(json.dumps(record))
         return
-    if sys.stdout.isatty():
-        _say("\x1b[H\x1b[2J", end="")
-    _say(redact.plain(text))
+    out.draw("", console.CLEAR, "")
+    _say(text)
     age_s = age_of(record, clock.wall())
     if age_s is not None and abs(age_s) > FRESH_S:
         _say("last written {} {}".format(table.duration(abs(age_s)), "ago" if age_s > 0 else AHEAD))
@@ -258,30 +230,30 @@ def age_of(record: Mapping[str, Any], now_s: float) -> Optional[float]:
     return now_s - (at - datetime(1970, 1, 1)).total_seconds()
 
 
-def _models(args: Any) -> int:
+def _models(args: Any, out: TextIO) -> int:
     from edge.modelstore import home_dir
     from engines import commands
 
     if args.action == "fetch":
-        return commands.run_fetch(home_dir(), args.names, args.all, args.force, sys.stdout)
+        return commands.run_fetch(home_dir(), args.names, args.all, args.force, out)
     if args.action == "lint":
         from engines.lintcommand import run_lint
 
-        return run_lint(home_dir(), args.names, sys.stdout, args.markdown)
+        return run_lint(home_dir(), args.names, out, args.markdown)
     act = commands.run_list if args.action == "list" else commands.run_check
-    return act(home_dir(), sys.stdout)
+    return act(home_dir(), out)
 
 
-def _bench(args: Any) -> int:
+def _bench(args: Any, out: TextIO) -> int:
     config = _config(args)
     from edge.bench import run_bench
 
     beside = {"beside": args.beside} if args.beside else {}
-    run_bench(config, args.frames, args.rounds, args.json, sys.stdout, **beside)
+    run_bench(config, args.frames, args.rounds, args.json, out, **beside)
     return 0
 
 
-def _doctor(args: Any) -> int:
+def _doctor(args: Any, out: TextIO) -> int:
     """1 where something stops a run or the service, else 0."""
     config = _config(args)
     from edge import doctor, machine
@@ -289,9 +261,10 @@ def _doctor(args: Any) -> int:
     here = machine.Machine(os.environ)
     findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, doctor.this_software())
     told = doctor.as_json(findings)
-    _say(json.dumps(told, indent=1) if args.json else redact.plain("\n".join(doctor.lines(findings))))
+    out.write((json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
     return 0 if told["can_run"] else UNFIT
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    SIGNALS.note()
+    leave(main())

@@ -23,7 +23,7 @@ from edge.core import commands
 from edge.core.packages import RUNTIMES, fastest_runtime, install
 from edge.errors import ModelError
 from edge.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
-from edge.redact import hide
+from edge.redact import hide, one_line
 
 NEWEST_TESTED = (3, 13)
 PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
@@ -76,9 +76,9 @@ def lines(findings: Sequence[Finding]) -> List[str]:
     """One for each finding, one for its cure, and the sum of it."""
     told = []
     for finding in findings:
-        told.append("{:<5} {:<13} {}".format(finding.state, finding.name, finding.text))
+        told.append("{:<5} {:<13} {}".format(finding.state, finding.name, one_line(finding.text)))
         if finding.cure:
-            told.append(" " * 20 + "-> " + finding.cure)
+            told.append(" " * 20 + "-> " + one_line(finding.cure))
     counts = as_json(findings)["counts"]
     if counts[FAIL]:
         return told + ["nanoface cannot run here: {} to repair, {} to look at".format(counts[FAIL], counts[WARN])]

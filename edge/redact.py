@@ -5,6 +5,7 @@ secrets of this process's own source, word for word and as they are usually rewr
 """
 import json
 import re
+import unicodedata
 from typing import Iterable, Iterator, Set, Tuple
 from urllib.parse import quote, unquote, unquote_plus
 
@@ -66,8 +67,38 @@ def hide(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """What a terminal may be given of any text: the words of others do not steer it."""
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t\u00a0\u202f" else "?" for c in text)
+    """What a terminal may be given of any text, line by line: the words of others do not steer it."""
+    return text if text.isprintable() else "".join(c if _is_plain(c) or c in "\n\t" else _escape(c) for c in _joined(text))
+
+
+def one_line(text: str) -> str:
+    """The same of a text that ends no line: a name can hold anything."""
+    return plain(text).replace("\n", "\\n")
+
+
+def spelled(text: str, encoding: str) -> str:
+    """With an escape for what is not in an encoding: a service without a locale has ASCII."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(c if c.encode(encoding, "ignore") else _escape(c) for c in text)
+    return text
+
+
+def _is_plain(c: str) -> bool:
+    return c.isprintable() or unicodedata.category(c) == "Zs"  # blanks of other scripts
+
+
+def _escape(c: str) -> str:
+    return "\\u{:04x}".format(ord(c)) if ord(c) < 0x10000 else "\\U{:08x}".format(ord(c))
+
+
+def _joined(text: str) -> str:
+    """Bytes of a name that Python took for those of another encoding, as 3.6 does without a locale, become characters."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text
 
 
 def learn(spec: str) -> None:

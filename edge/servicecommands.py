@@ -19,7 +19,7 @@ def service(args: Any, out: TextIO) -> int:
     if args.action == "logs":
         from edge.service.state import run_logs
 
-        return run_logs(args.lines or DEFAULT_LINES, args.follow, args.root)
+        return run_logs(args.lines or DEFAULT_LINES, args.follow, args.root, out)
     return _change(args, out)
 
 

@@ -1,9 +1,11 @@
-"""The wish to stop a run, and the signals that tell it."""
+"""The wish to stop a run, the signals that tell it, and the end of the process."""
 import os
 import signal
+import sys
+import threading
 import time
-from contextlib import contextmanager
-from typing import Any, Iterator, List
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from edge.core import clock
 
@@ -36,24 +38,101 @@ class Stop:
         return self._wanted
 
 
+class Signals:
+    """SIGINT, SIGTERM and a closed terminal, of this process. All of it is the main thread's.
+
+    Where they are taken, the first one acts and a second one ends the process at once. Those that whoever started us has
+    told us to ignore (nohup, a script's background) stay ignored.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False  # a signal came: to this process, or where it was not noted, since the outermost take() began
+        self._asked_at = 0.0
+        self._act: Optional[Callable[[], None]] = None
+
+    def note(self) -> None:
+        """From now on until the process ends, for who takes them later."""
+        self._act = _nothing
+        for number in self._wanted():
+            signal.signal(number, self._on_signal)
+
+    def ignore(self) -> None:
+        """The process ends already."""
+        for number in self._wanted():
+            signal.signal(number, signal.SIG_IGN)
+
+    @contextmanager
+    def take(self, act: Callable[[], None]) -> Iterator[None]:
+        """The first signal calls `act` meanwhile; one that was noted before calls it now."""
+        outer = self._act
+        before: Dict[int, Any] = {}
+        try:
+            if outer is None:
+                self.asked = False
+            self._act = act
+            with suppress(ValueError):  # not the main thread: signals are another's
+                for number in self._wanted():
+                    before[number] = signal.signal(number, self._on_signal)
+            if self.asked:
+                act()
+            yield
+        finally:
+            self._act = outer
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _wanted(self) -> List[int]:
+        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        return [n for n in numbers if n is not None and signal.getsignal(n) != signal.SIG_IGN]
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        if not self.asked:
+            self.asked, self._asked_at = True, clock.monotonic()
+            if self._act is not None:
+                self._act()
+        elif clock.monotonic() - self._asked_at > SAME_PRESS_S:
+            os._exit(128 + number)
+
+
+SIGNALS = Signals()
+
+
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
     """SIGINT, SIGTERM and a closed terminal set `stop`; a second one ends the process at once. Main thread only."""
-    asked_at: List[float] = []
-
-    def on_signal(number: int, _frame: Any) -> None:
-        if asked_at and clock.monotonic() - asked_at[0] > SAME_PRESS_S:
-            os._exit(128 + number)
-        asked_at.append(clock.monotonic())
-        stop.set()
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    hang_up = getattr(signal, "SIGHUP", None)
-    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # ignored under nohup
-        numbers.append(hang_up)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
+    with SIGNALS.take(stop.set):
         yield
+
+
+@contextmanager
+def interrupted_by_signals(first: Callable[[], None]) -> Iterator[None]:
+    """The first of them calls `first` and raises KeyboardInterrupt.
+
+    So does the end: code of others may have swallowed that or made another error of it, as modules do while they are loaded.
+    """
+    def interrupt() -> None:
+        first()
+        raise KeyboardInterrupt()
+
+    try:
+        with SIGNALS.take(interrupt):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if SIGNALS.asked:
+            raise KeyboardInterrupt()
+
+
+def leave(code: int) -> None:
+    """End the process. A thread that is left behind may be inside a network: the interpreter would end it there, in the
+    middle of C++, which aborts."""
+    SIGNALS.ignore()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    if len(threading.enumerate()) > 1:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _nothing() -> None:
+    """It was noted."""

@@ -1,5 +1,4 @@
 """What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
-import shutil
 from typing import Any, List, Mapping, Optional, TextIO
 
 from edge.core import clock
@@ -50,10 +49,10 @@ class BuildReport(Report):
         def tick(step: str, elapsed_s: float) -> None:
             text = "{}: {}, {} of {}".format(title, step, span(elapsed_s), expected)
             now = clock.monotonic()
-            if self._terminal and now - self._drawn_at >= REDRAW_S:
+            if self._out.steers and now - self._drawn_at >= REDRAW_S:
                 self._drawn_at = now
-                self._draw(text[:shutil.get_terminal_size((100, 24)).columns - 1])
-            elif not self._terminal and now - self._told_at >= QUIET_S:
+                self._draw(text)
+            elif not self._out.steers and now - self._told_at >= QUIET_S:
                 self._told_at = now
                 self.line(text)
 

@@ -143,7 +143,7 @@ def yardstick_ms() -> float:
 
 def resident_mb() -> float:
     """Memory of the program with OpenCV and numpy, before any network."""
-    run = subprocess.run([sys.executable, "-c", RESIDENT], stdout=subprocess.PIPE, check=True)
+    run = subprocess.run([sys.executable, "-c", RESIDENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     return int(run.stdout) / (1048576.0 if sys.platform == "darwin" else 1024.0)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence, TextIO, Tupl
 
 from edge.errors import ModelError
 from edge.modelstore import cure, locate, onnx_dir, read_index
+from edge.redact import one_line
 from engines.manifest import read_manifest
 from engines.onnxpackage import need_onnx
 from engines.report import Report
@@ -43,7 +44,7 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
     linted = [_lint(title, role, path, True) for title, role, path in networks]
     linted += [_lint_foreign(path) for path in files]
     if markdown:
-        report.line(_markdown(linted))
+        report.block(_markdown(linted))
     else:
         for one in linted:
             _show(one, report)
@@ -112,7 +113,7 @@ def _markdown(linted: Sequence[Linted]) -> str:
     for one in linted:
         cells = (os.path.basename(one.title), one.role or "-", one.opset, one.nodes, " ".join(one.operators),
                  _cell(one.of("fault")), _cell(one.of("warning")))
-        lines.append("| {} |".format(" | ".join(str(cell) for cell in cells)))
+        lines.append("| {} |".format(" | ".join(one_line(str(cell)) for cell in cells)))
     return "\n".join(lines)
 
 

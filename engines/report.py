@@ -1,7 +1,9 @@
 """What the user sees while networks are fetched: a line for each, and on a terminal how far the current one is."""
 from typing import Callable, TextIO
 
+from edge import console
 from edge.core import clock
+from edge.redact import one_line
 
 REDRAW_S = 0.1
 
@@ -19,32 +21,34 @@ class Report:
     """Writes to a text stream: nothing but whole lines where it is not a terminal."""
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._terminal = out.isatty()
+        self._out = console.on(out)
         self._drawn = 0  # columns that a progress line takes now
         self._drawn_at = -REDRAW_S
 
     def line(self, text: str) -> None:
+        """A line break in it is shown as \\n: a name can hold anything."""
+        self.block(one_line(text))
+
+    def block(self, text: str) -> None:
+        """Lines, such as those of a table."""
         self._erase()
         self._out.write(text + "\n")
-        self._out.flush()
 
     def progress(self, title: str, total: int) -> Callable[[int], None]:
         """A function that takes the bytes so far. On a terminal it redraws one line, at most ten times a second."""
         def update(done: int) -> None:
             now = clock.monotonic()
-            if self._terminal and now - self._drawn_at >= REDRAW_S:
+            if self._out.steers and now - self._drawn_at >= REDRAW_S:
                 self._drawn_at = now
                 share = "{} of {}, {:.0f} %".format(size_text(done), size_text(total), 100.0 * done / total)
                 self._draw("{}: {}".format(title, share))
         return update
 
     def _draw(self, text: str) -> None:
-        self._out.write("\r" + text + " " * (self._drawn - len(text)))
-        self._out.flush()
+        self._out.draw(text, after=" " * (self._drawn - len(text)))
         self._drawn = len(text)
 
     def _erase(self) -> None:
         if self._drawn:
-            self._out.write("\r" + " " * self._drawn + "\r")
+            self._out.draw("", "\r" + " " * self._drawn, "\r")
             self._drawn = 0

@@ -13,12 +13,17 @@ from edge.errors import OutputError
 from edge.outputs.spec import STDOUT, OutputSpec
 
 
+class ReaderLeft(OutputError):
+    """Whoever read a pipe or terminal wants no more, as `head`: an output's normal end."""
+
+
 def failure(spec: OutputSpec, error: OSError) -> OutputError:
     """One line with the cure where it is known."""
+    if isinstance(error, BrokenPipeError):
+        return ReaderLeft("output {}: its reader has left".format(spec.text))
     if isinstance(error, UnsafePath):
         return OutputError("output {}: {}".format(spec.text, error.strerror))
     cures = {
-        BrokenPipeError: "its reader has gone",
         PermissionError: "choose a place you may write to, or change its permissions",
         IsADirectoryError: "it is a folder; add a file name",
         NotADirectoryError: "part of the path is a file; choose another path",
@@ -113,7 +118,7 @@ class LineFile:
         self._write(lines)
 
     def _write(self, lines: str) -> None:
-        data = memoryview(lines.encode("utf-8"))
+        data = memoryview(lines.encode("utf-8", "surrogateescape"))  # names are bytes
         written = 0
         try:
             while written < len(data):

@@ -7,10 +7,12 @@ from typing import Any, Callable, Deque, Dict, Optional
 from edge.core import waiting
 from edge.core.contracts import Output
 from edge.errors import OutputError
+from edge.outputs.files import ReaderLeft
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 NEW, OPENING, OK, DOWN, FAILED, CLOSED, HANGING = "new", "opening", "ok", "down", "failed", "closed", "hanging"
-ENDED = (FAILED, CLOSED)
+LEFT = "its reader has left"
+ENDED = (FAILED, CLOSED, LEFT)
 
 
 class Sender:
@@ -43,6 +45,11 @@ class Sender:
     def note(self) -> str:
         """What its user is to know of it, once it is open."""
         return self._output.note
+
+    @property
+    def reader_left(self) -> bool:
+        """Nobody wants what it writes: the run goes on for its other outputs, where it has any."""
+        return self._state == LEFT
 
     def start(self) -> None:
         """Returns when the output is open. Raises what open() raised, an OutputError."""
@@ -112,7 +119,7 @@ class Sender:
         try:
             self._output.open()
         except OutputError as e:
-            self._become(FAILED, e)
+            self._give_up(e)
             return
         self._become(OK, None)
         pause_s = FIRST_RETRY_S
@@ -125,13 +132,20 @@ class Sender:
                 pause_s = FIRST_RETRY_S
                 self._count("sent")
             except OutputError as e:
-                self._count("failed")
+                self._count("dropped" if isinstance(e, ReaderLeft) else "failed")
                 if self.fatal:
-                    self._become(FAILED, e)
+                    self._give_up(e)
                     return
                 pause_s = self._reopen(e, pause_s)
             if self.stop_wanted:
                 self._tell()
+
+    def _give_up(self, error: OutputError) -> None:
+        if isinstance(error, ReaderLeft):
+            self._become(LEFT, None)
+            self._tell()
+        else:
+            self._become(FAILED, error)
 
     def _next(self) -> Any:
         """The oldest item; None at the end."""
@@ -178,7 +192,7 @@ class Sender:
                 self._drop_all()
                 if bug is not None and self._state != FAILED:
                     self._become(FAILED, bug)
-                if self._state != FAILED:
+                if self._state not in ENDED:
                     self._become(CLOSED, self.error)
             if self._state == FAILED:
                 self._tell()

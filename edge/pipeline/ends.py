@@ -19,7 +19,8 @@ Sender = Any
 start() raises OutputError; put(item) -> bool, False where it was dropped, waits only where the output is blocking;
 close(timeout_s) -> bool, False where it takes longer, may be called twice;
 stats() -> {"sent", "failed", "dropped", "state"}, where "ok" is the good state; name; needs_picture;
-fatal: its failure ends the run; error: an exception or None; stop_wanted (optional): end the run.
+fatal: its failure ends the run; error: an exception or None; stop_wanted (optional): end the run; reader_left (optional):
+nobody wants what it writes, and a run of which all outputs say so ends.
 """
 
 

@@ -175,6 +175,10 @@ class Pipeline:
         if self._stop.is_set() or asking:
             self._become(STOPPING, "stop requested" if self._stop.is_set() else "{} was closed".format(asking[0]))
             return True
+        left = [s.name for s in self._plan.senders if getattr(s, "reader_left", False)]
+        if left and len(left) == len(self._plan.senders):
+            self._become(STOPPING, "the reader of {} has left".format(left[0]))
+            return True
         return False
 
     def _look_at_outputs(self) -> None:

@@ -18,9 +18,8 @@ DIGEST = "digest"
 CHECK = ("-I", "-m", "edge.service.selftest")  # -I: by nothing that lies elsewhere
 HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
 START = """#!{}/bin/python3 -s
-import sys
-from edge.cli import main
-sys.exit(main())
+from edge.__main__ import console
+console()
 """
 
 

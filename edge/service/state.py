@@ -3,10 +3,10 @@ import os
 import subprocess
 from typing import Any, Dict, Optional, TextIO
 
+from edge import console
 from edge.config import load_config
 from edge.core import commands
 from edge.errors import ConfigError
-from edge.redact import plain
 from edge.service import places
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
@@ -27,7 +27,7 @@ def run_status(root: str, out: TextIO) -> int:
     up = said.get("ActiveState") == "active"
     out.write("service    {} ({}){}\n".format(said["ActiveState"], said["SubState"], _since(said)))
     if said.get("StatusText"):
-        out.write("says       {}\n".format(plain(said["StatusText"])))
+        out.write("says       {}\n".format(said["StatusText"]))
     if not up and said.get("Result", "success") != "success":
         out.write("ended by   {}, exit code {}\n".format(said["Result"], said.get("ExecMainStatus", "?")))
     out.write(engines_line(steps))
@@ -35,7 +35,7 @@ def run_status(root: str, out: TextIO) -> int:
     out.write("at boot    {}\n".format("started" if said.get("UnitFileState") == "enabled" else "not started: "
               "sudo systemctl enable nanoface"))
     out.write("version    {}{}\n".format(seen.version(places.CURRENT) or "?", _before(seen)))
-    out.write("\n{}\n".format(plain(last_record(seen))))
+    out.write("\n{}\n".format(last_record(seen)))
     return 0 if up else ServiceError.exit_code
 
 
@@ -43,7 +43,7 @@ def engines_line(steps: Steps) -> str:
     """What the unit that rebuilds engines does, or that it failed; "" where there is nothing to tell."""
     said = ask_manager(steps, places.ENGINES)
     if said.get("ActiveState") == "activating":
-        return "engines    rebuilt now: {}\n".format(plain(said.get("StatusText") or "it begins"))
+        return "engines    rebuilt now: {}\n".format(said.get("StatusText") or "it begins")
     if said.get("ActiveState") == "failed":
         return "engines    could not be rebuilt: {}\n".format(commands.command("service logs"))
     return ""
@@ -76,16 +76,30 @@ def _log_path(config: str) -> Optional[str]:
     return load_config(config, {}, {}).status.file({"XDG_STATE_HOME": os.path.dirname(places.RUN)})
 
 
-def run_logs(lines: int, follow: bool, root: str) -> int:
-    """journalctl's own output and exit code."""
+def run_logs(lines: int, follow: bool, root: str, out: TextIO) -> int:
+    """journalctl's own lines and exit code."""
     _need_systemd(Places(root))
     words = ["journalctl", "--no-pager", "--lines", str(lines)] + (["--follow"] if follow else [])
     for unit in places.UNITS:
         words += ["--unit", unit]
     try:
-        return subprocess.call(words)
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     except OSError as e:
         raise ServiceError("journalctl cannot be run: {}".format(e.strerror or e))
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            out.write(line.decode("utf-8", "surrogateescape"))
+            if console.on(out).left:
+                break
+        else:
+            return child.wait()
+        return 0
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
+        child.stdout.close()
 
 
 def _need_systemd(seen: Places) -> None:

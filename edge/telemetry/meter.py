@@ -81,12 +81,15 @@ class Meter:
             before, self._counters = self._counters, self._read_counters()
             return self._record(interval, now - interval.since, _growth(self._counters, before))
 
-    def summary(self, now: float) -> Dict[str, Any]:
-        """The same over the whole run, up to the last frame that arrived where there is one. Ends no interval."""
+    def summary(self, now: float, to_now: bool = False) -> Dict[str, Any]:
+        """The same over the whole run, up to the last frame that arrived where there is one. Ends no interval.
+
+        With `to_now` a time at the end counts in which none arrived.
+        """
         self._count()
         with self._reading:
             run = self._so_far()
-            until = now if run.last_at is None else run.last_at
+            until = now if run.last_at is None else max(run.last_at, now) if to_now else run.last_at
             return self._record(run, until - run.since, self._read_counters())
 
     def totals(self) -> "Totals":

@@ -7,6 +7,7 @@ from edge.telemetry.meter import Meter
 from edge.telemetry.progress import Progress
 from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
 
+ENDED = ("STOPPED", "FAILED")
 LOG_LOST, THROTTLED = "status log not written", "throttled"
 
 
@@ -27,6 +28,8 @@ class Run:
         self.unfit = ""  # why engines are not used that should be
         self._writer: Optional[StatusWriter] = None
         self._newest: Dict[str, Any] = {}
+        self._last: Dict[str, Any] = {}  # the record of the run that has ended
+        self._stopping_at: Optional[float] = None
         self.governor: Optional[Callable[[], Dict[str, Any]]] = None  # its record(), where there is one
         self.board: Callable[[], Optional[Mapping[str, Any]]] = lambda: None  # the `board` of the status record
 
@@ -49,6 +52,10 @@ class Run:
             self._report("note", self.hint)
             self.hint = ""
         self._state, self._reason = state, reason
+        if state == "STOPPING" and self._stopping_at is None:
+            self._stopping_at = clock.monotonic()
+        if state in ENDED:
+            self._last = self.final()
         self._report("state", state + (": " + reason if reason else ""))
         self.changed()
 
@@ -87,8 +94,8 @@ class Run:
         return found
 
     def snapshot(self) -> Dict[str, Any]:
-        """The status record of the interval that ends now."""
-        self._newest = self._record(self._meter.take(clock.monotonic()))
+        """The status record of the interval that ends now; of the whole run once that has ended."""
+        self._newest = self._last or self._record(self._meter.take(clock.monotonic()))
         return self._newest
 
     def newest(self) -> Dict[str, Any]:
@@ -96,9 +103,11 @@ class Run:
         return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
-        """The status record over the whole run; what the source had left to say when it was closed is said."""
+        """The status record over the whole run; what the source had left to say when it was closed is said. A live source's time
+        counts until the stop, also without frames."""
         self._warn()
-        return self._record(self._meter.summary(clock.monotonic()))
+        now = clock.monotonic() if self._stopping_at is None else self._stopping_at
+        return self._last or self._record(self._meter.summary(now, self._source.live))
 
     def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
         outputs = {sender.name: sender.stats() for sender in self._senders}

@@ -2,6 +2,8 @@
 import textwrap
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
+from edge.redact import one_line
+
 LABEL = 9  # characters in front of every line of text
 GAP = "  "
 UNKNOWN = "-"
@@ -24,7 +26,7 @@ def render(record: Mapping[str, Any], width: int = 100) -> str:
 
 def _head(record: Mapping[str, Any], width: int) -> List[str]:
     state = record.get("state", UNKNOWN) + (": " + record["reason"] if record.get("reason") else "")
-    since = ", up {}".format(duration(record["uptime_s"])) if "uptime_s" in record else ""
+    since = ", {}".format(_since(record, record["uptime_s"])) if "uptime_s" in record else ""
     lines = _text("state", state + since + (" ({})".format(record["at"]) if record.get("at") else ""), width)
     faces = record.get("faces")
     seen = "" if faces is None else ", {} face{}".format(faces, "" if faces == 1 else "s")
@@ -44,6 +46,13 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
     return lines
 
 
+def _since(record: Mapping[str, Any], uptime_s: float) -> str:
+    """What the figures are of: an interval of a run that goes on, or all of one."""
+    if record.get("state") not in ("STOPPED", "FAILED"):
+        return "up " + duration(uptime_s)
+    return "over the whole run, " + ("{:.1f} s".format(uptime_s) if uptime_s < 60.0 else duration(uptime_s))
+
+
 class _Column(NamedTuple):
     """Two lines of heading and a cell for each row."""
 
@@ -53,7 +62,7 @@ class _Column(NamedTuple):
     left: bool = False  # texts stand at the left, numbers at the right
 
     def lines(self) -> List[str]:
-        texts = [self.above, self.title] + self.cells
+        texts = [one_line(text) for text in [self.above, self.title] + self.cells]
         size = max(len(text) for text in texts)
         return [text.ljust(size) if self.left else text.rjust(size) for text in texts]
 
@@ -122,7 +131,7 @@ def _board(board: Mapping[str, Any]) -> str:
 
 
 def _text(label: str, text: str, width: int) -> List[str]:
-    return textwrap.wrap(text, width, initial_indent=label.ljust(LABEL), subsequent_indent=" " * LABEL,
+    return textwrap.wrap(one_line(text), width, initial_indent=one_line(label).ljust(LABEL), subsequent_indent=" " * LABEL,
                          break_on_hyphens=False)
 
 

@@ -127,7 +127,8 @@ def run(source, groups, senders=None, stop=None, **options):
         summary = pipeline.run(stop or threading.Event())
     except Exception as e:
         error = e
-    frames = [item["frame"] for item in senders[0].items] if senders and not senders[0].needs_picture else None
+    recorded = bool(senders) and isinstance(senders[0], FakeSender) and not senders[0].needs_picture
+    frames = [item["frame"] for item in senders[0].items] if recorded else None
     return Run(summary, error, states, meter, frames)
 
 

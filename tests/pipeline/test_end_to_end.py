@@ -16,6 +16,7 @@ cv2 = pytest.importorskip("cv2")
 from whole_runs import (
     DEFAULT_NETWORKS,
     RUNTIMES,
+    Done,
     copy_home,
     finish,
     need_networks,
@@ -267,15 +268,30 @@ def test_a_signal_ends_a_run_at_once_with_whole_files_and_the_table(nanoface):
     film.release()
 
 
-def test_a_reader_that_leaves_ends_the_run_with_one_line(nanoface):
-    folder, process = nanoface.start("run", "--source", "portrait", "--loop", "--output", "jsonl:-", "--status", "none",
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_reader_that_leaves_ends_the_run_as_a_stop_does(nanoface, kind):
+    folder, process = nanoface.start("run", "--source", "portrait", "--loop", "--output", kind + ":-", "--status", "s.jsonl",
                                      *quick())
-    assert [json.loads(process.stdout.readline())["frame"] for _ in range(3)] == [0, 1, 2]
+    first = [process.stdout.readline() for _ in range(3)]
+    assert kind == "csv" or [json.loads(line)["frame"] for line in first] == [0, 1, 2]
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=PATIENCE_S) == 5
-    assert "jsonl:-" in one_line(err) and "its reader has gone" in one_line(err)
+    assert process.wait(timeout=PATIENCE_S) == 0 and "nanoface: " not in err
+    last = Done(folder, 0, "", err).records("s.jsonl")[-1]
+    assert (last["state"], last["reason"]) == ("STOPPED", "the reader of {}:- has left".format(kind))
+    assert last["outputs"][kind + ":-"]["state"] == "its reader has left"
+
+
+def test_other_outputs_go_on_when_the_reader_of_one_leaves(nanoface):
+    folder, process = nanoface.start("run", "--source", "portrait", "--max-frames", "60", "--output", "jsonl:-", "--output",
+                                     "jsonl:a.jsonl", "--status", "none", *quick())
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=PATIENCE_S) == 0 and "nanoface: " not in err
+    assert len(Done(folder, 0, "", err).records("a.jsonl")) == 60
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")

@@ -37,6 +37,8 @@ MAY_IMPORT = {
     "completion": "configrules options words",
     # what the commands stand on
     "stop": "core",
+    "console": "redact errors",
+    "__main__": "cli stop",
     "peer": "errors",
     "v4l2": "",
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
@@ -46,16 +48,16 @@ MAY_IMPORT = {
          "runtimes pipeline telemetry " + BELOW,
     "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "checks config configfile configrules machine modelstore planstore " + BELOW,
-    "service": "app config disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
+    "service": "app config console disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands servicecommands completion config doctor machine modelstore options stop "
+    "cli": "app bench boardcommands servicecommands completion config console doctor machine modelstore options stop "
          "words outputs telemetry " + BELOW,
 }
 
 # package -> files that may import it
-THREADS = ("edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py", "edge/outputs/viewer.py",
-           "edge/stages/tracks.py",
+THREADS = ("edge/stop.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py",
+           "edge/outputs/viewer.py", "edge/stages/tracks.py",
            "edge/telemetry/*", "edge/runtimes/cuda.py", "edge/core/waiting.py")
 DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
            "edge/outputs/window.py", "edge/outputs/viewer.py")

@@ -117,4 +117,6 @@ def test_a_long_text_is_no_way_to_hold_us_up(piece):
 
 
 def test_the_words_of_others_do_not_steer_a_terminal():
-    assert redact.plain("a\x1b]0;b\x07\x9bc\r\u202e\udcff d\u00a0\u00e9\n") == "a?]0;b??c??? d\u00a0\u00e9\n"
+    told = redact.plain("a\x1b]0;b\x07\x9bc\r\u202e\udcff d\u00a0\u3000\u00e9\n")
+    assert told == "a\\u001b]0;b\\u0007\\u009bc\\u000d\\u202e\\udcff d\u00a0\u3000\u00e9\n"
+    assert redact.one_line("a\nb") == "a\\nb"

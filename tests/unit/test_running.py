@@ -1,9 +1,13 @@
 """What a run tells of itself: the record with board, outputs and lost records, and why it is degraded."""
+import json
 import time
 from types import SimpleNamespace
 
+import pytest
 from patience import PATIENCE_S, wait_until
 
+from edge.core.packet import Frame, Packet, Span
+from edge.telemetry import table
 from edge.telemetry.meter import Meter
 from edge.telemetry.running import Run
 from edge.telemetry.statuslog import StatusLog
@@ -55,3 +59,41 @@ def test_the_newest_record_is_that_of_the_log_or_made_where_there_is_none(tmp_pa
     run.on_state("DEGRADED", "throttled")
     assert run.newest()["reason"] == "throttled" and run.newest() is run.newest()
     run.close(PATIENCE_S)
+
+
+def whole_run(tmp_path, meter):
+    """RUNNING, an interval of five frames, one of three, and what both took."""
+    run = Run(SimpleNamespace(name="clip.mp4", live=True), None, [], meter, [], lambda event, text: None)
+    run.start_log(StatusLog(str(tmp_path / "status.jsonl")), 3600.0)
+    run.on_state("RUNNING", "")
+    began = time.monotonic()
+    for n in range(8):
+        if n == 5:
+            run.changed()
+        at = began + 0.01 * n
+        meter.finished(Packet(Frame(n, at, 0.0, None), (), (Span("capture", at, at, at + 0.002),)), at + 0.005)
+    return run
+
+
+@pytest.mark.parametrize("state, reason", [("STOPPED", "end of source"), ("FAILED", "output jsonl:x: no space")])
+def test_last_record_is_that_of_the_whole_run_and_of_the_final_table(tmp_path, state, reason):
+    run = whole_run(tmp_path, Meter([], time.monotonic()))
+    run.on_state("STOPPING", reason)
+    run.on_state(state, reason)
+    run.close(PATIENCE_S)
+    records = [json.loads(line) for line in (tmp_path / "status.jsonl").read_text().splitlines()]
+    counts = [(record["state"], record["stages"]["capture"]["count"]) for record in records]
+    assert counts == [("RUNNING", 0), ("RUNNING", 5), ("STOPPING", 3), (state, 8)]
+    last = records[-1]
+    assert last["latency_ms"]["max"] == 5.0 and last["fps"]["output"] > 0.0 and last["reason"] == reason
+    assert run.final() == last and run.newest() == last
+    assert "{}: {}, over the whole run, 0.0 s".format(state, reason) in table.render(last)
+
+
+@pytest.mark.parametrize("live, expected", [(True, 5 / 4.0), (False, 5 / 0.042)])
+def test_rate_of_a_run_counts_the_time_in_which_a_camera_gave_nothing(live, expected):
+    meter = Meter([], 100.0)
+    for n in range(5):
+        at = 100.0 + 0.01 * n
+        meter.finished(Packet(Frame(n, at, 0.0, None), (), (Span("capture", at, at, at + 0.002),)), at + 0.005)
+    assert meter.summary(104.0, live)["fps"]["output"] == pytest.approx(expected, rel=1e-3)

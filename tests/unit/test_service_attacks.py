@@ -235,5 +235,5 @@ def test_a_program_of_the_service_gets_no_terminal_of_roots():
     steps = Steps(out)
     steps.user = Account(USER, USER, (USER,))
     assert steps.show(["/usr/bin/env", "python3", "-c", text]) == 0
-    assert "True False {} x?[2J".format(USER) in out.getvalue()
+    assert "True False {} x\\u001b[2J".format(USER) in out.getvalue()
     assert steps.ask_as_user("/usr/bin/env", "python3", "-c", text).text.startswith("True False")

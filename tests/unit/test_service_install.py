@@ -440,7 +440,7 @@ def test_what_the_service_says_does_not_steer_the_terminal_of_who_looks(box, cap
                                     "StatusText=\x1b]0;x\x07 tracking\n")
     assert cli.main(["service", "status", "--root", str(box.root)]) == 0
     said = capsys.readouterr().out
-    assert "\x1b" not in said and "?]0;x? tracking" in said
+    assert "\x1b" not in said and "says       \\u001b]0;x\\u0007 tracking" in said
 
 
 def test_a_configuration_that_may_not_be_read_is_done_without(box, capsys, monkeypatch):
