@@ -13,6 +13,7 @@ from calibration.halfmath import FP16_SUMS, FP32_SUMS
 from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
 from edge.core.analytics import load_runtime
+from edge.core.reading import read_json
 from edge.disk import write_whole
 from edge.errors import EngineError, ModelError
 from edge.models.agreement import Difference
@@ -172,8 +173,7 @@ def _write(home: str, done: Sequence[Calibrated], command: str) -> str:
 def _written(path: str) -> Mapping[str, Any]:
     """A file that is damaged counts as empty: it is replaced."""
     try:
-        with open(path, encoding="utf-8") as f:
-            content = json.load(f)
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     networks = content.get("networks") if isinstance(content, dict) and content.get("schema") == SCHEMA else None

@@ -98,7 +98,7 @@ def classify(spec: str) -> Kind:
     text = spec.strip()
     if not text:
         raise SourceError("--source is empty: give a camera's number, a file, a folder or a URL, or " + DEMO)
-    if re.match(r"^[+-]?\d+$", text):
+    if re.match(r"^[+-]?[0-9]{1,9}$", text):
         if int(text) < 0:
             raise SourceError("--source {}: cameras are counted from 0".format(text))
         return Kind(CAMERA, str(int(text)))
