@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from edge.core.reading import read_json, reason
+from edge.core.reading import parse_json, read_small, reason
 from edge.errors import ConfigError
 from edge.geometry.rotation import FLIP
 
@@ -86,7 +86,7 @@ class CameraGuess:
 def load(path: str) -> Camera:
     """Read fx fy cx cy width height [distortion] from a JSON file. Raises ConfigError that names what is wrong."""
     try:
-        data = read_json(path)
+        data = parse_json(read_small(path), finite=False)
     except (OSError, ValueError) as e:
         raise ConfigError("camera intrinsics {} cannot be read: {}".format(path, reason(e)))
     keys = ("fx", "fy", "cx", "cy", "width", "height")

@@ -123,7 +123,7 @@ def is_jetson(root: str) -> bool:
 
 def power_mode(root: str) -> Optional[Tuple[int, str]]:
     """Number and name ("" where it is not known) of the mode that nvpmodel has set."""
-    found = re.search(r"pmode:(\d{1,9})", read_text(root, MODE))
+    found = re.search(r"pmode:(\d{1,9})\b", read_text(root, MODE))
     if found is None:
         return None
     number = int(found.group(1))
@@ -133,5 +133,5 @@ def power_mode(root: str) -> Optional[Tuple[int, str]]:
 
 def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:
     """Of the first line of /etc/nv_tegra_release, "# R32 (release), REVISION: 7.1, ..."."""
-    found = re.search(r"R(\d{1,9})\D.*?REVISION:\s*(\d{1,9})(?:\.(\d{1,9}))?", release)
+    found = re.search(r"R(\d{1,9})\b.*?REVISION:\s*(\d{1,9})(?:\.(\d{1,9}))?", release)
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None

@@ -139,7 +139,7 @@ def index(random, folder):
     write(folder, "home/onnx/index.json", json_of(random, INDEX))
     for name in INDEX["networks"]:
         write(folder, "home/onnx/{}.onnx".format(name), JUNK)
-    return words(*random.choice((["models", "list"], ["models", "check"], DEMO, ["models", "lint"], ["verify"])))
+    return words(*random.choice((["models", "list"], ["models", "check"], DEMO, ["models", "lint"], ["verify"], ["estimate"])))
 
 
 def sidecars(random, folder):
@@ -212,7 +212,8 @@ def command_line(random, folder):
 
 def environment(random, folder):
     names = ["NANOFACE_SOURCE", "NANOFACE_CONFIG", "NANOFACE_STATUS_MODE", "WATCHDOG_USEC", "NOTIFY_SOCKET", "COLUMNS",
-             "LINES", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "JOURNAL_STREAM", "NANOFACE_MIRROR", "WATCHDOG_PID", "TERM",
+             "LINES", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "JOURNAL_STREAM",
+             "NANOFACE_MIRROR", "WATCHDOG_PID", "TERM",
              "OPENCV_FFMPEG_CAPTURE_OPTIONS", "NANOFACE_DEBUG", "PYTHON_EGG_CACHE", "LANG"]
     environ = {random.choice(names): text(mutated(
         random, random.choice((b"1", b"portrait", b"/run/x", b"@a", b"0644", b"8:9"))))
@@ -321,7 +322,8 @@ def board(random, folder):
         "sys/devices/virtual/thermal/thermal_zone0/temp": b"41500\n", "proc/meminfo": b"MemTotal:  4059712 kB\n",
         "sys/devices/virtual/thermal/cooling_device0/cur_state": b"1\n", "var/lib/nvpmodel/status": b"pmode:0001\n",
         "etc/nv_tegra_release": b"# R32 (release), REVISION: 7.1, GCID: 1\n",
-        "proc/device-tree/model": b"NVIDIA Jetson Nano\0", "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": b"1479000\n"}
+        "proc/device-tree/model": b"NVIDIA Jetson Nano\0",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": b"1479000\n"}
     for name, content in texts.items():
         write(folder, name, mutated(random, content))
     stats = json_of(random, {"GPU": 40, "Temp CPU": 40.5, "power cur": 2300, "nvp model": "MAXN"})

@@ -2,8 +2,8 @@
 
 WORDS = [
     b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\\ud800", b"\\u0000", b"\r\n", b"\x1b[2J", "\u202e".encode(),
-    b"%00", b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"-0.0", b"1e-320", b"null", b"true", b"[]", b"{}", b'""',
-    b"9" * 20, b"9" * 5000, b"0x" + b"f" * 5000, b"1:2:3:4:5", b"1" + b":59" * 3000, b"2001-13-45", b"1_0", b"!!int ''",
+    b"%00", b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"-0.0", b"1e-320", b"null", b"true", b"[]", b"{}",
+    b'""', b"9" * 20, b"9" * 5000, b"0x" + b"f" * 5000, b"1:2:3:4:5", b"1" + b":59" * 3000, b"2001-13-45", b"1_0", b"!!int ''",
     b"!!bool x", b"!!float ''", b"!!binary '*'", b"!!python/object/apply:os.system [x]", b"&a [*a]", b"*a", b"<<: *a", b"? ",
     b"{<<: {<<: {a: 1}}}", b"---\n", b"...\n", b"%YAML 9.9\n", b"\t", b": ", b"- ", b"|\n", b"@", b"`", b"../../x",
     b"/dev/zero", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\x00\x00\x00\x00", b"\x00\x00\x00\x01",
