@@ -3,6 +3,7 @@
 # make lint    ruff, mypy, vermin
 # make bench   the tracker beside MediaPipe's FaceMesh, in one run
 # make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
+# make fuzz    20000 wrong inputs of every kind, each in a process of its own: some minutes; COUNT=, SEED= for others
 # make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
 # make clean   remove what the above made
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
@@ -35,7 +36,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board lint bench rehearse soak clean
+.PHONY: run test test-host test-twin test-board lint bench rehearse fuzz soak clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -131,6 +132,11 @@ bench: $(VENV)/.run .venv-mediapipe/.bench
 rehearse: $(VENV)/.run
 	@$(BIN)/nanoface models fetch
 	@$(BIN)/python tests/engines/rehearsal/rehearse.py
+
+COUNT ?= 20000
+SEED ?= 1
+fuzz: $(VENV)/.dev
+	@$(BIN)/python tests/fuzz/fuzz_run.py --count $(COUNT) --seed $(SEED)
 
 soak: $(VENV)/.dev
 	@$(BIN)/python tests/pipeline/soak.py

@@ -14,6 +14,7 @@ from calibration.keep import Verdict, judge
 from calibration.ranges import tiny_share
 from edge.core.analytics import load_runtime
 from edge.core.packages import install
+from edge.core.reading import read_json
 from edge.disk import write_whole
 from edge.errors import EngineError, ModelError, OutputError
 from edge.models.agreement import Difference
@@ -185,8 +186,7 @@ def _write(folder: str, done: Sequence[Calibrated], command: str) -> str:
 def _written(path: str) -> Mapping[str, Any]:
     """A file that is damaged counts as empty: it is replaced."""
     try:
-        with open(path, encoding="utf-8") as f:
-            content = json.load(f)
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     networks = content.get("networks") if isinstance(content, dict) and content.get("schema") == SCHEMA else None

@@ -207,7 +207,7 @@ def _show(record: Mapping[str, Any], path: str, as_json: bool) -> None:
     out = console.on(sys.stdout)
     try:
         text = table.render(record, out.width) if "state" in record and "stages" in record else ""
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):  # JSON of other kinds of values
+    except table.WRONG:
         text = ""
     if not text:
         raise ConfigError("{} is not a status log: what it holds are no status records".format(path))

@@ -8,14 +8,15 @@ import yaml
 
 from edge.configrules import RULES, SECTIONS, no_such_key
 from edge.core.commands import is_installed
+from edge.core.reading import LARGEST_BYTES, at_most, reason
 from edge.core.safeopen import open_read
 from edge.core.strangers import ours
+from edge.core.yamlreading import NotYaml, parse_yaml
 from edge.errors import ConfigError
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
 OWN_NAME = "nanoface.yaml"
 DEFAULTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "defaults.yaml")
-LARGEST_BYTES = 1 << 20
 LONGEST_LINE = 4096
 
 _SHORT = reprlib.Repr()
@@ -77,29 +78,21 @@ def read_file(user_file: UserFile) -> Dict[str, Found]:
     text = _read_text(user_file)
     path = user_file.path
     try:
-        lines = _lines(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        raise ConfigError(_yaml_problem(path, e))
-    except RecursionError:
-        raise ConfigError("{}: nested too deeply".format(path))
-    except (ValueError, OverflowError, AttributeError, TypeError) as e:  # PyYAML on impossible dates and numbers
-        raise ConfigError("{}: a value cannot be read ({}); quote it if it is a text".format(path, _one_line(e)))
-    return _flat({} if document is None else document, lines, path)
+        node, document = parse_yaml(text)
+    except NotYaml as e:
+        raise ConfigError("{}: {}".format("{}:{}".format(path, e.line) if e.line else path, e))
+    return _flat({} if document is None else document, _lines(node, path), path)
 
 
 def _read_text(user_file: UserFile) -> str:
     path, because = user_file
     try:
-        with open(path, "rb") as f:
-            data = f.read(LARGEST_BYTES + 1)
+        with open(path, "rb") as f:  # a pipe will do, as in --config <(...), and Ctrl-C ends the waiting for one
+            data = at_most(f, LARGEST_BYTES)
     except FileNotFoundError:
         raise ConfigError("the configuration file {} ({}) does not exist".format(path, because))
     except (OSError, ValueError) as e:
-        reason = getattr(e, "strerror", None) or _one_line(e)
-        raise ConfigError("the configuration file {} ({}) cannot be read: {}".format(path, because, reason))
-    if len(data) > LARGEST_BYTES:
-        raise ConfigError("{} has more than {} bytes: this is no configuration".format(path, LARGEST_BYTES))
+        raise ConfigError("the configuration file {} ({}) cannot be read: {}".format(path, because, reason(e)))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
@@ -115,7 +108,7 @@ def read_line(path: str) -> str:
             data = f.read(LONGEST_LINE + 1)
     except OSError as e:
         cure = "write the source into it, and let this user read it"
-        raise ConfigError("{} cannot be read: {}; {}".format(name, e.strerror, cure))
+        raise ConfigError("{} cannot be read: {}; {}".format(name, reason(e), cure))
     lines = data.strip().splitlines()
     if len(data) > LONGEST_LINE or len(lines) != 1:
         what = "is empty" if not lines else "holds more than one line"
@@ -142,7 +135,9 @@ def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:
 
     def walk(node: Optional[yaml.Node], prefix: str) -> None:
         for key_node, value in node.value if isinstance(node, yaml.MappingNode) else ():
-            key, line = prefix + str(key_node.value), key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            key, line = prefix + key_node.value, key_node.start_mark.line + 1
             if key in lines:
                 raise ConfigError("{}:{}: {} is already set in line {}".format(path, line, key, lines[key]))
             lines[key] = line
@@ -151,18 +146,6 @@ def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:
 
     walk(root, "")
     return lines
-
-
-def _yaml_problem(path: str, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
-    place = "{}:{}".format(path, mark.line + 1) if mark is not None else path
-    tab = "; indent with spaces" if "'\\t'" in str(problem) else ""
-    return "{}: not YAML: {}{}".format(place, _one_line(problem), tab)
-
-
-def _one_line(problem: Any) -> str:
-    return " ".join(str(problem).split())
 
 
 def _flat(document: Any, lines: Mapping[str, int], path: str) -> Dict[str, Found]:

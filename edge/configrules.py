@@ -4,6 +4,8 @@ import os
 import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
+from edge.core.reading import can_be_name
+
 STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
 OFF = "none"
 NETWORKS: Dict[str, Tuple[str, ...]] = {
@@ -121,7 +123,7 @@ def _text(allowed: str, source: bool = False) -> Rule:
             return names[0] if len(names) == 1 else ",".join(re.sub(r"([\\,])", r"\\\1", name) for name in names)
         if source and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return str(value)
-        if not isinstance(value, str) or not value.strip() or "\0" in value:
+        if not isinstance(value, str) or not value.strip() or not can_be_name(value):
             raise ValueError
         return os.path.expanduser(value)
 
@@ -131,7 +133,7 @@ def _text(allowed: str, source: bool = False) -> Rule:
 def _texts(allowed: str) -> Rule:
     def read(value: Any) -> Tuple[str, ...]:
         texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() and "\0" not in t for t in texts):
+        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() and can_be_name(t) for t in texts):
             raise ValueError
         return tuple(texts)
 

@@ -3,19 +3,20 @@
 `$NANOFACE_HOME` holds `cache/` (downloads), `onnx/` (converted networks and their index) and `plans/` (TensorRT). The build
 step (`engines/`) writes `onnx/index.json`, this module reads it: the two share the file format and nothing else.
 """
+import errno
 import hashlib
-import json
 import os
 import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core import commands
+from edge.core.reading import read_json, reason
 from edge.core.safeopen import open_read
 from edge.errors import ModelError
 
 INDEX = "index.json"
 SCHEMA = 1
-LARGEST_JSON = 1 << 24  # characters of a file of a store, of which none has a hundredth; a longer one is damaged
+MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
 
 
 class StoredNetwork(NamedTuple):
@@ -49,12 +50,6 @@ def onnx_dir(home: str) -> str:
     return os.path.join(home, "onnx")
 
 
-def read_json(path: str) -> Any:
-    """What a file of a store holds. Raises OSError, ValueError, and RecursionError for what is nested without end."""
-    with os.fdopen(open_read(path), encoding="utf-8") as f:
-        return json.loads(f.read(LARGEST_JSON))
-
-
 def read_index(home: str) -> Dict[str, Dict[str, Any]]:
     """Network name -> its entry. Empty when nothing was built yet. Raises ModelError for an index that cannot be read."""
     path = os.path.join(onnx_dir(home), INDEX)
@@ -62,16 +57,19 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
         index = read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as e:
-        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, e, cure()))
+    except (OSError, ValueError) as e:
+        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, reason(e), cure()))
     if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("networks"), dict):
         raise ModelError("{} is not an index of this version: delete it and {}".format(path, cure()))
     return index["networks"]
 
 
 def sha256_of(path: str) -> str:
+    """Raises OSError, and ValueError for what is no path."""
     digest = hashlib.sha256()
     with os.fdopen(open_read(path), "rb") as f:
+        if os.fstat(f.fileno()).st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
         for block in iter(lambda: f.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
@@ -81,8 +79,8 @@ def _checked(home: str, name: str, file: str, sha256: str) -> str:
     path = os.path.join(onnx_dir(home), file)
     try:
         found = sha256_of(path)
-    except OSError as e:
-        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, e, cure()))
+    except (OSError, ValueError) as e:
+        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, reason(e), cure()))
     if found != sha256:
         raise ModelError("{} is corrupt (sha256 {}... instead of {}...): {}".format(path, found[:12], sha256[:12], cure()))
     return path

@@ -1,5 +1,4 @@
 """MediaPipe's FaceMesh in a process of its own, to be measured beside the pipeline on the same frames."""
-import json
 import os
 import subprocess
 import tempfile
@@ -7,6 +6,7 @@ from typing import Any, Dict, Sequence
 
 import numpy as np
 
+from edge.core.reading import parse_json
 from edge.errors import ConfigError, EngineError
 
 SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "peers", "mediapipe_facemesh.py")
@@ -62,4 +62,10 @@ class Peer:
         line = self._process.stdout.readline()
         if not line:
             raise EngineError("MediaPipe's process has ended")
-        return json.loads(line)
+        try:
+            told = parse_json(line.encode("utf-8"))
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise EngineError("MediaPipe's process says what is no answer")
+        return told

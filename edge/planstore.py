@@ -7,8 +7,9 @@ import os
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from edge.core import commands
+from edge.core.reading import read_json, reason
 from edge.errors import EngineError
-from edge.modelstore import read_json, sha256_of
+from edge.modelstore import sha256_of
 
 SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
@@ -127,8 +128,8 @@ def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:
         content = read_json(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as e:
-        raise EngineError("{} cannot be read ({}): {}".format(path, e, cure)) from e
+    except (OSError, ValueError) as e:
+        raise EngineError("{} cannot be read ({}): {}".format(path, reason(e), cure)) from e
     if not isinstance(content, dict):
         raise EngineError("{} is damaged: {}".format(path, cure))
     return content

@@ -149,11 +149,19 @@ def _secrets(spec: str) -> Iterator[str]:
         yield from (text for text in (value.strip("\""), value.strip("\"'")) if text)
 
 
+def _bytes(text: str) -> bytes:
+    """Also of a word of the command line that is no UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
 def _forms(secret: str) -> Set[str]:
     """A secret as it stands, decoded and encoded."""
     plain: Iterable[str] = {secret, unquote(secret), unquote_plus(secret), re.sub(r"\\(.)", r"\1", secret)}
     forms = set(plain)
     for text in plain:
-        forms.update((quote(text), quote(text, safe=""), json.dumps(text)[1:-1], repr(text)[1:-1],
+        forms.update((quote(_bytes(text)), quote(_bytes(text), safe=""), json.dumps(text)[1:-1], repr(text)[1:-1],
                       re.sub(r"([\s\"'\\!])", r"\\\1", text)))
     return {form for form in forms if form.strip()}

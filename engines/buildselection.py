@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Seq
 
 from edge import planstore
 from edge.core import commands
-from edge.core.safeopen import open_read
+from edge.core.reading import read_json
 from edge.errors import ConfigError, EngineError
 from engines.buildtarget import DEFAULT_TACTICS, FP16, FP32, ROLES, Way
 from engines.networks import Manifest
@@ -96,8 +96,7 @@ def _choice(home: str) -> Dict[str, Any]:
     empty: Dict[str, Any] = {"schema": planstore.SCHEMA, "roles": {}, "ways": {}}
     try:
         roles = planstore.chosen(home)
-        with os.fdopen(open_read(os.path.join(planstore.plans_dir(home), planstore.CHOICE)), encoding="utf-8") as f:
-            ways = json.load(f).get("ways", {})
+        ways = read_json(os.path.join(planstore.plans_dir(home), planstore.CHOICE)).get("ways", {})
     except (OSError, ValueError, EngineError):
         return empty
     return dict(empty, roles=roles, ways=ways if isinstance(ways, dict) else {})

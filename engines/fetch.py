@@ -6,6 +6,7 @@ import os
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Set
 from urllib.parse import urlsplit
 
+from edge.core.reading import open_regular, reason
 from edge.disk import Draft, no_room, part_folder
 from edge.errors import ModelError
 from edge.modelstore import sha256_of
@@ -54,7 +55,7 @@ def _mirror(report: Report, environ: Mapping[str, str]) -> Optional[str]:
 
 
 def _file_blocks(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as f:
+    with os.fdopen(open_regular(path), "rb") as f:
         yield from iter(lambda: f.read(web.BLOCK), b"")
 
 
@@ -101,10 +102,10 @@ class Fetcher:
         block = next(blocks, b"")  # nothing is made on the disk for what does not come
         with Draft(cached_path(self._home, source)) as draft:
             while block:
-                draft.write(block)
-                if draft.size > source.size:
+                if draft.size + len(block) > source.size:
                     raise Unavailable("{} gives another {} (larger than {})".format(
                         place, os.path.basename(source.path), size_text(source.size)))
+                draft.write(block)
                 block = next(blocks, b"")
             if draft.sha256 != source.sha256:
                 raise Unavailable("{} gives another {} (sha256 {}... instead of {}...)".format(
@@ -123,7 +124,7 @@ class Fetcher:
         except FileNotFoundError:
             return "{} has no {}".format(MIRROR, source.location)
         except OSError as e:
-            return "{} cannot be read ({})".format(self._mirrored_path(source), e.strerror)
+            return "{} cannot be read ({})".format(self._mirrored_path(source), reason(e))
         except Unavailable as e:
             return str(e)
 
@@ -137,7 +138,7 @@ class Fetcher:
         if host in self._refusals:
             raise Unavailable(self._refusals[host])
         try:
-            self._keep(source, web.blocks(url, self._report.progress(title, source.size)), host)
+            self._keep(source, web.blocks(url, source.size, self._report.progress(title, source.size)), host)
         except web.WebError as e:
             reason = "{} {}".format(host, e)
             raise (self._refuse(host, reason) if e.host_down else Unavailable(reason)) from e
@@ -169,7 +170,7 @@ class Fetcher:
         if is_whole(cached_path(self._home, member), member):
             return
         try:
-            self._keep(member, iter([wheels.member(path, member.path)]), "the wheel")
+            self._keep(member, wheels.member(path, member.path), "the wheel")
             self._unpacked.add(member.location)
         except (wheels.WheelError, Unavailable) as e:
             self._refusals[member.location] = str(e)

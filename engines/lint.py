@@ -17,6 +17,7 @@ from edge.errors import ModelError
 from engines.convert.graph import INPUT, dims_of
 from engines.lintfp16 import LARGEST_FLOAT16, risks
 from engines.lintfp16 import constants as risky_constants
+from engines.lintframe import check_frame
 from engines.lintgraph import FAULT, MALFORMED, OWN_DOMAINS, WARNING, Finding, View, type_name
 from engines.lintoperators import ABSENT, CONTROL_FLOW, IMPORTED, RECURRENT
 from engines.lintrules import MOST_INT32, of_operator
@@ -42,6 +43,7 @@ def read_onnx(path: str) -> ModelProto:
         if found.st_size > MOST_BYTES:
             raise ModelError("{} is no ONNX file: it has more than 2 GB".format(path))
         with open(path, "rb") as f:
+            check_frame(f, 0, found.st_size)
             data = f.read()
         with warnings.catch_warnings(record=True) as incomplete:  # protobuf 3.19 warns and leaves out the rest
             warnings.simplefilter("always", RuntimeWarning)

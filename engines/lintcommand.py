@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # onnx reads and follows a graph in compiled code, and a malformed one can kill that with the process it runs in
 TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from engines import lint; lint.findings(lint.read_onnx(sys.argv[2]))"
 
+LONGEST_S = 120.0
+
 
 class Linted(NamedTuple):
     """One file, and what was found in it."""
@@ -58,8 +60,12 @@ def _lint_foreign(path: str) -> Linted:
     from engines.lintgraph import FAULT, Finding
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    trial = subprocess.run([sys.executable, "-c", TRIAL, root, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
+    try:
+        trial = subprocess.run([sys.executable, "-c", TRIAL, root, path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=LONGEST_S)
+    except subprocess.TimeoutExpired:
+        text = "malformed, or too large: the package onnx does not follow it within {:.0f} s".format(LONGEST_S)
+        return Linted(path, "", 0, (), 0, (Finding(FAULT, "", text),))
     if trial.returncode < 0:
         return Linted(path, "", 0, (), 0, (Finding(FAULT, "", "malformed: the package onnx dies of it"),))
     return _lint(path, "", path, False)

@@ -4,6 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
+from edge.core.reading import reason
 from edge.disk import storage_error, write_whole
 from edge.errors import ModelError
 from edge.modelstore import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
@@ -64,8 +65,8 @@ def damaged_files(home: str, entry: Dict[str, Any]) -> List[str]:
             found = sha256_of(path)
         except FileNotFoundError:
             faults.append("{} is missing".format(path))
-        except OSError as e:
-            faults.append("{} cannot be read ({})".format(path, e.strerror))
+        except (OSError, ValueError) as e:
+            faults.append("{} cannot be read ({})".format(path, reason(e)))
         else:
             if found != sha256:
                 faults.append("{} is corrupt (sha256 {}... instead of {}...)".format(path, found[:12], sha256[:12]))

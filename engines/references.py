@@ -7,12 +7,12 @@ in the network's colours, so that no decoder of pictures is involved) and `i/out
 import io
 import json
 import os
-import zipfile
 from importlib.util import find_spec
 from typing import Any, Dict, List, Mapping, NamedTuple
 
 import numpy as np
 
+from edge.core.reading import parse_json, reason
 from edge.disk import write_whole
 from edge.errors import EdgeError, ModelError
 from edge.models.agreement import quantities_of
@@ -21,6 +21,7 @@ from edge.modelstore import cure as fetch
 from engines import stills
 from engines.manifest import read_manifest
 from engines.networks import Input
+from engines.zipreading import DAMAGE, open_npz
 
 SCHEMA = 1
 RUNTIME = "onnxruntime"
@@ -44,15 +45,15 @@ def cases(home: str, name: str) -> List[Case]:
     path = path_of(home, name)
     cure = "{} where ONNX Runtime is installed".format(fetch(name))
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             about = _about(archive)
             if about.get("schema") != SCHEMA or about.get("sha256") != sha256:
                 raise ModelError("{} is of another version of {}: {}".format(path, name, cure))
             return [_case(archive, number, about) for number in range(about["cases"])]
     except FileNotFoundError:
         raise ModelError("there are no stored answers to compare {} with ({}): {}".format(name, path, cure))
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as e:
-        raise ModelError("{} cannot be read ({}): {}".format(path, " ".join(str(e).split()), cure)) from e
+    except DAMAGE as e:
+        raise ModelError("{} cannot be read ({}): {}".format(path, reason(e), cure)) from e
 
 
 def make(home: str, name: str) -> bool:
@@ -113,15 +114,15 @@ def feed_of(pixels: np.ndarray, look: Input) -> np.ndarray:
 def _is_current(home: str, name: str) -> bool:
     """Without reading the pictures: `about` alone."""
     try:
-        with np.load(path_of(home, name), allow_pickle=False) as archive:
+        with open_npz(path_of(home, name)) as archive:
             about = _about(archive)
         return about.get("schema") == SCHEMA and about.get("sha256") == read_index(home)[name]["sha256"]
-    except (OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile, EdgeError):
+    except DAMAGE + (EdgeError,):
         return False
 
 
 def _about(archive: Any) -> Dict[str, Any]:
-    about = json.loads(str(archive["about"]))
+    about = parse_json(str(archive["about"]).encode("utf-8"))
     if not isinstance(about, dict):
         raise ValueError("it says nothing about itself")
     return about

@@ -3,7 +3,7 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from edge.core.safeopen import open_read
+from edge.core.reading import read_json
 from edge.disk import write_whole
 from edge.planstore import plans_dir
 from engines.boardfacts import Facts
@@ -84,8 +84,7 @@ def write_table(home: str, facts: Facts, role: str, trials: Sequence[Trial]) -> 
 def read_object(path: str) -> Dict[str, Any]:
     """A JSON object; an empty one where there is none, or where it is damaged."""
     try:
-        with os.fdopen(open_read(path), encoding="utf-8") as f:
-            content = json.load(f)
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -3,12 +3,18 @@ import os
 import re
 import subprocess
 import sys
-import zipfile
-from typing import Callable, List
+from typing import Callable, Iterator, List
 
+from edge.core import clock
+from edge.core.reading import reason
 from engines.networks import Wheel
+from engines.zipreading import DAMAGE, open_zip, unpacked
 
 POLL_S = 0.2
+LEAST_RATE = 20000.0  # bytes a second; a server that is slower is given up
+LONGEST_START_S = 300.0  # until pip has found the wheel
+SLACK = 1 << 20  # of pip's own files beside it
+MOST_SAID = 1 << 16
 _ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "LC_ALL": "C"}
 
 
@@ -55,6 +61,7 @@ def download(wheel: Wheel, folder: str, progress: Callable[[int], None]) -> str:
     """Download into `folder`, which pip also uses for what it needs meanwhile; returns the path. Raises WheelError."""
     environment = dict(os.environ, TMPDIR=folder, **_ENVIRONMENT)
     said_file = os.path.join(folder, "pip.log")
+    give_up_at = clock.monotonic() + LONGEST_START_S + wheel.size / LEAST_RATE
     with open(said_file, "wb") as log:
         process = subprocess.Popen(
             _command(wheel, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment)
@@ -64,25 +71,30 @@ def download(wheel: Wheel, folder: str, progress: Callable[[int], None]) -> str:
                     code = process.wait(POLL_S)
                     break
                 except subprocess.TimeoutExpired:
-                    progress(min(_largest_file(folder), wheel.size))
+                    got = _largest_file(folder)
+                    if got > wheel.size + SLACK:
+                        raise WheelError("the package index gives another {}, larger than announced".format(wheel.requirement))
+                    if clock.monotonic() > give_up_at:
+                        raise WheelError("the package index is too slow: pip was ended")
+                    progress(min(got, wheel.size))
         finally:
-            if process.poll() is None:  # Ctrl-C
+            if process.poll() is None:  # given up, or Ctrl-C
                 process.kill()
                 process.wait()
     with open(said_file, encoding="utf-8", errors="replace") as f:
-        said = f.read()
+        said = f.read(MOST_SAID)
     found = [name for name in os.listdir(folder) if name.endswith(".whl")]
     if code or len(found) != 1:
         raise _reason(wheel, said)
     return os.path.join(folder, found[0])
 
 
-def member(path: str, name: str) -> bytes:
-    """One file out of a wheel. Raises WheelError."""
+def member(path: str, name: str) -> Iterator[bytes]:
+    """One file out of a wheel, block by block: a few bytes may unpack to gigabytes. Raises WheelError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
+        with open_zip(path) as archive:
+            yield from unpacked(archive, name)
     except KeyError as e:
         raise WheelError("the wheel has no {}".format(name)) from e
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError) as e:
-        raise WheelError("the wheel is damaged ({})".format(e)) from e
+    except DAMAGE as e:
+        raise WheelError("the wheel is damaged ({})".format(reason(e))) from e

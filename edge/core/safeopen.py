@@ -232,7 +232,8 @@ def open_read(path: str) -> int:
     """A regular file, for reading: no pipe that makes us wait, no link of a stranger."""
     folder, name = resolve(path)
     with folder:
-        fd = folder.open(name or os.path.basename(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+        fd = folder.open(name, flags) if name else os.open(path, flags | _OURS)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise UnsafePath("{} is no regular file".format(path))

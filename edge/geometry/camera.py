@@ -1,14 +1,15 @@
 """A pinhole camera with OpenCV's distortion model, and the pose of known points before it (PnP)."""
-import json
 import math
 from typing import NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
 
+from edge.core.reading import parse_json, read_small, reason
 from edge.errors import ConfigError
 from edge.geometry.rotation import FLIP
 
+LARGEST = 1e6  # of any number of a camera
 REFINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 4, 1e-9)
 
 
@@ -85,10 +86,9 @@ class CameraGuess:
 def load(path: str) -> Camera:
     """Read fx fy cx cy width height [distortion] from a JSON file. Raises ConfigError that names what is wrong."""
     try:
-        with open(path, encoding="utf-8") as f:
-            data = json.load(f)
+        data = parse_json(read_small(path), finite=False)
     except (OSError, ValueError) as e:
-        raise ConfigError("camera intrinsics {} cannot be read: {}".format(path, e))
+        raise ConfigError("camera intrinsics {} cannot be read: {}".format(path, reason(e)))
     keys = ("fx", "fy", "cx", "cy", "width", "height")
     absent = [k for k in keys if not isinstance(data, dict) or k not in data]
     if absent:
@@ -101,6 +101,8 @@ def load(path: str) -> Camera:
         raise ConfigError("camera intrinsics {}: every value must be a number".format(path))
     if not all(math.isfinite(v) for v in numbers + list(distortion)) or min(numbers[:2]) <= 0 or min(numbers[4:]) < 1:
         raise ConfigError("camera intrinsics {}: fx, fy, width and height must be positive".format(path))
+    if max(map(abs, numbers + list(distortion))) > LARGEST or min(numbers[:2]) < 1 / LARGEST:
+        raise ConfigError("camera intrinsics {}: no camera has such numbers; all are in pixels".format(path))
     if len(distortion) not in (0, 4, 5, 8):
         raise ConfigError("camera intrinsics {}: distortion takes 4, 5 or 8 numbers, found {}".format(path, len(distortion)))
     fx, fy, cx, cy, width, height = numbers

@@ -65,7 +65,7 @@ def last_record(seen: Places) -> str:
         return table.render(record, WIDTH)
     except ConfigError as e:
         return str(e)
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+    except table.WRONG:
         return "the newest line of the status log is no status record"
 
 

@@ -4,6 +4,7 @@ import ssl
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
+from edge.core.reading import read_small, reason
 from edge.errors import SourceError
 from edge.redact import hide
 from edge.sources.spec import INSECURE, VERIFY
@@ -11,6 +12,7 @@ from edge.sources.spec import INSECURE, VERIFY
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 UNTRUSTED = ("the certificate of {} is not trusted ({}): put its own, or its authority's, into a file for source.ca_file, or "
              "set source.tls: insecure")
+MOST_CERTIFICATES = 1 << 22  # bytes of PEM; all authorities of a system have a twentieth
 LONGEST_SHOWN, LONGEST_READ = 200, 4096  # characters of what a server says
 ELSEWHERE = "{} sends us on to another address, which is not followed{}"
 
@@ -24,10 +26,12 @@ class Trust(NamedTuple):
     def context(self) -> ssl.SSLContext:
         """Raises SourceError. Without a file the system's authorities count, and $SSL_CERT_FILE."""
         try:
+            if self.ca_file is not None:
+                read_small(self.ca_file, MOST_CERTIFICATES)  # OpenSSL would wait for a pipe, deaf to Ctrl-C
             context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as e:
-            reason = e.strerror or "it is no PEM file"
-            raise SourceError("source.ca_file {} cannot be used: {}".format(self.ca_file, reason))
+        except (OSError, ValueError) as e:
+            told = "it is no PEM file" if isinstance(e, ssl.SSLError) else reason(e)
+            raise SourceError("source.ca_file {} cannot be used: {}".format(self.ca_file, told))
         if self.tls == INSECURE:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
@@ -51,8 +55,8 @@ class Origin(NamedTuple):
     def of(cls, url: str) -> "Origin":
         """Raises ValueError for what is no address."""
         parts = urlsplit(url)
-        if not parts.hostname:
-            raise ValueError("there is no host")
+        if not parts.hostname or parts.scheme.lower() not in PORTS:
+            raise ValueError("there is no host, or no way to speak with it")
         return cls(parts.scheme.lower(), parts.hostname, parts.port or PORTS[parts.scheme.lower()])
 
     @property

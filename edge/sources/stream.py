@@ -12,7 +12,7 @@ from edge.errors import SourceError
 from edge.redact import hide
 from edge.sources.device import Opener, Patience
 from edge.sources.origin import DEFAULT_TRUST, Trust
-from edge.sources.tunnel import LOOPBACK, Tunnel, is_list, through
+from edge.sources.tunnel import LOOPBACK, Tunnel, is_list, server_of, through
 
 Factory = Callable[..., Any]
 OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # read by OpenCV when it opens; "key;value|key;value"
@@ -27,6 +27,8 @@ class StreamOpener(Opener):
     """The options are put into the environment for the moment of opening; those of the user win."""
 
     def __init__(self, url: str, factory: Factory = cv2.VideoCapture, trust: Trust = DEFAULT_TRUST) -> None:
+        """Raises SourceError for what is no address: to wait for it would be in vain."""
+        server_of(url)
         self.name = hide(url)
         self._url, self._factory, self._trust = url, factory, trust
         self._users = os.environ.get(OPTIONS)

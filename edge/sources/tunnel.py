@@ -260,12 +260,16 @@ def _shut(one: socket.socket) -> None:
 
 def through(url: str, trust: Trust) -> Tunnel:
     """Raises SourceError."""
+    return Tunnel(server_of(url), trust, is_list(url))
+
+
+def server_of(url: str) -> Origin:
+    """Raises SourceError."""
     try:
-        origin = Origin.of(url)
+        return Origin.of(url)
     except ValueError:  # its text may hold a part of a password
         cure = "write / ? # @ and blanks in a password as %2F %3F %23 %40 %20"
-        raise SourceError("{} is no address: {}".format(url, cure)) from None
-    return Tunnel(origin, trust, is_list(url))
+        raise SourceError("{} is no address: {}".format(shown(url), cure)) from None
 
 
 def is_list(url: str) -> bool:

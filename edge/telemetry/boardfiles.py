@@ -2,6 +2,7 @@
 
 Paths are those of L4T 32 on a Tegra X1 (its GPU sits at 57000000), below a root folder; what is not there is left out.
 """
+import math
 import os
 import re
 from glob import glob
@@ -90,9 +91,10 @@ class BoardFiles:
 
     def _number(self, path: str, unit: float) -> Optional[float]:
         try:
-            return float(read_text(self._root, path)) / unit
+            value = float(read_text(self._root, path)) / unit
         except ValueError:
             return None
+        return value if math.isfinite(value) else None
 
 
 def read_text(root: str, absolute: str) -> str:
@@ -111,7 +113,7 @@ def below(root: str, pattern: str) -> List[str]:
 
 
 def memory_mb(root: str) -> Dict[str, float]:
-    found = re.findall(r"^(\w+):\s*(\d+) kB", read_text(root, "/proc/meminfo"), re.MULTILINE)
+    found = re.findall(r"^(\w+):\s*(\d{1,15}) kB", read_text(root, "/proc/meminfo"), re.MULTILINE)
     return {name: int(size) / 1024.0 for name, size in found if name in MEMORY}
 
 
@@ -121,7 +123,7 @@ def is_jetson(root: str) -> bool:
 
 def power_mode(root: str) -> Optional[Tuple[int, str]]:
     """Number and name ("" where it is not known) of the mode that nvpmodel has set."""
-    found = re.search(r"pmode:(\d+)", read_text(root, MODE))
+    found = re.search(r"pmode:(\d{1,9})\b", read_text(root, MODE))
     if found is None:
         return None
     number = int(found.group(1))
@@ -131,5 +133,5 @@ def power_mode(root: str) -> Optional[Tuple[int, str]]:
 
 def l4t_version(release: str) -> Optional[Tuple[int, int, int]]:
     """Of the first line of /etc/nv_tegra_release, "# R32 (release), REVISION: 7.1, ..."."""
-    found = re.search(r"R(\d+)\D.*?REVISION:\s*(\d+)(?:\.(\d+))?", release)
+    found = re.search(r"R(\d{1,9})\b.*?REVISION:\s*(\d{1,9})(?:\.(\d{1,9}))?", release)
     return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None

@@ -19,6 +19,7 @@ TEMPERATURE, OFFLINE_C = "Temp ", -256.0
 POWER = ("Power TOT", "power cur")  # version 4, version 3; milliwatts
 NO_ANSWER = "the jtop service does not answer"
 MODE = ("nvp model", "nvpmodel")
+LARGEST = 1e9
 
 
 class JtopClient:
@@ -88,5 +89,6 @@ def figures_of(stats: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _number(value: Any) -> Optional[float]:
-    """None for what is "OFF", and for every other text."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """None for what is "OFF", for every other text, and for what is no number that can be told."""
+    known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+    return float(value) if known else None

@@ -1,10 +1,11 @@
 """The files of the status log: a new one, or one that holds status records and nothing else."""
-import json
 import os
+import re
 import stat
 from contextlib import suppress
 from typing import Iterator, List, Mapping, Optional
 
+from edge.core.reading import parse_json
 from edge.core.safeopen import Folder, folder_of, resolve
 from edge.core.strangers import UnsafePath
 from edge.errors import ConfigError
@@ -87,7 +88,7 @@ def rotate(path: str, keep: int) -> None:
 def mode_of(environ: Mapping[str, str]) -> Optional[int]:
     """That the service wants for a log that its owner is to read; None leaves it to the umask."""
     text = environ.get(MODE, "")
-    return int(text, 8) if text and set(text) <= set("01234567") else None
+    return int(text, 8) if re.match(r"[0-7]{1,4}\Z", text) else None
 
 
 def is_foreign(fd: int) -> bool:
@@ -114,8 +115,8 @@ def _lines(fd: int) -> Iterator[bytes]:
 
 def _is_record(line: bytes) -> bool:
     try:
-        record = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):
+        record = parse_json(line, finite=False)
+    except ValueError:
         return line.startswith(BEGINNING) or BEGINNING.startswith(line)
     return isinstance(record, dict) and isinstance(record.get("schema"), int) and isinstance(record.get("state"), str)
 

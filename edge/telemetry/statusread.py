@@ -1,15 +1,15 @@
 """Reading the status log while another process writes, rotates or truncates it."""
-import json
 import os
 from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
 from edge.core import commands
+from edge.core.reading import parse_json
 from edge.core.safeopen import open_read
 from edge.core.strangers import UnsafePath
 from edge.errors import ConfigError
 
 POLL_S = 0.25
-TAIL_BYTES = 65536  # about twenty records
+TAIL_BYTES = LONGEST_LINE = 65536  # about twenty records
 
 
 def read_last(path: str) -> Dict[str, Any]:
@@ -56,34 +56,33 @@ class _Reader:
         records: List[Dict[str, Any]] = []
         if self._file is not None:
             self._file.seek(max(0, os.fstat(self._file.fileno()).st_size - TAIL_BYTES))
-            records = self._rest()
+            records = list(self._rest())
         return (records or _tail(self._path + ".1"))[-1:]
 
-    def read(self) -> List[Dict[str, Any]]:
-        records: List[Dict[str, Any]] = []
+    def read(self) -> Iterator[Dict[str, Any]]:
         if self._file is None:
             self._open(self._path)
         while self._file is not None:
             successor = self._successor()  # looked up first: what went into our file before that is still read
-            records += self._rest()
+            yield from self._rest()
             if successor is None:
                 break
             self._open(successor)
-        return records
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _rest(self) -> List[Dict[str, Any]]:
+    def _rest(self) -> Iterator[Dict[str, Any]]:
         assert self._file is not None, "called with a file open"
         if os.fstat(self._file.fileno()).st_size < self._file.tell():  # truncated
             self._file.seek(0)
             self._short = b""
-        lines = (self._short + self._file.read()).split(b"\n")
-        self._short = lines.pop()
-        return _parsed(lines)
+        for piece in iter(lambda: self._file.read(TAIL_BYTES) if self._file is not None else b"", b""):
+            lines = (self._short + piece).split(b"\n")
+            self._short = lines.pop()[-LONGEST_LINE:]  # the end of a longer line is no record either
+            yield from _parsed(lines)
 
     def _successor(self) -> Optional[str]:
         """The file that was begun after ours; None where ours is still the one that is written."""
@@ -107,6 +106,8 @@ class _Reader:
         self._short = b""
         try:
             self._file = os.fdopen(open_read(path), "rb")
+        except UnsafePath as e:
+            raise _not_read(path, e)
         except OSError:
             self._file = None  # between a rotation and the first line after it; looked for again
 
@@ -117,9 +118,9 @@ def _tail(path: str) -> List[Dict[str, Any]]:
         with os.fdopen(open_read(path), "rb") as f:
             begin = max(0, os.fstat(f.fileno()).st_size - TAIL_BYTES)
             f.seek(begin)
-            lines = f.read().split(b"\n")
+            lines = f.read(TAIL_BYTES).split(b"\n")
     except UnsafePath as e:
-        raise ConfigError("the status log {} is not read: {}".format(path, e.strerror))
+        raise _not_read(path, e)
     except PermissionError:
         raise ConfigError("the status log {} may not be read by this user: put sudo before the command".format(path))
     except OSError:
@@ -127,13 +128,17 @@ def _tail(path: str) -> List[Dict[str, Any]]:
     return _parsed(lines[1 if begin else 0:-1])
 
 
+def _not_read(path: str, error: UnsafePath) -> ConfigError:
+    return ConfigError("the status log {} is not read: {}".format(path, error.strerror))
+
+
 def _parsed(lines: List[bytes]) -> List[Dict[str, Any]]:
     """Status records; lines that a crash left short and whatever else is no status record are skipped."""
     records = []
     for line in lines:
         try:
-            record = json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
+            record = parse_json(line, finite=False)
+        except ValueError:
             continue
         if isinstance(record, dict) and isinstance(record.get("state"), str):
             records.append(record)

@@ -1,5 +1,6 @@
 """What systemd's service manager is told (sd_notify): a datagram to the socket that it names in the environment."""
 import os
+import re
 import socket
 from typing import Mapping, Optional
 
@@ -72,8 +73,5 @@ def _watchdog_s(environ: Mapping[str, str]) -> Optional[float]:
     pid = environ.get("WATCHDOG_PID", "")
     if pid and pid != str(os.getpid()):
         return None
-    try:
-        usec = int(environ.get("WATCHDOG_USEC", ""))
-    except ValueError:
-        return None
-    return usec / 1e6 if usec > 0 else None
+    usec = environ.get("WATCHDOG_USEC", "")
+    return int(usec) / 1e6 if re.match(r"[0-9]{1,18}\Z", usec) and int(usec) > 0 else None

@@ -7,11 +7,15 @@ from edge.redact import one_line
 LABEL = 9  # characters in front of every line of text
 GAP = "  "
 UNKNOWN = "-"
+WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)  # JSON of other kinds of values
 PLAIN_KEYS = ("count", "dropped", "skipped", "wait_ms", "work_ms", "device_ms", "backend", "model", "note")
 
 
 def render(record: Mapping[str, Any], width: int = 100) -> str:
-    """The whole table, in lines of at most `width` (72 at least) characters. What is absent is "-" or left out."""
+    """The whole table, in lines of at most `width` (72 at least) characters. What is absent is "-" or left out.
+
+    Raises one of WRONG for what is no status record.
+    """
     width = max(72, width)
     stages = record.get("stages") or {}
     blocks = [_head(record, width), _stages(stages, width), _outputs(record.get("outputs") or {}, width)]

@@ -6,6 +6,7 @@ and `tflite` the rest of `engines` still works.
 """
 import struct
 import zipfile
+import zlib
 from contextlib import contextmanager
 from importlib import import_module
 from os.path import basename
@@ -30,7 +31,8 @@ KINDS = {
 
 # What the readers raise on bytes that are not what they expect; a flatbuffer, for one, its own package does not check.
 _DAMAGE = (
-    struct.error, zipfile.BadZipFile, EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+    struct.error, zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, TypeError, AttributeError,
+    ArithmeticError, RecursionError, MemoryError)
 
 
 def _cure() -> str:

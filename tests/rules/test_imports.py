@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
     # the configuration, from the words of the command line to the values
-    "configrules": "errors",
+    "configrules": "core errors",
     "configfile": "configrules core errors",
     "config": "configfile configrules redact errors",
     "words": "configrules errors",
@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "stop": "core",
     "console": "redact errors",
     "__main__": "cli stop",
-    "peer": "errors",
+    "peer": "core errors",
     "v4l2": "",
     "machine": "telemetry.boardfiles v4l2 " + BELOW,
     "checks": "config configrules machine modelstore planstore " + BELOW,
