@@ -290,4 +290,5 @@ def test_the_camera_that_is_configured_must_be_there_and_usable(tmp_path, spec, 
 def test_whether_films_can_be_read_is_told(monkeypatch, found, state, part):
     monkeypatch.setattr("edge.core.ffmpeg.find", lambda: found)
     finding = system.check_films()
-    assert finding.state == state and part in finding.text and ("pip install imageio-ffmpeg" in finding.cure) == (found is None)
+    assert finding.state == state and part in finding.text
+    assert ("pip install imageio-ffmpeg" in finding.cure) == (found is None)

@@ -3,11 +3,11 @@ import pytest
 
 from edge.sources.packets import MOST_EARLY, Packet, PacketLines, Packets
 
-BAD, OF_FRAME = "bad", None
+BAD = "bad"
 
 
 def lost(codec, events, from_start=True):
-    """Of packets 0, 1, 2 ... (all told before), an event each frame time or BAD: (times lost before each frame, at the end)."""
+    """`events`: the packets' times, all told before, and frames' times or BAD. (lost between frames, lost at the end)"""
     told, events = events
     packets, found = Packets(codec, from_start), []
     for time_s in told:
@@ -60,7 +60,7 @@ def test_no_number_of_strange_frames_fills_the_memory():
     ("0,      -1024,          0,      512,    23792, 0x23911330", Packet(0.0, -0.5, False)),
     ("0,       2048,       1024,      512,     1539, 0xd9e600be, F=0x0", Packet(0.5, 1.0, False)),
     ("0,          0,       2048,      512,    15668, 0x4bb8350c, F=0x5", Packet(1.0, 0.0, True)),
-    ("0, -9223372036854775808, NOPTS,    512,    15668, 0x4bb8350c, S=1, MPEGTS Stream ID,        1, 0x00e000e0", Packet(None, None, False)),
+    ("0, -9223372036854775808, NOPTS, 512, 15668, 0x4bb8350c, S=1, MPEGTS Stream ID, 1, 0xe0", Packet(None, None, False)),
     ("0,          0,       2048,      512,        0, 0x00000001", None),
     ("#extradata 0:       41, 0xf6d00c8f", None), ("", None), ("0, 1", None), ("nonsense, x, y", None),
 ])

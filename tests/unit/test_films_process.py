@@ -20,10 +20,11 @@ from edge.telemetry.meter import Meter
 
 SCRIPT = """#!/usr/bin/env bash
 for last; do :; done
-show() {{ echo "[Parsed_showinfo_0 @ 0x1] [info] n: $1 pts: $1 pts_time:0 fmt:yuv420p sar:0/1 s:16x16 i:P" >&2; head -c 768 /dev/zero; }}
+say() {{ echo "[Parsed_showinfo_0 @ 0x1] [info] $*" >&2; }}
+show() {{ say "n: $1 pts: $1 pts_time:0 fmt:yuv420p sar:0/1 s:16x16 i:P"; head -c 768 /dev/zero; }}
 case "$*" in
 *-version*) echo "ffmpeg version 9.0"; exit 0 ;;
-*showinfo*) eval "exec ${{last#pipe:}}>&-"; echo "[Parsed_showinfo_0 @ 0x1] [info] config in time_base: 1/10, frame_rate: 10/1" >&2
+*showinfo*) eval "exec ${{last#pipe:}}>&-"; say "config in time_base: 1/10, frame_rate: 10/1"
     {decode} ;;
 *) {probe}
     echo "[info]   Stream #0:0: Video: h264, yuv420p, 16x16, 10 fps, 10 tbr, 10 tbn" >&2; exit 1 ;;
@@ -61,7 +62,7 @@ def test_a_program_that_crashes_leaves_what_it_has_decoded_and_is_told(broken):
     ("", "sleep 30", "hangs"), ("sleep 30", "", "hangs"), ("show 0; show 1; show 2; sleep 30", "", "hangs in it after"),
     ("exit 1", "", "no picture in it can be decoded"), ("kill -SEGV $$", "", "no picture in it can be decoded"),
     ("", "kill -SEGV $$", "no video that FFmpeg 9.0 can read"), ("head -c 30000000 /dev/zero >&2", "", "no picture"),
-    ("", "head -c 30000000 /dev/zero | tr '\\\\0' '\\\\n' >&2", "no picture in it can be decoded"),
+    ("", "head -c 30000000 /dev/zero | tr '\\0' '\\n' >&2", "no picture in it can be decoded"),
 ])
 def test_a_program_that_does_no_good_is_one_line_and_is_gone(broken, decode, probe, part):
     before = children()
@@ -98,7 +99,7 @@ def test_a_larger_film_than_is_allowed_is_refused_before_it_is_decoded(tmp_path)
 
 def test_the_program_ends_when_we_are_killed(tmp_path):
     path = films.make(tmp_path / "a.avi", ("-c:v", "mjpeg", "-vf", "scale=640:480"), frames=100)
-    body = "import films, sys, time; from edge.sources.choose import make_source; from edge.sources.spec import SourceOptions\n" \
+    body = "import time; from edge.sources.choose import make_source; from edge.sources.spec import SourceOptions\n" \
            "s = make_source(SourceOptions(spec={!r})); s.open(); s.read(1.0)\n" \
            "print(s._recording._decoder._child._process.pid, flush=True); time.sleep(60)".format(path)
     here = os.path.dirname(os.path.abspath(__file__))
