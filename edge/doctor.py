@@ -15,7 +15,7 @@ from edge import modelstore
 from edge.checks.gstreamer import check_gstreamer, kind_of
 from edge.checks.plans import check_plans
 from edge.checks.service import check_jtop, check_service
-from edge.checks.system import check_folders, check_source, check_system_logs, check_time
+from edge.checks.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.config import Config
 from edge.configfile import SYSTEM_FILE, choose_file, own_file
 from edge.configrules import NETWORKS, OFF
@@ -58,7 +58,7 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
     findings += check_plans(config, home, software.version_of("tensorrt")) + check_folders(config, machine)
-    findings += check_system_logs(machine)
+    findings += check_system_logs(machine) + [check_films()]
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
     findings += check_gstreamer(config, machine, jetson)
     findings += check_board(machine) + ([check_jtop(machine, software.version_of("jtop"))] if jetson else [])

@@ -1,4 +1,4 @@
-"""Disk and time."""
+"""Disk, time, and the program that reads and writes films."""
 import datetime
 import os
 import re
@@ -8,6 +8,7 @@ from typing import List, Optional
 
 from edge import modelstore
 from edge.config import Config
+from edge.core import ffmpeg
 from edge.machine import FAIL, GIB, OK, WARN, Finding, Machine
 
 ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
@@ -108,6 +109,14 @@ def check_time(machine: Machine) -> Finding:
     if found is not None and found.group(1) == "no":
         return Finding("time", WARN, text + ", not kept by the network", NTP)
     return Finding("time", OK, text + (", kept by the network" if found is not None else ""))
+
+
+def check_films() -> Finding:
+    found = ffmpeg.find()
+    if found is None:
+        return Finding("films", WARN, "the program ffmpeg is not here: no film can be read or written", ffmpeg.cure())
+    number = "" if found.version == ffmpeg.NEWEST else " {}.{}".format(*found.version)
+    return Finding("films", OK, "FFmpeg{}, {}".format(number, found.path))
 
 
 def check_source(config: Config, machine: Machine) -> List[Finding]:

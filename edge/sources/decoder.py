@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.core.ffmpeg import Ffmpeg
-from edge.sources.ffmpegchild import PACKETS_PIPE, FfmpegChild
+from edge.sources.ffmpegchild import PACKETS_PIPE, FfmpegChild, Silent
 from edge.sources.packets import COPY, PacketLines, Packets, Times
 
 SHOWN = re.compile(r"showinfo\S* @ .*? n: *\d+ +pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
@@ -23,7 +23,7 @@ CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
 MOST_THREADS = 4  # of the decoder; the tracker needs the others
 SPARE_BYTES, BYTES_PER_PIXEL = 1 << 30, 64  # a decoder's memory: some 16 reference frames, those of its threads, and ours
 AHEAD_FRAMES, AHEAD_BYTES = 8, 64 << 20  # that are decoded before it is known which packets came before them
-NO_STEP_S = "1000000"  # a gap is a gap, as in a broadcast; where times go back, as in films put together, they are made to go on
+NO_STEP_S = "1000000"  # a gap in a broadcast is a gap; only times that go back, as of films put together, are made to go on
 LIKE_FILES, LIKE_LISTS = "file", "file,crypto,data,http,https,tcp,tls"  # what may be opened
 
 
@@ -76,15 +76,19 @@ class Decoder:
 
     def next(self) -> Decoded:
         """Raises EOFError at the end, Silent where ffmpeg hangs."""
-        while not self._ready or not self._is_sure():
-            image = self._read()
-            if image is None:
-                break
-            self._images.append(image)
+        try:
+            while not self._is_sure():
+                image = self._read()
+                if image is None:
+                    break
+                self._images.append(image)
+        except Silent:
+            if not self._ready:
+                raise
         if not self._ready:
             raise EOFError()
         shown, image = self._ready.popleft(), self._images.popleft()
-        lost = self.packets.frame(shown.time_s)
+        lost = self.packets.frame(shown.time_s, self._ready[0].time_s if self._ready else None)
         if image.shape[:2] != shown.size[::-1]:
             image = cv2.resize(image, shown.size, interpolation=cv2.INTER_AREA)
         return Decoded(shown.time_s, image, lost)
@@ -94,10 +98,15 @@ class Decoder:
         return self._child.end()
 
     def _is_sure(self) -> bool:
-        """Whether all packets before the next frame are known; enough is enough where it waits for us to go on."""
+        """Whether the next frame is there, the one after it, and all packets before it; enough is enough where ffmpeg
+        waits for us to go on."""
+        if not self._ready:
+            return False
+        if len(self._images) >= AHEAD_FRAMES or sum(image.nbytes for image in self._images) >= AHEAD_BYTES:
+            return True
         time_s = self._ready[0].time_s
-        return (time_s is None or not self._child.tells_packets or self.packets.knows_before(time_s)
-                or len(self._images) >= AHEAD_FRAMES or sum(image.nbytes for image in self._images) >= AHEAD_BYTES)
+        known = time_s is None or not self._child.tells_packets or self.packets.knows_before(time_s)
+        return known and len(self._ready) > 1
 
     def _read(self) -> Optional[np.ndarray]:
         """The next frame's pixels; None at the end."""

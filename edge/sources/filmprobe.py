@@ -61,7 +61,7 @@ def look(ffmpeg: Ffmpeg, path: str, listed: bool, most_pixels: int) -> Film:
     lines = PacketLines()
 
     def tell(line: str) -> None:
-        if len(said) < MOST_LINES:
+        if len(said) < (2 * MOST_LINES if STREAM.match(line) else MOST_LINES):
             said.append(line)
 
     def tell_packet(line: str) -> None:

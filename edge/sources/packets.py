@@ -3,15 +3,18 @@ comes out of it: the packets' times, the frames' times, and its complaints.
 
 Frames come in the order of their times, so a packet that is passed over gave none. That is no loss where a codec hides
 packets (VP8's alternate references, the second field of a pair) or a film begins in the middle of something: a loss is
-counted only once the decoder has complained, and of codecs that hide packets no more than were refused.
+counted only once there was a complaint, and of codecs that hide packets no more than there were complaints.
 """
 import heapq
+import re
 from typing import List, NamedTuple, Optional
 
 COPY = ["-c", "copy", "-copyinkf", "-copypriorss", "1", "-flush_packets", "1", "-f", "framecrc"]  # what tells of packets
 DISCARD = 4  # flag: only there for others to be decoded, as an edit list has it
+TICK = re.compile(r"#tb \d+: (\d+)/(\d+)")
+PACKET = re.compile(r"\d+, *(-?\d+|NOPTS), *(-?\d+|NOPTS), *-?\d+, *[1-9]\d*, *\w+(?:, *F=0x([0-9A-Fa-f]+))?")  # not empty
 NO_TIME = -1 << 63
-HIDING = ("vp8", "vp9")
+HIDING, OFTEN = ("vp8", "vp9"), 3  # codecs; and frames with some before them by which another film shows that it does
 MOST, MOST_EARLY = 1 << 17, 64  # packets that wait for their frame, and frames for their packet; no decoder has so many
 Times = List[Optional[float]]
 
@@ -32,17 +35,17 @@ class PacketLines:
 
     def read(self, line: str) -> Optional[Packet]:
         """`stream, dts, pts, duration, size, checksum, F=flags`, the flags only where they are not those of a key frame."""
-        fields = line.split(",")
-        if line.startswith("#tb "):
-            tick = line.split(":")[1].split("/")
-            self._tick_s = int(tick[0]) / max(1.0, float(tick[1]))
-        elif not line.startswith("#") and len(fields) > 5 and int(fields[4]) > 0:
-            flags = int(fields[6].split("=")[1], 16) if len(fields) > 6 and "F=" in fields[6] else 0
-            return Packet(self._time_s(fields[2]), self._time_s(fields[1]), bool(flags & DISCARD))
-        return None
+        tick = TICK.match(line)
+        if tick is not None:
+            self._tick_s = int(tick.group(1)) / max(1.0, float(tick.group(2)))
+        packet = PACKET.match(line)
+        if packet is None:
+            return None
+        decoded_at, shown_at, flags = packet.groups()
+        return Packet(self._time_s(shown_at), self._time_s(decoded_at), bool(int(flags or "0", 16) & DISCARD))
 
     def _time_s(self, field: str) -> Optional[float]:
-        return None if "NOPTS" in field or int(field) == NO_TIME else int(field) * self._tick_s
+        return None if field == "NOPTS" or int(field) == NO_TIME else int(field) * self._tick_s
 
 
 class Packets:
@@ -57,8 +60,9 @@ class Packets:
         self._early: List[float] = []  # times of frames whose packets were not told yet
         self._timed = True
         self._newest = float("-inf")  # decoding time
-        self._refused = self._fresh = 0  # packets that the decoder refused: in all but those counted, since the last frame
-        self._frames = self._lost = self._quiet = 0
+        self._complaints = 0  # without those that were taken for one lost packet
+        self._fresh = 0  # packets that the decoder refused since the last frame
+        self._frames = self._lost = self._quiet = self._often = 0
         self._from_start = from_start
 
     def packet(self, packet: Packet) -> None:
@@ -79,23 +83,24 @@ class Packets:
     def complaint(self, refused: bool) -> None:
         """`refused`: by the decoder, a whole packet."""
         self.complained = True
-        if refused:
-            self._refused += 1
-            self._fresh += 1
+        self._complaints += 1
+        self._fresh += refused
 
     def knows_before(self, time_s: float) -> bool:
         """Whether every packet that is shown before `time_s` was told: no later one is decoded after it is shown."""
         return not self._timed or self._newest >= time_s
 
-    def frame(self, time_s: Optional[float]) -> Times:
-        """A frame came: the times of those lost before it."""
+    def frame(self, time_s: Optional[float], next_s: Optional[float]) -> Times:
+        """A frame came: the times of those lost before it. One that is later than the next has a damaged time."""
         self._frames += 1
-        passed = self._passed(time_s)
+        passed = self._passed(time_s, next_s)
         if self._frames == 1 and not self._from_start:
             self._quiet += len(passed)
             return []
         if not self.complained:
             self._quiet += len(passed)
+            self._often += bool(passed)
+            self._hides = self._hides or self._often > OFTEN
             return []
         return self._counted(passed)
 
@@ -109,15 +114,19 @@ class Packets:
         nowhere: Times = [None] * (missing - len(left))
         return self._counted(nowhere + left)
 
-    def _passed(self, time_s: Optional[float]) -> Times:
+    def _passed(self, time_s: Optional[float], next_s: Optional[float]) -> Times:
         if time_s is None or not self._timed:
             fresh, self._fresh = self._fresh, 0
             return [None] * max(0, min(fresh, self.seen - self._frames - self._lost - self._quiet))
         passed: Times = []
-        while self._waiting and self._waiting[0] < time_s:
+        until_s = time_s if next_s is None else min(time_s, next_s)
+        while self._waiting and self._waiting[0] < until_s:
             passed.append(heapq.heappop(self._waiting))
         if self._waiting and self._waiting[0] == time_s:
             heapq.heappop(self._waiting)
+        elif until_s < time_s and time_s in self._waiting:
+            self._waiting.remove(time_s)
+            heapq.heapify(self._waiting)
         elif passed:
             passed.pop()  # its own, which had another time
         elif self._quiet > 0 and not self._hides:
@@ -134,9 +143,9 @@ class Packets:
 
     def _counted(self, passed: Times) -> Times:
         if self._hides:
-            kept = passed[:max(0, self._refused)]
+            kept = passed[:self._complaints]
             self._quiet += len(passed) - len(kept)
-            self._refused -= len(kept)
+            self._complaints -= len(kept)
             passed = kept
         self._lost += len(passed)
         self._fresh = max(0, self._fresh - len(passed))

@@ -402,6 +402,16 @@ def test_quiet_run_says_nothing_but_errors(tmp_path):
     assert call_with(tmp_path, body + "; raise SourceError('gone')", "run", "--quiet") == (3, "", "nanoface: gone\n")
 
 
+def test_what_was_lost_of_a_film_is_told_also_by_a_quiet_run_and_is_an_error_where_that_is_wanted(tmp_path):
+    body = "report('loss', 'a.avi: 117 of 120 frames could be decoded'); RECORD['lost'] = 3"
+    told = "warning: a.avi: 117 of 120 frames could be decoded\n"
+    assert call_with(tmp_path, body, "run", "--quiet") == (0, "", told)
+    code, out, err = call_with(tmp_path, body, "run", "--strict")
+    assert code == 3 and "3 of its frames could not be read" in out and err.startswith(told)
+    assert err[len(told):] == "nanoface: 3 frames of the source could not be read, and source.strict is true\n"
+    assert call_with(tmp_path, "pass", "run", "--quiet", "--strict") == (0, "", "")
+
+
 def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(tmp_path):
     body = "import logging; log = logging.getLogger('edge.x'); log.warning('%s is odd', 'x'); log.error('bad')"
     body += "; log.info('detail'); raise OutputError('bad')"

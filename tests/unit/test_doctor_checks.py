@@ -9,6 +9,7 @@ from board_tree import GPU, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kerne
 from edge import machine, planstore
 from edge.checks import gstreamer, plans, service, system
 from edge.config import load_config
+from edge.core import ffmpeg
 from edge.machine import FAIL, OK, WARN
 
 UNIT = "[Service]\nUser=nanoface\nGroup=nanoface\nSupplementaryGroups=video render\n"
@@ -280,3 +281,14 @@ def test_the_camera_that_is_configured_must_be_there_and_usable(tmp_path, spec, 
     box = tree(tmp_path, files)._replace(may_use=lambda path: usable)
     findings = system.check_source(configured(source__spec=spec), box)
     assert [state for state, _ in told(findings)] == states
+
+
+@pytest.mark.parametrize("found, state, part", [
+    (None, WARN, "no film can be read or written"), (ffmpeg.Ffmpeg("/opt/ffmpeg", (4, 2)), OK, "FFmpeg 4.2, /opt/ffmpeg"),
+    (ffmpeg.Ffmpeg("/opt/ffmpeg", ffmpeg.NEWEST), OK, "FFmpeg, /opt/ffmpeg"),
+])
+def test_whether_films_can_be_read_is_told(monkeypatch, found, state, part):
+    monkeypatch.setattr("edge.core.ffmpeg.find", lambda: found)
+    finding = system.check_films()
+    assert finding.state == state and part in finding.text
+    assert ("pip install imageio-ffmpeg" in finding.cure) == (found is None)

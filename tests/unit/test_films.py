@@ -10,28 +10,34 @@ from sources_clips import number_of
 
 TENTHS = [i / 10.0 for i in range(FRAMES)]
 KINDS = {
-    "h264_b.mp4": X264 + ("-bf", "3"), "h264_no_b.mp4": X264 + ("-bf", "0"), "index_first.mp4": X264 + ("-movflags", "faststart"),
-    "fragmented.mp4": X264 + ("-movflags", "frag_keyframe+empty_moov"), "h264.mkv": X264, "h264.mov": X264, "h264.ts": X264,
-    "h264.flv": X264, "h264.m4v": X264, "h264_b.avi": X264 + ("-bf", "2"), "interlaced.mp4": X264 + ("-flags", "+ildct+ilme"),
-    "yuv444.mp4": X264 + ("-pix_fmt", "yuv444p"), "h264.nut": X264, "h264.3g2": X264,
-    "hevc.mp4": X265, "hevc.mkv": X265, "vp8.webm": VP8, "vp9.webm": VP9, "vp8.ivf": VP8,
-    "svt.mp4": ("-c:v", "libsvtav1", "-preset", "12"), "aom.mkv": ("-c:v", "libaom-av1", "-cpu-used", "8", "-strict", "-2"),
-    "mpeg4.mp4": MPEG4, "mpeg4_b.avi": MPEG4 + ("-bf", "2"), "mpeg4.nut": MPEG4, "xvid.avi": MPEG4 + ("-vtag", "XVID"),
+    "h264_b.mp4": X264 + ("-bf", "3"), "h264_no_b.mp4": X264 + ("-bf", "0"),
+    "index_first.mp4": X264 + ("-movflags", "faststart"),
+    "fragmented.mp4": X264 + ("-movflags", "frag_keyframe+empty_moov"), "h264.mkv": X264, "h264.mov": X264,
+    "h264.ts": X264, "h264.flv": X264, "h264.m4v": X264, "h264_b.avi": X264 + ("-bf", "2"),
+    "interlaced.mp4": X264 + ("-flags", "+ildct+ilme"), "yuv444.mp4": X264 + ("-pix_fmt", "yuv444p"),
+    "h264.nut": X264, "h264.3g2": X264, "hevc.mp4": X265, "hevc.mkv": X265, "vp8.webm": VP8, "vp9.webm": VP9,
+    "vp8.ivf": VP8, "svt.mp4": ("-c:v", "libsvtav1", "-preset", "12"),
+    "aom.mkv": ("-c:v", "libaom-av1", "-cpu-used", "8", "-strict", "-2"), "mpeg4.mp4": MPEG4,
+    "mpeg4_b.avi": MPEG4 + ("-bf", "2"), "mpeg4.nut": MPEG4, "xvid.avi": MPEG4 + ("-vtag", "XVID"),
     "mjpeg.avi": MJPEG, "mjpeg.mov": MJPEG, "mjpeg.mkv": MJPEG, "prores.mov": ("-c:v", "prores"),
-    "ffv1.mkv": ("-c:v", "ffv1"), "grey.mkv": ("-c:v", "ffv1", "-pix_fmt", "gray"), "10bit.mkv": ("-c:v", "ffv1", "-pix_fmt", "yuv420p10le"),
+    "ffv1.mkv": ("-c:v", "ffv1"), "grey.mkv": ("-c:v", "ffv1", "-pix_fmt", "gray"),
+    "10bit.mkv": ("-c:v", "ffv1", "-pix_fmt", "yuv420p10le"),
     "12bit.mov": ("-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le"),
-    "huffyuv.avi": ("-c:v", "huffyuv"), "raw.avi": ("-c:v", "rawvideo", "-pix_fmt", "yuv420p"), "raw_bgr.avi": ("-c:v", "rawvideo", "-pix_fmt", "bgr24"),
-    "lossless.gif": ("-f", "gif"), "moving.apng": ("-f", "apng", "-c:v", "apng"), "theora.ogv": ("-c:v", "libtheora", "-q:v", "9"),
-    "sorenson.flv": ("-c:v", "flv", "-q:v", "3"), "wmv2.asf": ("-c:v", "wmv2", "-q:v", "3"), "wmv1.wmv": ("-c:v", "wmv1", "-q:v", "3"),
-    "h263.3gp": ("-c:v", "h263", "-q:v", "3", "-vf", "pad=128:96"), "qtrle.mov": ("-c:v", "qtrle"), "alpha.mov": ("-c:v", "png", "-pix_fmt", "rgba"),
-    "svq1.mov": ("-c:v", "svq1", "-q:v", "3"), "cinepak.avi": ("-c:v", "cinepak"), "msmpeg4.avi": ("-c:v", "msmpeg4", "-q:v", "3"),
-    "utvideo.avi": ("-c:v", "utvideo"), "odd.mkv": ("-c:v", "ffv1", "-vf", "pad=131:51", "-pix_fmt", "yuv444p"),
+    "huffyuv.avi": ("-c:v", "huffyuv"), "raw.avi": ("-c:v", "rawvideo", "-pix_fmt", "yuv420p"),
+    "raw_bgr.avi": ("-c:v", "rawvideo", "-pix_fmt", "bgr24"), "lossless.gif": ("-f", "gif"),
+    "moving.apng": ("-f", "apng", "-c:v", "apng"), "theora.ogv": ("-c:v", "libtheora", "-q:v", "9"),
+    "sorenson.flv": ("-c:v", "flv", "-q:v", "3"), "wmv2.asf": ("-c:v", "wmv2", "-q:v", "3"),
+    "wmv1.wmv": ("-c:v", "wmv1", "-q:v", "3"), "h263.3gp": ("-c:v", "h263", "-q:v", "3", "-vf", "pad=128:96"),
+    "qtrle.mov": ("-c:v", "qtrle"), "alpha.mov": ("-c:v", "png", "-pix_fmt", "rgba"),
+    "svq1.mov": ("-c:v", "svq1", "-q:v", "3"), "cinepak.avi": ("-c:v", "cinepak"),
+    "msmpeg4.avi": ("-c:v", "msmpeg4", "-q:v", "3"), "utvideo.avi": ("-c:v", "utvideo"),
+    "odd.mkv": ("-c:v", "ffv1", "-vf", "pad=131:51", "-pix_fmt", "yuv444p"),
     "sound.mp4": X264 + AAC + ("-map", "1", "-map", "0"), "film.y4m": ("-pix_fmt", "yuv420p"),
 }
 AT_25 = {  # kinds that know no rate of 10
-    "mpeg1.mpg": ("-c:v", "mpeg1video", "-bf", "2"), "mpeg2.mpg": MPEG2, "mpeg2.ts": MPEG2, "mpeg2.mxf": MPEG2, "mpeg2.vob": MPEG2,
-    "interlaced.mpg": MPEG2 + ("-flags", "+ildct+ilme"), "raw.h264": X264, "raw.hevc": X265, "raw.m2v": MPEG2, "raw.m4v": MPEG4 + ("-f", "m4v"),
-    "raw.mjpeg": MJPEG,
+    "mpeg1.mpg": ("-c:v", "mpeg1video", "-bf", "2"), "mpeg2.mpg": MPEG2, "mpeg2.ts": MPEG2, "mpeg2.mxf": MPEG2,
+    "mpeg2.vob": MPEG2, "interlaced.mpg": MPEG2 + ("-flags", "+ildct+ilme"), "raw.h264": X264, "raw.hevc": X265,
+    "raw.m2v": MPEG2, "raw.m4v": MPEG4 + ("-f", "m4v"), "raw.mjpeg": MJPEG,
 }
 SIZES = {"odd.mkv": (51, 131), "h263.3gp": (96, 128)}
 
@@ -83,7 +89,8 @@ def test_every_rate_is_kept(tmp_path, name, words, rate, step_s):
 @pytest.mark.parametrize("name, more", [("a.mp4", ("-use_editlist", "0")), ("a.mkv", ())])
 def test_a_variable_rate_is_kept(tmp_path, name, more):
     words = X264 + ("-bf", "0", "-vf", "settb=1/1000,setpts=N*N*20", "-enc_time_base", "1/1000") + more
-    source = check(films.make(tmp_path / name, words + tuple(films.programs.find().every_frame)), [i * i * 0.02 for i in range(FRAMES)])
+    path = films.make(tmp_path / name, words + tuple(films.programs.find().every_frame))
+    source = check(path, [i * i * 0.02 for i in range(FRAMES)])
     assert source.fps == pytest.approx((FRAMES - 1) / ((FRAMES - 1) ** 2 * 0.02), rel=0.15)
 
 
@@ -114,8 +121,8 @@ def test_sound_that_is_longer_than_the_film_is_no_loss(tmp_path):
 
 
 def test_of_two_films_in_one_the_default_one_comes(tmp_path):
-    words = ("-filter_complex", "[0]split[a][b];[b]scale=64:48,negate[c]", "-map", "[c]", "-map", "[a]", "-disposition:v:0", "0",
-             "-disposition:v:1", "default") + X264
+    words = ("-filter_complex", "[0]split[a][b];[b]scale=64:48,negate[c]", "-map", "[c]", "-map", "[a]",
+             "-disposition:v:0", "0", "-disposition:v:1", "default") + X264
     path = films.make(tmp_path / "two.mkv", words)
     check(path, TENTHS, stream=1)
 

@@ -16,11 +16,13 @@ from edge.sources.spec import SourceOptions
 
 SEEDS, KEPT_HEAD = 200, 6  # of each film the first sixth is not damaged: its header, mostly
 KINDS = {
-    "h264.mp4": X264 + ("-movflags", "faststart", "-bf", "2"), "mjpeg.avi": MJPEG, "h264.mkv": X264 + ("-bf", "2"), "h264.ts": X264,
-    "mpeg4.avi": MPEG4 + ("-bf", "2"), "vp8.webm": VP8, "mpeg2.mpg": MPEG2, "fragmented.mp4": X264 + ("-movflags", "empty_moov+frag_keyframe"),
-    "hevc.mp4": X265 + ("-movflags", "faststart"), "mjpeg.mov": MJPEG + ("-movflags", "faststart"), "png.mov": ("-c:v", "png", "-movflags", "faststart"),
-    "ffv1.mkv": ("-c:v", "ffv1"), "flv.flv": ("-c:v", "flv"), "wmv2.asf": ("-c:v", "wmv2"), "moving.gif": ("-f", "gif"),
-    "theora.ogv": ("-c:v", "libtheora", "-q:v", "9"), "raw.h264": X264, "cinepak.avi": ("-c:v", "cinepak"), "mpeg4.mp4": MPEG4 + ("-movflags", "faststart"),
+    "h264.mp4": X264 + ("-movflags", "faststart", "-bf", "2"), "mjpeg.avi": MJPEG, "h264.mkv": X264 + ("-bf", "2"),
+    "h264.ts": X264, "mpeg4.avi": MPEG4 + ("-bf", "2"), "vp8.webm": VP8, "mpeg2.mpg": MPEG2,
+    "fragmented.mp4": X264 + ("-movflags", "empty_moov+frag_keyframe"), "hevc.mp4": X265 + ("-movflags", "faststart"),
+    "mjpeg.mov": MJPEG + ("-movflags", "faststart"), "png.mov": ("-c:v", "png", "-movflags", "faststart"),
+    "ffv1.mkv": ("-c:v", "ffv1"), "flv.flv": ("-c:v", "flv"), "wmv2.asf": ("-c:v", "wmv2"),
+    "moving.gif": ("-f", "gif"), "theora.ogv": ("-c:v", "libtheora", "-q:v", "9"), "raw.h264": X264,
+    "cinepak.avi": ("-c:v", "cinepak"), "mpeg4.mp4": MPEG4 + ("-movflags", "faststart"),
     "raw.avi": ("-c:v", "rawvideo", "-pix_fmt", "yuv420p"),
 }
 

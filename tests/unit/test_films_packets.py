@@ -1,0 +1,70 @@
+"""Which packets of a film count as lost: those that gave no frame after a complaint, and none that a codec hides."""
+import pytest
+
+from edge.sources.packets import MOST_EARLY, Packet, PacketLines, Packets
+
+BAD = "bad"
+
+
+def lost(codec, events, from_start=True):
+    """`events`: the packets' times, all told before, and frames' times or BAD. (lost between frames, lost at the end)"""
+    told, events = events
+    packets, found = Packets(codec, from_start), []
+    for time_s in told:
+        packets.packet(Packet(time_s, time_s, False))
+    times = [e for e in events if e != BAD]
+    for event in events:
+        if event == BAD:
+            packets.complaint(True)
+            continue
+        times.pop(0)
+        found += packets.frame(event, times[0] if times else None)
+    return found, packets.end()
+
+
+@pytest.mark.parametrize("codec, told, events, between, behind", [
+    ("mjpeg", range(5), [0, 1, 2, 3, 4], [], []),
+    ("mjpeg", range(5), [0, BAD, 2, 3, 4], [1], []),
+    ("mjpeg", range(5), [BAD, 1, 2, 3, 4], [0], []),
+    ("mjpeg", range(5), [0, 1, 2, BAD, BAD], [], [3, 4]),
+    ("h264", range(5), [2, 3, 4], [], []),  # it began in the middle: nobody complained
+    ("h264", range(3), [0, 1], [], []),
+    ("vp8", range(6), [0, 2, 3, 5], [], []),  # two packets that are never shown
+    ("vp8", range(6), [0, BAD, 2, 3, 5], [1], []),
+    ("h264", range(20), list(range(0, 10, 2)) + [BAD] + list(range(12, 20, 2)), [9], []),  # fields in packets of their own
+    ("h264", [0, 1, 2, 9, 4, 5], [BAD, 0, 1, 2, 9, 4, 5], [], []),  # one time is damaged
+    ("h264", [0, 1, 2, 2, 3], [BAD, 0, 1, 2, 2, 3], [], []),
+    ("h264", [None] * 5, [None, None, BAD, None, None], [None], []),
+    ("h264", [None] * 5, [None, BAD, BAD, None, None], [None, None], []),
+])
+def test_what_was_lost_is_told_where_it_was(codec, told, events, between, behind):
+    found = lost(codec, (list(told), events))
+    if codec == "h264" and len(told) == 20:
+        assert len(found[0]) + len(found[1]) == len(between)  # which of the two fields is all one
+    else:
+        assert found == (between, behind)
+
+
+def test_after_a_seek_the_frames_before_the_first_are_not_lost():
+    assert lost("h264", ([7, 8, 9, 10], [BAD, 9, 10]), from_start=False) == ([], [])
+
+
+def test_no_number_of_strange_frames_fills_the_memory():
+    packets = Packets("h264")
+    for i in range(3 * MOST_EARLY):
+        packets.frame(float(i), None)
+    assert len(packets._early) <= MOST_EARLY and packets.end() == []
+
+
+@pytest.mark.parametrize("line, packet", [
+    ("0,      -1024,          0,      512,    23792, 0x23911330", Packet(0.0, -0.5, False)),
+    ("0,       2048,       1024,      512,     1539, 0xd9e600be, F=0x0", Packet(0.5, 1.0, False)),
+    ("0,          0,       2048,      512,    15668, 0x4bb8350c, F=0x5", Packet(1.0, 0.0, True)),
+    ("0, -9223372036854775808, NOPTS, 512, 15668, 0x4bb8350c, S=1, MPEGTS Stream ID, 1, 0xe0", Packet(None, None, False)),
+    ("0,          0,       2048,      512,        0, 0x00000001", None),
+    ("#extradata 0:       41, 0xf6d00c8f", None), ("", None), ("0, 1", None), ("nonsense, x, y", None),
+])
+def test_a_line_of_the_packets_is_read(line, packet):
+    lines = PacketLines()
+    assert lines.read("#tb 0: 1/2048") is None
+    assert lines.read(line) == packet

@@ -1,0 +1,160 @@
+"""The process that decodes a film may hang, crash, flood or be absent: the run goes on, or ends with one line, and nothing is
+left behind. What only a broken ffmpeg does is done by a script in its place."""
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import films
+import pytest
+from films import MJPEG, X264, read_film, refusal
+
+from edge.pipeline.ends import Capture
+from edge.pipeline.link import LinkClosed
+from edge.sources import ffmpegchild
+from edge.sources.choose import make_source
+from edge.sources.spec import SourceOptions
+from edge.telemetry.meter import Meter
+
+SCRIPT = """#!/usr/bin/env bash
+for last; do :; done
+say() {{ echo "[Parsed_showinfo_0 @ 0x1] [info] $*" >&2; }}
+show() {{ say "n: $1 pts: $1 pts_time:0 fmt:yuv420p sar:0/1 s:16x16 i:P"; head -c 768 /dev/zero; }}
+case "$*" in
+*-version*) echo "ffmpeg version 9.0"; exit 0 ;;
+*showinfo*) eval "exec ${{last#pipe:}}>&-"; say "config in time_base: 1/10, frame_rate: 10/1"
+    {decode} ;;
+*) {probe}
+    echo "[info]   Stream #0:0: Video: h264, yuv420p, 16x16, 10 fps, 10 tbr, 10 tbn" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """broken(decode, probe) -> a film that a program of that kind reads."""
+    def make(decode="", probe=""):
+        program = tmp_path / "ffmpeg"
+        program.write_text(SCRIPT.format(decode=decode or ":", probe=probe or ":"))
+        program.chmod(0o755)
+        monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+        (tmp_path / "film.mp4").write_bytes(b"\x00\x00\x00\x08free" + bytes(100))
+        return str(tmp_path / "film.mp4")
+    monkeypatch.setattr(ffmpegchild, "SILENCE_S", 0.4)
+    return make
+
+
+def children():
+    """Of this process, those that have ended and were not waited for among them."""
+    found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())], stdout=subprocess.PIPE).stdout.decode()
+    return [line for line in found.split("\n") if line.strip() and "ps" not in line.split()[-1:]]
+
+
+def test_a_program_that_crashes_leaves_what_it_has_decoded_and_is_told(broken):
+    frames, source = read_film(broken("show 0; show 1; show 2; kill -SEGV $$"))
+    assert [f.seq for f in frames] == [0, 1, 2] and source.lost == 1
+    assert "FFmpeg crashed in it (signal 11): 3 of 3 frames could be decoded" in source.warning
+
+
+@pytest.mark.parametrize("decode, probe, part", [
+    ("", "sleep 30", "hangs"), ("sleep 30", "", "hangs"), ("show 0; show 1; show 2; sleep 30", "", "hangs in it after"),
+    ("exit 1", "", "no picture in it can be decoded"), ("kill -SEGV $$", "", "no picture in it can be decoded"),
+    ("", "kill -SEGV $$", "no video that FFmpeg 9.0 can read"), ("head -c 30000000 /dev/zero >&2", "", "no picture"),
+    ("", "head -c 30000000 /dev/zero | tr '\\0' '\\n' >&2", "no picture in it can be decoded"),
+])
+def test_a_program_that_does_no_good_is_one_line_and_is_gone(broken, decode, probe, part):
+    before = children()
+    assert part in refusal(broken(decode, probe))
+    assert children() == before
+
+
+def test_another_thread_can_close_what_hangs(broken, monkeypatch):
+    monkeypatch.setattr(ffmpegchild, "SILENCE_S", 60.0)
+    source = make_source(SourceOptions(spec=broken("show 0; show 1; show 2; sleep 60")))
+    source.open()
+    closer = threading.Timer(0.3, source.close)
+    closer.start()
+    began = time.monotonic()
+    with pytest.raises(EOFError):
+        while True:
+            source.read(0.1)
+    closer.join()
+    assert time.monotonic() - began < 30 and not children()
+
+
+def test_where_there_is_no_ffmpeg_the_cure_is_told(tmp_path, monkeypatch):
+    path = films.make(tmp_path / "a.mp4", X264)
+    monkeypatch.setattr("edge.core.ffmpeg.find", lambda: None)
+    assert "pip install imageio-ffmpeg" in refusal(path)
+
+
+def test_a_larger_film_than_is_allowed_is_refused_before_it_is_decoded(tmp_path):
+    path = films.make(tmp_path / "a.mp4", X264)
+    assert "128x48 is larger than source.max_pixels, 4096" in refusal(path, max_pixels=4096)
+    path = films.make(tmp_path / "a.gif", ("-f", "gif"))
+    assert "source.max_pixels, 4096" in refusal(path, max_pixels=4096)
+
+
+def test_the_program_ends_when_we_are_killed(tmp_path):
+    path = films.make(tmp_path / "a.avi", ("-c:v", "mjpeg", "-vf", "scale=640:480"), frames=100)
+    body = "import time; from edge.sources.choose import make_source; from edge.sources.spec import SourceOptions\n" \
+           "s = make_source(SourceOptions(spec={!r})); s.open(); s.read(1.0)\n" \
+           "print(s._recording._decoder._child._process.pid, flush=True); time.sleep(60)".format(path)
+    here = os.path.dirname(os.path.abspath(__file__))
+    paths = os.pathsep.join([os.path.join(here, "..", ".."), here])
+    ours = subprocess.Popen([sys.executable, "-c", body], stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=paths))
+    pid = int(ours.stdout.readline())
+    os.kill(pid, 0)  # it is there
+    ours.send_signal(signal.SIGKILL)
+    ours.wait()
+    ours.stdout.close()
+    give_up = time.monotonic() + 30
+    while is_running(pid) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def is_running(pid):
+    try:
+        with open("/proc/{}/stat".format(pid)) as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def spoiled(path, *numbers):
+    """A film of JPEGs, some of which no decoder takes."""
+    data = bytearray(open(path, "rb").read())
+    starts = [i for i in range(len(data) - 3) if data[i:i + 3] == b"\xff\xd8\xff"]
+    for number in numbers:
+        data[starts[number] + 2:starts[number] + 200] = bytes(198)
+    with open(path, "wb") as f:
+        f.write(bytes(data))
+    return path
+
+
+@pytest.mark.parametrize("bad", [(3,), (0,), (0, 1), (11,), (2, 5, 11), (0, 11)])
+def test_a_frame_that_cannot_be_decoded_is_a_gap_is_counted_and_is_told(tmp_path, bad):
+    path = spoiled(films.make(tmp_path / "a.avi", MJPEG), *bad)
+    source = make_source(SourceOptions(spec=path))
+    meter = Meter([], 0.0)
+    source.open()
+    capture, seqs = Capture(source, lambda: False, meter, time.monotonic), []
+    with pytest.raises(LinkClosed):
+        while True:
+            seqs.append(capture.get()[1].frame.seq)
+    source.close()
+    assert seqs == [i for i in range(films.FRAMES) if i not in bad]
+    assert meter.summary(1.0)["stages"]["capture"]["dropped"] == source.lost == len(bad)
+    assert source.warning == "{}: {} of 12 frames could be decoded".format(path, 12 - len(bad))
+
+
+def test_a_run_that_ends_before_the_film_tells_what_was_lost_so_far(tmp_path):
+    path = spoiled(films.make(tmp_path / "a.avi", MJPEG), 2)
+    source = make_source(SourceOptions(spec=path))
+    source.open()
+    assert [source.read(1.0).seq for _ in range(5)] == [0, 1, 3, 4, 5] and source.warning == ""
+    source.close()
+    assert source.lost == 1 and source.warning == path + ": 5 of 6 frames could be decoded"
