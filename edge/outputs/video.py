@@ -79,7 +79,7 @@ class VideoOutput(Output):
             self._catch_up(encoder, at_s)
         except (OSError, EncoderEnded) as e:
             self._failed = True
-            raise self._told(e)
+            raise self._told(e, self._film)
 
     def _start(self, picture: np.ndarray) -> Encoder:
         assert self._program is not None and self._codec is not None and self._film is not None, "emit() before open()"
@@ -120,16 +120,16 @@ class VideoOutput(Output):
         if film is None:
             return
         try:
-            if encoder is not None:
-                self._finish(film, encoder)
+            self._finish(film, encoder)
         except (OSError, EncoderEnded) as e:
-            raise self._told(e)
+            raise self._told(e, film)
         finally:
             film.close()
 
-    def _finish(self, film: Film, encoder: Encoder) -> None:
+    def _finish(self, film: Film, encoder: Optional[Encoder]) -> None:
         try:
-            encoder.close()
+            if encoder is not None:
+                encoder.close()
         except (OSError, EncoderEnded):
             if not self._failed:  # else it was told
                 raise
@@ -138,10 +138,11 @@ class VideoOutput(Output):
         if not self._failed and film.frames not in (None, self._sent):
             raise EncoderEnded("only {} of {} frames were written".format(film.frames, self._sent))
 
-    def _told(self, error: Exception) -> OutputError:
+    def _told(self, error: Exception, film: Optional[Film]) -> OutputError:
         if isinstance(error, OSError):
             return failure(self._spec, error)
-        return self._error("{}; what was written until then plays".format(error))
+        plays = film is not None and film.frames
+        return self._error("{}; {}".format(error, "what was written until then plays" if plays else INSTEAD))
 
     def _error(self, text: str) -> OutputError:
         return OutputError("output {}: {}".format(self._spec.text, text))

@@ -98,6 +98,34 @@ def test_through_a_sender_nothing_of_a_file_is_lost(kind, tmp_path):
     assert frames_in(kind, path) in (None, len(FACES))
 
 
+@pytest.mark.parametrize("kind", sorted(FILES))
+def test_what_was_there_stays_until_something_new_is_written(kind, tmp_path):
+    path = tmp_path / FILES[kind]
+    if kind == "images":
+        path.mkdir()
+        path = path / "000000.jpg"
+    path.write_text("older")
+    output = make_output(parse_output("{}:{}".format(kind, tmp_path / FILES[kind])), options())
+    output.open()
+    output.close()
+    assert path.read_text() == "older" and os.listdir(str(path.parent)) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["12:30", "a,b", "two  blanks ", "%d", "a\nb", "-x", "'q'"])
+@pytest.mark.parametrize("kind", sorted(FILES))
+def test_any_name_is_the_name_of_the_file(kind, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name += os.path.splitext(FILES[kind])[1]
+    output = make_output(parse_output("{}:{}".format(kind, name)), options())
+    output.open()
+    for packet in packets():
+        output.emit(item_for(output, packet))
+    output.close()
+    assert os.listdir(".") == [name]
+    os.rename(name, FILES[kind])
+    assert frames_in(kind, FILES[kind]) in (None, len(FACES))
+
+
 @pytest.mark.parametrize("blocking", [True, False])
 @pytest.mark.parametrize("kind", sorted(FILES) + ["window"])
 def test_only_a_file_of_a_file_makes_the_source_wait(kind, blocking, tmp_path):

@@ -207,11 +207,20 @@ def test_an_encoder_that_does_not_work_leaves_what_was_there(tmp_path, monkeypat
         (tmp_path / "a.mp4").write_text("old")
     monkeypatch.setattr(encoders, "command", lambda *_: ["sh", "-c", "echo '[x @ 1] bad luck' >&2; exit 7"])
     output = opened(tmp_path / "a.mp4")
-    with pytest.raises(OutputError, match="the encoder ended with 7: bad luck"):
+    with pytest.raises(OutputError, match="the encoder ended with 7: bad luck; use --output images:FOLDER"):
         for i in range(200):
             output.emit(packet(i))
     output.close()
     assert [p.read_text() for p in tmp_path.iterdir()] == (["old"] if older else [])
+
+
+def test_an_encoder_that_cannot_be_started_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoders, "command", lambda *_: [str(tmp_path / "gone")])
+    output = opened(tmp_path / "a.mp4")
+    with pytest.raises(OutputError, match="No such file"):
+        output.emit(packet(0))
+    output.close()
+    assert os.listdir(str(tmp_path)) == []
 
 
 def test_without_ffmpeg_the_line_names_the_cure(tmp_path, monkeypatch):

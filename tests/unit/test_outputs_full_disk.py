@@ -1,0 +1,134 @@
+"""A disk without room ends a film with one line; what was written plays, and nothing older is lost."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from films_back import frames_of, times_of
+
+from edge.core.packet import Frame, Packet
+from edge.errors import OutputError
+from edge.outputs import film as films
+from edge.outputs.overlay import Style
+from edge.outputs.sender import Sender
+from edge.outputs.spec import parse_output
+from edge.outputs.video import VideoOutput
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NOISE = np.random.RandomState(0).randint(0, 256, (240, 320, 3)).astype(np.uint8)
+
+
+def output(path):
+    return VideoOutput(parse_output("video:" + str(path)), True, Style(), lambda: 30.0)
+
+
+def packet(seq):
+    return Packet(Frame(seq, 0.0, seq / 30.0, np.roll(NOISE, seq, axis=1)))
+
+
+def write_until_it_fails(path):
+    """The error, and how many frames were sent."""
+    sender = Sender(output(path), capacity=2)
+    sender.start()
+    seq = 0
+    while sender.put(packet(seq)):
+        seq += 1
+        assert seq < 20000
+    sender.close(60.0)
+    assert sender.error.exit_code == 5 and "\n" not in str(sender.error)
+    return str(sender.error), sender.stats()["sent"]
+
+
+def assert_plays(path, sent):
+    times, _ = times_of(path)
+    assert times and times == pytest.approx([i / 30.0 for i in range(len(times))], abs=0.001)
+    assert len(times) >= sent - 30 and len(frames_of(path)) == len(times)
+    assert [name for name in os.listdir(str(path.parent)) if name.startswith(".")] == []
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").write_text("old")
+    monkeypatch.setattr(films, "_free", lambda fd: films.NEEDED - 1)
+    with pytest.raises(OutputError, match="a.mp4: less than 64 MB are free: free some space"):
+        output(tmp_path / "a.mp4").open()
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_disk_that_fills_up_is_told_before_it_is_full(tmp_path, monkeypatch):
+    free = [1 << 40]
+    monkeypatch.setattr(films, "_free", lambda fd: free[0])
+    monkeypatch.setattr(films, "KEEP_S", 0.01)
+    made = output(tmp_path / "a.mp4")
+    made.open()
+    sent = 0
+    for _ in range(40):
+        made.emit(packet(sent))
+        sent += 1
+    free[0] = films.RESERVE - 1
+    end = time.monotonic() + 60.0
+    with pytest.raises(OutputError, match="less than 16 MB are free: free some space"):
+        while time.monotonic() < end:
+            made.emit(packet(sent))
+            sent += 1
+    made.close()
+    assert_plays(tmp_path / "a.mp4", sent)
+    assert len(frames_of(tmp_path / "a.mp4")) >= sent
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() or subprocess.call(["mount", "-t", "tmpfs", "-o", "size=1500k", "none", str(folder)],
+                                       stderr=subprocess.DEVNULL):
+        pytest.skip("needs root, to mount a small disk")
+    yield folder
+    assert subprocess.call(["umount", "-l", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_full_disk_leaves_a_film_that_plays(small_disk, monkeypatch, older):
+    monkeypatch.setattr(films, "NEEDED", 0)
+    monkeypatch.setattr(films, "RESERVE", 0)
+    path = small_disk / "a.mp4"
+    if older:
+        path.write_text("old")
+    error, sent = write_until_it_fails(path)
+    assert "a.mp4: No space left on device: free some space" in error
+    assert_plays(path, sent)
+
+
+def test_a_disk_that_is_full_from_the_start_keeps_the_older_film(small_disk, monkeypatch):
+    monkeypatch.setattr(films, "NEEDED", 0)
+    monkeypatch.setattr(films, "RESERVE", 0)
+    path = small_disk / "a.mp4"
+    path.write_text("old")
+    with pytest.raises(OSError), open(str(small_disk / "much"), "wb", buffering=0) as f:
+        while True:
+            f.write(b"x" * 4096)
+    error, _ = write_until_it_fails(path)
+    assert "No space left on device" in error and path.read_text() == "old"
+    assert sorted(os.listdir(str(small_disk))) == ["a.mp4", "much"]
+
+
+LIMITED = """
+import resource, sys
+sys.path[:0] = {path!r}
+import test_outputs_full_disk as t
+import pathlib
+resource.setrlimit(resource.RLIMIT_FSIZE, (400000, 400000))
+print(*t.write_until_it_fails(pathlib.Path(sys.argv[1])), sep="|")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="this system has no limit on the size of files")
+def test_a_file_that_may_not_grow_leaves_a_film_that_plays(tmp_path):
+    path = tmp_path / "a.mp4"
+    code = LIMITED.format(path=[ROOT, os.path.join(ROOT, "tests"), os.path.join(ROOT, "tests", "unit")])
+    told = subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, check=True).stdout.decode()
+    error, sent = told.strip().split("|")
+    assert "a.mp4: File too large" in error and 0 < path.stat().st_size <= 400000
+    assert_plays(path, int(sent))
