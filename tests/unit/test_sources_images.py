@@ -160,8 +160,8 @@ def test_what_is_lost_is_counted_and_told_in_one_line(folder):
     (folder / "f.jpg").write_bytes(data[:len(data) // 2])
     s = source(folder)
     assert len(drain(s)) == 4 and s._recording.lost == 3
-    assert re.match(r"2 of 6 pictures cannot be read: \S*b.png is damaged, .*, \S*d.jpg is empty; "
-                    r"\S*f.jpg is cut off: [45]\d % of it are missing; 1 file of another kind is passed over: 1 .md$", s.warning)
+    assert re.match(r"2 of 6 pictures cannot be read: \S*b.png is damaged, .*, \S*d.jpg is empty; \S*f.jpg is cut off: "
+                    r"[45]\d % of it are missing; 1 file of another kind is passed over: 1 .md$", s.warning)
 
 
 def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path):
