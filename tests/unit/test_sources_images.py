@@ -1,4 +1,6 @@
 """Pictures: frame i is the i-th picture, whatever its kind; a bad one keeps its number and is named."""
+import os
+import re
 import struct
 
 import cv2
@@ -146,3 +148,41 @@ def test_a_picture_is_flipped_first_and_then_rotated(tmp_path, flip, rotate, bri
     frame = drain(source(tmp_path / "x.png", flip=flip, rotate=rotate))[0]
     assert frame.image[bright].min() == 255 and frame.image.flags.c_contiguous and not frame.image.flags.writeable
     assert frame.image.shape[:2] == ((20, 10) if rotate in (90, 270) else (10, 20))
+
+
+def test_a_frame_knows_its_file_and_a_film_has_none(folder):
+    assert [f.file for f in drain(source(folder))] == [str(folder / name) for name in ("a.png", "c.bmp", "e.tif")]
+    assert drain(source("portrait", end_s=0.05))[0].file == ""
+
+
+def test_what_is_lost_is_counted_and_told_in_one_line(folder):
+    data = cv2.imencode(".jpg", np.random.RandomState(1).randint(0, 255, (160, 160, 3)).astype(np.uint8))[1].tobytes()
+    (folder / "f.jpg").write_bytes(data[:len(data) // 2])
+    s = source(folder)
+    assert len(drain(s)) == 4 and s._recording.lost == 3
+    assert re.match(r"2 of 6 pictures cannot be read: \S*b.png is damaged, .*, \S*d.jpg is empty; \S*f.jpg is cut off: "
+                    r"[45]\d % of it are missing; 1 file of another kind is passed over: 1 .md$", s.warning)
+
+
+def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path):
+    cv2.imwrite(str(tmp_path / "x.png"), plain(9, (100, 100)))
+    with pytest.raises(SourceError, match="x.png has 100x100 pixels, more than source.max_pixels, 9999: .*max_pixels=10000"):
+        source(tmp_path / "x.png", max_pixels=9999).open()
+    assert len(drain(source(tmp_path / "x.png", max_pixels=10000))) == 1
+
+
+def test_without_pillow_the_line_names_its_installation(folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SourceError, match="-m pip install Pillow"):
+        source(folder / "a.png").open()
+
+
+@pytest.mark.shared("cases/pictures")
+@pytest.mark.parametrize("name, size, warning", [
+    ("o6.webp", (450, 450), ""), ("trunc2.jpg", (450, 450), "trunc2.jpg is cut off: 5. % of it are missing$"),
+    ("cut_right.png", (450, 239), ""),
+])
+def test_the_pictures_of_the_cases(shared, capfd, name, size, warning):
+    s = source(os.path.join(str(shared), "cases", "pictures", name))
+    assert drain(s)[0].image.shape[:2] == size and re.search(warning, s.warning) and bool(warning) == bool(s.warning)
+    assert capfd.readouterr() == ("", "")

@@ -7,7 +7,7 @@ import pytest
 from edge import cli
 from edge.config import load_config
 from edge.errors import ConfigError
-from edge.outputs.spec import parse_outputs
+from edge.outputs.spec import PictureNames, parse_outputs
 from edge.targets import check_targets
 from edge.telemetry.statusfile import MODE, check_status, mode_of
 from edge.telemetry.statuslog import StatusLog
@@ -136,3 +136,36 @@ def test_a_new_log_has_the_mode_that_the_service_wants_whatever_the_umask(tmp_pa
     finally:
         os.umask(before)
     assert (tmp_path / "status.jsonl").stat().st_mode & 0o777 == (0o640 if mode is None else mode)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    for name in ("src/IMG_1.jpg", "src/x.heic", "other/IMG_1.jpg", "links"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.mkdir() if name == "links" else path.write_bytes(name.encode())
+    os.symlink("../src/IMG_1.jpg", str(tmp_path / "links" / "IMG_1.jpg"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("source, outputs, clash", [
+    ("src", ["images:src"], True), ("src/IMG_1.jpg", ["images:src"], True), ("src", ["images:links"], True),
+    ("src", ["images:new", "image:new/IMG_1.jpg"], True), ("src/IMG_1.jpg,other/IMG_1.jpg", ["images:other"], True),
+    ("src", ["images:new"], False), ("src/IMG_1.jpg", ["images:new", "image:new/last.jpg"], False),
+    ("src/IMG_1.jpg", ["images:other"], False),
+])
+def test_annotated_pictures_never_go_over_their_sources(pictures, source, outputs, clash):
+    config = load_config(None, {"source.spec": source, "status.path": "none"}, {})
+    if clash:
+        with pytest.raises(ConfigError, match="would write over the source|go to the same place"):
+            check_targets(parse_outputs(outputs), config)
+    else:
+        assert check_targets(parse_outputs(outputs), config) is None
+
+
+def test_annotated_pictures_keep_their_names():
+    names = PictureNames()
+    files = ["a/IMG_1.jpg", "b/IMG_1.jpg", "a/IMG_1.jpg", "c/img_1.JPG", "x.heic", "y.png", "n" * 230 + ".jpg", ""]
+    assert [names.name(file, seq) for seq, file in enumerate(files)] == [
+        "IMG_1.jpg", "IMG_1-2.jpg", "IMG_1.jpg", "img_1-3.JPG", "x.heic.jpg", "y.png", "000006.jpg", "000007.jpg"]
