@@ -37,7 +37,7 @@ from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
-from edge.targets import check_targets
+from edge.targets import NewFolders, check_targets
 from edge.telemetry.beginning import Beginning
 from edge.telemetry.board import BoardReader
 from edge.telemetry.health import Health
@@ -217,6 +217,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
     use_one_thread()
     specs = parse_outputs(config.outputs)
     check_targets(specs, config)
+    folders = NewFolders(specs, config)
     source = make_source(source_options(config))
     health.opening("the networks")
     stages = make_stages(config, bool(getattr(source, "stills", False)), report, source.live)
@@ -231,8 +232,15 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
     steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
     this.governor = steering.record if steps else None
+
+    def on_state(state: str, reason: str) -> None:
+        made = folders.note()
+        if made:
+            report("note", made)
+        this.on_state(state, reason)
+
     plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=this.on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
+                on_state=on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
                 on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
                 output_thread=len(groups) > 1)
     with ExitStack() as closing:

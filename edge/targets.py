@@ -38,6 +38,22 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
         check_status(status, config.status.keep)
 
 
+class NewFolders:
+    """Folders that a run is going to make for what it was told to write; made before anything is opened."""
+
+    def __init__(self, specs: Sequence[OutputSpec], config: Config) -> None:
+        targets = [spec.target if spec.kind == "images" else os.path.dirname(spec.target) for spec in specs
+                   if spec.target not in ("", STDOUT)]
+        targets += [os.path.dirname(config.status.path)] if config.status.path else []
+        self._missing = [path for path in sorted(set(targets)) if path and not os.path.isdir(path)]
+
+    def note(self) -> str:
+        """Those that were made by now, each told once; "" for none."""
+        made = [path for path in self._missing if os.path.isdir(path)]
+        self._missing = [path for path in self._missing if path not in made]
+        return "made the folder{} {}".format("s" if len(made) > 1 else "", " and ".join(made)) if made else ""
+
+
 def read_files(config: Config, kind: Kind) -> List[str]:
     """What is there and is read: the source, and the camera's intrinsics."""
     found = ([config.camera.intrinsics] if config.camera.intrinsics else []) + [kind.target] + list(kind.paths)

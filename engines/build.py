@@ -4,13 +4,14 @@ A plan takes its place only after it was loaded again and gave ONNX Runtime's an
 """
 import os
 import sys
+import tempfile
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, NamedTuple, Optional, TextIO
 
 from edge import buildlock
 from edge.core import clock
-from edge.disk import StorageError, one_builder, part_folder, remove_leftovers, storage_error
+from edge.disk import LOCK, StorageError, one_builder, part_folder, remove_leftovers, storage_error
 from edge.errors import EngineError, ModelError
 from edge.planstore import CHOICE, plans_dir
 from edge.stop import Stop, stopped_by_signals
@@ -74,16 +75,23 @@ def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, ve
 
 @contextmanager
 def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[Workshop]:
-    """The lock, the signals, a scratch folder and the board's facts. Raises EngineError without TensorRT."""
+    """The lock, the signals, a scratch folder and the board's facts. Raises EngineError without TensorRT.
+
+    Where no lock is yet nobody builds: then the facts are asked first, so that what is refused leaves nothing behind.
+    """
     def waiting() -> None:
         report.line("another nanoface builds in {}: waiting for it".format(plans_dir(home)))
 
     stop = Stop()
     refuse_beside_tracker(home, SERVICE_HOME)
+    facts = None  # type: Optional[Facts]
+    if not os.path.lexists(os.path.join(plans_dir(home), LOCK)):
+        with stopped_by_signals(stop), tempfile.TemporaryDirectory() as folder:
+            facts = ask_facts(folder, options.root, stop)
     with one_builder(plans_dir(home), waiting):
         remove_leftovers(plans_dir(home))
         with stopped_by_signals(stop), part_folder(plans_dir(home), SCRATCH) as folder:
-            facts = ask_facts(folder, options.root, stop)
+            facts = facts or ask_facts(folder, options.root, stop)
             _advise(options.root, report)
             try:
                 yield Workshop(home, options, facts, folder, stop, report)

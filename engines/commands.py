@@ -19,19 +19,20 @@ _ROW = "{:1} {:15}  {:9} {:>8}  {:12} {}"
 
 
 def _state(home: str, network: Network, index: Mapping[str, Any]) -> List[str]:
-    """Size and state, without hashing anything: `check` does that."""
+    """Size of what is fetched, and state, without hashing anything: `check` does that."""
+    size = size_text(network.size)
     entry = index.get(network.name)
     if entry is not None:
         try:
-            size = size_text(size_on_disk(home, entry))
+            size_on_disk(home, entry)
         except (OSError, ModelError):
-            return ["", "damaged"]
+            return [size, "damaged"]
         return [size, "built" if entry.get("recipe") == recipe(network) else "outdated"]
     try:
         cached = all(os.path.getsize(cached_path(home, s)) == s.size for s in network.sources)
     except OSError:
         cached = False
-    return [size_text(network.size), "cached" if cached else "not fetched"]
+    return [size, "cached" if cached else "not fetched"]
 
 
 def run_list(home: str, out: TextIO) -> int:
@@ -52,7 +53,7 @@ def run_list(home: str, out: TextIO) -> int:
         report.line(_ROW.format(default, network.name, network.role, size, state, network.licence + mark).rstrip())
     for number, note in enumerate(notes, 1):
         report.line("[{}] {}".format(number, note))
-    report.line("* what `nanoface models fetch` takes; the others come with their name or with --all")
+    report.line("* what `nanoface models fetch` takes, so many bytes; the others come with their name or with --all")
     report.line("All of it is kept in {} (NANOFACE_HOME).".format(home))
     return 0
 

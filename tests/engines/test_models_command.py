@@ -12,6 +12,8 @@ from edge.disk import PART, StorageError
 from edge.errors import ConfigError, ModelError
 from engines import commands, onnxstore
 from engines.fetch import cache_dir
+from engines.manifest import read_manifest
+from engines.report import size_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GITHUB = [place for place in tiny_nets.FILES if place.startswith("github/")]
@@ -249,10 +251,22 @@ def test_list_tells_role_size_state_and_licence_of_every_network(world):
     os.remove(os.path.join(cache_dir(world.home), *tiny_nets.NETWORKS["sharp"][1][0].split("/")))
     lines = world.list()
     assert set(tiny_nets.NETWORKS) < set(lines)
-    assert lines["sharp"].split() == ["*", "sharp", "detect", "10", "kB", "built", "MIT"]
+    assert lines["sharp"].split() == ["*", "sharp", "detect", "5", "kB", "built", "MIT"]
     assert lines["plain"].split() == ["plain", "detect", "10", "kB", "not", "fetched", "MIT"]
-    assert lines["mesh"].split() == ["*", "mesh", "align", "damaged", "MIT"]
+    assert lines["mesh"].split() == ["*", "mesh", "align", "12", "kB", "damaged", "MIT"]
     assert lines["iris"].split() == ["*", "iris", "iris", "12", "kB", "cached", "MIT"]
+
+
+def test_list_and_the_readme_give_the_sizes_of_the_manifest(tmp_path):
+    out = io.StringIO()
+    commands.run_list(str(tmp_path), out)
+    listed = {line[2:].split()[0]: " ".join(line.split()) for line in out.getvalue().splitlines()}
+    with open(os.path.join(os.path.dirname(commands.__file__), os.pardir, "README.md"), encoding="utf-8") as f:
+        rows = [[cell.strip(" *") for cell in line.split("|")] for line in f]
+    written = {row[2]: row[4] for row in rows if len(row) == 8}
+    for name, network in read_manifest().networks.items():
+        size = size_text(network.size)
+        assert written[name] == size and " {} ".format(size) in listed[name], name
 
 
 def test_list_tells_what_another_converter_built(world, monkeypatch):

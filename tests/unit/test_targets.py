@@ -1,6 +1,8 @@
 """The status log goes into a new file or a status log, and nothing that a run writes to is something else that it uses."""
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -8,11 +10,12 @@ from edge import cli
 from edge.config import load_config
 from edge.errors import ConfigError
 from edge.outputs.spec import PictureNames, parse_outputs
-from edge.targets import check_targets
+from edge.targets import NewFolders, check_targets
 from edge.telemetry.statusfile import MODE, check_status, mode_of
 from edge.telemetry.statuslog import StatusLog
 
 RECORD = {"schema": 1, "at": "2026-11-21T03:20:11.402Z", "state": "RUNNING"}
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LINE = json.dumps(RECORD, separators=(",", ":")).encode("ascii") + b"\n"
 FRAME = b'{"schema":1,"frame":7,"faces":[]}\n'
 
@@ -169,3 +172,25 @@ def test_annotated_pictures_keep_their_names():
     files = ["a/IMG_1.jpg", "b/IMG_1.jpg", "a/IMG_1.jpg", "c/img_1.JPG", "x.heic", "y.png", "n" * 230 + ".jpg", ""]
     assert [names.name(file, seq) for seq, file in enumerate(files)] == [
         "IMG_1.jpg", "IMG_1-2.jpg", "IMG_1.jpg", "img_1-3.JPG", "x.heic.jpg", "y.png", "000006.jpg", "000007.jpg"]
+
+
+def test_folders_that_outputs_and_log_make_are_told_once_when_they_are_there(here):
+    config = load_config(None, {"status.path": "logs/new/status.jsonl"}, {"NANOFACE_CONFIG": os.devnull})
+    folders = NewFolders(parse_outputs(["jsonl:out/2026/a.jsonl", "csv:out/2026/a.csv", "images:out/frames", "csv:-",
+                                        "image:pictures/a.jpg", "jsonl:plain", "video:/dev/null/x.mp4"]), config)
+    assert folders.note() == ""
+    os.makedirs("out/2026")
+    assert folders.note() == "made the folder out/2026" and folders.note() == ""
+    os.makedirs("out/frames")
+    os.makedirs("logs/new")
+    assert folders.note() == "made the folders logs/new and out/frames" and folders.note() == ""
+
+
+def test_a_run_tells_the_folder_that_it_made(models_home, tmp_path):
+    pytest.importorskip("onnxruntime")
+    env = dict(os.environ, NANOFACE_HOME=models_home, NANOFACE_CONFIG=os.devnull, PYTHONPATH=ROOT)
+    words = ["run", "portrait", "--max-frames", "2", "--status", "none", "--output", "jsonl:out/2026/a.jsonl"]
+    told = [subprocess.run([sys.executable, "-m", "edge.cli"] + words, cwd=str(tmp_path), env=env, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
+            for _ in range(2)]
+    assert [(done.returncode, "made the folder out/2026\n" in done.stderr) for done in told] == [(0, True), (0, False)]
