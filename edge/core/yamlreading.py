@@ -9,7 +9,7 @@ from edge.core.reading import reason
 
 MOST_VALUES = 20000  # keys and values; the largest file of ours has 1500
 MOST_MERGED = 2000  # keys that `<<` brings
-LONGEST_NUMBER = 300  # characters
+LONGEST_NUMBER = 1000  # characters
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MERGE = "tag:yaml.org,2002:merge"
 

@@ -23,6 +23,7 @@ LOOPBACK = "127.0.0.1"
 SILENCE_S = 5.0  # after which a server counts as lost
 PIECE = LONGEST_HEAD = 1 << 16
 LONGEST_LIST = 1 << 20
+MOST_OTHERS = 8  # servers that a playlist may name: each is a port and a thread
 LISTS = (".m3u8", ".m3u")
 PASSED = ("content-type", "content-range", "accept-ranges", "www-authenticate", "set-cookie")
 REDIRECTIONS = (301, 302, 303, 307, 308)  # that FFmpeg follows; it takes the answer of any other for a film
@@ -217,7 +218,7 @@ class Tunnel:
             if urlsplit(target).scheme not in ("http", "https"):
                 raise SourceError(ELSEWHERE.format(shown(url), ": " + shown(target)))
             return self._other(Origin.of(target)).url(target)
-        lines = re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^\s\",]+", ours, text.decode("utf-8", "replace"))
+        lines = re.sub(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}:)?//[^\s\",]+", ours, text.decode("utf-8", "replace"))
         other = OTHER_SCHEME.search(lines)
         if other is not None:
             raise SourceError(ELSEWHERE.format(shown(url), " (" + shown(other.group().strip()) + ")"))
@@ -228,6 +229,8 @@ class Tunnel:
             return self
         with self._lock:
             if origin not in self._others:
+                if len(self._others) >= MOST_OTHERS:
+                    raise SourceError("{} names more than {} other servers".format(self._origin.shown, MOST_OTHERS))
                 self._others[origin] = Tunnel(origin, self._trust, playlists=True)
             return self._others[origin]
 
