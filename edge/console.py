@@ -66,7 +66,8 @@ class Console:
         if self.left:
             return
         try:
-            self._stream.write(redact.spelled(text, self.encoding))
+            if text:  # even no bytes are too many for a device that is full
+                self._stream.write(redact.spelled(text, self.encoding))
             self._flush()
         except OSError as e:
             self._mute()

@@ -92,20 +92,19 @@ def end(process):
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("words, codes", [
     (["status", "--follow", "absent.jsonl"], [0]), (["models", "fetch"], [130, 4]),
     (["bench", "--source", "portrait"], [130, 4]),
     (["doctor"], [130, 1]), (["models", "check"], [130, 4]), (["calibrate", "fp16"], [130, 4]), (["estimate"], [130, 4]),
-    (["models", "lint"], [130, 4]), (["build", "--list"], [130, 4]),
+    (["models", "lint"], [130, 4]), (["build", "--list"], [130, 0]),
 ], ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else str(value))
-def test_signal_at_any_moment(tmp_path, busy, words, codes, number):
+def test_signal_at_any_moment(tmp_path, busy, words, codes):
     """The second code is that of the command itself, which may be over before the signal comes: there are no networks."""
-    moments = random.Random("{} {} {}".format(SEED, words, number))
+    moments = random.Random("{} {}".format(SEED, words))
     process = start(tmp_path, words, NANOFACE_MIRROR=str(tmp_path), HTTPS_PROXY="http://127.0.0.1:9")
     wait_until_taken(process)
     time.sleep(moments.uniform(0.0, LATEST_S))
-    process.send_signal(number)
+    process.send_signal(moments.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
     code, _, err = end(process)
     assert code in codes and (code != 130 or err.endswith("nanoface: interrupted\n")), err
 
