@@ -61,7 +61,8 @@ class Watch:
 
 def track(config: Config, watch: Watch) -> Ran:
     """Raises EdgeErrors. What is written goes nowhere, so that the run costs what a user's would."""
-    quiet = config._replace(outputs=("jsonl:" + os.devnull,), status=config.status._replace(path=OFF))
+    quiet = config._replace(outputs=("jsonl:" + os.devnull,), status=config.status._replace(path=OFF),
+                            output=config.output._replace(window=False))
     try:
         record = app.run(quiet, watch, watch.hear)
     except SourceError as e:

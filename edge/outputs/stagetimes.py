@@ -61,7 +61,7 @@ class _Layout(NamedTuple):
 
 
 def draw_panel(canvas: np.ndarray, times: Sequence[StageTime], unit: float) -> None:
-    """Name, milliseconds and a bar for each stage, in the top left corner of `canvas`, in place; nothing where it is too small."""
+    """Name, milliseconds and a bar for each stage, in the top left corner of `canvas`, in place, where there is room."""
     if not times:
         return
     cap = max(6.0, 7.5 * unit)

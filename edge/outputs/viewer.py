@@ -167,6 +167,8 @@ def _leave() -> None:
 def main() -> None:
     """`argv[1]`: the title, as JSON. What libraries print is not said to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the parent
+    if hasattr(os, "nice"):
+        os.nice(5)  # where the processor is short, tracking goes before showing
     told = os.dup(1)
     os.dup2(2, 1)
     inbox = Inbox(os.fdopen(0, "rb", 0, closefd=False), _leave)

@@ -2,9 +2,9 @@
 
 The window belongs to a process of its own (edge/outputs/viewer.py), on pygame, whose wheel brings SDL. So it works beside
 the headless OpenCV; a display that is slow costs the tracker nothing, and one that goes away, which ends a program of X
-at once, ends no tracker; and macOS and Windows have windows only in a main thread. A picture of 640x480 costs 0.2 ms of
-processor here to hand over (in a pipe; measured on a PC), beside some 2 ms to draw it. The windows of OpenCV itself, which
-some of its packages have, are not used as well: they would be a second way, with its own faults.
+at once, ends no tracker; and macOS and Windows have windows only in a main thread. To hand over a picture of 640x480, in a
+pipe, took half a millisecond of processor on a busy PC, 1920x1080 two, beside two or three to draw a face into it. The
+windows of OpenCV itself, which some of its packages have, are not used as well: a second way, with faults of its own.
 """
 import importlib.util
 import json
@@ -81,8 +81,9 @@ class WindowOutput(Output):
             self._send(HEAD.pack(picture.shape[1], picture.shape[0]))
             self._send(picture.data.cast("B"))
         except OSError:
+            reason = self._reason()  # waits for the exit code
             if not self.closed:
-                self._failed(OutputError("output window: " + self._reason()))
+                self._failed(OutputError("output window: " + reason))
         except OutputError as e:
             self._failed(e)
 
@@ -95,7 +96,8 @@ class WindowOutput(Output):
             process.wait(END_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
         if process.stdout is not None:
             process.stdout.close()
 
@@ -150,7 +152,7 @@ class WindowOutput(Output):
         """Why the process has ended."""
         assert self._process is not None and self._process.stdout is not None
         try:
-            code = self._process.wait(END_S)
+            code = self._process.wait(STUCK_S)
         except subprocess.TimeoutExpired:
             return "its process takes no pictures any more"
         said = self._process.stdout.read(1000).decode("utf-8", "replace").replace(READY.decode(), "")

@@ -84,7 +84,9 @@ def test_without_a_display_one_note_says_how_to_see_something(nanoface, words, h
     assert done.err.count(NOTHING) == hint
 
 
-@pytest.mark.parametrize("words, variables", [(("--no-window",), {}), ((), {"SSH_CONNECTION": "1", "DISPLAY": "localhost:{}.0"})])
+@pytest.mark.parametrize("words, variables", [
+    (("--no-window",), {}), ((), {"SSH_CONNECTION": "1", "DISPLAY": "localhost:{}.0"}),
+])
 def test_none_opens_where_it_is_not_wanted(nanoface, screen, tmp_path, words, variables):
     variables = dict({"DISPLAY": ":{}"}, **variables)
     variables = {name: value.format(screen.name[1:]) for name, value in variables.items()}

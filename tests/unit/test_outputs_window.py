@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,6 +100,15 @@ def test_q_escape_and_the_mouse_ask_the_run_to_stop_though_no_more_frames_come(o
         output.emit(packet())
     output.close()
     assert output.closed == ends
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pipe that is closed before its process ends")
+def test_a_window_that_is_just_being_closed_has_not_failed(opened, monkeypatch):
+    monkeypatch.setattr(window.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(window, "START", "import os, time; os.write(1, b'ready\\n'); os.close(0); time.sleep(0.5); os._exit(10)")
+    output = opened()
+    wait_until(lambda: show(output) and output.closed, "not closed")
+    assert not output.over
 
 
 def test_the_title_is_plain_and_short_and_no_password_goes_along(opened, monkeypatch):
@@ -315,6 +325,7 @@ def test_on_a_real_display_the_user_ends_the_run(opened, screen, act):
     show(output)
     act(screen, screen.window("nanoface: portrait"))
     wait_until(lambda: output.closed, "not closed")
+    assert output._process.returncode == viewer.CLOSED
 
 
 @PYGAME
@@ -332,3 +343,13 @@ def test_an_x_server_that_goes_away_is_an_output_that_failed(opened, screen):
 
 def test_a_window_is_made_from_its_word():
     assert isinstance(make_output(parse_output("window"), OutputOptions(False, True, False, lambda: None)), WindowOutput)
+
+
+def test_a_report_opens_none_of_its_own(monkeypatch):
+    from engines import fieldrun
+
+    given = []
+    monkeypatch.setattr(fieldrun.app, "run", lambda config, watch, report: given.append(config))
+    watch = SimpleNamespace(notes=[], readings=[], hear=None)
+    fieldrun.track(load_config(os.devnull, {"output.window": True, "outputs": ["window"]}, {}), watch)
+    assert given[0].output.window is False and given[0].outputs == ("jsonl:" + os.devnull,)
