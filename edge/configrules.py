@@ -157,12 +157,8 @@ def _networks(role: str) -> Rule:
         return tuple(names)
 
     off = ", or none alone to switch it off" if role in CAN_BE_OFF else ""
-    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read, _split,
-                known + ((OFF,) if role in CAN_BE_OFF else ()))
-
-
-def _split(text: str) -> List[str]:
-    return [part.strip() for part in text.split(",")]
+    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read,
+                lambda text: [part.strip() for part in text.split(",")], known + ((OFF,) if role in CAN_BE_OFF else ()))
 
 
 def _why_not(name: str, role: str) -> str:
@@ -185,19 +181,13 @@ def _workers() -> Rule:
 
 
 def _or_null(rule: Rule) -> Rule:
-    return Rule(
-        rule.allowed + ", or null",
-        lambda value: None if value is None else rule.read(value),
-        lambda text: None if text == "null" else rule.from_text(text), rule.choices + ("null",),
-    )
+    return Rule(rule.allowed + ", or null", lambda value: None if value is None else rule.read(value),
+                lambda text: None if text == "null" else rule.from_text(text), rule.choices + ("null",))
 
 
 def _or_auto(rule: Rule, kind: Callable[[Any], Any] = float) -> Rule:
-    return Rule(
-        rule.allowed + ", or auto",
-        lambda value: value if value == "auto" else kind(rule.read(value)),
-        lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",),
-    )
+    return Rule(rule.allowed + ", or auto", lambda value: value if value == "auto" else kind(rule.read(value)),
+                lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",))
 
 
 def _address() -> Rule:

@@ -103,8 +103,8 @@ class Run:
         return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
-        """The status record over the whole run; what the source had left to say when it was closed is said. A live source's time
-        counts until the stop, also without frames."""
+        """The status record over the whole run; what the source had left to say when it was closed is said. A live source's
+        time counts until the stop, also without frames."""
         self._warn()
         now = clock.monotonic() if self._stopping_at is None else self._stopping_at
         return self._last or self._record(self._meter.summary(now, self._source.live))
