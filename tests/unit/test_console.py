@@ -21,7 +21,8 @@ COMMANDS = [  # and the exit code where there are no networks
     (["models", "lint", "NAME"], 4),
     (["status", "NAME"], 2), (["run", "--source", "NAME"], 3), (["run", "--config", "NAME"], 2),
     (["doctor"], 1),
-    (["doctor", "--json"], 1), (["build", "--list"], 0), (["service", "status", "--root", "NAME"], 2), (["run", "NAME", "--nonsense"], 2),
+    (["doctor", "--json"], 1), (["build", "--list"], 0), (["service", "status", "--root", "NAME"], 2),
+    (["run", "NAME", "--nonsense"], 2),
     (["bench", "--source", "NAME"], 3), (["report", "NAME/absent/x"], 5), (["run", "--output", "NAME:x"], 2),
     (["calibrate", "fp16", "--source", "NAME"], 4), (["verify", "NAME"], 2)]
 of_each_command = pytest.mark.parametrize("words, code", COMMANDS, ids=[" ".join(words) for words, _ in COMMANDS])
