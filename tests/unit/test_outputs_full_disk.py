@@ -12,6 +12,7 @@ from films_back import frames_of, times_of
 from edge.core.packet import Frame, Packet
 from edge.errors import OutputError
 from edge.outputs import film as films
+from edge.outputs import mp4
 from edge.outputs.overlay import Style
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
@@ -132,3 +133,18 @@ def test_a_file_that_may_not_grow_leaves_a_film_that_plays(tmp_path):
     error, sent = told.strip().split("|")
     assert "a.mp4: File too large" in error and 0 < path.stat().st_size <= 400000
     assert_plays(path, int(sent))
+
+
+def test_a_power_cut_before_the_last_write_leaves_the_film_in_fragments(tmp_path, monkeypatch):
+    """The index lies behind it already."""
+    monkeypatch.setattr(films, "MOST_COPIED", 0)
+    monkeypatch.setattr(mp4, "_large_mdat", lambda length: b"")
+    path = tmp_path / "a.mp4"
+    made = output(path)
+    made.open()
+    for i in range(20):
+        made.emit(packet(i))
+    made.close()
+    assert path.read_bytes().count(b"moof") == 20 and path.read_bytes().count(b"moov") == 2
+    assert_plays(path, 50)
+    assert len(frames_of(path)) == 20
