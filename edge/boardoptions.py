@@ -85,7 +85,7 @@ def calibrate() -> Words:
     words = Words("nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
                   "layers are to be kept in 32 bits.", "\n".join((
                       "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
-    words.usage = "nanoface calibrate fp16 [NAME ...] [--source SPEC] [--frames N] [--write] [--markdown] [--verbose]"
+    words.usage = "nanoface calibrate fp16 [NAME ...] [OPTION ...]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those that were fetched")
     words.add_argument("--source", default="portrait", metavar="SPEC", help="where the frames come from (portrait)")
     words.add_argument("--frames", type=count(100), default=6, metavar="N", help="how many, spread over the source (6)")

@@ -5,7 +5,7 @@ from typing import Sequence, Tuple
 from edge import __version__, boardoptions, serviceoptions
 from edge.configrules import NETWORKS
 from edge.errors import ConfigError
-from edge.words import DEMO, Option, Words, add, add_config, add_source, count, is_source, known_word, take_source
+from edge.words import DEMO, Option, Words, add, add_config, add_source, count, is_source, known_word, shown, take_source
 
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
@@ -172,13 +172,13 @@ def read_words(argv: Sequence[str]) -> argparse.Namespace:
     if first in TAKE_SOURCE:
         take_source(args)
         if rest == list(argv):
-            _check_command(args, rest[0])
+            _check_command(args, rest[0].split("=")[0])
     if first in ("models", "completion"):
         args.action = known_word(args.names.pop(0) if args.names else "", ACTIONS[first], "nanoface " + first)
     if first == "models":
         _check_models(args)
     elif first == "completion" and args.names:
-        raise ConfigError("nanoface completion {} takes no word {!r}".format(args.action, args.names[0]))
+        raise ConfigError("nanoface completion {} takes no word {}".format(args.action, shown(args.names[0])))
     boardoptions.check(first, args)
     serviceoptions.check(first, args)
     return args
@@ -213,7 +213,7 @@ def _show_help(names: Sequence[str]) -> None:
         known_word(rest[0], ACTIONS[command], "nanoface " + command)
         rest = rest[1:]
     if rest:
-        raise ConfigError("nanoface help {} takes no word {!r}".format(command, rest[0]))
+        raise ConfigError("nanoface help {} takes no word {}".format(command, shown(rest[0])))
     MAKERS[command]().read(["--help"])
 
 

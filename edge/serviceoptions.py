@@ -2,7 +2,7 @@
 from typing import Any
 
 from edge.errors import ConfigError
-from edge.words import Words, count, known_word
+from edge.words import Words, count, known_word, shown
 
 COMMANDS = {"service": "install, show or remove the service that starts at boot"}
 ACTIONS = ("install", "uninstall", "rollback", "rebuild", "status", "logs")
@@ -52,7 +52,7 @@ def check(first: str, args: Any) -> None:
         return
     args.action = known_word(args.names.pop(0) if args.names else "", ACTIONS, "nanoface service")
     if args.names:
-        raise ConfigError("nanoface service {} takes no word {!r}".format(args.action, args.names[0]))
+        raise ConfigError("nanoface service {} takes no word {}".format(args.action, shown(args.names[0])))
     for name, actions in sorted(GOES_WITH.items()):
         if getattr(args, name) and args.action not in actions:
             raise ConfigError("--{} goes with nanoface service {}, not with {}".format(

@@ -8,6 +8,13 @@ from edge.configrules import RULES, nearest, no_such_key
 from edge.errors import ConfigError
 
 DEMO = "portrait"
+LONGEST_SHOWN = 60
+NEVER_EMPTY = ("path", "config", "root", "beside")  # what takes one word, and no other has a look at it
+ARGPARSE_SAYS = (  # its words -> ours
+    (r"^argument (-[^ /]*)(/[^ ]*)?: ", r"\1: "), (r": expected (one|at least one) argument$", ": its value is missing"),
+    (r": ignored explicit argument (.*)$", r": it takes no value, and \1 was given"),
+    (r"not allowed with argument", "not allowed with"),
+)
 
 
 class Setting(NamedTuple):
@@ -57,6 +64,8 @@ class Words(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        for pattern, plain in ARGPARSE_SAYS:
+            message = re.sub(pattern, plain, message)
         raise ConfigError("{}; see {} --help".format(message, self.prog))
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
@@ -68,8 +77,10 @@ class Words(argparse.ArgumentParser):
         if takes_names:  # argparse ends a list of words at the first option behind it
             args.names += [word for word in unknown if not _is_option(word)] + list(words[end + 1:])
             unknown = [word for word in unknown if _is_option(word)]
+        if "" in unknown or "" in [getattr(args, name, None) for name in NEVER_EMPTY] + getattr(args, "names", []):
+            self.error("a word is empty: is a variable not set?")
         if unknown:
-            self.error("{} is unknown{}".format(unknown[0], self._meant(unknown[0])))
+            self.error("{} is unknown{}".format(shown(unknown[0]), self._meant(unknown[0])))
         return args
 
     def entries(self) -> Sequence[argparse.Action]:
@@ -79,7 +90,7 @@ class Words(argparse.ArgumentParser):
     def _meant(self, word: str) -> str:
         options = self._option_string_actions
         if not word.startswith("-"):
-            return ", did you mean --source {}?".format(word) if "--source" in options else ""
+            return ", did you mean --source {}?".format(shown(word)) if "--source" in options else ""
         near = nearest(word.split("=")[0], options)
         if not near and os.path.exists(word):
             near = os.path.join(os.curdir, word)
@@ -115,7 +126,7 @@ class _PutSize(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
         size = re.match(r"^([0-9]{1,6})[xX]([0-9]{1,6})$", values)
         if size is None:
-            raise ConfigError("--size {}: write WIDTHxHEIGHT, such as 640x480".format(values))
+            raise ConfigError("--size {}: write WIDTHxHEIGHT, such as 640x480".format(shown(values)))
         for key, digits in zip(("source.width", "source.height"), size.groups()):
             _append(namespace, Setting(key, int(digits), "--size"))
 
@@ -125,7 +136,7 @@ class _PutKey(argparse.Action):
         key, equals, text = values.partition("=")
         key = key.strip()
         if not equals:
-            raise ConfigError("--set {}: write KEY=VALUE, such as tracking.max_faces=2".format(values))
+            raise ConfigError("--set {}: write KEY=VALUE, such as tracking.max_faces=2".format(shown(values)))
         if key not in RULES:
             raise ConfigError("--set: " + no_such_key(key))
         _append(namespace, Setting(key, RULES[key].from_text(text), "--set"))
@@ -140,9 +151,15 @@ def take_source(args: argparse.Namespace) -> None:
     named = [setting.value for setting in args.settings or () if setting.spelled == "--source"]
     if args.names and named:
         raise ConfigError("{} and --source {} both name a source: leave one out; pictures stand together, as in --source "
-                          "a.jpg b.jpg".format(" ".join(args.names), named[0]))
+                          "a.jpg b.jpg".format(shown(args.names[0]), shown(named[0])))
     if args.names:
         _append(args, _source(args.names))
+
+
+def shown(word: str) -> str:
+    """A word as an error has it: short, and visible where it is empty or has blanks."""
+    short = word if len(word) <= LONGEST_SHOWN else word[:LONGEST_SHOWN] + "..."
+    return short if word and not re.search(r"\s", word) else repr(short)
 
 
 def is_source(word: str) -> bool:
@@ -206,5 +223,5 @@ def known_word(word: str, known: Sequence[str], before: str) -> str:
         return word
     near = nearest(word, known)
     hint = "did you mean {}?".format(near) if near else "there are " + ", ".join(known)
-    what = "{} {} is unknown".format(before, word) if word else "{} what? A word is missing".format(before)
+    what = "{} {} is unknown".format(before, shown(word)) if word else "{} what? A word is missing".format(before)
     raise ConfigError("{}; {}; see {} --help".format(what, hint, before))

@@ -88,7 +88,7 @@ class Manifest(NamedTuple):
             return self.networks[name]
         near = difflib.get_close_matches(name, self.networks, 1, 0.5)
         hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
-        raise ConfigError("there is no network called {}: {}".format(name, hint))
+        raise ConfigError("there is no network called {}: {}".format(name or "''", hint))
 
     def members(self, requirement: str) -> List[Source]:
         """Every file that comes from this wheel."""

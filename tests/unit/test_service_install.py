@@ -404,7 +404,7 @@ def test_what_is_missing_is_one_line(box, tmp_path):
     (["service"], 2, "there are install, uninstall, rollback, rebuild, status, logs"),
     (["service", "instal"], 2, "did you mean install?"),
     (["service", "status", "--purge"], 2, "--purge goes with nanoface service uninstall, not with status"),
-    (["service", "install", "now"], 2, "takes no word 'now'"),
+    (["service", "install", "now"], 2, "takes no word now"),
     (["service", "logs", "--lines", "many"], 2, "not a whole number"),
     (["service", "status", "--root", "/nowhere/at/all"], 2, "there is no such folder"),
 ])
