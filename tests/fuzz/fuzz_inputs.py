@@ -376,7 +376,8 @@ def _recording(random, folder, names):
     if random.random() < 0.7:  # most of a film or picture is its pixels
         at = random.randrange(1 + min(len(data), random.choice((64, 512, 4096))))
         data = mutated(random, data[:at]) + data[at:] if random.random() < 0.5 else data[:at] + mutated(random, data[at:])
-    path = write(folder, name, mutated(random, data))
+    odd = random.random() < 0.1
+    path = write(folder, "\udce9" + name if odd else name, data if odd else mutated(random, data))
 
     def read():
         source = make_source(SourceOptions(path))

@@ -74,6 +74,7 @@ def work(make, seed, folder, whole):
     code = WRONG
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.chdir(os.path.join(folder, "in"))
@@ -225,6 +226,7 @@ def main(argv=None):
     words.add_argument("--one", help="KIND SEED:NUMBER as it was told, to look at again")
     args = words.parse_args(argv)
     kinds = {kind: often for kind, often in KINDS.items() if not args.kinds or kind.__name__ in args.kinds}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is under way is cleared away
     began = time.monotonic()
     done, faults = fuzz(args.count, args.seed, kinds, os.path.abspath(args.keep), args.jobs)
     for name, number in sorted(done.items()):
