@@ -29,6 +29,10 @@ def wait_until(condition, what):
         time.sleep(0.02)
 
 
+# what X does with an error by itself is to end the process; that a window has gone meanwhile is none
+IGNORE = ctypes.CFUNCTYPE(INT, POINTER, POINTER)(lambda display, error: 0)
+
+
 class KeyEvent(ctypes.Structure):
     _fields_ = [(name, kind) for names, kind in (
         ("type", ctypes.c_int), ("serial", ctypes.c_ulong), ("send_event", ctypes.c_int), ("display", ctypes.c_void_p),
@@ -58,8 +62,8 @@ class VirtualDisplay:
             pytest.skip("needs Xvfb: apt-get install xvfb")
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writer), "-screen", "0", "{}x{}x24".format(*SIZE), "-nolisten", "tcp", "-fbdir",
-             str(folder)], pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            ["Xvfb", "-displayfd", str(writer), "-screen", "0", "{}x{}x24".format(*SIZE), "-nolisten", "tcp", "-noreset",
+             "-fbdir", str(folder)], pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(writer)
         with os.fdopen(reader) as told:
             number = told.readline().strip()
@@ -134,5 +138,8 @@ class VirtualDisplay:
             for name, (kind, *given) in CALLS.items():
                 call = getattr(x, name)
                 call.restype, call.argtypes = kind, given
-            self._x = x, x.XOpenDisplay(self.name.encode())
+            x.XSetErrorHandler(IGNORE)
+            display = x.XOpenDisplay(self.name.encode())
+            assert display, "Xvfb does not answer"
+            self._x = x, display
         return self._x

@@ -5,7 +5,7 @@ import sys
 import threading
 
 import pytest
-from virtual_display import VirtualDisplay
+from virtual_display import VirtualDisplay, wait_until
 from whole_runs import PATIENCE_S, environment, quick, wait_for_lines, whole_program
 
 PLAYED = ("run", "--source", "portrait", "--realtime", "--loop", "--status", "none") + quick()
@@ -59,7 +59,8 @@ class AtTerminal:
 
 def test_you_see_yourself_at_once_and_end_the_run_with_the_mouse(nanoface, screen, tmp_path):
     run = AtTerminal(tmp_path, nanoface.home, PLAYED, DISPLAY=screen.name)
-    screen.ask_to_close(screen.window("nanoface: portrait"))
+    number = screen.window("nanoface: portrait")
+    wait_until(lambda: screen.ask_to_close(number) or run.process.poll() is not None, "the run goes on")
     code, said = run.end()
     assert code == 0 and "window was closed" in said, said
     assert NOTHING not in said and "no live picture" not in said
