@@ -25,6 +25,7 @@ SHORTEST_S, LONGEST_S, PAUSE_S = 3.5, 20.0, 10.0  # of an outage; between two, o
 # kind -> the reason that the status record has to give
 OUTAGES = {"source lost": "source lost", "source hangs": "source hangs", "stage hangs": " hangs",
            "output down": "output peer down", "log full": "status log not written"}
+BEHIND_S = 0.5  # of simulated time, for a worker that works; what hangs is told after 3 s
 TORN, GAP, LATE = "torn picture", "gap", "no frame yet"
 SOURCE_BLOWS = (TORN, GAP, LATE)
 
@@ -60,10 +61,19 @@ class World:
         self._until, self._next = 0.0, clock() + PAUSE_S
         self._noticed = self._recovered = False
         self._real_until = 0.0
+        self.heartbeats = dict  # of the pipeline's workers, once it has some
+
+    def pass_(self, seconds):
+        """The time of all: it stands while a worker has work but gets no turn on a busy machine, which is not to hang."""
+        own, end = threading.current_thread().name, time.monotonic() + PATIENCE_S
+        while time.monotonic() < end and any(
+                self.clock() - at > BEHIND_S and not own.endswith(name) for name, at in self.heartbeats().items()):
+            time.sleep(0.0005)
+        self.clock.pass_(seconds)
 
     def step(self):
         """A frame's time passes; an outage may begin or end."""
-        self.clock.pass_(FRAME_S)
+        self.pass_(FRAME_S)
         now = self.clock()
         if self._rng.random() < FRAME_S / (PAUSE_S if self.throttled else 6.0 * PAUSE_S):
             self.throttled = not self.throttled
@@ -92,7 +102,7 @@ class World:
     def wait(self, kind, seconds):
         """For whoever hangs while `kind` lasts."""
         while self.outage == kind and not self.over():
-            self.clock.pass_(seconds)
+            self.pass_(seconds)
             time.sleep(0.0005)
 
     def blow(self, seq):
@@ -144,7 +154,7 @@ class FaultySource(Source):
         world.step()
         if world.outage == "source lost":
             self.lost_since = self.lost_since or world.clock()
-            world.clock.pass_(timeout_s)
+            world.pass_(timeout_s)
             time.sleep(0.0005)
             return None
         self.lost_since = None

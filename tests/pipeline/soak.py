@@ -138,7 +138,9 @@ class Show:
                     capture_thread=False)  # the source gives no faster than frames are taken
         run.start_log(self.log, INTERVAL_S)
         try:
-            summary = Pipeline(plan).run(threading.Event())
+            pipeline = Pipeline(plan)
+            world.heartbeats = pipeline.heartbeats
+            summary = pipeline.run(threading.Event())
         finally:
             run.close(10.0)
         self.out.captured, self.out.delivered = summary.captured, summary.delivered
