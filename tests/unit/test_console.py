@@ -18,7 +18,8 @@ HOSTILE = "a\x1b]0;t\x07\x9b2J\r\b\u202e\u2066\x7f"
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 COMMANDS = [  # and the exit code where there are no networks
     (["--help"], 0), (["run", "--help"], 0), (["models", "list"], 0), (["models", "check"], 4),
-    (["models", "lint", "NAME"], 4), (["status", "NAME"], 2), (["run", "--source", "NAME"], 3), (["run", "--config", "NAME"], 2), (["doctor"], 1),
+    (["models", "lint", "NAME"], 4), (["status", "NAME"], 2),
+    (["run", "--source", "NAME"], 3), (["run", "--config", "NAME"], 2), (["doctor"], 1),
     (["doctor", "--json"], 1), (["build", "--list"], 0), (["service", "status", "--root", "NAME"], 2), (["NAME"], 2),
     (["bench", "--source", "NAME"], 3), (["report", "NAME/absent/x"], 5), (["run", "--output", "NAME:x"], 2),
     (["calibrate", "fp16", "--source", "NAME"], 4), (["verify", "NAME"], 2)]
