@@ -2,6 +2,7 @@
 machine."""
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -172,11 +173,10 @@ def test_interrupt_that_passed_through_an_extension_ends_with_the_code_too(tmp_p
 def models(args, out):
     run = ctypes.pythonapi.PyRun_StringFlags
     run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int] + 2 * [ctypes.py_object] + [ctypes.c_void_p]
-    run(b"import sys, time; sys.stderr.write('ready\\n'); time.sleep(100)", 257, {}, {}, None)
+    run(b"import sys, time; sys.stderr.write('ready' + chr(10)); time.sleep(100)", 257, {}, {}, None)
 cli._models = models
 """
-    alone = STUCK.replace("threading.Thread(", "(lambda **_: threading.Thread())(").replace(".start()", "")
-    process = start(tmp_path, ["models", "list"], ["-c", alone.replace("BODY", body)])
+    process = start(tmp_path, ["models", "list"], ["-c", re.sub("threading.Thread.*", "", STUCK).replace("BODY", body)])
     assert process.stderr.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert end(process) == (130, "", "nanoface: interrupted\n")
