@@ -124,12 +124,13 @@ def interrupted_by_signals(first: Callable[[], None]) -> Iterator[None]:
 
 def leave(code: int) -> None:
     """End the process. A thread that is left behind may be inside a network: the interpreter would end it there, in the
-    middle of C++, which aborts."""
+    middle of C++, which aborts. And where it has seen a KeyboardInterrupt pass through code of an extension, it ends by the
+    signal instead of with the code."""
     SIGNALS.ignore()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError, ValueError):
             stream.flush()
-    if len(threading.enumerate()) > 1:
+    if SIGNALS.asked or len(threading.enumerate()) > 1:
         os._exit(code)
     sys.exit(code)
 

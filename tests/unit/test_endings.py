@@ -2,6 +2,7 @@
 machine."""
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -164,3 +165,18 @@ def test_terminal_sends_it_to_the_children_too(tmp_path):
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
     assert end(process)[0] in (130, 0, 1)
+
+
+def test_interrupt_that_passed_through_an_extension_ends_with_the_code_too(tmp_path):
+    """Python 3.8 and later would end by the signal, whoever has caught it since."""
+    body = """
+def models(args, out):
+    run = ctypes.pythonapi.PyRun_StringFlags
+    run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int] + 2 * [ctypes.py_object] + [ctypes.c_void_p]
+    run(b"import sys, time; sys.stderr.write('ready' + chr(10)); time.sleep(100)", 257, {}, {}, None)
+cli._models = models
+"""
+    process = start(tmp_path, ["models", "list"], ["-c", re.sub("threading.Thread.*", "", STUCK).replace("BODY", body)])
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert end(process) == (130, "", "nanoface: interrupted\n")
