@@ -130,7 +130,7 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("source: {spec: 1.5}", ["source.spec is 1.5"]),
     ("source: {spec: -1}", ["source.spec is -1"]),
     ("source: {spec: true}", ["source.spec is true"]),
-    ("source: {spec: [a.jpg]}", ["source.spec"]),
+    ("source: {spec: [[a.jpg]]}", ["source.spec"]),
     ("outputs: {jsonl: a}", ["outputs is a section", "jsonl:face.jsonl"]),
     ("outputs: [{jsonl: a}]", ["outputs"]),
     ("outputs: [jsonl: a]", ["outputs"]),
