@@ -10,8 +10,9 @@ import sysconfig
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 # whatever of these is there is taken along, with what they need
-WANTED = ("numpy", "opencv-python-headless", "opencv-python", "pyyaml", "onnxruntime", "openvino", "pycuda",
-          "prometheus-client", "jetson-stats")
+WANTED = ("numpy", "opencv-python-headless", "opencv-python", "pyyaml", "pillow", "imageio-ffmpeg", "onnxruntime", "openvino",
+          "pycuda", "prometheus-client", "jetson-stats")
+INSTALLERS = ("setuptools", "pip", "wheel")  # imageio-ffmpeg names one, which is for its own code: we take its program alone
 
 
 class Package(NamedTuple):
@@ -39,7 +40,7 @@ def needed(folders: Sequence[str]) -> List[Package]:
         name = waiting.pop()
         if name not in found:
             found[name] = there[name]
-            waiting += [need for need in there[name].needs if need in there]
+            waiting += [need for need in there[name].needs if need in there and need not in INSTALLERS]
     return [found[name] for name in sorted(found)]
 
 

@@ -1,5 +1,6 @@
 """Which packages of a virtual environment go along with the program."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,23 @@ def test_what_is_needed_at_run_time_is_taken_with_what_it_needs(tmp_path):
     assert [(package.name, package.version) for package in found] == [
         ("flat-buffers", "2.0"), ("numpy", "1.19.5"), ("onnxruntime", "1.10.0"), ("pyyaml", "6.0.1")]
     assert found[0].files == ("flat_buffers/__init__.py", "flat_buffers/deep/table.py")
+
+
+def test_what_reads_films_and_pictures_is_taken_and_no_installer(tmp_path):
+    install(tmp_path, "Pillow", "8.4.0")
+    install(tmp_path, "imageio-ffmpeg", "0.5.1", ["setuptools"], files=("__init__.py", "binaries/ffmpeg-linux"))
+    install(tmp_path, "setuptools", "59.6.0")
+    found = packages.needed([str(tmp_path)])
+    assert [package.name for package in found] == ["imageio-ffmpeg", "pillow"]
+    assert "imageio_ffmpeg/binaries/ffmpeg-linux" in found[0].files
+
+
+def test_every_package_of_the_distribution_is_taken():
+    """A service whose program lacks one fails where `nanoface run` does not."""
+    with open(os.path.join(ROOT, "setup.py"), encoding="utf-8") as f:
+        required = f.read().partition("install_requires=[")[2].partition("]")[0]
+    names = {name.lower() for name in re.findall(r'^ *"([A-Za-z][\w-]*)', required, re.MULTILINE)}
+    assert len(names) > 4 and names <= set(packages.WANTED)
 
 
 def test_two_packages_that_need_each_other_end(tmp_path):
