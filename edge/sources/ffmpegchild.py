@@ -6,6 +6,7 @@ import fcntl
 import os
 import resource
 import select
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -24,6 +25,10 @@ Tell = Callable[[str], None]
 
 class Silent(Exception):
     """It hangs."""
+
+
+class GivenUp(EOFError):
+    """It was given up: what has not come by now says nothing about the film."""
 
 
 class _Lines:
@@ -85,13 +90,13 @@ class FfmpegChild:
     def pump(self, buffer: Optional[memoryview]) -> int:
         """Wait until something comes: lines are told, bytes go into `buffer`. How many of those; -1 at the end of all.
 
-        Without a buffer the bytes wait in their pipe. Raises Silent where it hangs, EOFError after give_up().
+        Without a buffer the bytes wait in their pipe. Raises Silent where it hangs, GivenUp after give_up().
         """
         deadline = time.monotonic() + SILENCE_S  # real time, also where a test has its own
         poll = self._told if buffer is None else self._all
         while self._open - ({self._out} if buffer is None else set()):
             if self._given_up:
-                raise EOFError("given up")
+                raise GivenUp()
             ready = [fd for fd, _ in poll.poll(1000 * LOOK_S)]
             if ready:
                 return sum(self._read(fd, buffer) for fd in ready)
@@ -110,7 +115,8 @@ class FfmpegChild:
         with suppress(subprocess.TimeoutExpired):
             status = self._process.wait(0.0 if self._open else END_S)
         if status is None:
-            self._process.kill()
+            with suppress(OSError):  # it has ended just now
+                os.killpg(self._process.pid, signal.SIGKILL)  # with what a script in its place has started
             with suppress(subprocess.TimeoutExpired):  # a disk that does not answer holds it
                 self._process.wait(END_S)
         self._process.stdout.close()

@@ -18,8 +18,6 @@ TOO_LARGE = re.compile(r"Picture size (\d+x\d+) exceeds specified max pixel")
 ENCRYPTED = re.compile(r"DRM protected|[Ee]ncrypted")
 NO_DECODER = re.compile(r"[Dd]ecoder .*not found|no decoder found")
 STILL = ("(attached pic)", "(timed thumbnails)")
-PICTURES = {"heic": "a HEIC picture", "heix": "a HEIC picture", "mif1": "a HEIF picture", "msf1": "a HEIF picture",
-            "avif": "an AVIF picture", "avis": "an AVIF picture"}
 MOST_STREAMS, MOST_LINES, MOST_PACKETS = 64, 4096, 1 << 17
 SMALL_BYTES = 16 << 20  # a film whose packets are counted at once; of a longer one, its header's numbers have to do
 OUTPUTS = re.compile(r"(?:Output #|Stream mapping:)")  # where the film's own lines end
@@ -116,11 +114,8 @@ def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[i
     """One line: why no picture of it can be shown, as far as that is known. `said`: by the decoder."""
     told = "\n".join(film.said + tuple(said))
     ours = "{}.{}".format(*version)
-    picture = PICTURES.get(header.brand)
     if ENCRYPTED.search(told):
         return encrypted(path)
-    if picture and not header.tracks:
-        return "{} is {}, no film, which FFmpeg {} cannot read: turn it into a JPEG or PNG".format(path, picture, ours)
     if not film.streams and (film.sounds or film.stills):
         what = " and a cover" if film.sounds and film.stills else ""
         kind = "sound alone ({}{})".format(", ".join(film.sounds), what) if film.sounds else "a still picture alone"

@@ -10,7 +10,7 @@ from edge.core import ffmpeg as programs
 from edge.errors import SourceError
 from edge.sources import filmprobe
 from edge.sources.decoder import Decoded, Decoder, Wanted
-from edge.sources.ffmpegchild import Silent
+from edge.sources.ffmpegchild import GivenUp, Silent
 from edge.sources.filmheader import Header, Track, read_header
 from edge.sources.playlist import HEAD_BYTES, check_file, names_one
 from edge.sources.recorded import SAME_TIME_S, Recording
@@ -172,6 +172,9 @@ class VideoFile(Recording):
             return False
         try:
             decoded = self._decoder.next()
+        except GivenUp:
+            self.close()
+            return False
         except EOFError:
             self._ended = True
             return self._finish(self._decoder)

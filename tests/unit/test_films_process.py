@@ -87,7 +87,7 @@ def test_another_thread_can_close_what_hangs(broken, monkeypatch):
 def test_where_there_is_no_ffmpeg_the_cure_is_told(tmp_path, monkeypatch):
     path = films.make(tmp_path / "a.mp4", X264)
     monkeypatch.setattr("edge.core.ffmpeg.find", lambda: None)
-    assert "pip install imageio-ffmpeg" in refusal(path)
+    assert "pip install 'imageio-ffmpeg>=" in refusal(path)
 
 
 def test_a_larger_film_than_is_allowed_is_refused_before_it_is_decoded(tmp_path):
@@ -158,3 +158,18 @@ def test_a_run_that_ends_before_the_film_tells_what_was_lost_so_far(tmp_path):
     assert [source.read(1.0).seq for _ in range(5)] == [0, 1, 3, 4, 5] and source.warning == ""
     source.close()
     assert source.lost == 1 and source.warning == path + ": 5 of 6 frames could be decoded"
+
+
+def test_frames_that_nobody_waits_for_any_more_are_not_lost(tmp_path):
+    """close() may come from another thread while a frame is being waited for."""
+    path = spoiled(films.make(tmp_path / "a.avi", MJPEG), 2)
+    source = make_source(SourceOptions(spec=path))
+    source.open()
+    come = [source.read(1.0).seq for _ in range(3)]
+    source._recording.give_up()
+    with pytest.raises(EOFError):
+        while True:
+            come.append(source.read(1.0).seq)
+    source.close()
+    assert len(come) < films.FRAMES - 1 and source.lost == 1
+    assert source.warning == "{}: {} of {} frames could be decoded".format(path, len(come), len(come) + 1)
