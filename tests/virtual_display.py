@@ -102,8 +102,10 @@ class VirtualDisplay:
 
     def window(self, title):
         """That of this title, once it is there."""
-        wait_until(lambda: title in self.windows().values(), "no window {}".format(title))
-        return next(window for window, name in self.windows().items() if name == title)
+        found = []
+        wait_until(lambda: found.extend(n for n, name in self.windows().items() if name == title) or found,
+                   "no window {}".format(title))
+        return found[0]
 
     def resize(self, window, width, height):
         x, display = self._connection()

@@ -111,6 +111,8 @@ class WindowOutput(Output):
                 raise _no_display("DISPLAY is not set")
             # named, as SDL would else take a console's whole screen, or draw into nothing
             environ["SDL_VIDEODRIVER"] = "x11" if environ.get("DISPLAY") else "wayland"
+        if environ.get("SDL_VIDEODRIVER") == "x11":  # through Mesa's OpenGL one window in fifty saw no events (in Xvfb)
+            environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
         root = os.path.dirname(os.path.dirname(os.path.abspath(edge.__file__)))
         try:  # its own session: Ctrl-C at a terminal is meant for us alone
             self._process = subprocess.Popen(

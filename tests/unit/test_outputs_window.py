@@ -338,8 +338,6 @@ def test_an_x_server_that_goes_away_is_an_output_that_failed(opened, screen):
     screen.process.kill()
     with pytest.raises(OutputError, match="output window: its display has gone"):
         wait_until(lambda: not show(output), "no failure")
-    with pytest.raises(OutputError, match="no display can be reached"):
-        output.open()
     assert not output.closed
 
 
