@@ -174,12 +174,12 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
     may open by itself."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
-                            lambda: getattr(source, "fps", None), config.output.draw_times,
+                            lambda: source.fps, config.output.draw_times,
                             lambda: source.name)
     outputs = [make_output(spec, options) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = Situation(os.environ, sys.platform, sys.stderr.isatty(), source.live,
-                         bool(getattr(source, "stills", False)), bool(specs))
+                         source.stills, bool(specs))
         outputs += live_picture(config.output.window, here, options,
                                 lambda text: report("note", text))
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
@@ -220,7 +220,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
     folders = NewFolders(specs, config)
     source = make_source(source_options(config))
     health.opening("the networks")
-    stages = make_stages(config, bool(getattr(source, "stills", False)), report, source.live)
+    stages = make_stages(config, source.stills, report, source.live)
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())

@@ -96,6 +96,13 @@ class Source(ABC):
     live = False  # a live source drops the oldest frame when the pipeline is busy; a recorded one waits
     name = ""  # what the status shows
     frame_count = None  # type: Optional[int]  # for progress, where it is known
+    fps = None  # type: Optional[float]  # nominal, where it is known
+    stills = False  # unrelated pictures: nothing is tracked from one to the next
+    warning = ""  # one line for the user, while something is not as it should be
+    doubt = ""  # what is wrong with the pictures that come
+    trouble = ""  # why none come
+    lost_since = None  # type: Optional[float]  # monotonic time of the last picture of a live source that gives none
+    absent = False  # no picture came yet, and opening failed; it is tried again
     lost = 0  # frames of a recording so far that could not be read
     taken = None  # type: Optional[int]  # frames of a recording so far, with those; None where they are not counted from 0
 
@@ -117,6 +124,8 @@ class Output(ABC):
 
     name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
     needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
+    fatal = False  # True: its failure ends the run; else it is opened again
+    closed = False  # True once its user asks the run to stop; for any thread
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
     note = ""  # after open(): what one would not expect of what it writes
     over = False  # True once it wants no more, which is no failure

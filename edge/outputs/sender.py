@@ -26,7 +26,7 @@ class Sender:
     def __init__(self, output: Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
         self.name, self.needs_picture = output.name, output.needs_picture
         self.blocking = output.blocking
-        self.fatal = bool(getattr(output, "fatal", False))
+        self.fatal = output.fatal
         self.error: Optional[BaseException] = None  # what ended a fatal output, or the last failure of another
         self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
         self._waiting: Deque[Any] = deque()
@@ -39,7 +39,7 @@ class Sender:
     @property
     def stop_wanted(self) -> bool:
         """True once the user of the output, such as a window, asks the run to stop."""
-        return bool(getattr(self._output, "closed", False))
+        return self._output.closed
 
     @property
     def note(self) -> str:

@@ -19,7 +19,7 @@ Sender = Any
 start() raises OutputError; put(item) -> bool, False where it was dropped, waits only where the output is blocking;
 close(timeout_s) -> bool, False where it takes longer, may be called twice;
 stats() -> {"sent", "failed", "dropped", "state"}, where "ok" is the good state; name; needs_picture;
-fatal: its failure ends the run; error: an exception or None; stop_wanted (optional): end the run; reader_left (optional):
+fatal: its failure ends the run; error: an exception or None; stop_wanted: end the run; reader_left:
 nobody wants what it writes, and a run of which all outputs say so ends.
 """
 
@@ -65,10 +65,10 @@ class Capture:
     def lost(self) -> str:
         """Why no frames come, or "". Asked from the pipeline's thread."""
         reading_since = self._reading_since
-        trouble = getattr(self._source, "trouble", "")
-        if getattr(self._source, "lost_since", None) is not None:
+        trouble = self._source.trouble
+        if self._source.lost_since is not None:
             return "source lost" + (": " + trouble if trouble else "")
-        if getattr(self._source, "absent", False):
+        if self._source.absent:
             return trouble or "source absent"
         if reading_since is not None and clock.monotonic() - reading_since > HANG_S:
             return "source hangs"

@@ -171,11 +171,11 @@ class Pipeline:
         self._look_at_outputs()
         if self._control.failure is not None:
             return True
-        asking = [s.name for s in self._plan.senders if getattr(s, "stop_wanted", False)]
+        asking = [s.name for s in self._plan.senders if s.stop_wanted]
         if self._stop.is_set() or asking:
             self._become(STOPPING, "stop requested" if self._stop.is_set() else "{} was closed".format(asking[0]))
             return True
-        left = [s.name for s in self._plan.senders if getattr(s, "reader_left", False)]
+        left = [s.name for s in self._plan.senders if s.reader_left]
         if left and len(left) == len(self._plan.senders):
             self._become(STOPPING, "the reader of {} has left".format(left[0]))
             return True

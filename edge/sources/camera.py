@@ -163,21 +163,21 @@ class FirstCamera(Source):
         return list(present_cameras() if self._devices is None else self._devices)
 
     @property
-    def trouble(self) -> str:
+    def trouble(self) -> str:  # type: ignore
         return self._chosen.trouble if self._chosen is not None else self._trouble
 
     @property
-    def doubt(self) -> str:
+    def doubt(self) -> str:  # type: ignore
         return self._chosen.doubt if self._chosen is not None else ""
 
     @property
-    def warning(self) -> str:
+    def warning(self) -> str:  # type: ignore
         if self._chosen is None:
             return ""
         return "; ".join(text for text in (self._passed, self._chosen.warning) if text)
 
     @property
-    def lost_since(self) -> Optional[float]:
+    def lost_since(self) -> Optional[float]:  # type: ignore
         return self._chosen.lost_since if self._chosen is not None else None
 
     @property

@@ -63,12 +63,12 @@ class LiveSource(Source):
         self.trouble = ""
 
     @property
-    def fps(self) -> Optional[float]:
+    def fps(self) -> Optional[float]:  # type: ignore
         """Nominal frames per second, where known."""
         return self._opener.fps
 
     @property
-    def warning(self) -> str:
+    def warning(self) -> str:  # type: ignore
         """What came instead of what was asked for; "" while they agree."""
         parts: List[str] = list(self._opener.notes)
         if self._opener.wanted is not None and self._size is not None:
@@ -81,7 +81,7 @@ class LiveSource(Source):
         return "; ".join(part for part in parts if part)
 
     @property
-    def doubt(self) -> str:
+    def doubt(self) -> str:  # type: ignore
         return SAME_PICTURE if self._still else self._shortfall.slow.reason
 
     @property

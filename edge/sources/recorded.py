@@ -75,8 +75,6 @@ class Taken(NamedTuple):
 class RecordedSource(Source):
     """A recording as a source. open() decodes the first frame already, so that a bad file is an error there."""
 
-    lost_since = None  # a recording is never lost; for the pipeline, which asks every source
-
     def __init__(self, recording: Recording, options: SourceOptions) -> None:
         self._recording, self._options = recording, options
         self._shape = Shape(options, scale=True)
@@ -94,7 +92,7 @@ class RecordedSource(Source):
         self._pass_origin_s: Optional[float] = None  # time in the recording of this pass's first frame
 
     @property
-    def warning(self) -> str:
+    def warning(self) -> str:  # type: ignore
         """One line for the user, "" while all is well."""
         return self._recording.warning
 
@@ -209,5 +207,5 @@ class RecordedSource(Source):
             return self.name + ": no picture in it can be read; is it damaged, or another kind of file?"
         end = "its end" if options.end_s is None else "{:g} s".format(options.end_s)
         count = self._recording.count
-        length = "" if count is None else " (it is {:.1f} s long)".format(count / self.fps)
+        length = "" if count is None else " (it is {:.1f} s long)".format(count / self._recording.fps)
         return "{} has no frame between {:g} s and {}{}".format(self.name, options.start_s, end, length)

@@ -16,7 +16,7 @@ class Run:
 
     def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Any], meter: Meter,
                  stages: Sequence[Stage], report: Callable[[str, str], None]) -> None:
-        """`limit`: frames after which the run ends by itself. `senders` have a name and stats()."""
+        """`limit`: frames after which the run ends by itself. `senders` have a name, a note and stats()."""
         self._stages = stages
         self._source, self._senders, self._meter, self._report = source, senders, meter, report
         self._limit = limit
@@ -45,7 +45,7 @@ class Run:
 
     def on_state(self, state: str, reason: str) -> None:
         if self._state == "STARTING" != state:
-            of_outputs = ["output {} {}".format(s.name, s.note) for s in self._senders if getattr(s, "note", "")]
+            of_outputs = ["output {} {}".format(s.name, s.note) for s in self._senders if s.note]
             for note in unexpected(self._stages) + of_outputs:
                 self._report("note", note)
         if state == "RUNNING" and self.hint:
@@ -74,7 +74,7 @@ class Run:
         self._report("progress", self._progress.line(delivered, now))
 
     def _warn(self) -> None:
-        warning = getattr(self._source, "warning", "")
+        warning = self._source.warning
         if warning and warning != self._warned:
             self._report("loss" if self._source.lost else "warning", warning)
         self._warned = warning
@@ -85,7 +85,7 @@ class Run:
 
     def reasons(self) -> List[str]:
         """Why the run is degraded, beside what the pipeline sees itself."""
-        doubt = getattr(self._source, "doubt", "")
+        doubt = self._source.doubt
         found = [text for text in (doubt, self.unfit) if text]
         if self.throttled():
             found.append(THROTTLED)

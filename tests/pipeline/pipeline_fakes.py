@@ -26,7 +26,6 @@ class FakeSource(Source):
     """
 
     name = "fake"
-    lost_since = None
 
     def __init__(self, count, live=False, on_read=None):
         self.count, self.live, self.on_read = count, live, on_read or (lambda seq: True)
@@ -83,7 +82,7 @@ class FakeSender:
     def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None):
         self.name, self.needs_picture, self.fatal = name, needs_picture, fatal
         self.on_put = on_put or (lambda item: True)
-        self.error, self.state, self.stop_wanted = None, "ok", False
+        self.error, self.state, self.stop_wanted, self.reader_left = None, "ok", False, False
         self.items, self.calls = [], []
 
     def start(self):

@@ -15,8 +15,8 @@ from edge.telemetry.statusread import read_last
 
 
 def a_run(**source):
-    sender = SimpleNamespace(name="jsonl:x", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
-    source = SimpleNamespace(**dict({"name": "camera", "live": True, "lost": 0}, **source))
+    sender = SimpleNamespace(name="jsonl:x", note="", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
+    source = SimpleNamespace(**dict({"name": "camera", "live": True, "lost": 0, "warning": "", "doubt": ""}, **source))
     return Run(source, None, [sender], Meter([], time.monotonic()), [], lambda event, text: None)
 
 
@@ -63,7 +63,8 @@ def test_the_newest_record_is_that_of_the_log_or_made_where_there_is_none(tmp_pa
 
 def whole_run(tmp_path, meter):
     """RUNNING, an interval of five frames, one of three, and what both took."""
-    run = Run(SimpleNamespace(name="clip.mp4", live=True), None, [], meter, [], lambda event, text: None)
+    source = SimpleNamespace(name="clip.mp4", live=True, lost=0, warning="", doubt="")
+    run = Run(source, None, [], meter, [], lambda event, text: None)
     run.start_log(StatusLog(str(tmp_path / "status.jsonl")), 3600.0)
     run.on_state("RUNNING", "")
     began = time.monotonic()
