@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from functools import lru_cache
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from edge.core.packages import install
 
@@ -31,9 +31,9 @@ class Ffmpeg(NamedTuple):
 
 
 def find() -> Optional[Ffmpeg]:
-    """None where there is none, or none that runs."""
-    for path in _places():
-        found = _ask(path)
+    """None where there is none, or none that runs; elsewhere than on POSIX, where its pipes cannot be waited for."""
+    for path in _places() if os.name == "posix" else []:
+        found = _known(path)
         if found is not None:
             return found
     return None
@@ -41,7 +41,16 @@ def find() -> Optional[Ffmpeg]:
 
 def cure() -> str:
     """For the end of an error's line."""
+    if os.name != "posix":
+        return "it is used on Linux and macOS alone"
     return install(PACKAGE) + ", or sudo apt install ffmpeg"
+
+
+def environment() -> Dict[str, str]:
+    """Ours, but for what makes it write files or colours, and a static build's crash on its way to the C library's character
+    sets."""
+    return dict({key: value for key, value in os.environ.items() if key != "FFREPORT"},
+                GCONV_PATH=os.devnull, AV_LOG_FORCE_NOCOLOR="1")
 
 
 def _places() -> List[str]:
@@ -56,12 +65,19 @@ def _places() -> List[str]:
     return packed + ([on_path] if on_path else [])
 
 
-@lru_cache(maxsize=None)
-def _ask(path: str) -> Optional[Ffmpeg]:
+def ask(path: str, *words: str) -> str:
+    """What it tells of itself; "" where it does not run."""
     try:
-        told = subprocess.run([path, "-version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              timeout=ASK_S, check=True).stdout
+        done = subprocess.run([path] + list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=ASK_S, check=True, env=environment())
+        return done.stdout.decode("ascii", "replace")
     except (OSError, subprocess.SubprocessError):
-        return None
-    found = re.match(r"ffmpeg version n?(\d+)\.(\d+)", told.decode("ascii", "replace"))
-    return Ffmpeg(path, (int(found.group(1)), int(found.group(2))) if found else NEWEST)
+        return ""
+
+
+@lru_cache(maxsize=None)
+def _known(path: str) -> Optional[Ffmpeg]:
+    told = ask(path, "-version")
+    found = re.match(r"ffmpeg version n?(\d+)\.(\d+)", told)
+    version = (int(found.group(1)), int(found.group(2))) if found else NEWEST
+    return Ffmpeg(path, version) if told else None

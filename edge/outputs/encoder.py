@@ -17,14 +17,13 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core import clock
-from edge.core.ffmpeg import Ffmpeg
+from edge.core.ffmpeg import Ffmpeg, ask, environment
 from edge.outputs.mp4 import TICKS
 
 KEY_S = 1.0  # from one frame where a player can start to the next
 STUCK_S = 30.0  # an encoder that takes nothing for so long hangs
 ENDS_S = 20.0  # for the last frames, once it is told that there are no more
 WORDS = 2000  # of what it said last, characters
-ASK_S = 20.0
 THREADS = 2  # more leave the tracker less
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -60,12 +59,7 @@ CODECS = (
 @lru_cache(maxsize=None)
 def codec_of(program: Ffmpeg) -> Optional[Codec]:
     """The best that it has; None where it has none of them."""
-    try:
-        told = subprocess.run([program.path, "-hide_banner", "-encoders"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, timeout=ASK_S, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    names = re.findall(r"^ V[\w.]{5} (\S+)", told.decode("ascii", "replace"), re.MULTILINE)
+    names = re.findall(r"^ V[\w.]{5} (\S+)", ask(program.path, "-hide_banner", "-encoders"), re.MULTILINE)
     return next((codec for codec in CODECS if codec.encoder in names), None)
 
 
@@ -104,7 +98,7 @@ class Encoder:
             self._process = subprocess.Popen(
                 command(program, codec, picture), stdin=subprocess.PIPE, stdout=film, stderr=subprocess.PIPE, bufsize=0,
                 restore_signals=False,  # a file that is too large for a limit is an error, and no death by SIGXFSZ
-                start_new_session=True)
+                start_new_session=True, env=environment())
         assert self._process.stdin is not None and self._process.stderr is not None
         self._in, self._err = self._process.stdin.fileno(), self._process.stderr.fileno()
         for fd in (self._in, self._err):

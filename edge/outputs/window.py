@@ -21,6 +21,7 @@ import numpy as np
 import edge
 from edge.core import clock
 from edge.core.contracts import Output
+from edge.core.packages import install
 from edge.core.packet import Packet
 from edge.errors import OutputError
 from edge.outputs import overlay
@@ -35,7 +36,6 @@ START_S = 20.0  # a Jetson Nano takes some seconds to load pygame
 STUCK_S = 3.0  # a process that takes no picture for so long is ended
 END_S = 0.5  # for it to end when nobody sends any more
 LARGEST = (1920, 1080)  # what is sent; a larger picture is made smaller here, which costs less than sending it
-CURE = "{} -m pip install 'pygame>=2.1,<3'"
 # read when SDL is loaded; what the user has set stays
 SDL = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_VIDEO_X11_WMCLASS": "nanoface", "SDL_VIDEO_WAYLAND_WMCLASS": "nanoface",
        "SDL_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR": "0"}
@@ -51,7 +51,6 @@ class WindowOutput(Output):
     """
 
     needs_picture = True
-    fatal = False
 
     def __init__(self, spec: OutputSpec, style: overlay.Style, title: Callable[[], str] = str,
                  note: Optional[Callable[[str], None]] = None) -> None:
@@ -60,7 +59,7 @@ class WindowOutput(Output):
         self._process: Optional["subprocess.Popen[bytes]"] = None
 
     @property
-    def closed(self) -> bool:
+    def closed(self) -> bool:  # type: ignore
         """True once the user wants to stop."""
         process = self._process
         return process is not None and process.poll() == CLOSED
@@ -104,7 +103,7 @@ class WindowOutput(Output):
     def _start(self) -> None:
         if importlib.util.find_spec("pygame") is None:
             raise OutputError("output window: pygame is not installed: {}; or use --output video:PATH.mp4".format(
-                CURE.format(sys.executable or "python3")))
+                install("pygame")))
         environ = dict(SDL, **{name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})
         if sys.platform.startswith("linux") and not environ.get("SDL_VIDEODRIVER"):
             if not environ.get("DISPLAY") and not environ.get("WAYLAND_DISPLAY"):

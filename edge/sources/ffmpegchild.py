@@ -2,9 +2,7 @@
 standard output. Nothing that it does reaches us: it has a session of its own (the terminal's Ctrl-C is ours), its memory is
 limited, a silence has an end, and lines longer than they can be are dropped. It ends when we do: its pipes break.
 """
-import fcntl
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -12,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Dict, Optional, Sequence
 
+from edge.core.ffmpeg import environment
 from edge.errors import SourceError
 
 SILENCE_S = 20.0  # after which it hangs
@@ -58,7 +57,7 @@ class FfmpegChild:
         try:
             process: Any = subprocess.Popen(
                 [word.format(writable) if word == PACKETS_PIPE else word for word in words], stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True, env=_environment(),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True, env=environment(),
                 pass_fds=(writable,))
             self._process = process
         except OSError as e:
@@ -66,11 +65,8 @@ class FfmpegChild:
             raise SourceError("the program {} cannot be started: {}".format(words[0], e.strerror)) from e
         finally:
             os.close(writable)
-        with suppress(OSError, ValueError, AttributeError):  # not on this system
-            resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
         self._out: int = self._process.stdout.fileno()
-        with suppress(OSError):
-            fcntl.fcntl(self._out, F_SETPIPE_SZ, PIPE_BYTES)
+        self._limit(memory_bytes)
         self._lines: Dict[int, _Lines] = {self._process.stderr.fileno(): _Lines(tell),
                                           self._readable: _Lines(tell_packets or tell)}
         self._all, self._told = select.poll(), select.poll()
@@ -81,6 +77,15 @@ class FfmpegChild:
             self._told.register(fd, select.POLLIN)
         self._open = {self._out, *self._lines}
         self._given_up = False
+
+    def _limit(self, memory_bytes: int) -> None:
+        import fcntl  # the two are not on Windows, where films are refused, but cameras read
+        import resource
+
+        with suppress(OSError, ValueError, AttributeError):  # not on macOS
+            resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        with suppress(OSError):
+            fcntl.fcntl(self._out, F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
     def tells_packets(self) -> bool:
@@ -144,9 +149,3 @@ class FfmpegChild:
             self._told.unregister(fd)
         self._open.discard(fd)
         return 0
-
-
-def _environment() -> Dict[str, str]:
-    """Ours, but for a static build's crash on its way to the C library's character sets, and what makes it write files."""
-    return dict({key: value for key, value in os.environ.items() if key != "FFREPORT"},
-                GCONV_PATH=os.devnull, AV_LOG_FORCE_NOCOLOR="1")

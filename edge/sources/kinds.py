@@ -1,10 +1,11 @@
 """What a file is, by what it begins with: names lie. The extensions are what folders are searched for."""
 import os
 import re
-import stat
 from collections import Counter
 from typing import BinaryIO, List, NamedTuple, Tuple
 
+from edge.core.reading import open_regular, reason
+from edge.core.strangers import UnsafePath
 from edge.errors import SourceError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k",
@@ -56,13 +57,11 @@ def look(head: bytes, path: str) -> Looked:
 def open_file(path: str) -> BinaryIO:
     """A regular file: a pipe or a device may have no end. Raises SourceError, its text to stand behind the name."""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise SourceError("is a folder" if os.path.isdir(path) else "is a pipe or a device, and no file")
-        return os.fdopen(fd, "rb")
+        return os.fdopen(open_regular(path), "rb")
+    except UnsafePath as e:
+        raise SourceError("is a folder" if os.path.isdir(path) else "is a pipe or a device, and no file") from e
     except (OSError, ValueError) as e:
-        raise SourceError("cannot be read: {}".format(getattr(e, "strerror", None) or e)) from e
+        raise SourceError("cannot be read: {}".format(reason(e))) from e
 
 
 def looked(path: str) -> Looked:

@@ -4,7 +4,6 @@ import io
 import logging
 import os
 import struct
-import sys
 import threading
 import warnings
 import zlib
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO, Iterator, NamedTuple
 import cv2
 import numpy as np
 
+from edge.core.packages import install
 from edge.errors import SourceError
 from edge.sources import kinds
 from edge.sources.headers import ORIENTATION, Header, orientation_of, read_header
@@ -41,8 +41,7 @@ class Still(NamedTuple):
 def need_pillow() -> None:
     """Raises SourceError where it is not installed."""
     if importlib.util.find_spec("PIL") is None:
-        raise SourceError("pictures need Pillow, which is not installed: {} -m pip install Pillow".format(
-            sys.executable or "python3"))
+        raise SourceError("pictures need Pillow, which is not installed: " + install("PIL"))
 
 
 def read(path: str, most_pixels: int) -> Still:
@@ -197,7 +196,7 @@ def _prepare(kind: str) -> None:
     if kind not in Image.OPEN:
         cure = "save it as JPEG"
         if kind == kinds.HEIF:
-            cure = "{} -m pip install pillow-heif, or {}".format(sys.executable or "python3", cure)
+            cure = "{}, or {}".format(install("pillow-heif"), cure)
         raise SourceError("is {}, which cannot be read here: {}".format(name, cure))
 
 

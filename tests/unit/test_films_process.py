@@ -173,3 +173,9 @@ def test_frames_that_nobody_waits_for_any_more_are_not_lost(tmp_path):
     source.close()
     assert len(come) < films.FRAMES - 1 and source.lost == 1
     assert source.warning == "{}: {} of {} frames could be decoded".format(path, len(come), len(come) + 1)
+
+
+def test_a_system_without_fcntl_and_resource_has_everything_but_films():
+    body = "import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; import edge.app, edge.cli; print('loaded')"
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    assert subprocess.check_output([sys.executable, "-c", body], cwd=root) == b"loaded\n"

@@ -196,6 +196,15 @@ def test_an_older_film_stays_until_the_new_one_plays(tmp_path):
     assert len(frames_of(path)) == sent and os.listdir(str(tmp_path)) == ["a.mp4"]
 
 
+def test_what_makes_ffmpeg_write_reports_is_not_passed_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FFREPORT", "file=report.log:level=48")
+    output = opened(tmp_path / "a.mp4")
+    output.emit(packet(0))
+    output.close()
+    assert os.listdir(str(tmp_path)) == ["a.mp4"]
+
+
 def test_a_run_without_a_frame_leaves_no_film(tmp_path):
     opened(tmp_path / "a.mp4").close()
     assert os.listdir(str(tmp_path)) == []

@@ -173,7 +173,7 @@ def test_more_pixels_than_allowed_are_refused_before_they_are_decoded(tmp_path):
 
 def test_without_pillow_the_line_names_its_installation(folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SourceError, match="-m pip install Pillow"):
+    with pytest.raises(SourceError, match="-m pip install 'Pillow>=8"):
         source(folder / "a.png").open()
 
 
