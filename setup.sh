@@ -11,7 +11,7 @@ NUMPY=1.19.5        # for the conversion only
 PACKAGES="python3-venv python3-dev build-essential python3-numpy libopencv-python python3-libnvinfer"
 NO_USER_SITE=nanoface-no-user-site.pth  # ~/.local would go before JetPack's packages, and the service does not see it
 SWAP_NEEDED_KB=3670016
-ENVIRONMENT_MB=200 CONVERT_MB=500 NETWORKS_MB=300 SWAP_MB=4096
+ENVIRONMENT_MB=300 CONVERT_MB=600 NETWORKS_MB=300 SWAP_MB=4096
 AGAIN="then run sh setup.sh again: it goes on where it ended"
 
 usage() {
@@ -275,7 +275,7 @@ make_environment() {  # make_environment FOLDER: it sees JetPack's packages, and
 add_environment() {
     step ".venv: what runs nanoface"
     make_environment .venv
-    if [ ! -x "$here/.venv/bin/nanoface" ]; then
+    if [ ! -x "$here/.venv/bin/nanoface" ] || ! installed .venv imageio_ffmpeg; then  # of a version that had no ffmpeg
         change "check the network, $AGAIN" "$here/.venv/bin/python" -m pip install -q -e "$here"
     fi
     if ! installed .venv pycuda; then
