@@ -9,14 +9,14 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 from edge import redact
 from edge.configfile import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.configrules import OFF, RULES, no_such_key, worker_groups
+from edge.core import suffixes
 from edge.errors import ConfigError
 from edge.redact import SOURCE_VARIABLE
 
 log = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("source.spec", "source.spec_file")
-STILLS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".ppm", ".pgm",
-          ".pbm", ".pnm", ".tga", ".heic", ".heif", ".avif", ".mpo", ".txt")  # .txt: a list of pictures
+STILLS = suffixes.PICTURES + (".txt",)  # the last: a list of pictures
 
 
 class SourceConfig(NamedTuple):

@@ -1,16 +1,14 @@
-"""What a file is, by what it begins with: names lie. The extensions are what folders are searched for."""
+"""What a file is, by what it begins with: names lie."""
 import os
 import re
 from collections import Counter
 from typing import BinaryIO, List, NamedTuple, Tuple
 
+from edge.core import suffixes
 from edge.core.reading import open_regular, reason
 from edge.core.strangers import UnsafePath
 from edge.errors import SourceError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k",
-                    ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".heic", ".heif", ".avif", ".mpo")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # to guess what was meant
 RAW_FILMS = (".mjpg", ".mjpeg")  # pictures one behind the other, without a container
 HEAD_BYTES = 512
 SHOWN = 4  # kinds that a line names
@@ -75,7 +73,7 @@ def looked(path: str) -> Looked:
 
 def is_picture_file(path: str) -> bool:
     """By its name; where that tells nothing, by its content. GIFs are films."""
-    if path.lower().endswith(PICTURE_SUFFIXES):
+    if path.lower().endswith(suffixes.PICTURES):
         return True
     return not path.lower().endswith(RAW_FILMS) and looked(path).picture not in ("", GIF)
 

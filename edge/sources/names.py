@@ -8,6 +8,7 @@ import re
 from typing import Iterable, List, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
+from edge.core import suffixes
 from edge.errors import SourceError
 from edge.sources import kinds
 
@@ -59,10 +60,10 @@ def pictures_in(folder: str) -> Tuple[List[str], str]:
         raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror)) from e
     pictures, others = _sorted_out(os.path.join(folder, n) for n in found)
     if not pictures:
-        films = [path for path in others if path.lower().endswith(kinds.VIDEO_SUFFIXES)]
+        films = [path for path in others if path.lower().endswith(suffixes.FILMS)]
         hint = "; for a video name the file, as in {}".format(films[0]) if films else ""
         raise SourceError("there is no picture ({}) in the folder {}{}".format(
-            ", ".join(kinds.PICTURE_SUFFIXES), folder, hint))
+            ", ".join(suffixes.PICTURES), folder, hint))
     return pictures, kinds.passed_over(others)
 
 
@@ -84,7 +85,7 @@ def matching(pattern: str) -> Tuple[List[str], str]:
         return others, ""
     if not pictures:
         what = "{} films: name one".format(len(others)) if others else "nothing"
-        films = all(path.lower().endswith(kinds.VIDEO_SUFFIXES) for path in others)
+        films = all(path.lower().endswith(suffixes.FILMS) for path in others)
         raise SourceError("{} matches {}".format(pattern, what if films else "no picture, but " + ", ".join(others[:3])))
     return pictures, kinds.passed_over(others)
 
@@ -145,7 +146,7 @@ def checked(paths: List[str], where: str) -> List[str]:
             raise SourceError("{}: {}".format(where, missing(path)))
         if not kinds.is_picture_file(path):
             what = kinds.looked(path).other
-            films = path.lower().endswith(kinds.VIDEO_SUFFIXES) or "film" in what
+            films = path.lower().endswith(suffixes.FILMS) or "film" in what
             cure = ": films are given to --source alone, one a run" if films else ""
             what = what + " and no picture" if what else "not a picture"
             raise SourceError("{}: {} is {}{}".format(where, path, what, cure))

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # the configuration, from the words of the command line to the values
     "configrules": "core errors",
     "configfile": "configrules core errors",
-    "config": "configfile configrules redact errors",
+    "config": "configfile configrules core.suffixes redact errors",
     "words": "configrules errors",
     "boardoptions": "words",
     "serviceoptions": "words errors",
