@@ -13,6 +13,7 @@ from picture_files import (
     SEVERAL,
     UNTURNED,
     WIDTH,
+    bmp_runs,
     exif,
     jpeg,
     made,
@@ -37,6 +38,12 @@ def test_every_kind_has_its_size_its_colours_and_stands_upright(tmp_path, capfd,
     assert (off if tolerance == EXACT else off[INSIDE]).max() <= tolerance
     assert not found.cut and found.pictures == SEVERAL.get(name, 1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_run_lengths_of_a_bmp_are_read(tmp_path):
+    """Which not every Pillow does; OpenCV reads it then."""
+    found = still.read(write(tmp_path, "runs.bmp", bmp_runs()), MOST).image
+    assert found[:, :, 0].tolist() == [[200] * 4 + [100] * 4, [20] * 8]
 
 
 @pytest.mark.parametrize("name, make", [(kind[0], kind[1]) for kind in KINDS if kind[0] not in ("lab.tif", "film.jpg")])
