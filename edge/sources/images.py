@@ -75,7 +75,7 @@ class Pictures(Recording):
         self._first = None
 
     def _tell(self) -> None:
-        bad = ["{} {}".format(path, why) if self._are_few() else path for path, why in self._bad.items()]
+        bad = ["{} {}".format(path, why) if len(self._bad) <= NAMED else path for path, why in self._bad.items()]
         cut = ["{} is cut off{}".format(path, _share(missing)) for path, missing in self._cut.items()]
         several = ["{} holds {}: the first is read".format(path, "several pictures" if count == 2 else
                    "{} pictures".format(count)) for path, count in self._several.items()]
@@ -84,9 +84,6 @@ class Pictures(Recording):
             parts.append("{} of {} pictures cannot be read: {}".format(len(bad), self.count, _named(bad)))
         parts += [_named(found) for found in (cut, several) if found] + ([self._passed] if self._passed else [])
         self.warning = "; ".join(parts)
-
-    def _are_few(self) -> bool:
-        return len(self._bad) <= NAMED
 
 
 def _share(missing: float) -> str:
