@@ -128,19 +128,22 @@ class Decoder:
         return image
 
     def _tell(self, line: str) -> None:
-        shown = SHOWN.search(line)
+        shown, base = SHOWN.search(line), BASE.search(line)
         if shown is not None:
             time_s = None if shown.group(1) == "NOPTS" else int(shown.group(1)) * self._tick_s
             self._shown.append(_Shown(time_s, (int(shown.group(2)), int(shown.group(3)))))
-            return
-        base = BASE.search(line)
-        if base is not None:
+        elif base is not None:
             self._tick_s = int(base.group(1)) / max(1.0, float(base.group(2)))
             self.rate = int(base.group(3)) / max(1.0, float(base.group(4)))
-        elif (COMPLAINT if self._levels else COMPLAINT_WITHOUT_LEVEL).search(line) is not None:
+        if self._complains(line):
             self.packets.complaint(REFUSED.search(line) is not None)
             self.last_words = CONTEXT.sub("", line).strip()
             self.ends_early = self.ends_early or ENDS_EARLY.search(line) is not None
+
+    def _complains(self, line: str) -> bool:
+        """FFmpeg's threads write into each other's lines: inside one of showinfo's a complaint has no level."""
+        mark = COMPLAINT if self._levels and "showinfo" not in line else COMPLAINT_WITHOUT_LEVEL
+        return mark.search(line) is not None
 
     def _tell_packet(self, line: str) -> None:
         packet = self._lines.read(line)

@@ -15,7 +15,8 @@ from edge.errors import SourceError
 
 SILENCE_S = 20.0  # after which it hangs
 LOOK_S = 0.1  # how soon another thread's give_up() is seen
-END_S = 0.5  # for a process that was killed, or has closed its pipes, to be gone
+END_S = 0.5  # for a process that was killed to be gone
+GONE_S = 5.0  # for one that says nothing any more: how it ended tells whether frames are missing
 PIPE_BYTES, F_SETPIPE_SZ = 1 << 20, 1031  # a decoder that need not wait for us; Linux allows so much to everybody
 PIECE_BYTES, LINE_BYTES = 1 << 16, 1 << 12
 PACKETS_PIPE = "pipe:{}"  # the word that stands for the second pipe
@@ -118,7 +119,7 @@ class FfmpegChild:
         self._given_up = True
         status: Optional[int] = None
         with suppress(subprocess.TimeoutExpired):
-            status = self._process.wait(0.0 if self._open else END_S)
+            status = self._process.wait(0.0 if self._open - {self._out} else GONE_S)
         if status is None:
             with suppress(OSError):  # it has ended just now
                 os.killpg(self._process.pid, signal.SIGKILL)  # with what a script in its place has started

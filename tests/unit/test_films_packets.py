@@ -1,6 +1,10 @@
 """Which packets of a film count as lost: those that gave no frame after a complaint, and none that a codec hides."""
+from types import SimpleNamespace
+
 import pytest
 
+from edge.core.ffmpeg import Ffmpeg
+from edge.sources import decoder
 from edge.sources.packets import MOST_EARLY, Packet, PacketLines, Packets
 
 BAD = "bad"
@@ -68,3 +72,17 @@ def test_a_line_of_the_packets_is_read(line, packet):
     lines = PacketLines()
     assert lines.read("#tb 0: 1/2048") is None
     assert lines.read(line) == packet
+
+
+@pytest.mark.parametrize("line, complains", [
+    ("[mjpeg @ 0x5] [error] No JPEG data found in image", True), ("[mjpeg @ 0x5] [warning] Found EOI before any SOF", False),
+    ("[Parsed_showinfo_0 @ 0x7] [info]  color_space:bt470bgError submitting packet to decoder: Invalid data found", True),
+    ("[Parsed_showinfo_0 @ 0x7] [info] n:   9 pts:      9 pts_time:0.9 s:128x48 i:P type:I Decoding error: Invalid", True),
+    ("[Parsed_showinfo_0 @ 0x7] [info] color_range:pc color_space:bt470bg color_primaries:unknown color_trc:unknown", False),
+    ("[Parsed_showinfo_0 @ 0x7] [info] n:   9 pts:      9 pts_time:0.9 fmt:yuvj444p sar:0/1 s:128x48 i:P iskey:1", False),
+])
+def test_a_complaint_that_another_thread_wrote_into_a_line_is_seen(monkeypatch, line, complains):
+    monkeypatch.setattr(decoder, "FfmpegChild", lambda *_: SimpleNamespace(give_up=None))
+    one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
+    one._tell(line)
+    assert one.packets.complained == complains
