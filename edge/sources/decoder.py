@@ -13,8 +13,9 @@ from edge.core.ffmpeg import Ffmpeg
 from edge.sources.ffmpegchild import PACKETS_PIPE, FfmpegChild, Silent
 from edge.sources.packets import COPY, PacketLines, Packets, Times
 
-SHOWN = re.compile(r"showinfo\S* @ .*? n: *\d+ +pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
-BASE = re.compile(r"showinfo\S* @ .*?config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
+# the filter's own name is missing where a decoder's thread has written half a line before
+SHOWN = re.compile(r"n: *\d+ +pts: *(-?\d+|NOPTS) .*? s:(\d+)x(\d+) ")
+BASE = re.compile(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
 COMPLAINT = re.compile(r"\[(?:error|fatal|panic)\]")
 COMPLAINT_WITHOUT_LEVEL = re.compile(r"error|invalid|corrupt|damaged|missing|truncat|overread|illegal", re.IGNORECASE)
 REFUSED = re.compile(r"Error (?:submitting (?:a )?packet to (?:the )?decoder|while decoding stream)")
@@ -132,12 +133,11 @@ class Decoder:
         if shown is not None:
             time_s = None if shown.group(1) == "NOPTS" else int(shown.group(1)) * self._tick_s
             self._shown.append(_Shown(time_s, (int(shown.group(2)), int(shown.group(3)))))
-            return
         base = BASE.search(line)
         if base is not None:
             self._tick_s = int(base.group(1)) / max(1.0, float(base.group(2)))
             self.rate = int(base.group(3)) / max(1.0, float(base.group(4)))
-        elif (COMPLAINT if self._levels else COMPLAINT_WITHOUT_LEVEL).search(line) is not None:
+        if (COMPLAINT if self._levels else COMPLAINT_WITHOUT_LEVEL).search(line) is not None:
             self.packets.complaint(REFUSED.search(line) is not None)
             self.last_words = CONTEXT.sub("", line).strip()
             self.ends_early = self.ends_early or ENDS_EARLY.search(line) is not None

@@ -4,6 +4,7 @@ limited, a silence has an end, and lines longer than they can be are dropped. It
 """
 import fcntl
 import os
+import re
 import resource
 import select
 import subprocess
@@ -18,6 +19,7 @@ LOOK_S = 0.1  # how soon another thread's give_up() is seen
 END_S = 0.5  # for a process that was killed, or has closed its pipes, to be gone
 PIPE_BYTES, F_SETPIPE_SZ = 1 << 20, 1031  # a decoder that need not wait for us; Linux allows so much to everybody
 PIECE_BYTES, LINE_BYTES = 1 << 16, 1 << 12
+FILMS_OWN = re.compile(r"(?:\[info\] )? {4,}(?!Stream #)")  # begins a title or comment: a film may say there what it likes
 PACKETS_PIPE = "pipe:{}"  # the word that stands for the second pipe
 Tell = Callable[[str], None]
 
@@ -36,8 +38,9 @@ class _Lines:
         parts = (self._rest + data).split(b"\n")
         self._rest = parts.pop()
         for part in parts:
-            if not self._skips:
-                self._tell(part[:LINE_BYTES].decode("utf-8", "replace"))
+            line = part[:LINE_BYTES].decode("utf-8", "replace")
+            if not self._skips and FILMS_OWN.match(line) is None:
+                self._tell(line)
             self._skips = False
         if len(self._rest) > LINE_BYTES:
             self._rest, self._skips = b"", True
