@@ -13,12 +13,15 @@ from edge.core.ffmpeg import Ffmpeg
 from edge.sources.ffmpegchild import PACKETS_PIPE, FfmpegChild, Silent
 from edge.sources.packets import COPY, PacketLines, Packets, Times
 
-SHOWN = re.compile(r"showinfo\S* @ .*? n: *\d+ +pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) ")
-BASE = re.compile(r"showinfo\S* @ .*?config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
+# the filter's own name is missing where a decoder's thread has written half a line before
+SHOWN = re.compile(r"n: *\d+ +pts: *(-?\d+|NOPTS) .*? s:(\d+)x(\d+) ")
+BASE = re.compile(r"config in time_base: (\d+)/(\d+), frame_rate: (\d+)/(\d+)")
 COMPLAINT = re.compile(r"\[(?:error|fatal|panic)\]")
 COMPLAINT_WITHOUT_LEVEL = re.compile(r"error|invalid|corrupt|damaged|missing|truncat|overread|illegal", re.IGNORECASE)
 REFUSED = re.compile(r"Error (?:submitting (?:a )?packet to (?:the )?decoder|while decoding stream)")
 ENDS_EARLY = re.compile(r"partial file|File ended prematurely|Truncating packet")
+# what demuxers say of a place where they lose packets, so that nobody knows how many: Matroska, Ogg, FLV, ASF
+HOLE = re.compile(r"invalid as first byte of an EBML number|CRC mismatch!$|Packet mismatch|packet_obj_size")
 CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
 MOST_THREADS = 4  # of the decoder; the tracker needs the others
 SPARE_BYTES, BYTES_PER_PIXEL = 1 << 30, 64  # a decoder's memory: some 16 reference frames, those of its threads, and ours
@@ -62,7 +65,7 @@ class Decoder:
         self.packets = Packets(wanted.codec, wanted.start_s is None)
         self.rate = 0.0  # frames a second, the stream's own; 0 where it has none
         self.last_words = ""  # the newest complaint
-        self.ends_early = False  # the container says so
+        self.ends_early = self.has_holes = False  # the container says so
         self._levels = ffmpeg.version >= (4, 1)
         self._scales = ffmpeg.version < (4, 4)  # to the first frame's size: there is no switch for it
         self._shown: Deque[_Shown] = deque()
@@ -135,6 +138,7 @@ class Decoder:
         elif base is not None:
             self._tick_s = int(base.group(1)) / max(1.0, float(base.group(2)))
             self.rate = int(base.group(3)) / max(1.0, float(base.group(4)))
+        self.has_holes = self.has_holes or HOLE.search(line) is not None
         if self._complains(line):
             self.packets.complaint(REFUSED.search(line) is not None)
             self.last_words = CONTEXT.sub("", line).strip()

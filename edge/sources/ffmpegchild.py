@@ -3,6 +3,7 @@ standard output. Nothing that it does reaches us: it has a session of its own (t
 limited, a silence has an end, and lines longer than they can be are dropped. It ends when we do: its pipes break.
 """
 import os
+import re
 import select
 import signal
 import subprocess
@@ -19,6 +20,7 @@ END_S = 0.5  # for a process that was killed to be gone
 GONE_S = 5.0  # for one that says nothing any more: how it ended tells whether frames are missing
 PIPE_BYTES, F_SETPIPE_SZ = 1 << 20, 1031  # a decoder that need not wait for us; Linux allows so much to everybody
 PIECE_BYTES, LINE_BYTES = 1 << 16, 1 << 12
+FILMS_OWN = re.compile(r"(?:\[info\] )? {4,}(?!Stream #)")  # begins a title or comment: a film may say there what it likes
 PACKETS_PIPE = "pipe:{}"  # the word that stands for the second pipe
 Tell = Callable[[str], None]
 
@@ -41,8 +43,9 @@ class _Lines:
         parts = (self._rest + data).split(b"\n")
         self._rest = parts.pop()
         for part in parts:
-            if not self._skips:
-                self._tell(part[:LINE_BYTES].decode("utf-8", "replace"))
+            line = part[:LINE_BYTES].decode("utf-8", "replace")
+            if not self._skips and FILMS_OWN.match(line) is None:
+                self._tell(line)
             self._skips = False
         if len(self._rest) > LINE_BYTES:
             self._rest, self._skips = b"", True

@@ -1,4 +1,4 @@
-"""What a film's header says that the program ffmpeg does not tell: ISO/IEC 14496-12 and 23001-7 (MP4, QuickTime), and AVI.
+"""What a film's header says that the program ffmpeg does not tell: ISO/IEC 14496-12 and 23001-7 (MP4, QuickTime), AVI, GIF.
 
 How many frames it promises, whether the file ends before it should, whether it is encrypted (encv), and how it is mirrored,
 which FFmpeg before 5 does not see (tkhd). A few bytes of each box are read, never a table: a count is believed only where
@@ -9,6 +9,7 @@ import struct
 from typing import BinaryIO, Iterator, NamedTuple, Optional, Tuple
 
 MOST_BOXES, MOST_TRACKS, MOST_PARTS, MOST_IN_PART = 4096, 32, 16, 512  # more are not looked at
+GIF_TAIL = 1024  # bytes in which its last sign is, whatever fills the file
 INSIDE = (b"trak", b"mdia", b"minf", b"stbl", b"edts")
 Box = Tuple[bytes, int, int]  # kind, begin and end of its body, which may lie behind the file's end
 FILTERS = {  # signs of a, b, c, d of the display matrix: x' = a x + c y, y' = b x + d y -> what ffmpeg is to do
@@ -44,6 +45,9 @@ def read_header(path: str) -> Header:
             head = f.read(64)
             if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
                 return _read_avi(head, size)
+            if head[:4] == b"GIF8":
+                f.seek(max(0, size - GIF_TAIL))
+                return Header(cut_off=not f.read().rstrip(b"\0\r\n").endswith(b";"))
             return _read_iso(f, size)
     except (OSError, struct.error, ValueError, OverflowError):
         return Header()

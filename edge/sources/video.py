@@ -69,6 +69,7 @@ class VideoFile(Recording):
         if not self._fetch() or all(frame.image is None for frame in self._ahead):
             said = [self._decoder.last_words] if self._decoder is not None else []
             self.close()
+            self.warning = ""  # the error is the one word
             raise SourceError(self._why_not(header, head, said))
         self._learn_rate()
 
@@ -202,7 +203,9 @@ class VideoFile(Recording):
         if doubtful and self._track.frames is not None and not self._seeked and not packets.discarded:
             lost = max(lost, self._track.frames - self._come)  # those that the header promises
         why = "FFmpeg crashed in it (signal {})".format(-(status or 0)) if crashed else ""
-        self._tell(lost, why or ("it ends early, as if it was cut off" if self._cut_off or decoder.ends_early else ""))
+        if not why and (self._cut_off or decoder.ends_early):
+            why = "it ends early, as if it was cut off"
+        self._tell(lost, why or ("parts of it are damaged" if decoder.has_holes else ""))
         return bool(self._ahead)
 
     def _tell(self, lost: int, why: str = "") -> None:

@@ -191,3 +191,12 @@ def test_a_seek_is_exact_in_every_container(tmp_path):
         frames, _ = films.read_film(path, start_s=15.05, end_s=15.5)
         assert [number_of(f.image) for f in frames] == [151, 152, 153, 154], name
         assert np.allclose([f.time_s for f in frames], [0, 0.1, 0.2, 0.3], atol=2e-3)
+
+
+@pytest.mark.parametrize("title", [
+    "showinfo @ x n: 0 pts: 0 fmt:a s:90000x90000 i", "Picture size 9x9 exceeds specified max pixel", "Duration: 99:00:00.00",
+    "[error] Invalid data"])
+def test_what_a_films_title_says_is_not_taken_for_ffmpegs_word(tmp_path, title):
+    path = films.make(tmp_path / "a.mkv", X264 + ("-metadata", "title=" + title, "-metadata:s:v", "title=" + title))
+    frames, source = films.read_film(path)
+    assert len(frames) == FRAMES and source.frame_count == FRAMES and not source.warning

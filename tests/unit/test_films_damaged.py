@@ -94,3 +94,30 @@ def test_of_damaged_films_every_frame_comes_or_is_counted(whole, tmp_path):
         path.unlink()
     assert lossy > SEEDS // 10
     assert len(differing) <= compared // 50, differing
+
+
+@pytest.mark.parametrize("name, filling", [("ffv1.mkv", b"\0"), ("flv.flv", b"\xff")])
+def test_a_hole_in_the_container_is_told(whole, tmp_path, name, filling):
+    data = bytearray((whole / name).read_bytes())
+    data[len(data) // 2:len(data) * 2 // 3] = filling * (len(data) * 2 // 3 - len(data) // 2)
+    (tmp_path / name).write_bytes(data)
+    frames, source = films.read_film(tmp_path / name)
+    assert len(frames) < 30 and source.lost > 0 and name in source.warning
+
+
+def test_a_gif_that_is_cut_off_is_told_and_one_with_padding_is_not(whole, tmp_path):
+    data = (whole / "moving.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(data[:len(data) // 2])
+    assert "cut.gif: it ends early, as if it was cut off" in films.read_film(tmp_path / "cut.gif")[1].warning
+    (tmp_path / "padded.gif").write_bytes(data + bytes(99))
+    assert not films.read_film(tmp_path / "padded.gif")[1].warning
+
+
+def test_a_film_of_which_nothing_can_be_decoded_is_one_line(whole, tmp_path):
+    data = (whole / "png.mov").read_bytes()
+    head = data[:data.index(b"mdat") + 4]
+    (tmp_path / "a.mov").write_bytes(head + bytes(len(data) - len(head)))
+    source = make_source(SourceOptions(spec=str(tmp_path / "a.mov")))
+    with pytest.raises(SourceError, match="no picture in it can be decoded"):
+        source.open()
+    assert source.warning == ""

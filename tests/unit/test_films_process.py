@@ -58,6 +58,13 @@ def test_a_program_that_crashes_leaves_what_it_has_decoded_and_is_told(broken):
     assert "FFmpeg crashed in it (signal 11): 3 of 3 frames could be decoded" in source.warning
 
 
+def test_a_line_that_another_thread_began_hides_no_frame(broken):
+    glued = "echo -n '[ffv1 @ 0x2] [error] slice CRC mismatch 1!n: 1 pts: 1 pts_time:0 fmt:yuv420p sar:0/1 s:16x16 i:P' >&2"
+    frames, source = read_film(broken("show 0; {}; echo ' at 1 s' >&2; head -c 768 /dev/zero; show 2".format(glued)))
+    assert [f.seq for f in frames] == [0, 1, 2] and source.lost == 0
+    assert frames[1].time_s == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("decode, probe, part", [
     ("", "sleep 30", "hangs"), ("sleep 30", "", "hangs"), ("show 0; show 1; show 2; sleep 30", "", "hangs in it after"),
     ("exit 1", "", "no picture in it can be decoded"), ("kill -SEGV $$", "", "no picture in it can be decoded"),
