@@ -70,9 +70,14 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
     else:
         logging.basicConfig(handlers=[_Warnings(args.report)], level=logging.WARNING)
-    own: Dict[str, Callable[[Any], int]] = {"run": _run, "status": _status}  # a signal is their normal end
+    own: Dict[str, Callable[[Any], int]] = {"run": _run, "status": _status}
     if args.command in own:
-        return own[args.command](args)
+        try:
+            return own[args.command](args)
+        except KeyboardInterrupt:  # before it began: while its configuration was read
+            if args.command == "status" and not args.follow:
+                raise
+            return 0
     with interrupted_by_signals(console.on(sys.stderr).hush):
         return _others()[args.command](args, sys.stdout)
 
@@ -103,10 +108,11 @@ def _fail(text: str, exit_code: int) -> int:
 
 
 def _config(args: Any) -> Any:
-    from edge.config import load_config
+    with interrupted_by_signals(console.on(sys.stderr).hush):  # it may be a pipe that nobody writes into
+        from edge.config import load_config
 
-    overrides, spelled = overrides_of(args.settings)
-    return load_config(args.config, overrides, os.environ, spelled)
+        overrides, spelled = overrides_of(args.settings)
+        return load_config(args.config, overrides, os.environ, spelled)
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -12,6 +12,7 @@ MOST_MERGED = 2000  # keys that `<<` brings
 LONGEST_NUMBER = 1000  # characters
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MERGE = "tag:yaml.org,2002:merge"
+UNREADABLE = (ValueError, ArithmeticError, AttributeError, LookupError, TypeError)  # impossible dates, !!int of no digits
 
 
 class NotYaml(ValueError):
@@ -46,6 +47,15 @@ class _Bounded(yaml.SafeLoader):
             raise ConstructorError(None, None, "a number of {} characters".format(len(node.value)), node.start_mark)
         return super().construct_scalar(node)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except UNREADABLE as e:
+            if isinstance(e, NotYaml):
+                raise
+            kind = node.tag.rsplit(":", 1)[-1]
+            raise NotYaml("a value cannot be read as {}; quote it if it is a text".format(kind), node.start_mark.line + 1)
+
     def flatten_mapping(self, node: Any) -> None:
         """`<<` copies the keys of others, which may have copied before: nine lines make a thousand million."""
         merges = [value for key, value in node.value if key.tag == MERGE]
@@ -74,5 +84,7 @@ def parse_yaml(text: str) -> Document:
         raise NotYaml("not YAML: " + " ".join(str(problem).split()) + tab, mark.line + 1 if mark is not None else 0)
     except RecursionError:
         raise NotYaml("nested too deeply") from None
-    except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as e:  # impossible dates, !!int of no digits
-        raise NotYaml("a value cannot be read ({}); quote it if it is a text".format(reason(e)))
+    except NotYaml:
+        raise
+    except UNREADABLE as e:
+        raise NotYaml("a value cannot be read ({})".format(reason(e)))

@@ -1,6 +1,6 @@
 """A pinhole camera with OpenCV's distortion model, and the pose of known points before it (PnP)."""
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -93,10 +93,9 @@ def load(path: str) -> Camera:
     absent = [k for k in keys if not isinstance(data, dict) or k not in data]
     if absent:
         raise ConfigError("camera intrinsics {}: {} missing (needed: {})".format(path, ", ".join(absent), " ".join(keys)))
-    distortion = data.get("distortion") or ()
     try:
-        numbers = [float(data[k]) for k in keys]
-        distortion = tuple(float(v) for v in distortion)
+        numbers = [_number(data[k]) for k in keys]
+        distortion = tuple(map(_number, data.get("distortion") or ()))
     except (TypeError, ValueError):
         raise ConfigError("camera intrinsics {}: every value must be a number".format(path))
     if not all(math.isfinite(v) for v in numbers + list(distortion)) or min(numbers[:2]) <= 0 or min(numbers[4:]) < 1:
@@ -107,6 +106,12 @@ def load(path: str) -> Camera:
         raise ConfigError("camera intrinsics {}: distortion takes 4, 5 or 8 numbers, found {}".format(path, len(distortion)))
     fx, fy, cx, cy, width, height = numbers
     return Camera(fx, fy, cx, cy, int(width), int(height), distortion)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("true is no number")
+    return float(value)
 
 
 def solve_pnp(model: np.ndarray, pixels: np.ndarray, camera: Camera) -> Optional[Fit]:

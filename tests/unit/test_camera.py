@@ -75,7 +75,7 @@ def test_intrinsics_follow_the_size_of_the_picture(tmp_path):
     ("", "cannot be read"), ("[1]", "missing"), (json.dumps({"fx": 1}), "fy"),
     (json.dumps(dict(GOOD, fx=0)), "positive"), (json.dumps(dict(GOOD, fx="a")), "number"),
     (json.dumps(dict(GOOD, cx=float("nan"))), "positive"), (json.dumps(dict(GOOD, distortion=[1, 2, 3])), "distortion"),
-    (json.dumps(dict(GOOD, distortion=5)), "number"),
+    (json.dumps(dict(GOOD, distortion=5)), "number"), (json.dumps(dict(GOOD, width=True)), "number"),
 ])
 def test_a_bad_intrinsics_file_is_named_with_what_is_wrong(tmp_path, text, word):
     path = tmp_path / "camera.json"

@@ -129,22 +129,31 @@ def test_a_configuration_without_an_end_is_refused():
 
 
 WAITING = """
-import os, sys, threading
+import sys, threading
+from edge.stop import SIGNALS, leave
+if sys.argv.pop(1) == "noted":
+    SIGNALS.note()
 from edge import cli
 threading.Timer(1.0, lambda: print("waits", flush=True)).start()
-sys.exit(cli.main(["status", "--config", sys.argv[1]]))
+leave(cli.main(sys.argv[1:]))
 """
+INTERRUPTED = (130, "nanoface: interrupted\n")
 
 
-def test_the_first_ctrl_c_ends_the_waiting_for_a_pipe(tmp_path):
+@pytest.mark.parametrize("noted", ["noted", "not noted"])  # as the installed command does; as a program of others
+@pytest.mark.parametrize("words, told", [
+    (("run",), (0, "")), (("status",), INTERRUPTED), (("status", "--follow"), (0, "")), (("doctor",), INTERRUPTED),
+], ids=lambda value: " ".join(map(str, value)))
+def test_the_first_ctrl_c_ends_the_waiting_for_a_pipe(tmp_path, words, told, noted):
     path = str(tmp_path / "pipe")
     os.mkfifo(path)
-    process = subprocess.Popen([sys.executable, "-c", WAITING, path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, universal_newlines=True)
+    command = [sys.executable, "-c", WAITING, noted] + list(words) + ["--config", path]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               universal_newlines=True)
     assert process.stdout.readline() == "waits\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60.0)
-    assert (process.returncode, err) == (130, "nanoface: interrupted\n")
+    assert (process.returncode, err) == told
 
 
 @pytest.mark.parametrize("change, told", [
