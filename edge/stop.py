@@ -1,4 +1,5 @@
 """The wish to stop a run, the signals that tell it, and the end of the process."""
+import atexit
 import os
 import signal
 import sys
@@ -130,7 +131,10 @@ def leave(code: int) -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with suppress(OSError, ValueError):
             stream.flush()
-    if SIGNALS.asked or len(threading.enumerate()) > 1:
+    alone = len(threading.enumerate()) == 1
+    if SIGNALS.asked and alone:
+        atexit._run_exitfuncs()
+    if SIGNALS.asked or not alone:
         os._exit(code)
     sys.exit(code)
 

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -333,8 +334,8 @@ def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
     words = ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime") + ONLY_TWO
     process = launch(str(tmp_path), home, words)
     path = os.path.join(str(tmp_path), "nanoface-report.txt")
-    wait_until(lambda: process.poll() is not None or
-               os.path.exists(path) and "estimate and actual" in sections_of(path)[1])
+    told = pathlib.Path(path)  # read while it is written
+    wait_until(lambda: process.poll() is not None or told.exists() and "== estimate and actual" in told.read_text())
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     done = finish(str(tmp_path), process)

@@ -151,8 +151,9 @@ def test_a_network_with_faults_is_kept_for_the_processor_and_said(world):
     assert world.code == 0 and entry_of(world, "mesh")["lint"]["faults"] == ["opset 14"]
 
 
-def test_without_onnx_the_environment_is_named_and_what_is_linted_stays_up_to_date(world, monkeypatch, no_onnx):
+def test_without_onnx_the_environment_is_named_and_what_is_linted_stays_up_to_date(world, monkeypatch):
     world.fetch("mesh")
+    monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setattr("engines.onnxstore.lint_file", LINT_FILE)
     assert "up to date" in world.fetch("mesh")
     change(world, "mesh")
