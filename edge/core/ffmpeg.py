@@ -41,6 +41,8 @@ def find() -> Optional[Ffmpeg]:
 
 def cure() -> str:
     """For the end of an error's line."""
+    if os.environ.get(NAMED):  # it alone is tried
+        return "unset {}, or let it name an FFmpeg that works".format(NAMED)
     return install(PACKAGE) + ", or sudo apt install ffmpeg"
 
 
