@@ -43,6 +43,8 @@ def cure() -> str:
     """For the end of an error's line."""
     if os.name != "posix":
         return "it is used on Linux and macOS alone"
+    if os.environ.get(NAMED):  # it alone is tried
+        return "unset {}, or let it name an FFmpeg that works".format(NAMED)
     return install(PACKAGE) + ", or sudo apt install ffmpeg"
 
 

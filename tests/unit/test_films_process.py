@@ -94,7 +94,9 @@ def test_another_thread_can_close_what_hangs(broken, monkeypatch):
 def test_where_there_is_no_ffmpeg_the_cure_is_told(tmp_path, monkeypatch):
     path = films.make(tmp_path / "a.mp4", X264)
     monkeypatch.setattr("edge.core.ffmpeg.find", lambda: None)
-    assert "pip install 'imageio-ffmpeg>=" in refusal(path)
+    assert "-m pip install 'imageio-ffmpeg" in refusal(path)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
+    assert "unset IMAGEIO_FFMPEG_EXE" in refusal(path)
 
 
 def test_a_larger_film_than_is_allowed_is_refused_before_it_is_decoded(tmp_path):
