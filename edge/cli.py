@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TextIO
 
@@ -74,7 +75,7 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
     if args.command in own:
         try:
             return own[args.command](args)
-        except KeyboardInterrupt:  # before it began: while its configuration was read
+        except KeyboardInterrupt:  # before it began: while it waited for its configuration
             if args.command == "status" and not args.follow:
                 raise
             return 0
@@ -108,10 +109,15 @@ def _fail(text: str, exit_code: int) -> int:
 
 
 def _config(args: Any) -> Any:
-    with interrupted_by_signals(console.on(sys.stderr).hush):  # it may be a pipe that nobody writes into
-        from edge.config import load_config
+    from edge.config import load_config
+    from edge.configfile import choose_file
+    from edge.core.reading import is_pipe
 
-        overrides, spelled = overrides_of(args.settings)
+    overrides, spelled = overrides_of(args.settings)
+    user_file = choose_file(args.config, os.environ)
+    with ExitStack() as stack:
+        if user_file and is_pipe(user_file.path):  # and maybe nobody writes into it
+            stack.enter_context(interrupted_by_signals(console.on(sys.stderr).hush))
         return load_config(args.config, overrides, os.environ, spelled)
 
 

@@ -43,6 +43,13 @@ def open_regular(path: str) -> int:
     return fd
 
 
+def is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):  # what is wrong with it is told by who reads it
+        return False
+
+
 def can_be_name(text: str) -> bool:
     """Of a file: no NUL, no half of a character, and in a locale without Unicode no more than that knows."""
     try:

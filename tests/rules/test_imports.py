@@ -51,8 +51,8 @@ MAY_IMPORT = {
     "service": "app config console disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
     "servicecommands": "service modelstore errors",
     "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands servicecommands completion config console doctor machine modelstore options stop "
-         "words outputs telemetry " + BELOW,
+    "cli": "app bench boardcommands servicecommands completion config configfile console doctor machine modelstore options "
+         "stop words outputs telemetry " + BELOW,
 }
 
 # package -> files that may import it

@@ -254,13 +254,13 @@ def source_of(words):
 @pytest.mark.parametrize("words, source", [
     (["clip.mp4"], "clip.mp4"), (["absent/clip"], "absent/clip"), (["0"], "0"), (["/dev/video2"], "/dev/video2"),
     (["rtsp://10.0.0.9/x"], "rtsp://10.0.0.9/x"), (["csi://0"], "csi://0"), (["gst:a ! b"], "gst:a ! b"),
-    (["portrait"], "portrait"), (["Portrait"], "Portrait"), (["*.jpg"], "*.jpg"), (["a.jpg", "b.jpg"], "a.jpg,b.jpg"),
+    (["portrait"], "portrait"), (["Portrait"], "Portrait"), (["*.jpg"], "*.jpg"), (["a.jpg", "b.jpg"], ["a.jpg", "b.jpg"]),
     (["kept"], "kept"), (["./status"], "./status"), (["./0"], "./0"), (["gr\xfc\xdfe"], "gr\xfc\xdfe"),
     (["run", "status"], "status"), (["run", "clip.mp4", "--loop"], "clip.mp4"), (["run", "--loop", "clip.mp4"], "clip.mp4"),
-    (["run", "a.jpg", "--sequence", "b.jpg", "--landmarks", "c.jpg"], "a.jpg,b.jpg,c.jpg"),
+    (["run", "a.jpg", "--sequence", "b.jpg", "--landmarks", "c.jpg"], ["a.jpg", "b.jpg", "c.jpg"]),
     (["clip.mp4", "--output", "jsonl:-"], "clip.mp4"), (["--output", "jsonl:-", "clip.mp4"], "clip.mp4"),
     (["--source", "clip.mp4"], "clip.mp4"), (["--source=0", "--loop"], "0"), (["--", "-clip.mp4"], "-clip.mp4"),
-    (["run", "--loop", "--", "-clip.mp4"], "-clip.mp4"), (["run", "--", "a.jpg", "--loop"], "a.jpg,--loop"),
+    (["run", "--loop", "--", "-clip.mp4"], "-clip.mp4"), (["run", "--", "a.jpg", "--loop"], ["a.jpg", "--loop"]),
     (["--set", "source.spec=0"], "0"), (["bench", "--json", "clip.mp4"], "clip.mp4"),
 ], ids=" ".join)
 def test_a_word_that_looks_like_a_source_is_tracked(tmp_path, monkeypatch, words, source):
@@ -383,7 +383,7 @@ def test_a_bug_is_one_line_and_its_trace_is_for_who_asks(tmp_path):
 
 @pytest.mark.parametrize("body, parts", [
     ("import no_such_package.part", ["the package no_such_package is missing", "pip install no_such_package"]),
-    ("raise ModuleNotFoundError('x', name='cv2')", ["the package cv2 is missing", "install opencv-python-headless"]),
+    ("raise ModuleNotFoundError('x', name='cv2')", ["the package cv2 is missing", "opencv-python-headless"]),
     ("raise ImportError('libfoo.so.1: cannot open')", ["cannot be loaded", "nanoface doctor", "libfoo.so.1"]),
 ])
 def test_a_missing_package_is_named_with_exit_code_4(tmp_path, body, parts):
@@ -673,6 +673,7 @@ def test_doctor_that_finds_nothing_broken_ends_with_0(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "examine", lambda *_: [Finding("a", OK, "fine"), Finding("b", WARN, "slow", "hurry")])
     assert cli.main(["doctor"]) == 0
     assert capsys.readouterr().out == (
+        "ok    config        {} ($NANOFACE_CONFIG)\n".format(os.devnull) +
         "ok    a             fine\nwarn  b             slow\n" + " " * 20 +
         "-> hurry\nnanoface can run here: 1 to look at\n")
 

@@ -174,7 +174,8 @@ def test_interrupt_that_passed_through_an_extension_ends_with_the_code_too(tmp_p
 def models(args, out):
     run = ctypes.pythonapi.PyRun_StringFlags
     run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int] + 2 * [ctypes.py_object] + [ctypes.c_void_p]
-    run(b"import sys, time; sys.stderr.write('ready' + chr(10)); time.sleep(100)", 257, {}, {}, None)
+    run(b"import sys, time; sys.stderr.write('ready' + chr(10)); time.sleep(100)", 257,
+        {"__builtins__": __builtins__}, {}, None)
 cli._models = models
 """
     (tmp_path / "program.py").write_text(re.sub("threading.Thread.*", "", STUCK).replace("BODY", body))
