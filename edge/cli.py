@@ -186,8 +186,10 @@ def _run(args: Any) -> int:
     if not args.quiet:
         stream = sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else sys.stdout
         _say(table.render(record, console.on(stream).width), stream)
-    if config.source.strict and record.get("lost"):
-        raise SourceError("{} frames of the source could not be read, and source.strict is true".format(record["lost"]))
+    lost = record.get("lost", 0)
+    if config.source.strict and lost:
+        raise SourceError("{} frame{} of the source could not be read, and source.strict is true".format(
+            lost, "s" if lost > 1 else ""))
     return 0
 
 

@@ -1,12 +1,14 @@
 """A recorded film (or GIF, or another moving picture) through the program ffmpeg: every frame once, at its presentation time,
 and a number for each that could not be decoded.
 """
+import os
 from collections import deque
 from typing import Deque, List, NamedTuple, Optional
 
 import numpy as np
 
 from edge.core import ffmpeg as programs
+from edge.core.reading import open_regular
 from edge.errors import SourceError
 from edge.sources import filmprobe
 from edge.sources.decoder import Decoded, Decoder, Wanted
@@ -232,7 +234,7 @@ class VideoFile(Recording):
 def _read_head(path: str) -> bytes:
     """Raises SourceError for what is no film at first sight."""
     try:
-        with open(path, "rb") as f:
+        with os.fdopen(open_regular(path), "rb") as f:
             head = f.read(HEAD_BYTES)
     except OSError as e:
         raise SourceError("{} cannot be read: {}".format(path, e.strerror)) from e

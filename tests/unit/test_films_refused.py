@@ -1,4 +1,5 @@
 """What is no film, or one that cannot be read: the line says which, and what cures it; never "damaged" of what is not."""
+import os
 import films
 import pytest
 from films import AAC, MJPEG, SOUND, X264, refusal
@@ -17,6 +18,11 @@ def test_an_encrypted_film_is_called_encrypted(tmp_path):
 def test_sound_alone_is_called_so(tmp_path, name):
     films.ffmpeg(*(SOUND + (AAC if name == "a.m4a" else ()) + (str(tmp_path / name),)))
     assert "is no video: it holds sound alone" in refusal(tmp_path / name)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "a.mp4"))
+    assert refusal(tmp_path / "a.mp4").endswith("a.mp4 cannot be read: it is no regular file")
 
 
 @pytest.mark.parametrize("name, data, part", [
