@@ -1,5 +1,6 @@
 """What is no film, or one that cannot be read: the line says which, and what cures it; never "damaged" of what is not."""
 import os
+
 import films
 import pytest
 from films import AAC, MJPEG, SOUND, X264, refusal
