@@ -159,7 +159,7 @@ def test_the_pictures_are_all_there_and_show_the_frame(demo):
 
 
 def test_the_run_ends_with_the_table_and_says_nothing_else(demo):
-    assert demo.notes() == []
+    assert demo.notes() == ["made the folder pictures"]
     assert "STOPPED: end of source" in demo.out and "portrait, 1 face" in demo.out
     for stage in STAGES:
         assert re.search(r"^{} .* {} ".format(stage, FRAMES), demo.out, re.MULTILINE), stage
@@ -177,7 +177,8 @@ def test_the_status_log_tells_the_run_from_its_start_to_its_end(demo):
         assert record["schema"] == 1 and record["source"] == "portrait" and tuple(record["stages"]) == STAGES
         assert set(record["outputs"]) == set(DEMO_OUTPUTS)
     for stage in STAGES:
-        assert sum(record["stages"][stage]["count"] for record in log) == FRAMES, stage
+        counts = [record["stages"][stage]["count"] for record in log]
+        assert sum(counts[:-1]) == counts[-1] == FRAMES, stage  # the last one is over the whole run
     busy = [record for record in log if all(row["count"] for row in record["stages"].values())]
     assert len(busy) > 2
     for record in busy:
@@ -189,7 +190,7 @@ def test_the_status_log_tells_the_run_from_its_start_to_its_end(demo):
         networks = {name: row["model"] for name, row in record["stages"].items() if "model" in row}
         assert networks == {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
         assert all(record["stages"][name]["backend"].startswith(RUNTIMES) for name in networks)
-    assert sum(record["stages"]["detect"]["skipped"] for record in log) > 0.9 * FRAMES
+    assert log[-1]["stages"]["detect"]["skipped"] > 0.9 * FRAMES
 
 
 # that it does so again
@@ -418,7 +419,7 @@ def test_a_picture_that_was_stored_turned_is_turned_back(nanoface, upright, upri
     assert cv2.imread(stored).shape[:2] == ((400, 480) if degrees == 180 else (480, 400))
     words = ("--source", stored, "--landmarks", "--output", "jsonl:a.jsonl") + quick()
     turned, = nanoface.run("--rotate", str(degrees), *words).lines("a.jsonl")
-    assert but_for_the_times([turned]) == but_for_the_times([upright_record])
+    assert but_for_the_times([turned.replace(stored, upright)]) == but_for_the_times([upright_record])
     assert json.loads(turned)["size"] == [480, 400] and len(json.loads(turned)["faces"]) == 1
 
 
