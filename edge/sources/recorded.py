@@ -84,6 +84,7 @@ class RecordedSource(Source):
         self.fps = recording.fps
         self._lock = threading.Lock()  # the recording belongs to whoever holds it: read() and close() are two threads
         self._closed = waiting.Event()
+        self._told = False  # the warning, in an error
         self._ended = False
         self._waiting: Optional[Taken] = None
         self._began: Optional[float] = None  # monotonic time at which time_s 0 was due
@@ -94,7 +95,7 @@ class RecordedSource(Source):
     @property
     def warning(self) -> str:  # type: ignore
         """One line for the user, "" while all is well."""
-        return self._recording.warning
+        return "" if self._told else self._recording.warning
 
     @property
     def lost(self) -> int:  # type: ignore
@@ -115,6 +116,7 @@ class RecordedSource(Source):
             try:
                 self._waiting = self._take()
             except EOFError:
+                self._recording.close()
                 raise SourceError(self._nothing()) from None
             finally:
                 if self._waiting is None:
@@ -204,7 +206,9 @@ class RecordedSource(Source):
     def _nothing(self) -> str:
         options = self._options
         if options.start_s == 0 and options.end_s is None:
-            return self.name + ": no picture in it can be read; is it damaged, or another kind of file?"
+            why, self._told = self._recording.warning, True
+            return "{}: no picture in it can be read{}".format(
+                self.name, ": " + why if why else "; is it damaged, or another kind of file?")
         end = "its end" if options.end_s is None else "{:g} s".format(options.end_s)
         count = self._recording.count
         length = "" if count is None else " (it is {:.1f} s long)".format(count / self._recording.fps)

@@ -73,10 +73,11 @@ def check(path, sent, fps, drafts=()):
         assert due_s <= 0.0
         return 0
     times, _ = times_of(path)  # old versions of ffmpeg read no duration for the last frame of a film in fragments
-    assert len(times) / fps >= due_s and times == pytest.approx([i / fps for i in range(len(times))], abs=0.001)
-    assert not times or len(frames_of(path)) == len(times)
+    shown = len(frames_of(path)) if times else 0
+    assert shown / fps >= due_s and times == pytest.approx([i / fps for i in range(len(times))], abs=0.001)
+    assert len(times) - 1 <= shown <= len(times)  # the last may have been half written
     assert not times or [name for name in os.listdir(str(path.parent)) if name.startswith(".")] == list(drafts)
-    return len(times)
+    return shown
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")

@@ -96,7 +96,7 @@ def end(process):
 @pytest.mark.parametrize("words, codes", [
     (["status", "--follow", "absent.jsonl"], [0]), (["models", "fetch"], [130, 4]),
     (["bench", "--source", "portrait"], [130, 4]),
-    (["doctor"], [130, 1]), (["models", "check"], [130, 4]), (["calibrate", "fp16"], [130, 4]), (["estimate"], [130, 4]),
+    (["doctor"], [130, 1]), (["models", "check"], [130, 4]), (["calibrate", "fp16"], [130, 4]), (["estimate"], [130, 0]),
     (["models", "lint"], [130, 4]), (["build", "--list"], [130, 0]),
 ], ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else str(value))
 def test_signal_at_any_moment(tmp_path, busy, words, codes):

@@ -164,14 +164,26 @@ except SourceError as e:
 """.format(ROOT)
 
 
+LAUNCHER = """
+import os, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+os.write(int(sys.argv[1]), "{} {}".format(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss).encode())
+"""
+
+
 def measured(words, **more):
-    """What it says, its exit code, and the most memory that it ever had, MB."""
-    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
-    with child.stdout:
-        said = child.stdout.read().decode()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = status >> 8  # nobody else can ask any more
-    return said, status >> 8, used.ru_maxrss / 1024.0
+    """What it says, its exit code, and the most memory that it ever had, MB: asked by a small process, since what a child had
+    before it was itself, of the tests' own memory, would count too."""
+    told, tells = os.pipe()
+    try:
+        child = subprocess.Popen([sys.executable, "-S", "-c", LAUNCHER, str(tells)] + words, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(tells,), **more)
+    finally:
+        os.close(tells)
+    said = child.communicate()[0].decode()
+    with os.fdopen(told) as f:
+        code, most_kb = f.read().split()
+    return said, int(code), int(most_kb) / 1024.0
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="maxrss is in KB on Linux")
