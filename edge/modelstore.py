@@ -59,9 +59,10 @@ def read_index(home: str) -> Dict[str, Dict[str, Any]]:
         return {}
     except (OSError, ValueError) as e:
         raise ModelError("{} cannot be read ({}): delete it and {}".format(path, reason(e), cure()))
-    if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("networks"), dict):
+    networks = index.get("networks") if isinstance(index, dict) and index.get("schema") == SCHEMA else None
+    if not isinstance(networks, dict) or not all(isinstance(entry, dict) for entry in networks.values()):
         raise ModelError("{} is not an index of this version: delete it and {}".format(path, cure()))
-    return index["networks"]
+    return networks
 
 
 def sha256_of(path: str) -> str:

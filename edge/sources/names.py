@@ -13,6 +13,7 @@ from edge.errors import SourceError
 from edge.sources import kinds
 
 LIST_BYTES, MOST_NAMES = 16 << 20, 10 ** 6  # a list that is larger is none
+LONGEST_NAME = 4096  # characters of a path, as Linux has it
 ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -68,13 +69,14 @@ def pictures_in(folder: str) -> Tuple[List[str], str]:
 
 
 def is_pattern(text: str) -> bool:
-    return glob.has_magic(text)
+    """No text that is longer than any path: what it costs to look for grows with its square."""
+    return len(text) <= LONGEST_NAME and glob.has_magic(text)
 
 
 def matching(pattern: str) -> Tuple[List[str], str]:
     """What a pattern matches, as pictures_in(); one file alone is whatever it is. ** goes into folders."""
     found: List[str] = []
-    for path in glob.iglob(pattern, recursive=True):
+    for path in glob.iglob(re.sub(r"(?:\*\*/)+", "**/", pattern), recursive=True):
         found.append(path)
         if len(found) > MOST_NAMES:
             raise SourceError("{} matches more than {} files: name a folder".format(pattern, MOST_NAMES))
@@ -92,7 +94,7 @@ def matching(pattern: str) -> Tuple[List[str], str]:
 
 def _sorted_out(paths: Iterable[str]) -> Tuple[List[str], List[str]]:
     """Pictures and files of other kinds, each in natural order; folders, pipes and devices are neither."""
-    files = sorted((path for path in paths if os.path.isfile(path)), key=kinds.natural)
+    files = sorted({path for path in paths if os.path.isfile(path)}, key=kinds.natural)  # several ** give some twice
     pictures = [path for path in files if kinds.is_picture_file(path)]
     chosen = set(pictures)
     return pictures, [path for path in files if path not in chosen]
@@ -155,6 +157,8 @@ def checked(paths: List[str], where: str) -> List[str]:
 
 def missing(path: str, words: Sequence[str] = ()) -> str:
     """That a path does not exist, and what may have been meant: also one of `words`."""
+    if len(path) > LONGEST_NAME:
+        return "there is no file whose name has {} characters".format(len(path))
     folder, name = os.path.split(path.rstrip("/"))
     if folder and not os.path.isdir(folder):
         return "there is no folder {}".format(folder)

@@ -223,7 +223,6 @@ def main(argv=None):
     words.add_argument("--kinds", nargs="+", choices=[kind.__name__ for kind in KINDS], help="these alone")
     words.add_argument("--keep", default=os.path.join("out", "fuzz"), help="a folder for what goes wrong")
     words.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    words.add_argument("--one", help="KIND SEED:NUMBER as it was told, to look at again")
     args = words.parse_args(argv)
     kinds = {kind: often for kind, often in KINDS.items() if not args.kinds or kind.__name__ in args.kinds}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is under way is cleared away

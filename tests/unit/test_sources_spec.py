@@ -56,6 +56,7 @@ def folder(tmp_path, monkeypatch):
     (r"1\,2.jpg,a.jpg", "images", r"1\,2.jpg,a.jpg", ("1,2.jpg", "a.jpg")), ("lies.mp4", "images", "lies.mp4", ("lies.mp4",)),
     ("sub/*.png", "images", "sub/*.png", ("sub/2.png", "sub/10.png")), ("[a]*.jpg", "images", "a.jpg", ("a.jpg",)),
     ("fil?.mp4", "video", "film.mp4", ()), ("**/2*.png", "images", "sub/2.png", ("sub/2.png",)),
+    ("**/" * 30 + "2*.png", "images", "sub/2.png", ("sub/2.png",)),
     ("sub/*.png,a.jpg", "images", "sub/*.png,a.jpg", ("sub/2.png", "sub/10.png", "a.jpg")),
 ])
 def test_every_form_is_understood(folder, spec, kind, target, paths):
@@ -117,7 +118,8 @@ def test_a_number_is_the_camera_and_a_file_of_that_name_is_told(folder, spec, hi
     ("csi://x", "csi://0"), ("rtsp://", "address is missing"), ("gst:", "pipeline is missing"),
     ("gst:  ", "pipeline is missing"), ("rstp://h/s", "did you mean rtsp://"), ("ftp://h/x", "did you mean|there are"),
     ("file:///nope.mp4", "there is no"), ("file://host/nope.mp4", "three slashes"), ("a\0b", "no file can be called"),
-    ("*.nope", "matches nothing"), ("sub/x*", "sub/x.txt is empty"),
+    ("*.nope", "matches nothing"), ("[" * 5000, "there is no file whose name has 5000 characters"),
+    ("sub/x*", "sub/x.txt is empty"),
     ("url.txt", "url.txt, line 1: http://h/a.jpg is an address"),
     ("films.txt", "films.txt, line 2: film.mp4 is not a picture: films are given to --source alone"),
     ("\ud800.jpg", "such a name"),

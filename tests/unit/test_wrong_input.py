@@ -225,6 +225,7 @@ DEMO = run_words(("--source", "portrait"))
     ("{}", ["not an index of this version", "delete it"]),
     ('{"schema": 99, "networks": {}}', ["not an index of this version"]),
     ('{"schema": 1, "networks": []}', ["not an index of this version"]),
+    ('{"schema": 1, "networks": {"yunet_s": [null]}}', ["not an index of this version"]),
     ('{"schema": 1, "networks": {"yunet_s"', ["index.json cannot be read", "delete it and run `nanoface models fetch`"]),
     ("\xff\xfe", ["index.json cannot be read"]),
     ('{"schema": 1, "networks": {"yunet_s": {"file": "absent.onnx", "sha256": ""}}}', ["yunet_s", "models fetch"]),
