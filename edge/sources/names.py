@@ -41,7 +41,7 @@ def of_address(rest: str) -> str:
     """The path of file://, where %20 stands for a blank; a file that is called so to the letter comes first."""
     host, slash, path = rest.partition("/")
     if host.lower() not in ("", "localhost") or not slash:
-        raise SourceError("--source file://{}: write three slashes and the whole path, as in file:///home/me/clip.mp4".format(rest))
+        raise SourceError("--source file://{}: write three slashes and the whole path, as in file:///media/clip.mp4".format(rest))
     path = "/" + path.lstrip("/")
     return path if exists(path) else os.fsdecode(unquote_to_bytes(path))
 
