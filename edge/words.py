@@ -148,7 +148,8 @@ def _append(namespace: Any, setting: Setting) -> None:
 
 def take_source(args: argparse.Namespace) -> None:
     """Words that stand alone set what --source sets. Raises ConfigError where both are there."""
-    named = [setting.value for setting in args.settings or () if setting.spelled == "--source"]
+    values = [setting.value for setting in args.settings or () if setting.spelled == "--source"]
+    named = [value if isinstance(value, str) else " ".join(value) for value in values]
     if args.names and named:
         raise ConfigError("{} and --source {} both name a source: leave one out; pictures stand together, as in --source "
                           "a.jpg b.jpg".format(shown(args.names[0]), shown(named[0])))

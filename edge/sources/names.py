@@ -13,7 +13,7 @@ from edge.errors import SourceError
 from edge.sources import kinds
 
 LIST_BYTES, MOST_NAMES = 16 << 20, 10 ** 6  # a list that is larger is none
-LONGEST_NAME = 4096  # characters of a path, as Linux has it
+LONGEST_NAME, MOST_FOLDERS = 4096, 200  # characters of a path, as Linux has it; and folders in a pattern
 ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -69,8 +69,8 @@ def pictures_in(folder: str) -> Tuple[List[str], str]:
 
 
 def is_pattern(text: str) -> bool:
-    """No text that is longer than any path: what it costs to look for grows with its square."""
-    return len(text) <= LONGEST_NAME and glob.has_magic(text)
+    """No text that is longer or deeper than any path: what it costs to look for grows with the square of its length."""
+    return len(text) <= LONGEST_NAME and text.count("/") <= MOST_FOLDERS and glob.has_magic(text)
 
 
 def matching(pattern: str) -> Tuple[List[str], str]:

@@ -96,6 +96,7 @@ def one_line(err):
     (["-clip.mp4"], ["-clip.mp4 is unknown", "see nanoface --help"]),
     (["run", "clip.mp4", "--source", "b.mp4"], ["clip.mp4 and --source b.mp4 both name a source"]),
     (["bench", "--source", "b.mp4", "--json", "clip.mp4"], ["clip.mp4 and --source b.mp4 both name a source"]),
+    (["run", "--source", "a.jpg", "b.jpg", "--landmarks", "c.jpg"], ["c.jpg and --source 'a.jpg b.jpg' both name a source"]),
     (["run", ""], ["a word is empty: is a variable not set?"]),
     (["run", "--source", ""], ["--source: source.spec is the text ''", "a camera, file, folder or address"]),
     (["run", "--config", ""], ["a word is empty"]),
