@@ -4,7 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from edge.core.reading import reason
+from edge.core.reading import can_be_name, reason
 from edge.disk import storage_error, write_whole
 from edge.errors import ModelError
 from edge.modelstore import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
@@ -53,6 +53,8 @@ def files_of(entry: Dict[str, Any]) -> List[Tuple[str, str]]:
             files.append((str(entry["cpu_file"]), str(entry["cpu_sha256"])))
     except (KeyError, TypeError, AttributeError) as e:
         raise ModelError("an entry of {} is damaged".format(INDEX)) from e
+    if not all(can_be_name(name) for name, _ in files):
+        raise ModelError("an entry of {} is damaged".format(INDEX))
     return files
 
 

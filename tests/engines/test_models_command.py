@@ -257,6 +257,16 @@ def test_list_tells_role_size_state_and_licence_of_every_network(world):
     assert lines["iris"].split() == ["*", "iris", "iris", "12", "kB", "cached", "MIT"]
 
 
+def test_a_name_that_no_file_can_have_is_damage(world):
+    world.fetch("mesh")
+    path = os.path.join(modelstore.onnx_dir(world.home), modelstore.INDEX)
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace("mesh.onnx", "mesh\\u0000.onnx"))
+    assert world.list()["mesh"].split()[-2:] == ["damaged", "MIT"]
+
+
 def test_list_and_the_readme_give_the_sizes_of_the_manifest(tmp_path):
     out = io.StringIO()
     commands.run_list(str(tmp_path), out)
