@@ -66,7 +66,7 @@ class Networks:
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
-        if not any(name in modelstore.read_index(self._home) for name in candidates):
+        if not self._any_built(candidates):
             need_runtime(self._models.runtime)
         in_order = planstore.tuned_first(candidates, self._tuned.get(role))
         network, skipped = modelstore.first_available(self._home, in_order)
@@ -79,10 +79,13 @@ class Networks:
         """The same, or None where it is switched off or not built; `instead` says what happens then."""
         if tuple(candidates) == (OFF,):
             return None
-        if not any(name in modelstore.read_index(self._home) for name in candidates):
+        if not self._any_built(candidates):
             self._report("note", "{}: {} not built, {}".format(role, " and ".join(candidates), instead))
             return None
         return self.required(role, candidates)
+
+    def _any_built(self, candidates: Sequence[str]) -> bool:
+        return not modelstore.read_index(self._home).keys().isdisjoint(candidates)
 
     def head(self) -> heads.HeadModel:
         """The canonical face, or the head of our own measuring where it was not fetched."""
@@ -174,14 +177,11 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
     may open by itself."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
-                            lambda: source.fps, config.output.draw_times,
-                            lambda: source.name)
+                            lambda: source.fps, config.output.draw_times, lambda: source.name)
     outputs = [make_output(spec, options) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
-        here = Situation(os.environ, sys.platform, sys.stderr.isatty(), source.live,
-                         source.stills, bool(specs))
-        outputs += live_picture(config.output.window, here, options,
-                                lambda text: report("note", text))
+        here = Situation(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
+        outputs += live_picture(config.output.window, here, options, lambda text: report("note", text))
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
 
 

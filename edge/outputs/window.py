@@ -23,6 +23,7 @@ from edge.core import clock
 from edge.core.contracts import Output
 from edge.core.packages import install
 from edge.core.packet import Packet
+from edge.core.pipes import widen
 from edge.errors import OutputError
 from edge.outputs import overlay
 from edge.outputs.spec import OutputSpec
@@ -39,7 +40,6 @@ LARGEST = (1920, 1080)  # what is sent; a larger picture is made smaller here, w
 # read when SDL is loaded; what the user has set stays
 SDL = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_VIDEO_X11_WMCLASS": "nanoface", "SDL_VIDEO_WAYLAND_WMCLASS": "nanoface",
        "SDL_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR": "0"}
-SET_PIPE_SIZE, PIPE_BYTES = 1031, 1 << 20  # linux/fcntl.h; what Linux allows everybody
 POSIX = os.name == "posix"  # elsewhere pipes cannot be waited for
 
 
@@ -122,11 +122,7 @@ class WindowOutput(Output):
             raise OutputError("output window: its process cannot be started: {}".format(e.strerror))
         if POSIX:
             os.set_blocking(self._stdin(), False)
-        if sys.platform.startswith("linux"):
-            import fcntl
-
-            with suppress(OSError):  # a picture of 640x480 in one go
-                fcntl.fcntl(self._stdin(), SET_PIPE_SIZE, PIPE_BYTES)
+        widen(self._stdin())
 
     def _await_display(self) -> None:
         assert self._process is not None and self._process.stdout is not None

@@ -131,7 +131,8 @@ class Decoder:
         return image
 
     def _tell(self, line: str) -> None:
-        shown, base = SHOWN.search(line), BASE.search(line)
+        shown = SHOWN.search(line)
+        base = BASE.search(line) if shown is None else None
         if shown is not None:
             time_s = None if shown.group(1) == "NOPTS" else int(shown.group(1)) * self._tick_s
             self._shown.append(_Shown(time_s, (int(shown.group(2)), int(shown.group(3)))))

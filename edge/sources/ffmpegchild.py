@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import Any, Callable, Dict, Optional, Sequence
 
 from edge.core.ffmpeg import environment
+from edge.core.pipes import widen
 from edge.errors import SourceError
 
 SILENCE_S = 20.0  # after which it hangs
 LOOK_S = 0.1  # how soon another thread's give_up() is seen
 END_S = 0.5  # for a process that was killed to be gone
 GONE_S = 5.0  # for one that says nothing any more: how it ended tells whether frames are missing
-PIPE_BYTES, F_SETPIPE_SZ = 1 << 20, 1031  # a decoder that need not wait for us; Linux allows so much to everybody
 PIECE_BYTES, LINE_BYTES = 1 << 16, 1 << 12
 FILMS_OWN = re.compile(r"(?:\[info\] )? {4,}(?!Stream #)")  # begins a title or comment: a film may say there what it likes
 PACKETS_PIPE = "pipe:{}"  # the word that stands for the second pipe
@@ -71,6 +71,7 @@ class FfmpegChild:
             os.close(writable)
         self._out: int = self._process.stdout.fileno()
         self._limit(memory_bytes)
+        widen(self._out)
         self._lines: Dict[int, _Lines] = {self._process.stderr.fileno(): _Lines(tell),
                                           self._readable: _Lines(tell_packets or tell)}
         self._all, self._told = select.poll(), select.poll()
@@ -83,13 +84,10 @@ class FfmpegChild:
         self._given_up = False
 
     def _limit(self, memory_bytes: int) -> None:
-        import fcntl  # the two are not on Windows, where films are refused, but cameras read
-        import resource
+        import resource  # not on Windows, where films are refused, but cameras read
 
         with suppress(OSError, ValueError, AttributeError):  # not on macOS
             resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-        with suppress(OSError):
-            fcntl.fcntl(self._out, F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
     def tells_packets(self) -> bool:

@@ -116,11 +116,12 @@ class RecordedSource(Source):
             try:
                 self._waiting = self._take()
             except EOFError:
-                self._recording.close()
-                raise SourceError(self._nothing()) from None
+                pass  # told below, where the recording was closed: then it says what was wrong
             finally:
                 if self._waiting is None:
                     self._recording.close()
+            if self._waiting is None:
+                raise SourceError(self._nothing())
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
