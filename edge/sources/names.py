@@ -14,6 +14,7 @@ from edge.sources import kinds
 
 LIST_BYTES, MOST_NAMES = 16 << 20, 10 ** 6  # a list that is larger is none
 LONGEST_NAME, MOST_FOLDERS = 4096, 200  # characters of a path, as Linux has it; and folders in a pattern
+SHOWN = 60  # characters of a longer one
 ENCODINGS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 ADDRESS = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 
@@ -158,7 +159,7 @@ def checked(paths: List[str], where: str) -> List[str]:
 def missing(path: str, words: Sequence[str] = ()) -> str:
     """That a path does not exist, and what may have been meant: also one of `words`."""
     if len(path) > LONGEST_NAME:
-        return "there is no file whose name has {} characters".format(len(path))
+        return "there is no {}...: no file has a name of {} characters".format(path[:SHOWN], len(path))
     folder, name = os.path.split(path.rstrip("/"))
     if folder and not os.path.isdir(folder):
         return "there is no folder {}".format(folder)

@@ -51,11 +51,12 @@ class Run:
         if state == "RUNNING" and self.hint:
             self._report("note", self.hint)
             self.hint = ""
-        self._state, self._reason = state, reason
         if state == "STOPPING" and self._stopping_at is None:
             self._stopping_at = clock.monotonic()
-        if state in ENDED:
-            self._last = self.final()
+        if state in ENDED:  # first: the log's thread takes no interval for the run's last record
+            self._warn()
+            self._last = self._whole(state, reason)
+        self._state, self._reason = state, reason
         self._report("state", state + (": " + reason if reason else ""))
         self.changed()
 
@@ -95,7 +96,7 @@ class Run:
 
     def snapshot(self) -> Dict[str, Any]:
         """The status record of the interval that ends now; of the whole run once that has ended."""
-        self._newest = self._last or self._record(self._meter.take(clock.monotonic()))
+        self._newest = self._last or self._record(self._meter.take(clock.monotonic()), self._state, self._reason)
         return self._newest
 
     def newest(self) -> Dict[str, Any]:
@@ -103,16 +104,19 @@ class Run:
         return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
-        """The status record over the whole run; what the source had left to say when it was closed is said. A live source's
-        time counts until the stop, also without frames."""
+        """The status record over the whole run; what the source had left to say when it was closed is said."""
         self._warn()
-        now = clock.monotonic() if self._stopping_at is None else self._stopping_at
-        return self._last or self._record(self._meter.summary(now, self._source.live))
+        return self._last or self._whole(self._state, self._reason)
 
-    def _record(self, measured: Dict[str, Any]) -> Dict[str, Any]:
+    def _whole(self, state: str, reason: str) -> Dict[str, Any]:
+        """A live source's time counts until the stop, also without frames."""
+        now = clock.monotonic() if self._stopping_at is None else self._stopping_at
+        return self._record(self._meter.summary(now, self._source.live), state, reason)
+
+    def _record(self, measured: Dict[str, Any], state: str, reason: str) -> Dict[str, Any]:
         outputs = {sender.name: sender.stats() for sender in self._senders}
         uptime_s = clock.monotonic() - self._began
-        situation = Situation(self._state, self._reason, uptime_s, self._source.name, outputs, self.board())
+        situation = Situation(state, reason, uptime_s, self._source.name, outputs, self.board())
         record = status_record(situation, measured, clock.wall())
         log = self._writer.counts() if self._writer is not None else {}
         if log.get("failed"):

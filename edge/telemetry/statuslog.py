@@ -170,6 +170,7 @@ class StatusWriter:
         """
         self._log, self._snapshot, self._interval_s, self._gather_s = status_log, snapshot, interval_s, gather_s
         self._waiting: Deque[Mapping[str, Any]] = deque(maxlen=WAITING)
+        self._newest: Optional[Mapping[str, Any]] = None
         self._closing = self._urgent = False
         self._gathering_since: Optional[float] = None
         self._writing_since: Optional[float] = None
@@ -209,6 +210,9 @@ class StatusWriter:
     def _add(self, urgent: bool) -> None:
         with self._making:
             record = self._snapshot()
+            if record is self._newest:  # a run that has ended has nothing new to say
+                return
+            self._newest = record
             with self._wake:
                 self._given_up += len(self._waiting) == WAITING
                 self._waiting.append(record)

@@ -81,6 +81,7 @@ def test_last_record_is_that_of_the_whole_run_and_of_the_final_table(tmp_path, s
     run = whole_run(tmp_path, Meter([], time.monotonic()))
     run.on_state("STOPPING", reason)
     run.on_state(state, reason)
+    run.changed()
     run.close(PATIENCE_S)
     records = [json.loads(line) for line in (tmp_path / "status.jsonl").read_text().splitlines()]
     counts = [(record["state"], record["stages"]["capture"]["count"]) for record in records]

@@ -118,7 +118,7 @@ def test_a_number_is_the_camera_and_a_file_of_that_name_is_told(folder, spec, hi
     ("csi://x", "csi://0"), ("rtsp://", "address is missing"), ("gst:", "pipeline is missing"),
     ("gst:  ", "pipeline is missing"), ("rstp://h/s", "did you mean rtsp://"), ("ftp://h/x", "did you mean|there are"),
     ("file:///nope.mp4", "there is no"), ("file://host/nope.mp4", "three slashes"), ("a\0b", "no file can be called"),
-    ("*.nope", "matches nothing"), ("[" * 5000, "there is no file whose name has 5000 characters"),
+    ("*.nope", "matches nothing"), ("[" * 5000, r"there is no \[{60}\.\.\.: no file has a name of 5000 characters"),
     ("?/" * 2000, "there is no"), ("sub/x*", "sub/x.txt is empty"),
     ("url.txt", "url.txt, line 1: http://h/a.jpg is an address"),
     ("films.txt", "films.txt, line 2: film.mp4 is not a picture: films are given to --source alone"),
