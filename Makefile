@@ -103,7 +103,7 @@ else
 
 test-twin: .venv-py36/.test
 	@echo "== tests on the twin of the board's Python: $$(.venv-py36/bin/python --version), OpenCV 4.1.1"
-	@.venv-py36/bin/python -m edge.cli models fetch --all
+	@.venv-py36/bin/python -m edge models fetch --all
 	@.venv-py36/bin/python $(PYTEST)
 
 # what runs on the board while it tracks; the command line, the build step and the tables of films on the other twin

@@ -25,7 +25,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
-    package_data={"edge": ["*.yaml", "sources/*.jpg", "runtimes/*.cu"], "engines": ["*.yaml", "*.json"]},
+    package_data={"edge": ["config/*.yaml", "sources/*.jpg", "runtimes/gpu/*.cu"],
+                  "engines": ["manifest/*.yaml", "build/*.json", "estimate/*.yaml", "estimate/*.json"],
+                  "calibration": ["estimate/*.yaml"]},
     data_files=[("share/nanoface", sorted(glob.glob("systemd/nanoface*")))],  # no package: Debian has one
     python_requires=">=3.6",
     install_requires=[

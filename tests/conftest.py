@@ -10,8 +10,8 @@ import pytest
 from apart import Apart
 from hypothesis import HealthCheck, settings
 
-from edge import redact
-from edge.core.analytics import switch_off_analytics
+from edge.core import redact
+from edge.host.analytics import switch_off_analytics
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")
@@ -77,7 +77,7 @@ def models_home():
 @pytest.fixture(scope="session")
 def stored_network(tmp_path_factory):
     """name -> StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
-    from edge import modelstore
+    from edge.store import models as modelstore
 
     fetched = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")
     converted = str(tmp_path_factory.mktemp("networks"))
@@ -95,8 +95,8 @@ def stored_network(tmp_path_factory):
 def _convert(name, mirror, home):
     pytest.importorskip("onnx", reason="converting {} needs the package onnx".format(name))
     pytest.importorskip("tflite", reason="converting {} needs the package tflite".format(name))
-    from engines.manifest import read_manifest
-    from engines.onnxstore import build_network
+    from engines.fetch.store import build_network
+    from engines.manifest.read import read_manifest
 
     network = read_manifest().network(name)
     files = [os.path.join(mirror, *source.location.split("/")) for source in network.sources]

@@ -3,7 +3,7 @@ import subprocess
 
 import cv2
 
-from edge.core import ffmpeg
+from edge.host import ffmpeg
 
 
 def frames_of(path):

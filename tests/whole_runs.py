@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from patience import PATIENCE_S
 
-from edge import modelstore
+from edge.store import models as modelstore
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT_NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
@@ -49,7 +49,7 @@ def environment(folder, home, **more):
     return env
 
 
-def launch(folder, home, words, program=("-m", "edge.cli"), **more):
+def launch(folder, home, words, program=("-m", "edge"), **more):
     """The process, at work in `folder`; `more` are variables of its environment."""
     return subprocess.Popen(
         [sys.executable] + list(program) + list(words), cwd=folder, env=environment(folder, home, **more),

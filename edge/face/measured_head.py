@@ -1,7 +1,8 @@
 """A mean head of our own measuring, for where MediaPipe's canonical face cannot be fetched.
 
-Made by `python -m calibration.measure_head` from seven people before webcams: the mesh's own three dimensions, laid over each
-other, made symmetric and laid onto the canonical face. Number of the mesh point; x, y, z in mm in the head frame.
+Made by `python -m calibration.head.measure_head` from seven people before webcams: the mesh's own three
+dimensions, laid over each other, made symmetric and laid onto the canonical face. Number of the mesh point; x, y, z in mm
+in the head frame.
 """
 
 TABLE = (

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, Optional, Tuple
 import cv2
 import numpy as np
 
-from edge.core.reading import parse_json, read_small, reason
-from edge.errors import ConfigError
+from edge.core.errors import ConfigError
 from edge.geometry.rotation import FLIP
+from edge.host.reading import parse_json, read_small, reason
 
 LARGEST = 1e6  # of any number of a camera
 REFINE = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 4, 1e-9)

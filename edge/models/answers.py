@@ -3,7 +3,7 @@ from typing import Mapping, Tuple
 
 import numpy as np
 
-from edge.errors import FrameError
+from edge.core.errors import FrameError
 
 
 def shaped(outputs: Mapping[str, np.ndarray], name: str, shape: Tuple[int, ...], network: str) -> np.ndarray:

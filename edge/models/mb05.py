@@ -9,11 +9,11 @@ from typing import Any, Mapping, Optional
 
 import numpy as np
 
-from edge.core import commands
 from edge.core.contracts import BGR, Crop
+from edge.core.errors import ModelError
 from edge.core.packet import Roi
-from edge.errors import ModelError
 from edge.geometry import roi as regions
+from edge.host import commands
 from edge.models.answers import shaped
 
 SIZE = 120

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB, Crop
-from edge.errors import FrameError, ModelError
+from edge.core.errors import FrameError, ModelError
 
 BORDERS = {CONSTANT: cv2.BORDER_CONSTANT, REPLICATE: cv2.BORDER_REPLICATE}
 GRID = 1.0 / 64.0  # input pixels by which a frame's edge may miss a whole pixel and still count as lying on it

@@ -4,10 +4,10 @@ import threading
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Optional
 
-from edge.core import waiting
 from edge.core.contracts import Output
-from edge.errors import OutputError
-from edge.outputs.files import ReaderLeft
+from edge.core.errors import OutputError
+from edge.host import waiting
+from edge.outputs.files.file import ReaderLeft
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 NEW, OPENING, OK, DOWN, FAILED, CLOSED, HANGING = "new", "opening", "ok", "down", "failed", "closed", "hanging"

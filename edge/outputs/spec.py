@@ -3,7 +3,7 @@ import difflib
 import os
 from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
-from edge.errors import ConfigError
+from edge.core.errors import ConfigError
 
 STDOUT = "-"
 FORMS = {

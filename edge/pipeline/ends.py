@@ -3,8 +3,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from edge.core import clock
 from edge.core.contracts import Source, Stage
+from edge.core.errors import FrameError, OutputError
 from edge.core.packet import LEFT_OUT, Frame, Packet, Span
-from edge.errors import FrameError, OutputError
 from edge.pipeline.link import LinkClosed
 from edge.pipeline.worker import Complaints, Item
 from edge.telemetry.meter import CAPTURE, OUTPUT, Meter

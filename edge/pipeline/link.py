@@ -2,7 +2,7 @@
 import threading
 from typing import Any, Callable, List, Optional
 
-from edge.core.waiting import Condition
+from edge.host.waiting import Condition
 
 
 class LinkClosed(Exception):

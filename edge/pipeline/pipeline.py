@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Source, Stage
-from edge.core.waiting import Event
+from edge.host.waiting import Event
 from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, Sender
 from edge.pipeline.governor import Work
 from edge.pipeline.link import Link

@@ -3,10 +3,11 @@ import logging
 import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from edge.core import clock, waiting
+from edge.core import clock
 from edge.core.contracts import Source, Stage
+from edge.core.errors import EdgeError, FrameError
 from edge.core.packet import Packet, Span
-from edge.errors import EdgeError, FrameError
+from edge.host import waiting
 from edge.pipeline.link import LinkClosed
 from edge.telemetry.meter import Meter
 

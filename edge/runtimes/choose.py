@@ -4,21 +4,21 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Dict
 
-from edge.core import commands, packages
 from edge.core.contracts import Runner
-from edge.core.process import is_tegra
-from edge.errors import ConfigError, EngineError
-from edge.modelstore import StoredNetwork, cure, home_dir
-from edge.planstore import find
+from edge.core.errors import ConfigError, EngineError
+from edge.host import commands, packages
+from edge.host.process import is_tegra
 from edge.runtimes.fallback import FallbackRunner
+from edge.store.models import StoredNetwork, cure, home_dir
+from edge.store.plans import find
 
 AUTO = "auto"
 TENSORRT = "tensorrt"
 # name -> module of this folder, which has version(), PACKAGE and CURE, and the class of its runner
 RUNTIMES = {
-    "openvino": ("edge.runtimes.openvino", "OpenVinoRunner"),
-    "onnxruntime": ("edge.runtimes.onnx", "OnnxRunner"),
-    TENSORRT: ("edge.runtimes.tensorrt", "TensorRtRunner"),
+    "openvino": ("edge.runtimes.cpu.openvino", "OpenVinoRunner"),
+    "onnxruntime": ("edge.runtimes.cpu.onnx", "OnnxRunner"),
+    TENSORRT: ("edge.runtimes.gpu.runner", "TensorRtRunner"),
 }
 # the fastest first: OpenVINO runs the mesh and the irises in two thirds of ONNX Runtime's time, the others in the same
 AUTO_ORDER = ("openvino", "onnxruntime")
@@ -97,7 +97,7 @@ def _first_installed() -> str:
 
 def _unfit(network: StoredNetwork) -> str:
     """Why TensorRT cannot run the network, by what can be seen without it; "" where it can be tried."""
-    pycuda = import_module("edge.runtimes.cuda")
+    pycuda = import_module("edge.runtimes.gpu.context")
     if find_spec(pycuda.PYCUDA) is None:
         return "{} is not installed ({})".format(pycuda.PYCUDA, pycuda.CURE)
     try:

@@ -4,8 +4,8 @@ from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from edge.core.contracts import Crop, Runner, Ticket
-from edge.errors import EngineError
-from edge.runtimes.cpu import opened
+from edge.core.errors import EngineError
+from edge.runtimes.cpu.runner import opened
 
 Candidate = Tuple[str, Callable[[], Runner]]  # runtime, and what makes its runner
 

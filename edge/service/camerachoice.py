@@ -5,9 +5,9 @@ import re
 from glob import glob
 from typing import List, NamedTuple
 
-from edge import v4l2
 from edge.service.places import Places
 from edge.service.steps import Steps
+from edge.sources.live import v4l2
 
 SPEC = re.compile(rb"^(  spec: +)([^\s#][^\n]*?)(?=[ \t]+#|[ \t\r]*$)", re.MULTILINE)  # in what is shipped, and its like
 FIRST = "0"  # what is shipped

@@ -3,7 +3,7 @@ import os
 import stat
 from typing import Set
 
-from edge.core.safeopen import open_read
+from edge.host.safeopen import open_read
 from edge.service import places
 from edge.service.camerachoice import FIRST, choose_camera, named_in, unreadable, with_camera
 from edge.service.places import Places

@@ -5,9 +5,9 @@ What is in use is switched last, by one rename; until then the version before go
 import os
 from typing import NamedTuple, TextIO, Tuple
 
-from edge.core import commands
-from edge.core.process import is_tegra
-from edge.errors import ConfigError, EngineError
+from edge.core.errors import ConfigError, EngineError
+from edge.host import commands
+from edge.host.process import is_tegra
 from edge.service import networks, places
 from edge.service.accounts import make_accounts, remove_accounts
 from edge.service.acting import service_account

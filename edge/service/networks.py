@@ -8,14 +8,15 @@ import re
 import shutil
 from typing import Any, BinaryIO, Dict, List
 
-from edge import modelstore, planstore
-from edge.core.safeopen import open_read, random_word
-from edge.disk import LOCK, PART, Draft, write_whole
-from edge.errors import ModelError
+from edge.core.errors import ModelError
+from edge.host.disk import LOCK, PART, Draft, write_whole
+from edge.host.safeopen import open_read, random_word
 from edge.service import places
 from edge.service.acting import acting_as, owner_of
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
+from edge.store import models as modelstore
+from edge.store import plans as planstore
 
 PINS = "fp16.json"
 VERSION = re.compile(r"[\w.+-]+")

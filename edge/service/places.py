@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from typing import Dict, NamedTuple, Tuple
 
-from edge.core import commands
+from edge.host import commands
 
 USER, VIDEO, JTOP = commands.USER, "video", "jtop"
 SERVICE = "nanoface.service"

@@ -6,12 +6,12 @@ import sys
 from typing import Iterator, List, Tuple
 
 import edge
-from edge.disk import PART, remove_leftovers, write_whole
+from edge.host.disk import PART, remove_leftovers, write_whole
+from edge.host.process import CODE
 from edge.service import packages, places
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps, all_to_disk
 
-CODE = os.path.dirname(os.path.dirname(os.path.abspath(edge.__file__)))  # the folder that holds PACKAGES
 PACKAGES = ("calibration", "edge", "engines")
 LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the networks of a checkout
 DIGEST = "digest"

@@ -7,15 +7,15 @@ import sys
 from importlib.util import find_spec
 from typing import List, Optional
 
-from edge.core import commands
-from edge.core.process import is_tegra, prepare_process
-from edge.errors import ConfigError, EngineError
+from edge.core.errors import ConfigError, EngineError
+from edge.host import commands
+from edge.host.process import is_tegra, prepare_process
 
 
 def missing() -> Optional[str]:
     """Why nothing can be tracked here; None where it can."""
     try:
-        from edge import app
+        from edge.app import run as app
     except ImportError as e:
         return "{} (see {})".format(e, commands.command("doctor"))
     return unusable() if app.__file__ else "the package edge has no files"
@@ -23,7 +23,8 @@ def missing() -> Optional[str]:
 
 def unusable() -> Optional[str]:
     """What TensorRT lacks: of a Jetson all that it takes, of other machines only what is there and does not load."""
-    from edge.runtimes import cuda, trtcalls
+    from edge.runtimes.gpu import context as cuda
+    from edge.runtimes.gpu import trtcalls
 
     for package, load in ((trtcalls.PACKAGE, trtcalls.package), (cuda.PYCUDA, cuda.driver)):
         if is_tegra() or find_spec(package) is not None:
@@ -36,7 +37,7 @@ def unusable() -> Optional[str]:
 
 def wrong(path: str) -> Optional[str]:
     """What is wrong with a configuration; None where nothing is."""
-    from edge.config import load_config
+    from edge.config.load import load_config
 
     try:
         load_config(path, {}, os.environ)

@@ -3,14 +3,14 @@ import os
 import subprocess
 from typing import Any, Dict, Optional, TextIO
 
-from edge import console
-from edge.config import load_config
-from edge.core import commands
-from edge.errors import ConfigError
+from edge.config.load import load_config
+from edge.core.errors import ConfigError
+from edge.host import commands, console
 from edge.service import places
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
-from edge.telemetry import statusread, table
+from edge.telemetry.status import read as statusread
+from edge.telemetry.status import table
 
 ASKED = ("LoadState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "Result", "ExecMainStatus",
          "UnitFileState", "ActiveEnterTimestamp")

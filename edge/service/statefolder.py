@@ -8,8 +8,8 @@ import shlex
 import stat
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from edge.core.safeopen import folder_of
-from edge.disk import own_folder
+from edge.host.disk import own_folder
+from edge.host.safeopen import folder_of
 from edge.service import places
 from edge.service.acting import Account, acting_as, owner_of
 from edge.service.places import Places

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from typing import Callable, Mapping, Optional, Sequence, TextIO
 
-from edge.disk import write_whole
-from edge.errors import EdgeError
-from edge.redact import plain
+from edge.core.errors import EdgeError
+from edge.core.redact import plain
+from edge.host.disk import write_whole
 from edge.service.acting import Account, acting_as
 from edge.service.places import USER
 

@@ -6,23 +6,24 @@ from typing import Any, Callable, Tuple
 import cv2
 
 from edge.core.contracts import Source
-from edge.core.process import is_tegra
-from edge.errors import ConfigError
-from edge.redact import learn
-from edge.sources import gstreamer, spec
-from edge.sources.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
-from edge.sources.childcapture import ChildFeed
-from edge.sources.controls import NOT_HERE, asked
-from edge.sources.device import DEFAULT_PATIENCE, Opener, Patience
-from edge.sources.images import Pictures
-from edge.sources.live import LiveSource
+from edge.core.errors import ConfigError
+from edge.core.redact import learn
+from edge.host.process import is_tegra
+from edge.sources import spec
+from edge.sources.child.parent import ChildFeed
+from edge.sources.films.video import VideoFile
+from edge.sources.live import gstreamer
+from edge.sources.live.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
+from edge.sources.live.controls import NOT_HERE, asked
+from edge.sources.live.device import DEFAULT_PATIENCE, Opener, Patience
+from edge.sources.live.source import LiveSource
+from edge.sources.live.stream import STREAM_PATIENCE, StreamOpener
 from edge.sources.origin import Trust
 from edge.sources.picture import Shape
+from edge.sources.pictures.images import Pictures
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
 from edge.sources.spec import Kind, SourceOptions
-from edge.sources.stream import STREAM_PATIENCE, StreamOpener
-from edge.sources.video import VideoFile
 
 log = logging.getLogger(__name__)
 Factory = Callable[..., Any]

@@ -5,9 +5,9 @@ from collections import Counter
 from typing import BinaryIO, List, NamedTuple, Tuple
 
 from edge.core import suffixes
-from edge.core.reading import open_regular, reason
-from edge.core.strangers import UnsafePath
-from edge.errors import SourceError
+from edge.core.errors import SourceError
+from edge.host.reading import open_regular, reason
+from edge.host.strangers import UnsafePath
 
 RAW_FILMS = (".mjpg", ".mjpeg")  # pictures one behind the other, without a container
 HEAD_BYTES = 512

@@ -9,7 +9,7 @@ from typing import Iterable, List, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
 from edge.core import suffixes
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources import kinds
 
 LIST_BYTES, MOST_NAMES = 16 << 20, 10 ** 6  # a list that is larger is none

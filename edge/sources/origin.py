@@ -4,9 +4,9 @@ import ssl
 from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 
-from edge.core.reading import read_small, reason
-from edge.errors import SourceError
-from edge.redact import hide
+from edge.core.errors import SourceError
+from edge.core.redact import hide
+from edge.host.reading import read_small, reason
 from edge.sources.spec import INSECURE, VERIFY
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}

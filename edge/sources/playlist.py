@@ -2,7 +2,7 @@
 import re
 from typing import List
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 
 HEAD_BYTES = 4096
 NAMES = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp", ".pls", ".asx", ".ism", ".idx")  # who names one of these wants it

@@ -11,7 +11,7 @@ from typing import Optional
 import cv2
 import numpy as np
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources.recorded import SAME_TIME_S, Recording
 
 PICTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "portrait.jpg")

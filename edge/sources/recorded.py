@@ -5,10 +5,11 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from edge.core import clock, waiting
+from edge.core import clock
 from edge.core.contracts import Source
+from edge.core.errors import SourceError
 from edge.core.packet import Frame
-from edge.errors import SourceError
+from edge.host import waiting
 from edge.sources.picture import Shape
 from edge.sources.spec import REALTIME, SourceOptions
 

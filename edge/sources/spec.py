@@ -4,11 +4,11 @@ import os
 import re
 from typing import NamedTuple, Optional, Tuple
 
-from edge.core import ffmpeg
-from edge.core.process import is_tegra
-from edge.errors import ConfigError, SourceError
+from edge.core.errors import ConfigError, SourceError
+from edge.host import ffmpeg
+from edge.host.process import is_tegra
 from edge.sources import kinds, names
-from edge.sources.controls import NO_CONTROLS, Controls
+from edge.sources.live.controls import NO_CONTROLS, Controls
 
 CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
 LIVE_KINDS = (CAMERA, RTSP, CSI, GST)

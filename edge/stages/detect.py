@@ -6,9 +6,9 @@ import numpy as np
 from edge.core.contracts import Crop, Runner, Stage
 from edge.core.packet import Face, Packet, Roi
 from edge.geometry import roi as regions
+from edge.models.detectors.tiles import merge, tile_crops
 from edge.models.face_landmark import FaceLandmark
 from edge.models.spec import Detections, Detector
-from edge.models.tiles import merge, tile_crops
 from edge.stages.tracks import Tracks
 
 IDLE_LIMIT_S = 0.34  # from one look to the next while nobody is there: three a second, whatever the source's rate

@@ -6,8 +6,8 @@ until align has sealed the frame that detect handed over last, so that two runs 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.packet import Roi
-from edge.core.waiting import Condition
 from edge.geometry import roi as regions
+from edge.host.waiting import Condition
 
 REACQUIRE_OVERLAP = 0.3  # IoU with the last box of a lost track that gives a new face its old id
 GAP = 1.5  # frames further apart than this many of the last interval have others missing between them

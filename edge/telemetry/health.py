@@ -7,7 +7,7 @@ source that hangs is opened again, which a restart would not do better.
 from typing import Callable, List, Mapping, Optional, Tuple
 
 from edge.core import clock
-from edge.telemetry.systemd import Notifier
+from edge.telemetry.notify import Notifier
 
 OPENING_S = 120.0  # a network may take so long to load, part of it in calls that let no other thread run
 FIRST_FRAME_S = 60.0  # the first pass through every network loads the rest of its libraries

@@ -2,9 +2,9 @@
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from edge import __version__
-from edge.core.packages import install
-from edge.errors import ConfigError
-from edge.telemetry import boardfiles
+from edge.core.errors import ConfigError
+from edge.host.packages import install
+from edge.telemetry.board import files as boardfiles
 from edge.telemetry.histogram import Histogram
 from edge.telemetry.meter import Totals
 from edge.telemetry.metricsserver import Page, Server

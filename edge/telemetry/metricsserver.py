@@ -10,7 +10,7 @@ import threading
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from edge.core import clock
-from edge.errors import OutputError
+from edge.core.errors import OutputError
 
 log = logging.getLogger(__name__)
 

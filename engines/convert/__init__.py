@@ -12,9 +12,9 @@ from importlib import import_module
 from os.path import basename
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
-from edge.core.packages import install
-from edge.errors import ModelError
-from edge.modelstore import cure
+from edge.core.errors import ModelError
+from edge.host.packages import install
+from edge.store.models import cure
 
 if TYPE_CHECKING:
     from onnx import ModelProto

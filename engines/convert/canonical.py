@@ -5,7 +5,7 @@ from typing import Sequence
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 _VERTICES = 468
 _MM_PER_CM = 10.0

@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper, numpy_helper, shape_inference
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 IR_VERSION = 7  # the parser of TensorRT 8.2 is built on ONNX 1.8
 INPUT = "input"

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import tflite
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 _DTYPES = {
     tflite.TensorType.FLOAT32: np.float32,

@@ -5,7 +5,7 @@ import numpy as np
 import tflite
 from onnx import ModelProto
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert.graph import Graph, Kernel
 from engines.convert.lite_file import LiteFile, LiteOp, read
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 import numpy as np
 from onnx import ModelProto
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert.graph import Graph, Kernel, fold, same, torch_norm
 from engines.convert.unpickle import read_pkl, read_pth
 

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 from onnx import ModelProto
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert.graph import BatchNorm, Graph, Kernel, fold
 from engines.convert.mx_file import MxNode, MxSymbol, read_params, read_symbol
 

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, helper, numpy_helper
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert.graph import INPUT, finish
 
 # What the inputs of an operator are, for initializers that upstream only numbered.

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _STORAGES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "DoubleStorage": "<f8", "LongStorage": "<i8"}

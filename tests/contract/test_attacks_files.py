@@ -11,23 +11,23 @@ import sys
 
 import pytest
 
-from edge import buildlock
-from edge.checks.plans import _check_kernel
+from edge.core.errors import ConfigError, EngineError, ModelError, OutputError
 from edge.core.packet import Frame, Packet
-from edge.core.safeopen import Folder, open_new, open_read
-from edge.core.strangers import is_shared
-from edge.disk import StorageError, one_builder, part_folder, write_whole
-from edge.errors import ConfigError, EngineError, ModelError, OutputError
-from edge.modelstore import SCHEMA, locate, read_index
-from edge.outputs.choose import OutputOptions, make_output
+from edge.doctor.plans import _check_kernel
+from edge.host.disk import StorageError, one_builder, part_folder, write_whole
+from edge.host.safeopen import Folder, open_new, open_read
+from edge.host.strangers import is_shared
+from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.spec import parse_output
-from edge.planstore import read_object
 from edge.service.places import Places
 from edge.service.state import last_record
-from edge.sources.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
-from edge.telemetry.statusfile import open_log
-from edge.telemetry.statuslog import StatusLog
-from edge.telemetry.statusread import read_last
+from edge.sources.live.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
+from edge.store import lock as buildlock
+from edge.store.models import SCHEMA, locate, read_index
+from edge.store.plans import read_object
+from edge.telemetry.status.file import open_log
+from edge.telemetry.status.log import StatusLog
+from edge.telemetry.status.read import read_last
 
 np = pytest.importorskip("numpy")
 
@@ -277,10 +277,10 @@ def test_a_request_to_restart_argus_is_no_way_to_a_file_of_roots(scene):
 
 AS_STRANGER = """
 import os, sys
-from edge.disk import write_whole
-from edge.outputs.jsonl import JsonlOutput
+from edge.host.disk import write_whole
+from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
-from edge.planstore import read_object
+from edge.store.plans import read_object
 os.setgroups([]); os.setgid({uid}); os.setuid({uid})
 for place in sys.argv[1:]:
     made = JsonlOutput(parse_output("jsonl:" + place + "/a.jsonl"), False)

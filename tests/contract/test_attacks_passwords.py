@@ -13,18 +13,20 @@ from contextlib import redirect_stderr, redirect_stdout
 import pytest
 from patience import PATIENCE_S
 
-from edge import cli, doctor, machine
-from edge.config import load_config
-from edge.errors import EdgeError, SourceError
-from edge.sources.childcapture import SOURCE_VARIABLE, ChildFeed
+from edge.cli import main as cli
+from edge.config.load import load_config
+from edge.core.errors import EdgeError, SourceError
+from edge.doctor import examine as doctor
+from edge.doctor import machine
+from edge.sources.child.parent import SOURCE_VARIABLE, ChildFeed
 from edge.sources.choose import make_source
-from edge.sources.device import DEFAULT_PATIENCE
+from edge.sources.live.device import DEFAULT_PATIENCE
+from edge.sources.live.stream import StreamOpener
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
-from edge.sources.stream import StreamOpener
-from edge.telemetry.statuslog import Situation, StatusLog, status_record
-from edge.telemetry.systemd import Notifier
-from engines.privacy import Privacy
+from edge.telemetry.notify import Notifier
+from edge.telemetry.status.log import Situation, StatusLog, status_record
+from engines.report.privacy import Privacy
 
 SECRET = "hunt!er'2 2/@x"  # what a password is not meant to hold, and holds
 ENCODED = "hunt%21er%272%202%2F%40x"

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources.choose import make_source
+from edge.sources.live.rtspreplies import Replies
+from edge.sources.live.stream import StreamOpener
 from edge.sources.origin import Origin, Trust
-from edge.sources.rtspreplies import Replies
 from edge.sources.spec import SourceOptions
-from edge.sources.stream import StreamOpener
 
 HTTP_LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{}\n#EXT-X-ENDLIST\n"
 

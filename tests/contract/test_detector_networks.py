@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge.geometry import boxes as upright
-from edge.models.detectors import DETECTORS, make_detector
-from edge.models.tiles import merge, tile_crops
+from edge.models.detectors.table import DETECTORS, make_detector
+from edge.models.detectors.tiles import merge, tile_crops
 from edge.runtimes.choose import open_runner
 
 cv2 = pytest.importorskip("cv2")
@@ -59,7 +59,7 @@ def pairs(found, faces):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_manifest_and_the_detector_agree_on_the_pixels(network):
-    from engines.manifest import read_manifest
+    from engines.manifest.read import read_manifest
     said, detector = read_manifest().network(network).input, make_detector(network)
     assert said.shape == (1, 3) + detector.size[::-1] and said.colour == detector.input.colour
     assert said.scale == pytest.approx(detector.input.scale) and said.offset == pytest.approx(detector.input.offset)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge.core.contracts import Output
+from edge.core.errors import OutputError
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
-from edge.errors import OutputError
-from edge.outputs.choose import OutputOptions, make_output
+from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import FORMS, parse_output

@@ -6,18 +6,18 @@ import threading
 
 import numpy as np
 import pytest
+from fakes.recorded import RecordedRunner
 from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop, Tensor
-from edge.core.packages import fastest_runtime, install
-from edge.errors import ConfigError, EngineError, FrameError, ModelError
+from edge.core.errors import ConfigError, EngineError, FrameError, ModelError
+from edge.host.packages import fastest_runtime, install
 from edge.models.warp import Warper
-from edge.modelstore import StoredNetwork
 from edge.runtimes import choose
 from edge.runtimes.choose import available_runtimes, open_runner
-from edge.runtimes.onnx import OnnxRunner
-from edge.runtimes.openvino import OpenVinoRunner
-from edge.runtimes.recorded import RecordedRunner
+from edge.runtimes.cpu.onnx import OnnxRunner
+from edge.runtimes.cpu.openvino import OpenVinoRunner
+from edge.store.models import StoredNetwork
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FROM_FILES = {"onnxruntime": OnnxRunner, "openvino": OpenVinoRunner}
@@ -340,7 +340,7 @@ def test_a_runtime_that_nobody_knows_is_refused_with_those_that_there_are(runtim
 
 def test_choosing_a_runtime_imports_none(tmp_path):
     pytest.importorskip("onnxruntime")
-    code = ("import sys; from edge.modelstore import StoredNetwork; from edge.runtimes.choose import open_runner;"
+    code = ("import sys; from edge.store.models import StoredNetwork; from edge.runtimes.choose import open_runner;"
             "open_runner(StoredNetwork('a', 'a', 'a', {}), 'auto');"
             "sys.exit(sorted(m for m in sys.modules if m in ('onnxruntime', 'openvino', 'tensorrt', 'pycuda')) or 0)")
     assert subprocess.call([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT)) == 0
@@ -383,7 +383,7 @@ def test_loading_a_network_leaves_the_threads_signal_stack_alone(tmp_path):
     pytest.importorskip("openvino")
     import ctypes
 
-    from edge.runtimes.signalstack import _Stack
+    from edge.runtimes.cpu.signalstack import _Stack
 
     def now():
         stack = _Stack()

@@ -8,8 +8,8 @@ import pytest
 from patience import PATIENCE_S, wait_until
 
 from edge.core.contracts import Source
+from edge.core.errors import SourceError
 from edge.core.packet import Frame
-from edge.errors import SourceError
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions
 
@@ -46,10 +46,10 @@ class Camera:
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     """Kind of source -> a source of at least FRAMES pictures."""
-    monkeypatch.setattr("edge.sources.gstreamer.has_gstreamer", lambda: True)
+    monkeypatch.setattr("edge.sources.live.gstreamer.has_gstreamer", lambda: True)
     (tmp_path / "video0").write_text("")
-    monkeypatch.setattr("edge.sources.camera.present_cameras", lambda: [str(tmp_path / "video0")])
-    monkeypatch.setattr("edge.sources.camera.explain_absence", lambda device, name: None)
+    monkeypatch.setattr("edge.sources.live.camera.present_cameras", lambda: [str(tmp_path / "video0")])
+    monkeypatch.setattr("edge.sources.live.camera.explain_absence", lambda device, name: None)
     writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 100, (64, 48))
     (tmp_path / "folder").mkdir()
     for i in range(FRAMES):

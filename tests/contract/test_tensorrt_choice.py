@@ -4,18 +4,18 @@ import os
 
 import numpy as np
 import pytest
+from fakes.recorded import RecordedRunner
 
-from edge import planstore
 from edge.core.contracts import Crop, Runner, Tensor
-from edge.errors import ConfigError, EngineError, ModelError
-from edge.modelstore import StoredNetwork
+from edge.core.errors import ConfigError, EngineError, ModelError
 from edge.runtimes import choose
 from edge.runtimes.choose import open_runner
+from edge.runtimes.cpu.onnx import OnnxRunner
+from edge.runtimes.cpu.openvino import OpenVinoRunner
 from edge.runtimes.fallback import FallbackRunner
-from edge.runtimes.onnx import OnnxRunner
-from edge.runtimes.openvino import OpenVinoRunner
-from edge.runtimes.recorded import RecordedRunner
-from edge.runtimes.tensorrt import TensorRtRunner
+from edge.runtimes.gpu.runner import TensorRtRunner
+from edge.store import plans as planstore
+from edge.store.models import StoredNetwork
 
 NETWORK = StoredNetwork("tiny", "tiny.onnx", "tiny.onnx", {}, "align", "5" * 64)
 SIDECAR = {"schema": 1, "role": "align", "network": "tiny", "sha256": "a" * 64, "size": 4, "onnx_sha256": "5" * 64,

@@ -29,10 +29,10 @@ import libcuda
 import nvrtc
 
 from edge.core.contracts import CONSTANT, REPLICATE, RGB
-from edge.errors import EngineError
-from edge.runtimes import cropkernel
-from engines import cubin
-from engines.report import Report
+from edge.core.errors import EngineError
+from edge.runtimes.gpu import crop as cropkernel
+from engines.build import cubin
+from engines.progress import Report
 
 LEVELS_TO_TWIN, LEVELS_TO_EXACT = 1e-3, 0.25  # grey levels; promised is 1 to the exact sample
 LEVELS_TO_CPU = (0.5, 4.0)  # mean and worst, on a picture, away from the border

@@ -25,15 +25,15 @@ except ImportError as e:
     print("cannot run here: {}".format(e))
     sys.exit(2)
 
-from edge import planstore
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
-from edge.errors import EdgeError, EngineError
+from edge.core.errors import EdgeError, EngineError
 from edge.models.warp import Warper
-from edge.modelstore import StoredNetwork, sha256_of
-from edge.runtimes import cuda
-from edge.runtimes.tensorrt import TensorRtRunner
-from engines import cubin
-from engines.report import Report
+from edge.runtimes.gpu import context as cuda
+from edge.runtimes.gpu.runner import TensorRtRunner
+from edge.store import plans as planstore
+from edge.store.models import StoredNetwork, sha256_of
+from engines.build import cubin
+from engines.progress import Report
 
 BATCH, SIDE = 2, 192
 SHAPE = (BATCH, 3, SIDE, SIDE)

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("onnx", reason="the converters need the package onnx")
 pytest.importorskip("tflite", reason="the converters need the package tflite")
 
-from edge.modelstore import home_dir  # noqa: E402
+from edge.store.models import home_dir  # noqa: E402
 from engines.convert import convert  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))

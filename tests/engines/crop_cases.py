@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB, Crop
-from edge.runtimes import cropkernel
+from edge.runtimes.gpu import crop as cropkernel
 
 UNIT = (1.0 / 255.0, (0.0, 0.0, 0.0))
 LEVELS = (1.0, (0.0, 0.0, 0.0))

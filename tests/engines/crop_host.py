@@ -1,4 +1,4 @@
-"""Runs edge/runtimes/crop.cu itself on the CPU: compiled as C++ behind the few words of CUDA that it uses.
+"""Runs edge/runtimes/gpu/crop.cu itself on the CPU: compiled as C++ behind the few words of CUDA that it uses.
 
 Every read of the frame is checked: one outside of its rows is counted, and answered with 0.
 """
@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 
-from edge.runtimes import cropkernel
+from edge.runtimes.gpu import crop as cropkernel
 
 SHIM = r"""
 #include <algorithm>

@@ -1,4 +1,4 @@
-"""The kernel of edge/runtimes/crop.cu line by line in numpy, float32 where it uses float32. Needs numpy alone.
+"""The kernel of edge/runtimes/gpu/crop.cu line by line in numpy, float32 where it uses float32. Needs numpy alone.
 
 A launch hands over 21 values, packed as cropkernel.PARAMETERS says ("PiiiPiiffffiiffffffii", native alignment):
 

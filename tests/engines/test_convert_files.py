@@ -6,7 +6,7 @@ import sys
 import pytest
 from convert_cases import NETWORKS, paths_of
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert import KINDS, convert, decode_numbers
 
 ONE_OF_EACH = (

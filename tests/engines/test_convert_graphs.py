@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert import canonical_face, cpu_variant, serialise
 from engines.convert.graph import BatchNorm, Graph, Kernel, fold
 from engines.convert.lite_file import densified
-from engines.lint import lint
+from engines.lint.lint import lint
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

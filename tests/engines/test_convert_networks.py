@@ -4,13 +4,13 @@ import hashlib
 import numpy as np
 import pytest
 from convert_cases import CANONICAL, GOLDENS, NETWORKS, WITH_PRELU, converted, golden_of, paths_of
+from golden import feed_of, moments, read, read_picture, sampling_step
+from originals import verify
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert import canonical_face, convert, cpu_variant, decode_numbers, serialise
 from engines.convert.graph import dims_of
-from engines.golden import feed_of, moments, read, read_picture, sampling_step
-from engines.lint import lint
-from engines.originals import verify
+from engines.lint.lint import lint
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from engines.convert import _readable
 from engines.convert.unpickle import read_pkl, read_pth
 

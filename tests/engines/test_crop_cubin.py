@@ -9,11 +9,11 @@ import sys
 import nvrtc
 import pytest
 
-from edge.disk import StorageError
-from edge.errors import EngineError
-from edge.runtimes import cropkernel
-from engines import cubin
-from engines.report import Report
+from edge.core.errors import EngineError
+from edge.host.disk import StorageError
+from edge.runtimes.gpu import crop as cropkernel
+from engines.build import cubin
+from engines.progress import Report
 
 HEADER = b"\x7fELF\x02\x01\x01\x33\x07" + bytes(7) + b"\x02\x00" + b"\xbe\x00"  # an ELF file for machine 190
 NVCC = """#!{python}

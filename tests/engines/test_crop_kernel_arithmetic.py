@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB
 from edge.models.warp import Warper
-from edge.runtimes import cropkernel
-from edge.runtimes.cropkernel import placement
+from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu.crop import placement
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PORTRAIT = os.path.join(HERE, "..", "..", "edge", "sources", "portrait.jpg")

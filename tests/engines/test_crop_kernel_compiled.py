@@ -5,7 +5,7 @@ import struct
 import nvrtc
 import pytest
 
-from edge.runtimes import cropkernel
+from edge.runtimes.gpu import crop as cropkernel
 
 pytestmark = pytest.mark.skipif(nvrtc.library_path() is None, reason="needs the wheel " + nvrtc.WHEEL)
 

@@ -8,9 +8,9 @@ import textwrap
 
 import pytest
 
-from edge.errors import EngineError
-from edge.runtimes import cropkernel
-from engines import cubin
+from edge.core.errors import EngineError
+from edge.runtimes.gpu import crop as cropkernel
+from engines.build import cubin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -24,7 +24,7 @@ import pycuda.driver as cuda
 import crop_cases
 from crop_twin import filled
 from edge.core.contracts import REPLICATE, RGB
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
 from edge.runtimes import cropkernel
 
 def refused(call, *arguments):

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("yaml")
 
-from edge.errors import ConfigError, EngineError, ModelError
-from engines import estimatefit, estimatepipeline
-from engines.estimate import engine_ms, run_estimate
-from engines.estimateboard import NANO, Span, board_of
-from engines.estimatemake import estimate
+from calibration.estimate import fit as estimatefit
+from edge.core.errors import ConfigError, EngineError, ModelError
+from engines.estimate import pipeline as estimatepipeline
+from engines.estimate.board import NANO, Span, board_of
+from engines.estimate.command import engine_ms, run_estimate
+from engines.estimate.make import estimate
 
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
 
@@ -135,13 +136,13 @@ def test_what_cannot_be_estimated_is_one_line(ask, error, words, tmp_path):
 
 def test_host_costs_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(estimatepipeline, "HOST_COSTS", str(tmp_path / "none.yaml"))
-    with pytest.raises(ModelError, match="python -m engines.hostcosts"):
+    with pytest.raises(ModelError, match="python -m calibration.estimate.hostcosts"):
         said(tmp_path)
 
 
 def test_neither_onnx_nor_a_runtime_is_loaded(tmp_path):
     """Neither works beside the board's numpy."""
-    code = ("import io, sys; from engines.estimate import run_estimate\n"
+    code = ("import io, sys; from engines.estimate.command import run_estimate\n"
             "run_estimate(sys.argv[1], 'nano', False, False, io.StringIO())\n"
             "print([m for m in ('onnx', 'onnxruntime', 'openvino', 'cv2', 'tensorrt') if m in sys.modules])")
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, check=True)
@@ -156,8 +157,8 @@ def test_the_estimate_is_the_same_every_time(tmp_path):
 def test_the_host_can_be_measured_again(models_home, monkeypatch):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("cv2")
-    from edge.modelstore import read_index
-    from engines import hostcosts
+    from calibration.estimate import hostcosts
+    from edge.store.models import read_index
     if not set(DEFAULT.values()) <= set(read_index(models_home)):
         pytest.skip("needs the default networks: run `nanoface models fetch`")
     monkeypatch.setenv("NANOFACE_HOME", models_home)
@@ -169,4 +170,4 @@ def test_the_host_can_be_measured_again(models_home, monkeypatch):
         assert set(found["host_ms"][name]) == set(stages)
         assert all(ms >= 0.0 for ms in found["host_ms"][name].values())
     assert found["host_ms"]["tracking"]["express"] > found["host_ms"]["nobody"]["express"]
-    assert hostcosts.text_of(found).startswith("# Written by `python -m engines.hostcosts`")
+    assert hostcosts.text_of(found).startswith("# Written by `python -m calibration.estimate.hostcosts`")

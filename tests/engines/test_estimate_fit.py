@@ -6,8 +6,10 @@ import pytest
 
 pytest.importorskip("yaml")
 
-from engines import estimatefit as fitting
-from engines.estimateboard import (
+from calibration.estimate import fit as fitting
+from calibration.estimate.net import Net
+from calibration.estimate.networks import NETWORKS
+from engines.estimate.board import (
     BOARDS,
     FAR,
     NANO,
@@ -21,10 +23,8 @@ from engines.estimateboard import (
     own_span,
     span_of,
 )
-from engines.estimatelayers import KINDS, Layer, move
-from engines.estimatenet import Net
-from engines.estimatetable import layers_for, stored
-from engines.publishednets import NETWORKS
+from engines.estimate.layers import KINDS, Layer, move
+from engines.estimate.table import layers_for, stored
 
 
 @pytest.fixture(scope="module")

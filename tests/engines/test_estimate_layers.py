@@ -3,9 +3,9 @@ import os
 
 import pytest
 
-from engines.estimatelayers import DENSE, DEPTHWISE, FULL, MOVE, POINTWISE, WINOGRAD, kind_of
-from engines.estimatenet import Net, path
-from engines.publishednets import NETWORKS
+from calibration.estimate.net import Net, path
+from calibration.estimate.networks import NETWORKS
+from engines.estimate.layers import DENSE, DEPTHWISE, FULL, MOVE, POINTWISE, WINOGRAD, kind_of
 
 pytest.importorskip("yaml")
 
@@ -18,7 +18,7 @@ def graph_of(build, shape=(1, 3, 8, 8)):
     """The kernels of an ONNX network that `build(graph, input)` makes; it returns the names of the outputs."""
     pytest.importorskip("onnx")
     from engines.convert.graph import Graph
-    from engines.estimatelayers import layers_of
+    from engines.estimate.layers import layers_of
     graph = Graph("tiny")
     outputs = build(graph, graph.input(shape))
     return layers_of(graph.model(outputs))
@@ -136,7 +136,7 @@ def test_a_rebuilt_network_has_the_published_work_and_weights(network, mmac, wei
 
 
 def test_ssd_with_the_classes_of_coco_has_the_work_that_open_model_zoo_gives():
-    from engines.publishednets import ssd_mobilenet_v2
+    from calibration.estimate.networks import ssd_mobilenet_v2
     assert macs(ssd_mobilenet_v2(300, 300, 91)) == pytest.approx(3775 / 2.0, rel=0.03)
     assert macs(ssd_mobilenet_v2(300, 300, 37)) < macs(ssd_mobilenet_v2(300, 300, 91))
 
@@ -163,12 +163,12 @@ def test_a_pool_that_rounds_up_keeps_the_last_window():
 # ---- the stored table
 
 def table():
-    from engines import estimatetable
+    from engines.estimate import table as estimatetable
     return estimatetable
 
 
 def test_the_table_has_every_network_of_the_manifest_and_no_other():
-    from engines.manifest import read_manifest
+    from engines.manifest.read import read_manifest
     wanted = sorted(n for n, network in read_manifest().networks.items() if not network.is_asset)
     assert sorted(table().stored()) == wanted
 
@@ -185,8 +185,8 @@ def test_the_tables_networks_have_the_work_that_others_counted(network, mmac, tm
 
 def test_the_table_is_that_of_the_fetched_networks(models_home):
     onnx = pytest.importorskip("onnx")
-    from edge.modelstore import locate, read_index
-    from engines.estimatelayers import layers_of
+    from edge.store.models import locate, read_index
+    from engines.estimate.layers import layers_of
     there = [name for name in table().stored() if name in read_index(models_home)]
     assert there
     for name in there:
@@ -213,13 +213,13 @@ def test_a_network_that_is_another_than_the_tables_is_read_from_its_file(tmp_pat
 
 
 def test_a_network_that_nobody_knows_is_one_line(tmp_path):
-    from edge.errors import ConfigError
+    from edge.core.errors import ConfigError
     with pytest.raises(ConfigError, match="there is no network called mb06: did you mean mb05"):
         table().layers_for(str(tmp_path), "mb06")
 
 
 def test_a_table_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
-    from edge.errors import ModelError
+    from edge.core.errors import ModelError
     broken = tmp_path / "layers.json"
     broken.write_text("{")
     for path_, words in ((broken, "cannot be read"), (tmp_path / "none.json", "cannot be read")):
@@ -239,7 +239,7 @@ def test_the_table_is_written_as_it_is_read():
 
 
 def test_a_network_of_the_manifest_that_nobody_has_the_layers_of_is_one_line(tmp_path, monkeypatch):
-    from edge.errors import ModelError
+    from edge.core.errors import ModelError
     rest = {name: entry for name, entry in table().stored().items() if name != "mb05"}
     monkeypatch.setattr(table(), "stored", lambda: rest)
     with pytest.raises(ModelError, match="layers of mb05 are not known: run `nanoface models fetch mb05`"):

@@ -13,11 +13,11 @@ import pytest
 import tiny_nets
 from patience import PATIENCE_S
 
-from edge import disk
-from edge.errors import ModelError
-from engines import web
-from engines.fetch import Fetcher, Unavailable, cache_dir
-from engines.report import Report
+from edge.core.errors import ModelError
+from edge.host import disk
+from engines.fetch import web
+from engines.fetch.fetch import Fetcher, Unavailable, cache_dir
+from engines.progress import Report
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARP = "github/acme/nets/weights/sharp.bin"

@@ -24,13 +24,15 @@ from whole_runs import (
     python_path,
 )
 
-from edge import planstore
-from edge.doctor import Probe, Software
-from edge.errors import EngineError, OutputError
-from edge.machine import Machine
-from engines import boardreadings, fieldengines, fieldfacts
-from engines.fieldreport import TITLE, ReportFile
-from engines.privacy import Privacy
+from edge.core.errors import EngineError, OutputError
+from edge.doctor.examine import Probe, Software
+from edge.doctor.machine import Machine
+from edge.store import plans as planstore
+from engines.report import engines as fieldengines
+from engines.report import facts as fieldfacts
+from engines.report import readings as boardreadings
+from engines.report.command import TITLE, ReportFile
+from engines.report.privacy import Privacy
 
 SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
 GPU = "sys/devices/57000000.gpu/"
@@ -65,7 +67,7 @@ SECTIONS = ["software", "board", "doctor", "plans", "network: detect", "network:
             "network: iris", "estimate and actual", "run", "board during the run", "board after the run", "end"]
 ONLY_TWO = ("--set", "models.pose=none", "--set", "models.iris=none")  # networks, to be quick
 # the whole command as the command line calls it, on a tree in the place of /
-ON_A_TREE = ("import os, sys; from edge.config import load_config; from engines.fieldreport import run_report; "
+ON_A_TREE = ("import os, sys; from edge.config.load import load_config; from engines.report.command import run_report; "
              "config = load_config(None, {'source.spec': sys.argv[2]}, os.environ); "
              "sys.exit(run_report(config, 'report.txt', 1, sys.stdout, sys.argv[1]))")
 

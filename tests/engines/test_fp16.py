@@ -8,22 +8,28 @@ import sys
 import numpy as np
 import pytest
 
-from edge.errors import ConfigError, EngineError, ModelError, OutputError, SourceError
-from edge.models.agreement import Difference
+from edge.core.errors import ConfigError, EngineError, ModelError, OutputError, SourceError
+from engines.verify.agreement import Difference
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from onnx import helper  # noqa: E402
 
-from calibration import fp16, frames, halfmath, keep, ranges  # noqa: E402
-from calibration.emulate import Emulation, session_of  # noqa: E402
-from calibration.halfmath import FP16_SUMS, FP32, FP32_SUMS  # noqa: E402
-from edge.modelstore import StoredNetwork, locate  # noqa: E402
+from calibration.fp16 import (
+    fp16,  # noqa: E402
+    frames,  # noqa: E402
+    halfmath,  # noqa: E402
+    keep,  # noqa: E402
+    ranges,  # noqa: E402
+)
+from calibration.fp16.emulate import Emulation, session_of  # noqa: E402
+from calibration.fp16.halfmath import FP16_SUMS, FP32, FP32_SUMS  # noqa: E402
+from edge.store.models import StoredNetwork, locate  # noqa: E402
 from engines.convert.graph import Graph, Kernel  # noqa: E402
-from engines.lint import read_onnx  # noqa: E402
-from engines.lintcommand import run_lint  # noqa: E402
-from engines.manifest import read_manifest  # noqa: E402
+from engines.lint.command import run_lint  # noqa: E402
+from engines.lint.lint import read_onnx  # noqa: E402
+from engines.manifest.read import read_manifest  # noqa: E402
 
 RANDOM = np.random.RandomState
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -247,7 +253,7 @@ def test_the_command_writes_what_the_build_reads(home):
     with open(os.path.join(home, "onnx", "mb05.ranges.json")) as f:
         tensors = json.load(f)["tensors"]
     assert nodes <= set(tensors) and set(tensors["params"]) == {"min", "max", "largest", "share_below_6e-5"}
-    from engines.fp32pins import pins_of
+    from engines.build.fp32pins import pins_of
     assert list(pins_of(home, locate(home, "mb05")).layers) == sorted(found["fp32_layers"])
 
 
@@ -296,7 +302,7 @@ def test_without_the_package_onnx_the_cure_is_named(monkeypatch, tmp_path):
 
 
 def test_the_shipped_list_is_of_the_networks_that_are_built(models_home):
-    with open(os.path.join(ROOT, "engines", "fp16.json"), encoding="utf-8") as f:
+    with open(os.path.join(ROOT, "engines", "build", "fp16.json"), encoding="utf-8") as f:
         networks = json.load(f)["networks"]
     names = [n.name for n in read_manifest().networks.values() if not n.is_asset]
     assert sorted(networks) == sorted(names)

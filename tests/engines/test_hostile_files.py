@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import tiny_nets
 
-from edge.errors import ModelError
-from engines import references, web, wheel, zipreading
-from engines.fetch import Fetcher, Unavailable, cache_dir
-from engines.lintframe import check_frame
-from engines.report import Report
+from edge.core.errors import ModelError
+from engines.fetch import web, wheel, zipreading
+from engines.fetch.fetch import Fetcher, Unavailable, cache_dir
+from engines.lint.frame import check_frame
+from engines.progress import Report
+from engines.verify import references
 
 NAME = "tinywheel/nets/plain.bin"
 

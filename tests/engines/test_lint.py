@@ -5,17 +5,21 @@ import os
 import numpy as np
 import pytest
 
-from edge.errors import ConfigError, ModelError
+from edge.core.errors import ConfigError, ModelError
 
 onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from engines.convert.graph import Graph, Kernel  # noqa: E402
-from engines.lint import findings, lint, read_onnx  # noqa: E402
-from engines.lintcommand import run_lint  # noqa: E402
-from engines.lintoperators import ABSENT, IMPORTED  # noqa: E402
-from engines.manifest import read_manifest  # noqa: E402
+from engines.lint.command import run_lint  # noqa: E402
+from engines.lint.lint import (  # noqa: E402
+    findings,
+    lint,  # noqa: E402
+    read_onnx,
+)
+from engines.lint.operators import ABSENT, IMPORTED  # noqa: E402
+from engines.manifest.read import read_manifest  # noqa: E402
 
 FLOAT, INT64 = np.float32, np.int64
 WIDE = (1, 3, 8, 8)
@@ -271,7 +275,7 @@ def test_a_file_that_kills_what_reads_it_is_a_fault_and_the_others_are_still_lin
     for path in (good, deadly):
         onnx.save(net(), path)
     dies = "import os, signal, sys; os.kill(os.getpid(), signal.SIGKILL if 'deadly' in sys.argv[2] else 0)"
-    monkeypatch.setattr("engines.lintcommand.TRIAL", dies)
+    monkeypatch.setattr("engines.lint.command.TRIAL", dies)
     out = io.StringIO()
     assert run_lint(str(tmp_path), [deadly, good], out) == 4
     assert "malformed: the package onnx dies of it" in out.getvalue() and " ok" in out.getvalue()

@@ -6,14 +6,14 @@ import os
 import numpy as np
 import pytest
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 
 onnx = pytest.importorskip("onnx")
 
 from onnx import AttributeProto, TensorProto, helper, numpy_helper  # noqa: E402
 
-from engines.lint import findings, read_onnx  # noqa: E402
-from engines.lintcommand import run_lint  # noqa: E402
+from engines.lint.command import run_lint  # noqa: E402
+from engines.lint.lint import findings, read_onnx  # noqa: E402
 
 RUNS = 10  # a place that is looked up by where an object lies is wrong now and then only
 CASES = {  # file: faults

@@ -6,12 +6,14 @@ import sys
 import pytest
 from test_models_command import GITHUB, World
 
-from edge import modelstore
-from edge.core import commands
-from edge.errors import ModelError
-from edge.modelstore import StoredNetwork
-from engines import lintgate, onnxpackage, onnxstore
-from engines.lintgate import is_linted, lint_gate, nodes_of, rules_version
+from edge.core.errors import ModelError
+from edge.host import commands
+from edge.store import models as modelstore
+from edge.store.models import StoredNetwork
+from engines.fetch import onnxpackage
+from engines.fetch import store as onnxstore
+from engines.lint import gate as lintgate
+from engines.lint.gate import is_linted, lint_gate, nodes_of, rules_version
 
 LINT_FILE = onnxstore.lint_file  # the tests' world has another
 SHA256 = "5" * 64
@@ -141,7 +143,7 @@ def test_an_older_version_that_is_kept_is_linted_too(world, monkeypatch):
     change(world, "sharp")
     world.lose_the_cache()
     world.remove(GITHUB[:1])
-    monkeypatch.setattr("engines.onnxstore.converter_version", lambda: "newer")
+    monkeypatch.setattr("engines.fetch.store.converter_version", lambda: "newer")
     assert "an older version is kept" in world.fetch() and is_linted(entry_of(world, "sharp"))
 
 
@@ -154,7 +156,7 @@ def test_a_network_with_faults_is_kept_for_the_processor_and_said(world):
 def test_without_onnx_the_environment_is_named_and_what_is_linted_stays_up_to_date(world, monkeypatch):
     world.fetch("mesh")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.setattr("engines.onnxstore.lint_file", LINT_FILE)
+    monkeypatch.setattr("engines.fetch.store.lint_file", LINT_FILE)
     assert "up to date" in world.fetch("mesh")
     change(world, "mesh")
     with pytest.raises(ModelError, match="needs the package onnx: .*(convert|install)"):
@@ -163,7 +165,7 @@ def test_without_onnx_the_environment_is_named_and_what_is_linted_stays_up_to_da
 
 def test_the_names_are_those_that_the_parser_uses(tmp_path, stored_network):
     onnx = pytest.importorskip("onnx")
-    from engines.lint import verdict
+    from engines.lint.lint import verdict
     file = stored_network("yunet_s").file
     found = verdict(file)
     assert set(found["nodes"]) == {node.name for node in onnx.load(file).graph.node} and found["faults"] == []

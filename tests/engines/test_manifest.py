@@ -7,13 +7,13 @@ import pytest
 import tiny_nets
 import yaml
 
+from edge.core.errors import ConfigError, ModelError
 from edge.core.packet import Roi
-from edge.errors import ConfigError, ModelError
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from engines import convert
-from engines.manifest import ASSET_KINDS, MANIFEST, NETWORK_KINDS, read_manifest
+from engines.manifest.read import ASSET_KINDS, MANIFEST, NETWORK_KINDS, read_manifest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MIRROR = os.path.normpath(os.path.join(HERE, "..", "..", "..", "shared", "models"))

@@ -7,13 +7,14 @@ import sys
 import pytest
 import tiny_nets
 
-from edge import modelstore
-from edge.disk import PART, StorageError
-from edge.errors import ConfigError, ModelError
-from engines import commands, onnxstore
-from engines.fetch import cache_dir
-from engines.manifest import read_manifest
-from engines.report import size_text
+from edge.core.errors import ConfigError, ModelError
+from edge.host.disk import PART, StorageError
+from edge.store import models as modelstore
+from engines.fetch import commands
+from engines.fetch import store as onnxstore
+from engines.fetch.fetch import cache_dir
+from engines.manifest.read import read_manifest
+from engines.progress import size_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GITHUB = [place for place in tiny_nets.FILES if place.startswith("github/")]
@@ -298,7 +299,7 @@ LIST_WITHOUT_PACKAGES = """
 import sys
 for name in ("onnx", "tflite", "numpy", "onnxruntime"):
     sys.modules[name] = None
-from engines.commands import run_check, run_list
+from engines.fetch.commands import run_check, run_list
 run_list({home!r}, sys.stdout)
 sys.exit(run_check({home!r}, sys.stdout))
 """

@@ -10,12 +10,13 @@ import sys
 import pytest
 import tiny_nets
 
-from edge import disk, modelstore
-from edge.errors import ModelError
-from engines import onnxstore
-from engines.fetch import Fetcher
-from engines.manifest import read_manifest
-from engines.report import Report
+from edge.core.errors import ModelError
+from edge.host import disk
+from edge.store import models as modelstore
+from engines.fetch import store as onnxstore
+from engines.fetch.fetch import Fetcher
+from engines.manifest.read import read_manifest
+from engines.progress import Report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -190,7 +191,7 @@ sys.path.insert(0, {here!r})
 import tiny_nets
 from pytest import MonkeyPatch
 from engines import onnxstore
-from engines.manifest import read_manifest
+from engines.manifest.read import read_manifest
 replace, count = os.replace, [0]
 def counted(*a, **folders):
     if count[0] == {after}:

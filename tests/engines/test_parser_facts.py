@@ -22,8 +22,8 @@ from test_lint import (  # noqa: E402
     resized,
 )
 
-from engines.lint import findings  # noqa: E402
-from engines.lintoperators import ABSENT, IMPORTED  # noqa: E402
+from engines.lint.lint import findings  # noqa: E402
+from engines.lint.operators import ABSENT, IMPORTED  # noqa: E402
 
 READ, REFUSED, MISREAD = "read right", "refused", "taken and misread"
 PADS = ([0, 0, 1, 1, 0, 0, 1, 1], INT64)

@@ -10,16 +10,19 @@ import time
 
 import pytest
 
-from edge import boardcommands, planstore
-from edge.disk import StorageError
-from edge.errors import ModelError
-from edge.modelstore import read_index, sha256_of
-from edge.options import read_words
-from engines import build, buildlist, onnxstore
-from engines.boardfacts import Facts
-from engines.build import BuildOptions, run_build
-from engines.manifest import read_manifest
-from engines.tune import run_tune
+from edge.cli import boardcommands
+from edge.cli.table import read_words
+from edge.core.errors import ModelError
+from edge.host.disk import StorageError
+from edge.store import plans as planstore
+from edge.store.models import read_index, sha256_of
+from engines.build import command as build
+from engines.build import listing as buildlist
+from engines.build.boardfacts import Facts
+from engines.build.command import BuildOptions, run_build
+from engines.build.tune import run_tune
+from engines.fetch import store as onnxstore
+from engines.manifest.read import read_manifest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
@@ -36,7 +39,7 @@ class World:
         monkeypatch.setenv("PYTHONPATH", SIMULATOR)
         monkeypatch.setenv("NANOFACE_SIM_REPORT", self._reports)
         monkeypatch.setenv("NANOFACE_HOME", self.home)
-        monkeypatch.setattr("engines.cubin.find_nvcc", lambda folders: None)
+        monkeypatch.setattr("engines.build.cubin.find_nvcc", lambda folders: None)
         self.know_the_board()
 
     def build(self, *only, **options):
@@ -304,7 +307,7 @@ def test_a_network_that_can_be_done_without_is_no_failure_unless_it_was_asked_fo
 @pytest.mark.parametrize("after_s", [0.2, 0.6, 1.2])
 def test_a_build_that_is_killed_leaves_nothing_that_is_taken_for_a_plan(world, after_s):
     world.set("BUILD_S", "0.5")
-    code = "import sys; from engines.build import *; run_build({!r}, BuildOptions(only=('pose',)), sys.stdout)".format(
+    code = "import sys; from engines.build.command import *; run_build({!r}, BuildOptions(only=('pose',)), sys.stdout)".format(
         world.home)
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([SIMULATOR, ROOT]))
     command = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.DEVNULL)

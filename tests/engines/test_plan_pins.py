@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from edge.errors import EngineError
-from edge.modelstore import StoredNetwork
-from engines.fp32pins import Pins, pinned, pins_of
+from edge.core.errors import EngineError
+from edge.store.models import StoredNetwork
+from engines.build.fp32pins import Pins, pinned, pins_of
 
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)
 

@@ -4,17 +4,18 @@ import os
 
 import pytest
 
-from edge import planstore
-from edge.disk import StorageError, write_whole
-from edge.errors import ConfigError, EngineError, ModelError
-from edge.modelstore import StoredNetwork, sha256_of
-from edge.planstore import Board
-from engines import boardfacts, buildtarget
-from engines.boardfacts import Facts
-from engines.buildselection import BuildOptions, Wanted, choose, selection, way_of
-from engines.buildtarget import Target, Way, install, last_build_s, stale
-from engines.fp32pins import Pins
-from engines.manifest import read_manifest
+from edge.core.errors import ConfigError, EngineError, ModelError
+from edge.host.disk import StorageError, write_whole
+from edge.store import plans as planstore
+from edge.store.models import StoredNetwork, sha256_of
+from edge.store.plans import Board
+from engines.build import boardfacts
+from engines.build import target as buildtarget
+from engines.build.boardfacts import Facts
+from engines.build.fp32pins import Pins
+from engines.build.selection import BuildOptions, Wanted, choose, selection, way_of
+from engines.build.target import Target, Way, install, last_build_s, stale
+from engines.manifest.read import read_manifest
 
 FACTS = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.errors import EngineError, ModelError
-from engines import trtbuilder
-from engines.trtbuilder import Order, Words
+from edge.core.errors import EngineError, ModelError
+from engines.build import builder as trtbuilder
+from engines.build.builder import Order, Words
 
 FLOAT, HALF, INT32 = "float", "half", "int32"
 FLAGS_82 = ("FP16", "STRICT_TYPES", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS")

@@ -6,14 +6,15 @@ import os
 
 import pytest
 
-from edge import planstore
-from edge.disk import write_whole
-from edge.errors import ConfigError, EngineError, ModelError
-from edge.modelstore import sha256_of
-from engines import build, tune
-from engines.boardfacts import Facts
-from engines.build import BuildOptions, run_build
-from engines.tune import run_tune
+from edge.core.errors import ConfigError, EngineError, ModelError
+from edge.host.disk import write_whole
+from edge.store import plans as planstore
+from edge.store.models import sha256_of
+from engines.build import command as build
+from engines.build import tune
+from engines.build.boardfacts import Facts
+from engines.build.command import BuildOptions, run_build
+from engines.build.tune import run_tune
 
 NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")
 BOX = {"unit": "px", "median": 0.0, "worst": 0.1, "tolerance": 1.0}
@@ -29,7 +30,7 @@ class Bench:
             monkeypatch.setattr(module, "build_one", self.build_one)
             monkeypatch.setattr(module, "lint_gate", lambda home, stored: None)
         monkeypatch.setattr(build, "ask_facts", lambda folder, root, stop: NANO)
-        monkeypatch.setattr("engines.cubin.find_nvcc", lambda folders: None)
+        monkeypatch.setattr("engines.build.cubin.find_nvcc", lambda folders: None)
 
     def fetch(self, *names):
         networks = {}

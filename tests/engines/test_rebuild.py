@@ -16,13 +16,15 @@ from patience import PATIENCE_S, wait_until
 from trt_runner_home import SIMULATOR, tiny_network, write_sidecar
 from whole_runs import environment, python_path
 
-from edge import buildlock, planstore, renewal
-from edge.config import load_config
-from edge.disk import StorageError
-from edge.errors import EngineError
-from edge.modelstore import sha256_of
-from engines import rebuild
-from engines.buildselection import BuildOptions
+from edge.config.load import load_config
+from edge.core.errors import EngineError
+from edge.host.disk import StorageError
+from edge.store import lock as buildlock
+from edge.store import plans as planstore
+from edge.store import renewal
+from edge.store.models import sha256_of
+from engines.build import unattended as rebuild
+from engines.build.selection import BuildOptions
 
 NEW = "8.2.5.1"
 
@@ -45,7 +47,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(SIMULATOR)
     monkeypatch.setenv("PYTHONPATH", python_path(SIMULATOR))
     monkeypatch.setenv("NANOFACE_SIM_TENSORRT", NEW)
-    monkeypatch.setattr("engines.cubin.find_nvcc", lambda folders: None)
+    monkeypatch.setattr("engines.build.cubin.find_nvcc", lambda folders: None)
     return str(folder)
 
 
@@ -126,7 +128,7 @@ def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal
     env = environment(tmp_path, home, PYTHONPATH=python_path(SIMULATOR), NANOFACE_SIM_TENSORRT=NEW,
                       NANOFACE_SIM_BUILD_S="600", NOTIFY_SOCKET=str(tmp_path / "notify"), **{renewal.REQUEST: request})
     words = ["build", "--unattended", "--no-lint", "--set", "models.pose=none"]
-    process = subprocess.Popen([sys.executable, "-m", "edge.cli"] + words, env=env, cwd=str(tmp_path),
+    process = subprocess.Popen([sys.executable, "-m", "edge"] + words, env=env, cwd=str(tmp_path),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     try:
         said = ""

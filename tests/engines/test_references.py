@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from verify_home import NETWORKS, change_index, home_with
 
-from edge import modelstore
+from edge.core.errors import EngineError, ModelError
 from edge.core.packet import Roi
-from edge.errors import EngineError, ModelError
 from edge.geometry import roi as regions
-from edge.models.agreement import differences
-from edge.models.detectors import DETECTORS, make_detector
+from edge.models.detectors.table import DETECTORS, make_detector
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.warp import Warper
-from engines import commands, references, stills
-from engines.manifest import read_manifest
+from edge.store import models as modelstore
+from engines.fetch import commands
+from engines.manifest.read import read_manifest
+from engines.verify import references, stills
+from engines.verify.agreement import differences
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -97,7 +98,7 @@ def test_the_left_eye_is_shown_mirrored():
 @each_network
 def test_what_is_stored_is_what_onnx_runtime_answers_to_the_pictures(name, stored_network, tmp_path):
     pytest.importorskip("onnxruntime")
-    from edge.runtimes.onnx import OnnxRunner
+    from edge.runtimes.cpu.onnx import OnnxRunner
     stored, network = stored_network(name), MANIFEST.network(name)
     home = home_with(tmp_path / "home", [stored])
     assert references.make(home, name)

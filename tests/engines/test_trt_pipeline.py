@@ -109,8 +109,8 @@ NO_KERNEL = os.path.join(REHEARSAL, "nokernel.py")
 def stored_answers(board, folder):
     """What the engines answer of the demo's first picture, so that many frames cost no arithmetic."""
     code = "\n".join((
-        "import sys", "sys.path.insert(0, {!r})".format(REHEARSAL), "import answers", "from edge.config import load_config",
-        "from edge.sources import portrait",
+        "import sys", "sys.path.insert(0, {!r})".format(REHEARSAL), "import answers",
+        "from edge.config.load import load_config", "from edge.sources import portrait",
         "config = load_config(None, {'models.runtime': 'onnxruntime'}, {'NANOFACE_CONFIG': '/dev/null'})",
         "answers.make(config, portrait.render(portrait.load(), 0), {!r})".format(folder)))
     env = dict(os.environ, NANOFACE_HOME=board.home, PYTHONPATH=python_path())

@@ -10,14 +10,14 @@ import trt_runner_home as runner_home
 from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
-from edge.errors import EngineError, FrameError, ModelError
-from edge.models.agreement import differences
+from edge.core.errors import EngineError, FrameError, ModelError
 from edge.models.warp import Warper
 from edge.runtimes.choose import available_runtimes, open_runner
+from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.fallback import FallbackRunner
-from edge.runtimes.onnx import OnnxRunner
-from edge.runtimes.tensorrt import TensorRtRunner
-from engines import stills
+from edge.runtimes.gpu.runner import TensorRtRunner
+from engines.verify import stills
+from engines.verify.agreement import differences
 
 DEFAULT = ("yunet_s", "face_landmark", "mb05", "iris_landmark")
 TINY = (2, 3, 12, 16)

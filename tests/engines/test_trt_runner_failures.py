@@ -13,12 +13,13 @@ pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks wit
 import trt_runner_home as runner_home
 from patience import PATIENCE_S
 
-from edge import planstore
 from edge.core.contracts import RGB, Crop
-from edge.errors import EngineError
-from edge.runtimes import choose, trtcalls
+from edge.core.errors import EngineError
+from edge.runtimes import choose
 from edge.runtimes.choose import open_runner
-from edge.runtimes.tensorrt import TensorRtRunner
+from edge.runtimes.gpu import trtcalls
+from edge.runtimes.gpu.runner import TensorRtRunner
+from edge.store import plans as planstore
 
 CROPS = (Crop(np.array([[0.5, 0.1, 0.0], [-0.1, 0.5, 2.0]]), (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),) * 2
 IMAGE = np.random.RandomState(1).randint(0, 256, (40, 60, 3)).astype(np.uint8)

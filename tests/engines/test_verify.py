@@ -5,10 +5,10 @@ import pytest
 from verify_home import DEFAULT, NETWORKS, damaged, home_of, home_with, rounded
 
 from edge.core.contracts import BGR, RGB, Runner
-from edge.models.agreement import quantities_of
 from edge.runtimes.choose import open_runner
-from edge.runtimes.cpu import Finished
-from engines import verify
+from edge.runtimes.cpu.runner import Finished
+from engines.verify import verify
+from engines.verify.agreement import quantities_of
 
 RUNTIMES = ("onnxruntime", "openvino")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from verify_home import DEFAULT, change_index, home_of, home_with, write_index
 
-from edge import modelstore
-from edge.core.packages import install
-from edge.errors import ConfigError, ModelError
+from edge.core.errors import ConfigError, ModelError
+from edge.host.packages import install
 from edge.runtimes import choose
-from engines import references, verify
+from edge.store import models as modelstore
+from engines.verify import references, verify
 
 CPU = ("onnxruntime", "openvino")
 
@@ -57,7 +57,7 @@ class Altered:
 
 def altering(monkeypatch, change, backend=None):
     """Every ONNX runner that verify opens answers infer() with `change` of the truth."""
-    from edge.runtimes.onnx import OnnxRunner
+    from edge.runtimes.cpu.onnx import OnnxRunner
 
     class Runner(Altered, OnnxRunner):
         pass
@@ -134,7 +134,7 @@ def test_a_plan_that_disagrees_is_to_be_built_again(store, monkeypatch):
 
 
 def test_a_crop_kernel_that_is_wrong_is_to_be_made_again(store, monkeypatch):
-    from edge.runtimes.onnx import OnnxRunner
+    from edge.runtimes.cpu.onnx import OnnxRunner
 
     class Runner(OnnxRunner):
         def open(self):
@@ -173,7 +173,7 @@ def test_a_role_that_can_be_done_without_is_noted(home):
 
 
 def test_why_it_is_this_runtime_is_noted(store, monkeypatch):
-    from edge.runtimes.onnx import OnnxRunner
+    from edge.runtimes.cpu.onnx import OnnxRunner
 
     class Runner(OnnxRunner):
         note = "no plan was built: onnxruntime instead"
@@ -239,7 +239,7 @@ def test_a_runtime_that_is_missing_is_said_once_for_all_networks(store, monkeypa
 
 
 def test_a_runner_is_closed_whatever_happens(store, monkeypatch):
-    from edge.runtimes.onnx import OnnxRunner
+    from edge.runtimes.cpu.onnx import OnnxRunner
     closed = []
 
     class Runner(OnnxRunner):

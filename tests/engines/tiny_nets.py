@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import yaml
 
-from engines.manifest import read_manifest
+from engines.manifest.read import read_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WHEEL = "tinywheel==1.0"
@@ -144,7 +144,7 @@ class PretendConverter:
     def install(self, monkeypatch):
         for name in ("convert", "cpu_variant", "serialise", "decode_numbers", "canonical_face"):
             monkeypatch.setattr("engines.convert." + name, getattr(self, name))
-        monkeypatch.setattr("engines.onnxstore.lint_file", self.lint_file)
+        monkeypatch.setattr("engines.fetch.store.lint_file", self.lint_file)
         return self
 
 
@@ -154,7 +154,7 @@ def no_network(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    monkeypatch.setattr("engines.web.RAW", "http://127.0.0.1:%d/{origin}/{commit}/{path}" % port)
+    monkeypatch.setattr("engines.fetch.web.RAW", "http://127.0.0.1:%d/{origin}/{commit}/{path}" % port)
     index_of(monkeypatch, None)
 
 

@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 
-from edge import modelstore, planstore
+from edge.store import models as modelstore
+from edge.store import plans as planstore
 
 SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
 TWINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crop_twin.py")
@@ -31,8 +32,8 @@ def build(home, stored, fp16=True):
     """Write plan and sidecar of a network, as `nanoface build` does but for what only a board can tell; the StoredPlan."""
     import tensorrt as trt
 
-    from edge.runtimes import cuda
-    from edge.runtimes.trtcalls import log_of
+    from edge.runtimes.gpu import context as cuda
+    from edge.runtimes.gpu.trtcalls import log_of
 
     cuda.PRIMARY.enter()
     try:
@@ -84,7 +85,7 @@ def reseal(home, stored, **changes):
 
 def write_cubin(home, arch="sm_53", content=None):
     """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
-    from edge.runtimes import cropkernel
+    from edge.runtimes.gpu import crop as cropkernel
 
     os.makedirs(planstore.plans_dir(home), exist_ok=True)
     path = os.path.join(planstore.plans_dir(home), planstore.CUBIN)

@@ -3,8 +3,8 @@ import json
 import os
 import shutil
 
-from edge import modelstore
-from engines.manifest import read_manifest
+from edge.store import models as modelstore
+from engines.manifest.read import read_manifest
 
 NETWORKS = [name for name, network in read_manifest().networks.items() if not network.is_asset]
 DEFAULT = ["yunet_s", "face_landmark", "mb05", "iris_landmark"]

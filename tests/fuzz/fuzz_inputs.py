@@ -9,7 +9,7 @@ from collections import namedtuple
 
 from fuzz_mutations import WORDS, mutated
 
-from edge.errors import EdgeError
+from edge.core.errors import EdgeError
 
 # words: of the command line; environ: variables beside; call: instead of words, raises one of `allowed` or nothing
 Case = namedtuple("Case", "words environ call allowed")
@@ -116,7 +116,7 @@ def yaml_of(random):
 
 
 def configuration(random, folder):
-    from edge.configfile import DEFAULTS_FILE
+    from edge.config.file import DEFAULTS_FILE
 
     kind = random.random()
     if kind < 0.3:
@@ -143,11 +143,14 @@ def index(random, folder):
 
 
 def sidecars(random, folder):
-    from edge import modelstore, planstore, renewal
-    from edge.checks import plans
-    from edge.config import load_config
-    from edge.runtimes import cropkernel
-    from engines import buildselection, fp32pins, tuningtable
+    from edge.config.load import load_config
+    from edge.doctor import plans
+    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import models as modelstore
+    from edge.store import plans as planstore
+    from edge.store import renewal
+    from engines.build import fp32pins, tuningtable
+    from engines.build import selection as buildselection
 
     home = os.path.join(folder, "home")
     stored = modelstore.StoredNetwork("yunet_s", "", "", {}, "detect", SHA256)
@@ -173,7 +176,8 @@ def status(random, folder):
 
 
 def followed(path):
-    from edge.telemetry import statusread, table
+    from edge.telemetry.status import read as statusread
+    from edge.telemetry.status import table
 
     class Stop:
         asked = 0
@@ -222,9 +226,9 @@ def environment(random, folder):
 
 
 def address(random, folder):
-    from edge.config import load_config
+    from edge.config.load import load_config
+    from edge.sources.live.tunnel import through
     from edge.sources.origin import Trust
-    from edge.sources.tunnel import through
 
     url = text(mutated(random, random.choice(ADDRESSES).encode()))
     if random.random() < 0.5:
@@ -242,8 +246,8 @@ def address(random, folder):
 
 def replies(random, folder):
     from edge.sources import playlist
+    from edge.sources.live.rtspreplies import Replies
     from edge.sources.origin import Origin
-    from edge.sources.rtspreplies import Replies
 
     data = mutated(random, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 4\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n"
                    b"v=0\n$\0\0\4abcdRTSP/1.0 302 Moved\r\nLocation: rtsp://x/\r\n\r\n")
@@ -258,8 +262,8 @@ def replies(random, folder):
 
 
 def rewritten(random, folder):
+    from edge.sources.live.tunnel import Tunnel
     from edge.sources.origin import Origin, Trust
-    from edge.sources.tunnel import Tunnel
 
     data = mutated(random, b"#EXTM3U\n#EXT-X-KEY:METHOD=NONE,URI=\"http://127.0.0.1:9/k\"\n#EXTINF:1,\n//127.0.0.1:9/a.ts\nb.ts\n")
 
@@ -273,7 +277,7 @@ def rewritten(random, folder):
 
 
 def wheel(random, folder):
-    from engines import wheel as wheels
+    from engines.fetch import wheel as wheels
 
     path = os.path.join(folder, "a.whl")
     with zipfile.ZipFile(path, "w", random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))) as archive:
@@ -290,7 +294,7 @@ def references(random, folder):
 
     import numpy as np
 
-    from engines import references as stored
+    from engines.verify import references as stored
 
     about = {"schema": 1, "sha256": SHA256, "runtime": "", "input": "input", "cases": 1, "scale": 1.0, "offset": [0, 0, 0]}
     held = io.BytesIO()
@@ -312,10 +316,10 @@ def references(random, folder):
 
 
 def board(random, folder):
-    from edge.telemetry import boardfiles
-    from edge.telemetry.jtopclient import figures_of
-    from edge.telemetry.statusfile import mode_of
-    from edge.telemetry.systemd import Notifier
+    from edge.telemetry.board import files as boardfiles
+    from edge.telemetry.board.jtop import figures_of
+    from edge.telemetry.notify import Notifier
+    from edge.telemetry.status.file import mode_of
 
     texts = {
         "sys/devices/57000000.gpu/load": b"312\n", "sys/devices/virtual/thermal/thermal_zone0/type": b"CPU-therm\n",
@@ -345,7 +349,7 @@ def board(random, folder):
 
 def secrets(random, folder):
     """Whatever a text is, it is looked through for passwords in good time."""
-    from edge import redact
+    from edge.core import redact
 
     part = random.choice((b"rtsp://u:p@", b"a:b@", b"password=", b"key='", b"token: ", b"\\ ", b"&", b"'", b'"', b"://",
                           b"pw=x ", b"@"))

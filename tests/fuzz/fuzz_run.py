@@ -33,7 +33,7 @@ def make_seeds(folder):
     import numpy as np
     from PIL import Image
 
-    from edge.core.ffmpeg import find
+    from edge.host.ffmpeg import find
 
     pixels = np.random.RandomState(1).randint(0, 255, (24, 32, 3)).astype(np.uint8)
     for name in ("a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"):
@@ -60,12 +60,12 @@ def preload():
     import cv2
     import numpy
 
-    import edge.app
-    import edge.boardcommands
-    import edge.cli
-    import edge.config
-    import engines.commands
-    import engines.references
+    import edge.app.run
+    import edge.cli.boardcommands
+    import edge.cli.main
+    import edge.config.load
+    import engines.fetch.commands
+    import engines.verify.references
     assert cv2 and numpy and edge and engines
 
 
@@ -88,7 +88,7 @@ def work(make, seed, folder, whole):
         for name, value in case.environ.items():
             os.environ[name] = value
         if whole and case.words is not None:
-            os.execv(sys.executable, [sys.executable, "-m", "edge.cli"] + case.words)
+            os.execv(sys.executable, [sys.executable, "-m", "edge"] + case.words)
         for name, number in (("stdout", 1), ("stderr", 2)):
             setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
         code = run_here(case)
@@ -102,7 +102,7 @@ def work(make, seed, folder, whole):
 
 def run_here(case):
     if case.words is not None:
-        from edge.cli import main
+        from edge.cli.main import main
         return main(case.words)
     try:
         case.call()

@@ -14,11 +14,11 @@ import numpy as np
 from patience import PATIENCE_S
 
 from edge.core.contracts import Output, Source, Stage
+from edge.core.errors import FrameError, OutputError
 from edge.core.packet import Frame
-from edge.errors import FrameError, OutputError
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_outputs
-from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.status.log import StatusLog
 
 FRAME_S = 1.0 / 30.0
 SHORTEST_S, LONGEST_S, PAUSE_S = 3.5, 20.0, 10.0  # of an outage; between two, on average
@@ -265,7 +265,7 @@ def with_nonsense(packet):
 
 def jsonl_sender(path):
     """Blocking, so that no record is lost between the pipeline and the disk."""
-    from edge.outputs.jsonl import JsonlOutput
+    from edge.outputs.files.jsonl import JsonlOutput
 
     return Sender(JsonlOutput(parse_outputs(["jsonl:" + path])[0], blocking=True), 4)
 

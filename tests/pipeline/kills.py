@@ -50,7 +50,7 @@ def read(path):
 
 def status(folder):
     """The newest status record, as `nanoface status` finds it."""
-    from edge.telemetry.statusread import read_last
+    from edge.telemetry.status.read import read_last
 
     return read_last(os.path.join(folder, STATUS))
 

@@ -27,7 +27,7 @@ class Networks:
     def required(self, role, candidates):
         from recorded_tracker import DECODE, Answering
 
-        from edge.modelstore import StoredNetwork
+        from edge.store.models import StoredNetwork
 
         runner = Answering(role, lambda: self._answer(role))
         usual = runner.open
@@ -76,9 +76,9 @@ def stand_in(options):
     """A camera that a process of its own reads."""
     from standin import StandIn
 
-    from edge.sources.childcapture import ChildFeed
-    from edge.sources.device import DEFAULT_PATIENCE
-    from edge.sources.live import LiveSource
+    from edge.sources.child.parent import ChildFeed
+    from edge.sources.live.device import DEFAULT_PATIENCE
+    from edge.sources.live.source import LiveSource
     from edge.sources.picture import Shape
 
     opener, shape = StandIn(os.environ[CAMERA], 30.0, size=(480, 640)), Shape(options, scale=False)
@@ -86,10 +86,12 @@ def stand_in(options):
 
 
 def main(words):
-    from edge import app, cli
+    from edge.app import chain
+    from edge.app import run as app
+    from edge.cli import main as cli
     from edge.pipeline import ends, pipeline
 
-    app.Networks = Networks
+    chain.Networks = Networks
     if os.environ.get(TROUBLE) == "source":
         app.make_source = hanging(app.make_source)
     if os.environ.get(CAMERA):

@@ -1,17 +1,17 @@
 """The real stages on made-up answers of the default networks: a face that stays where it is, and whatever spoils it."""
 import numpy as np
+from fakes.recorded import RecordedRunner
 
 from edge.core.contracts import Tensor
+from edge.core.errors import FrameError
 from edge.core.packet import Frame, Packet
-from edge.errors import FrameError
 from edge.face import head as heads
 from edge.geometry.camera import CameraGuess
 from edge.geometry.filters import OneEuroSettings
-from edge.models.detectors import make_detector
+from edge.models.detectors.table import make_detector
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
-from edge.runtimes.recorded import RecordedRunner
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings

@@ -30,7 +30,7 @@ from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.pipeline.worker import COMPLAINT_EVERY_S
 from edge.telemetry.meter import Meter
-from edge.telemetry.running import Run
+from edge.telemetry.status.run import Run
 
 INTERVAL_S = 0.5  # of the status log, real time as near as the writer can make it
 MOST_GROWTH = 1.05

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from edge.errors import SourceError
-from edge.sources.device import AbsentError, Mode, Opener
+from edge.core.errors import SourceError
+from edge.sources.live.device import AbsentError, Mode, Opener
 
 
 class StandIn(Opener):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S, stretch
 
-from edge.modelstore import onnx_dir, read_index, sha256_of
+from edge.store.models import onnx_dir, read_index, sha256_of
 
 cv2 = pytest.importorskip("cv2")
 
@@ -28,7 +28,7 @@ from whole_runs import (
     write_index,
 )
 
-from edge.models.detectors import DETECTORS
+from edge.models.detectors.table import DETECTORS
 from edge.sources import portrait
 
 FRAMES = portrait.FRAMES

@@ -6,7 +6,7 @@ import pytest
 from patience import PATIENCE_S, stretch
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run, wait_for
 
-from edge.errors import FrameError, ModelError, OutputError, SourceError
+from edge.core.errors import FrameError, ModelError, OutputError, SourceError
 from edge.pipeline import worker
 
 # a thread for the capture, one for the outputs, and the stages of each thread between

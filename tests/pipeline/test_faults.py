@@ -7,8 +7,8 @@ import soak
 from faulty import OUTAGES, FaultyStage, SimClock, World, frame_error, jsonl_sender, swallowed, with_nonsense
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, run
 
+from edge.core.errors import OutputError
 from edge.core.packet import Face, Roi
-from edge.errors import OutputError
 
 MINUTES = 20
 

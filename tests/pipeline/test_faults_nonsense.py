@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from recorded_tracker import INPUTS, Tracker, good, mesh, yunet
 
-from edge.errors import FrameError
-from edge.models.detectors import make_detector
+from edge.core.errors import FrameError
+from edge.models.detectors.table import make_detector
 from edge.outputs.record import encode
 
 WILD = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf, "huge": 3e38, "-huge": -3e38, "far": 1e6, "-far": -1e6}

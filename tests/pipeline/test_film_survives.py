@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from films_back import frames_of, times_of
 
+from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.errors import OutputError
-from edge.outputs.overlay import Style
+from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.spec import parse_output
-from edge.outputs.video import VideoOutput
 
 pytest.importorskip("yaml")
 MOST_S = 1.0
@@ -25,10 +25,10 @@ WRITER = """
 import os, sys, time
 import numpy as np
 from edge.core.packet import Frame, Packet
-from edge.outputs.overlay import Style
+from edge.outputs.pictures.overlay import Style
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
-from edge.outputs.video import VideoOutput
+from edge.outputs.pictures.video import VideoOutput
 
 fps = float(sys.argv[2])
 output = VideoOutput(parse_output("video:" + sys.argv[1]), True, Style(), lambda: fps)

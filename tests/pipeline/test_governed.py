@@ -7,7 +7,7 @@ import pytest
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run
 from recorded_tracker import IMAGE, Tracker
 
-from edge import app
+from edge.app.chain import Stages, steps_of
 from edge.core.contracts import Source
 from edge.core.packet import LEFT_OUT, Face, Frame, Packet, Roi
 from edge.outputs.record import encode
@@ -16,7 +16,7 @@ from edge.pipeline.ends import Delivery
 from edge.pipeline.governor import Governor, Steering, Switch, Work
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
-from edge.telemetry.table import render
+from edge.telemetry.status.table import render
 
 FPS = 100.0
 
@@ -47,9 +47,9 @@ class Camera(Source):
 
 def governed(tracker, seconds, while_at=lambda level: None):
     """Records, levels, meter and the number of frames of a run of the real stages over a camera."""
-    stages = app.Stages(tracker.detect, tracker.align, tracker.pose, tracker.iris, tracker.express)
+    stages = Stages(tracker.detect, tracker.align, tracker.pose, tracker.iris, tracker.express)
     halve, levels, meter = Switch(), [], Meter(tracker.stages, time.monotonic())
-    steps = app.steps_of(stages, halve)
+    steps = steps_of(stages, halve)
 
     def changed():
         levels.append(steering.record())

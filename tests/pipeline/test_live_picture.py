@@ -32,7 +32,7 @@ class AtTerminal:
         pty = pytest.importorskip("pty")
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "edge.cli"] + list(words), cwd=str(folder), env=environment(folder, home, **more),
+            [sys.executable, "-m", "edge"] + list(words), cwd=str(folder), env=environment(folder, home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
         os.close(theirs)
         self._said = []

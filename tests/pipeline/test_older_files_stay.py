@@ -12,7 +12,7 @@ OLDER = {"jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "image": "a.jpg",
 
 @pytest.mark.parametrize("program, source, code", [
     (kills.PROGRAM, "nosuch.mp4", 3), (kills.PROGRAM, "text.mp4", 3),
-    (os.path.join(kills.ROOT, "edge", "cli.py"), "portrait", 4),
+    (os.path.join(kills.ROOT, "edge", "cli", "main.py"), "portrait", 4),
 ], ids=["no source", "no film", "no networks"])
 def test_a_run_that_fails_leaves_the_files_of_the_run_before(tmp_path, program, source, code):
     (tmp_path / "seen").mkdir()

@@ -10,7 +10,7 @@ from patience import PATIENCE_S, stretch, wait_until
 from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, encode, run, wait_for
 
 from edge.core.contracts import Output
-from edge.errors import OutputError
+from edge.core.errors import OutputError
 from edge.outputs.sender import Sender
 from edge.pipeline import ends
 from edge.pipeline.pipeline import SWITCH_INTERVAL_S, Pipeline, Plan

@@ -12,11 +12,11 @@ from patience import stretch, stretched, wait_until
 from pipeline_fakes import FakeSender, FakeStage, run
 from standin import Prepared, StandIn, WithMode
 
-from edge.errors import SourceError
-from edge.sources.childcapture import ChildFeed
-from edge.sources.device import DEFAULT_PATIENCE, Patience
-from edge.sources.feed import ThreadFeed
-from edge.sources.live import LiveSource
+from edge.core.errors import SourceError
+from edge.sources.child.parent import ChildFeed
+from edge.sources.live.device import DEFAULT_PATIENCE, Patience
+from edge.sources.live.feed import ThreadFeed
+from edge.sources.live.source import LiveSource
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 
@@ -190,7 +190,7 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
 def slow(device, monkeypatch):
     """A device whose preparation goes on until it is told otherwise, and is told at once."""
     does(device, "prepares")
-    monkeypatch.setattr("edge.sources.live.TOLD_S", 0.0)
+    monkeypatch.setattr("edge.sources.live.source.TOLD_S", 0.0)
     monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + ".argus")
     return device
 
@@ -237,7 +237,7 @@ def test_a_run_that_is_stopped_meanwhile_ends_at_once(slow, caplog):
 
 
 def test_what_prepares_an_opening_has_a_limit_that_grows_and_the_daemon_is_not_blamed(slow, monkeypatch):
-    monkeypatch.setattr("edge.sources.live.PREPARE_S", 0.2)
+    monkeypatch.setattr("edge.sources.live.source.PREPARE_S", 0.2)
     with pytest.raises(SourceError, match="stand-in: not ended within 0.2 s: a list is made, once"):
         live(slow, opener=Prepared(slow)).open()
     source = live(slow, wait=True, opener=Prepared(slow))
@@ -410,8 +410,8 @@ def test_a_pipeline_goes_on_through_faults_as_promised(device):
 PARENT = """
 import sys, time
 from standin import StandIn
-from edge.sources.childcapture import ChildFeed
-from edge.sources.live import DEFAULT_PATIENCE, LiveSource
+from edge.sources.child.parent import ChildFeed
+from edge.sources.live.source import DEFAULT_PATIENCE, LiveSource
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 opener, shape = StandIn(sys.argv[1]), Shape(SourceOptions(), scale=False)

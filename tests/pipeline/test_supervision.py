@@ -9,7 +9,7 @@ from pipeline_fakes import FakeSource, FakeStage, run, wait_for
 
 from edge.pipeline import pipeline as pipeline_module
 from edge.telemetry.health import Health
-from edge.telemetry.systemd import Notifier
+from edge.telemetry.notify import Notifier
 
 
 def live_source():

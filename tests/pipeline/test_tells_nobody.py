@@ -9,7 +9,7 @@ import pytest
 import traced
 from whole_runs import DEFAULT_NETWORKS, ROOT, RUNTIMES, copy_home, need_networks, need_runtime, python_path
 
-CLI = ("-m", "edge.cli")
+CLI = ("-m", "edge")
 SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
 STATE = os.path.join(".local", "state", "nanoface", "")
 DEMO = CLI + ("run", "--source", "portrait", "--runtime")

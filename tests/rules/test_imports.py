@@ -6,70 +6,42 @@ from collections import namedtuple
 import pytest
 from codebase import CODE, ROOT, Source, dotted, files, report, sources
 
-BELOW = "core errors redact"
-# a room, or a file of edge/ itself -> what it may import of edge besides itself; "models.spec" is one file of a room
+BELOW = "core host"
+# a room of edge/ -> what it may import of edge besides itself; "models.spec" is one file or folder of a room
 MAY_IMPORT = {
-    "redact": "",
-    "errors": "redact",  # no error's text holds a password
-    "core": "errors",
-    "disk": BELOW,
-    "modelstore": BELOW,
-    "planstore": "modelstore " + BELOW,
-    "buildlock": "disk planstore " + BELOW,
-    "renewal": "buildlock configrules modelstore planstore " + BELOW,
+    "core": "",
+    "host": "core",
+    "config": BELOW,
+    "store": BELOW,
     "geometry": BELOW,
-    "models": "geometry " + BELOW,
     "face": "geometry " + BELOW,
+    "models": "geometry " + BELOW,
     "stages": "models face geometry " + BELOW,
-    "runtimes": "models.spec models.warp modelstore planstore " + BELOW,
-    "sources": "v4l2 " + BELOW,  # to tell a ribbon camera's raw node from a camera that is in use
-    "outputs": "geometry " + BELOW,
+    "runtimes": "models.spec models.warp store " + BELOW,
+    "sources": BELOW,
+    "outputs": "geometry face.mesh " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
-    # the configuration, from the words of the command line to the values
-    "configrules": "core errors",
-    "configfile": "configrules core errors",
-    "config": "configfile configrules core.suffixes redact errors",
-    "words": "configrules errors",
-    "boardoptions": "words",
-    "serviceoptions": "words errors",
-    "options": "boardoptions serviceoptions words configrules errors",
-    "completion": "configrules options words",
-    # what the commands stand on
-    "stop": "core",
-    "console": "redact errors",
-    "__main__": "cli stop",
-    "peer": "core errors",
-    "v4l2": "",
-    "machine": "telemetry.boardfiles v4l2 " + BELOW,
-    "checks": "config configrules machine modelstore planstore " + BELOW,
-    "targets": "config outputs.spec sources.spec telemetry.statusfile errors",
-    "app": "buildlock config targets modelstore planstore renewal stages models face geometry sources outputs "
-         "runtimes pipeline telemetry " + BELOW,
-    "bench": "app config modelstore peer stop sources outputs runtimes pipeline telemetry " + BELOW,
-    "doctor": "checks config configfile configrules machine modelstore planstore " + BELOW,
-    "service": "app config console disk modelstore planstore runtimes telemetry v4l2 " + BELOW,
-    "servicecommands": "service modelstore errors",
-    "boardcommands": "config configrules modelstore words",
-    "cli": "app bench boardcommands servicecommands completion config configfile console doctor machine modelstore options "
-         "stop words outputs telemetry " + BELOW,
+    "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
+    "doctor": "config store sources.live.v4l2 telemetry.board " + BELOW,
+    "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
+    "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
+    "cli": "app bench doctor service config store outputs telemetry " + BELOW,
+    "__main__": "cli host",
 }
 
 # package -> files that may import it
-THREADS = ("edge/stop.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py", "edge/outputs/film.py",
-           "edge/outputs/viewer.py", "edge/stages/tracks.py",
-           "edge/telemetry/*", "edge/runtimes/cuda.py", "edge/core/waiting.py")
-DRAWING = ("edge/outputs/overlay.py", "edge/outputs/text.py", "edge/outputs/images.py", "edge/outputs/video.py",
-           "edge/outputs/window.py", "edge/outputs/viewer.py")
+THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
+           "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py")
 BEHIND = {
-    "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "calibration/*") + DRAWING,
-    "tensorrt": ("edge/runtimes/*", "engines/*"),
-    "pycuda": ("edge/runtimes/*", "engines/*"),
+    "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "edge/outputs/pictures/*", "calibration/*"),
+    "tensorrt": ("edge/runtimes/gpu/*", "engines/build/*"),
+    "pycuda": ("edge/runtimes/gpu/*", "engines/build/*"),
     "onnx": ("engines/*", "calibration/*"),
     "tflite": ("engines/*",),
-    "PIL": ("edge/sources/*",),
-    "pygame": ("edge/outputs/viewer.py",),
-    "jtop": ("edge/telemetry/jtopclient.py",),
+    "PIL": ("edge/sources/pictures/*",),
+    "pygame": ("edge/outputs/pictures/viewer.py",),
+    "jtop": ("edge/telemetry/board/jtop.py",),
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
     "multiprocessing": THREADS,
@@ -80,11 +52,10 @@ BEHIND = {
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
          "concurrent"}  # its waits follow the wall clock, see test_waits.py
 LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
-# these tell their makers who runs them, unless they are loaded with edge.core.analytics.load_runtime(), by these files
+# these tell their makers who runs them, unless they are loaded with edge.host.analytics.load_runtime(), by these files
 TOLD_NOT_TO = ("onnxruntime", "openvino")
-LOADERS = ("edge/runtimes/*", "engines/*", "calibration/*")
-COMMANDS = ("cli", "boardcommands", "servicecommands")  # files of edge/ that may import the rooms beside it
-PRINTS = ("edge/cli.py", "engines/commands.py", "engines/__main__.py", "calibration/*")
+LOADERS = ("edge/runtimes/cpu/*", "edge/runtimes/choose.py", "engines/*", "calibration/*")
+PRINTS = ("edge/cli/*", "engines/fetch/commands.py", "calibration/*")
 
 # name: whole dotted name; inside: within a function; typing_only: for the type checker alone
 Import = namedtuple("Import", "node name inside typing_only")
@@ -138,8 +109,8 @@ def check_rooms(source, modules):
                 faults.append(source.fault(found.node, "imports the tests"))
             continue
         if target[0] != "edge":
-            if room not in COMMANDS or target[0] == "tests":
-                text = "edge imports {}: only cli.py and boardcommands.py may, inside a function".format(target[0])
+            if room != "cli" or target[0] == "tests":
+                text = "edge imports {}: only edge.cli may, inside a function".format(target[0])
                 faults.append(source.fault(found.node, text))
             elif not found.inside:
                 faults.append(source.fault(found.node, "{} is imported on load: do it inside".format(found.name)))
@@ -151,7 +122,7 @@ def check_rooms(source, modules):
 
 def reaches(room, target):
     allowed = MAY_IMPORT.get(room, "").split()
-    return target[0] in allowed or ".".join(target[:2]) in allowed
+    return any(".".join(target[:n]) in allowed for n in range(1, len(target) + 1))
 
 
 def check_packages(source, modules):
@@ -228,22 +199,24 @@ def test_no_room_reaches_itself_through_another():
 
 @pytest.mark.parametrize("path, text, fault", [
     ("edge/stages/x.py", "from edge.models import spec", None),
-    ("edge/stages/x.py", "from edge.runtimes.onnx import OnnxRunner", "edge.stages may not import edge.runtimes.onnx"),
+    ("edge/stages/x.py", "from edge.runtimes.cpu.onnx import OnnxRunner", "edge.stages may not import edge.runtimes.cpu.onnx"),
     ("edge/models/x.py", "from edge.face import eyes", "edge.models may not import edge.face"),
     ("edge/geometry/x.py", "import edge.models.spec", "edge.geometry may not import edge.models.spec"),
-    ("edge/geometry/x.py", "def f():\n    from edge.app import Stages", "edge.geometry may not import edge.app"),
+    ("edge/geometry/x.py", "def f():\n    from edge.app.run import Stages", "edge.geometry may not import edge.app.run"),
     ("edge/geometry/x.py", "from .. import models", "edge.geometry may not import edge.models"),
     ("edge/geometry/x.py", "from ..core.packet import Roi", None),
     ("edge/runtimes/x.py", "from edge.models.warp import Warper", None),
     ("edge/runtimes/x.py", "from edge.models.mb05 import Mb05", "edge.runtimes may not import edge.models.mb05"),
     ("edge/pipeline/x.py", "from edge.telemetry import meter", None),
-    ("edge/pipeline/x.py", "from edge.telemetry.table import x", "edge.pipeline may not import edge.telemetry.table"),
-    ("edge/errors.py", "from edge.core import clock", "edge.core.clock; it may import: redact"),
-    ("edge/app.py", "def f():\n    import engines.build", "only cli.py and boardcommands.py may"),
-    ("edge/cli.py", "def f():\n    from engines import commands", None),
-    ("edge/cli.py", "from engines import commands", "on load"),
-    ("edge/app.py", "from tests import conftest", "edge imports tests"),
-    ("engines/x.py", "from edge.app import Stages", None),
+    ("edge/pipeline/x.py", "from edge.telemetry.health import x", "edge.pipeline may not import edge.telemetry.health"),
+    ("edge/core/x.py", "from edge.host import disk", "edge.core may not import edge.host.disk; it may import: nothing"),
+    ("edge/doctor/x.py", "from edge.sources.live import v4l2", None),
+    ("edge/doctor/x.py", "from edge.sources.live import camera", "edge.doctor may not import edge.sources.live"),
+    ("edge/app/run.py", "def f():\n    import engines.build.command", "only edge.cli may"),
+    ("edge/cli/main.py", "def f():\n    from engines import commands", None),
+    ("edge/cli/main.py", "from engines import commands", "on load"),
+    ("edge/app/run.py", "from tests import conftest", "edge imports tests"),
+    ("engines/x.py", "from edge.app.run import Stages", None),
     ("engines/x.py", "import tests.conftest", "imports the tests"),
 ])
 def test_an_import_against_the_rooms_is_found(path, text, fault):
@@ -254,17 +227,17 @@ def test_an_import_against_the_rooms_is_found(path, text, fault):
     ("edge/sources/x.py", "import cv2", None),
     ("edge/stages/x.py", "import cv2", "cv2 may be imported only in"),
     ("edge/stages/x.py", "def f():\n    from cv2 import resize", "cv2 may be imported only in"),
-    ("edge/runtimes/x.py", "def f():\n    load_runtime('onnxruntime')", None),
+    ("edge/runtimes/cpu/x.py", "def f():\n    load_runtime('onnxruntime')", None),
     ("edge/runtimes/x.py", "def f():\n    import onnxruntime", "onnxruntime is loaded with load_runtime()"),
     ("edge/runtimes/x.py", "if True:\n    from openvino import Core", "openvino is loaded with"),
     ("edge/runtimes/x.py", "def f():\n    importlib.import_module('onnxruntime.capi')", "onnxruntime is loaded with"),
-    ("edge/app.py", "def f():\n    load_runtime('onnxruntime')", "onnxruntime may be loaded only in"),
-    ("edge/runtimes/x.py", "import tensorrt", "on load"),
-    ("edge/modelstore.py", "import onnx", "onnx may be imported only in"),
-    ("engines/build.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorrt", None),
+    ("edge/app/run.py", "def f():\n    load_runtime('onnxruntime')", "onnxruntime may be loaded only in"),
+    ("edge/runtimes/gpu/x.py", "import tensorrt", "on load"),
+    ("edge/store/models.py", "import onnx", "onnx may be imported only in"),
+    ("engines/build/command.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorrt", None),
     ("edge/pipeline/x.py", "from concurrent.futures import Future", "concurrent is never imported"),
     ("edge/pipeline/x.py", "from multiprocessing import Process", None),
-    ("edge/outputs/jsonl.py", "import threading", "threading may be imported only in"),
+    ("edge/outputs/files/jsonl.py", "import threading", "threading may be imported only in"),
     ("edge/face/x.py", "import queue", "queue may be imported only in"),
     ("engines/convert/x.py", "import torch", "torch is never imported"),
 ])
@@ -273,9 +246,9 @@ def test_a_package_in_the_wrong_room_is_found(path, text, fault):
 
 
 @pytest.mark.parametrize("path, text, fault", [
-    ("edge/cli.py", "print(1)", None),
-    ("edge/app.py", "def f():\n    print(1)", "print() outside the command line"),
-    ("edge/app.py", "report.print(1)", None),
+    ("edge/cli/main.py", "print(1)", None),
+    ("edge/app/run.py", "def f():\n    print(1)", "print() outside the command line"),
+    ("edge/app/run.py", "report.print(1)", None),
 ])
 def test_a_print_in_the_wrong_place_is_found(path, text, fault):
     check_one(check_prints(Source(path, text)), fault)

@@ -9,7 +9,7 @@ from codebase import CODE, Fault, Source, dotted, files, last_line, read, report
 MOST_LINES, MOST_FUNCTION_LINES, MOST_WIDTH = 300, 50, 120
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
 BROAD = {"Exception", "BaseException"}
-BROAD_ALLOWED = {"edge/pipeline/worker.py", "edge/outputs/sender.py", "edge/cli.py", "edge/telemetry/jtopclient.py"}
+BROAD_ALLOWED = {"edge/pipeline/worker.py", "edge/outputs/sender.py", "edge/cli/main.py", "edge/telemetry/board/jtop.py"}
 TEXTS = (".py", ".md", ".yaml", ".yml", ".ini", ".toml", ".txt", ".cfg", ".service", ".sh", "Makefile", "run")
 
 # split so that this file does not find itself

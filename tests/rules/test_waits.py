@@ -1,13 +1,13 @@
-"""No wait with a time-out but those of edge/core/waiting.py: others follow the wall clock on the board's Python."""
+"""No wait with a time-out but those of edge/host/waiting.py: others follow the wall clock on the board's Python."""
 import ast
 
 import pytest
 from codebase import Source, dotted, report, sources
 
-HOME = "edge/core/waiting.py"
+HOME = "edge/host/waiting.py"
 MODULES = ("threading", "multiprocessing")
 WAITING = {"Barrier", "BoundedSemaphore", "Condition", "Event", "Semaphore", "Timer"}
-TEXT = "{} waits on the wall clock before Python 3.11: take edge.core.waiting.{}"
+TEXT = "{} waits on the wall clock before Python 3.11: take edge.host.waiting.{}"
 
 
 def check_waits(source):

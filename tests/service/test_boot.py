@@ -15,7 +15,7 @@ from boardtree import board_tree, need_machine
 from bootedboard import MEDIA, PROJECT, BootedBoard, tail, wait_for
 from patience import stretch
 
-from edge import modelstore
+from edge.store import models as modelstore
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVICE, ENGINES = "nanoface.service", "nanoface-engines.service"
@@ -110,7 +110,7 @@ def pid(board):
 def service(board, *words, **more):
     """From a clone, as somebody does who has just made it."""
     env = {"PYTHONPATH": more.pop("source", PROJECT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return board.run("python3", "-m", "edge.cli", "service", *words, env=env, **more)
+    return board.run("python3", "-m", "edge", "service", *words, env=env, **more)
 
 
 def records(board):

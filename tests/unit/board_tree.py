@@ -3,11 +3,11 @@ import hashlib
 import json
 import os
 
-from edge import planstore
-from edge.checks import plans
-from edge.machine import Machine
-from edge.modelstore import sha256_of
-from edge.v4l2 import Camera, Mode
+from edge.doctor import plans
+from edge.doctor.machine import Machine
+from edge.sources.live.v4l2 import Camera, Mode
+from edge.store import plans as planstore
+from edge.store.models import sha256_of
 
 GPU = "sys/devices/57000000.gpu/devfreq/57000000.gpu/"
 THERMAL = "sys/devices/virtual/thermal/"

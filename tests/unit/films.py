@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sources_clips import find, numbered, read_bytes, write_bytes
 
-from edge.core import ffmpeg as programs
-from edge.errors import SourceError
+from edge.core.errors import SourceError
+from edge.host import ffmpeg as programs
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions
 

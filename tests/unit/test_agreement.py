@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_detectors import ENCODE, NEAR
 
-from edge.errors import ModelError
+from edge.core.errors import ModelError
 from edge.geometry import rotation as rot
-from edge.models.agreement import QUANTITIES, Difference, combined, differences, quantities_of
-from edge.models.detectors import DETECTORS, make_detector
+from edge.models.detectors.table import DETECTORS, make_detector
+from engines.verify.agreement import QUANTITIES, Difference, combined, differences, quantities_of
 
 DECODE = {"mean": [0.0] * 12, "std": [1.0] * 12}
 OTHERS = {"align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}

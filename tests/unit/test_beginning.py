@@ -4,13 +4,14 @@ import os
 
 import pytest
 
-from edge import app, renewal
-from edge.config import load_config
-from edge.errors import EngineError, ModelError, UnfitError
-from edge.stop import Stop
-from edge.telemetry import table
-from edge.telemetry.beginning import Beginning
-from edge.telemetry.statuslog import StatusLog
+from edge.app import run as app
+from edge.config.load import load_config
+from edge.core.errors import EngineError, ModelError, UnfitError
+from edge.host.stop import Stop
+from edge.store import renewal
+from edge.telemetry.status import table
+from edge.telemetry.status.beginning import Beginning
+from edge.telemetry.status.log import StatusLog
 
 UNFIT = "2 engines do not fit TensorRT 8.2.5.1 (align: it was killed): run `nanoface build`"
 

@@ -8,10 +8,10 @@ import types
 import pytest
 from patience import PATIENCE_S, stretch, wait_until
 
-from edge.telemetry import boardfiles
-from edge.telemetry.board import CALM_LOOKS, BoardReader, record_of
-from edge.telemetry.boardfiles import BoardFiles
-from edge.telemetry.jtopclient import NO_ANSWER, JtopClient, figures_of
+from edge.telemetry.board import files as boardfiles
+from edge.telemetry.board.files import BoardFiles
+from edge.telemetry.board.jtop import NO_ANSWER, JtopClient, figures_of
+from edge.telemetry.board.reader import CALM_LOOKS, BoardReader, record_of
 
 GPU = "sys/devices/57000000.gpu/"
 CLOCK = GPU + "devfreq/57000000.gpu/"

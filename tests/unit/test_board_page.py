@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from edge.options import read_words
+from edge.cli.table import read_words
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE = os.path.join(ROOT, "docs", "jetson-nano.md")

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from edge import buildlock
-from edge.disk import one_builder
-from edge.errors import EngineError
-from engines.build import refuse_beside_tracker
+from edge.core.errors import EngineError
+from edge.host.disk import one_builder
+from edge.store import lock as buildlock
+from engines.build.command import refuse_beside_tracker
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TRACK = """
 import sys
-from edge.buildlock import tracking
+from edge.store.lock import tracking
 with tracking(sys.argv[1], lambda: print("waits", flush=True), lambda: False):
     print("tracks", flush=True)
     sys.stdin.read()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.errors import ConfigError
+from edge.core.errors import ConfigError
 from edge.geometry import camera as cam
 from edge.geometry import rotation as rot
 

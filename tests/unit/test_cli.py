@@ -11,11 +11,13 @@ import types
 import pytest
 from patience import PATIENCE_S
 
-from edge import cli, options
-from edge import words as command_words
-from edge.configrules import NETWORKS, RULES
-from edge.errors import ConfigError, EngineError, FrameError, ModelError, OutputError, SourceError
-from edge.stop import SAME_PRESS_S, Stop, stopped_by_signals
+from edge.cli import main as cli
+from edge.cli import parser as command_words
+from edge.cli import table as options
+from edge.config.rules import RULES
+from edge.core.errors import ConfigError, EngineError, FrameError, ModelError, OutputError, SourceError
+from edge.core.roles import NETWORKS
+from edge.host.stop import SAME_PRESS_S, Stop, stopped_by_signals
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RECORD = {
@@ -27,18 +29,18 @@ RECORD = {
         "work_ms": {"p50": 1.2, "p95": 1.9, "max": 3.0}, "backend": "onnxruntime", "model": "yunet_s"}},
     "outputs": {},
 }
-# a tracker that stands in for edge.app: what it does is the text of RUN
+# a tracker that stands in for edge.app.run: what it does is the text of RUN
 STANDS_IN = """
 import sys, time, types
-from edge.cli import main
-from edge.errors import *
-app = types.ModuleType("edge.app")
+from edge.cli.main import main
+from edge.core.errors import *
+app = types.ModuleType("edge.app.run")
 def run(config, stop, report):
     RECORD = {record!r}
     {body}
     return RECORD
 app.run = run
-sys.modules["edge.app"] = app
+sys.modules["edge.app.run"] = app
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -53,7 +55,7 @@ def environment(folder, **more):
 
 def call(folder, *words, **more):
     """Exit code, standard output, standard error of a real process."""
-    return finish(start(folder, [sys.executable, "-m", "edge.cli"] + list(words), **more))
+    return finish(start(folder, [sys.executable, "-m", "edge"] + list(words), **more))
 
 
 def start_with(folder, body, *words, **more):
@@ -228,7 +230,7 @@ def test_version_is_printed(tmp_path):
 
 def test_importing_the_command_line_loads_nothing_heavy(tmp_path):
     heavy = ("numpy", "cv2", "yaml", "onnxruntime", "openvino")
-    code = "import sys, edge.cli; print([m for m in {} if m in sys.modules])".format(heavy)
+    code = "import sys, edge.cli.main; print([m for m in {} if m in sys.modules])".format(heavy)
     assert finish(start(tmp_path, [sys.executable, "-c", code])) == (0, "[]\n", "")
 
 
@@ -240,7 +242,7 @@ def test_blas_gets_one_thread_unless_the_user_says_otherwise(tmp_path, given, ex
 
 
 def words_to_config(words):
-    from edge.config import load_config
+    from edge.config.load import load_config
 
     args = options.read_words(["run"] + words)
     overrides, spelled = command_words.overrides_of(args.settings)
@@ -438,7 +440,7 @@ def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(tmp_path):
 
 @pytest.mark.parametrize("every_s, lines", [(10.0, 0), (0.0, 1000)])
 def test_progress_between_lines_of_a_log_is_rare(tmp_path, every_s, lines):
-    body = "import edge.cli; edge.cli.QUIET_PROGRESS_S = {}; [report('progress', str(i)) for i in range(1000)]".format(every_s)
+    body = "from edge.cli import main; main.QUIET_PROGRESS_S = {}; [report('progress', '0') for _ in ' ' * 1000]".format(every_s)
     code, _, err = call_with(tmp_path, body, "run")
     assert code == 0 and len(err.splitlines()) == lines
 
@@ -516,7 +518,7 @@ def test_reader_that_leaves_is_no_error(tmp_path, where):
     streams[where] = write_end
     body = "report('note', 'n' * 9000)" if where == "stderr" else "pass"
     for command in ([sys.executable, "-c", STANDS_IN.format(record=RECORD, body=body), "run"],
-                    [sys.executable, "-m", "edge.cli", "run", "--help"]):
+                    [sys.executable, "-m", "edge", "run", "--help"]):
         process = subprocess.Popen(command, cwd=str(tmp_path), env=environment(tmp_path), stdin=subprocess.DEVNULL,
                                    universal_newlines=True, **streams)
         out, err = process.communicate(timeout=PATIENCE_S)
@@ -529,7 +531,7 @@ def test_reader_that_leaves_is_no_error(tmp_path, where):
 def test_full_disk_behind_standard_output_is_exit_code_5(tmp_path):
     with open("/dev/full", "w") as full:
         process = subprocess.Popen(
-            [sys.executable, "-m", "edge.cli", "--version"], cwd=str(tmp_path), env=environment(tmp_path), stdout=full,
+            [sys.executable, "-m", "edge", "--version"], cwd=str(tmp_path), env=environment(tmp_path), stdout=full,
             stderr=subprocess.PIPE, universal_newlines=True)
         _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 5 and "cannot write to standard output: the disk is full" in one_line(err)
@@ -537,7 +539,7 @@ def test_full_disk_behind_standard_output_is_exit_code_5(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 def test_closed_streams_are_no_trace(tmp_path):
-    line = '"$0" -m edge.cli status absent.jsonl >&- 2>&-'
+    line = '"$0" -m edge status absent.jsonl >&- 2>&-'
     process = start(tmp_path, ["/bin/sh", "-c", line, sys.executable])
     assert finish(process) == (2, "", "")
 
@@ -597,7 +599,7 @@ def test_file_that_is_no_status_log_is_one_line_and_exit_code_2(tmp_path, text):
 
 def test_status_follows_a_log_until_the_signal(tmp_path):
     name = log_of(tmp_path, RECORD)
-    process = start(tmp_path, [sys.executable, "-m", "edge.cli", "status", "--follow", "--json", name])
+    process = start(tmp_path, [sys.executable, "-m", "edge", "status", "--follow", "--json", name])
     assert json.loads(process.stdout.readline())["uptime_s"] == 125.0
     with open(str(tmp_path / name), "a") as f:
         f.write(json.dumps(dict(RECORD, uptime_s=130.0)) + "\n")
@@ -624,14 +626,14 @@ def test_age_of_a_record(at, expected):
 def test_models_hand_over_to_the_build_step_and_return_its_exit_code(monkeypatch, tmp_path, action, expected):
     heard = []
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    fake = types.ModuleType("engines.commands")
+    fake = types.ModuleType("engines.fetch.commands")
     for name in ("list", "check", "fetch"):
         def act(*words, name=name):
             assert words[-1] is sys.stdout
             heard.append((name,) + words[:-1])
             return 4
         setattr(fake, "run_" + name, act)
-    monkeypatch.setitem(sys.modules, "engines.commands", fake)
+    monkeypatch.setitem(sys.modules, "engines.fetch.commands", fake)
     monkeypatch.setattr(__import__("engines"), "commands", fake, raising=False)
     assert cli.main(["models"] + action) == 4
     assert heard == [tuple(str(tmp_path) if word == "HOME" else word for word in expected)]
@@ -643,9 +645,9 @@ def test_models_hand_over_to_the_build_step_and_return_its_exit_code(monkeypatch
 ])
 def test_bench_hands_over_what_was_asked(monkeypatch, words, frames, rounds, as_json, more):
     heard = []
-    fake = types.ModuleType("edge.bench")
+    fake = types.ModuleType("edge.bench.bench")
     fake.run_bench = lambda config, *rest, **beside: heard.append((rest[:-1], beside, rest[-1] is sys.stdout))
-    monkeypatch.setitem(sys.modules, "edge.bench", fake)
+    monkeypatch.setitem(sys.modules, "edge.bench.bench", fake)
     monkeypatch.setenv("NANOFACE_CONFIG", os.devnull)
     assert cli.main(["bench"] + words) == 0
     assert heard == [((frames, rounds, as_json), more, True)]
@@ -667,8 +669,8 @@ def test_doctor_tells_the_same_as_json(tmp_path):
 
 
 def test_doctor_that_finds_nothing_broken_ends_with_0(monkeypatch, capsys):
-    from edge import doctor
-    from edge.machine import OK, WARN, Finding
+    from edge.doctor import examine as doctor
+    from edge.doctor.machine import OK, WARN, Finding
 
     monkeypatch.setenv("NANOFACE_CONFIG", os.devnull)
     monkeypatch.setattr(doctor, "examine", lambda *_: [Finding("a", OK, "fine"), Finding("b", WARN, "slow", "hurry")])

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from edge import modelstore
-from edge.core import commands
+from edge.host import commands
+from edge.store import models as modelstore
 
 SERVICE = "/opt/nanoface/current/bin/nanoface"
 

@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
-from edge import completion, options
-from edge.configrules import NETWORKS, RULES
+from edge.cli import completion
+from edge.cli import table as options
+from edge.config.rules import RULES
+from edge.core.roles import NETWORKS
 
 BASH = """
 compopt() {{ :; }}  # only a shell at a terminal has it

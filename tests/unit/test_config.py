@@ -7,11 +7,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge import configfile
-from edge.config import TREE, Config, load_config
-from edge.configrules import NETWORKS, RULES, STAGES, nearest_key, worker_groups
-from edge.errors import ConfigError
-from engines.manifest import read_manifest
+from edge.config import file as configfile
+from edge.config.load import TREE, Config, load_config
+from edge.config.rules import RULES, nearest_key, worker_groups
+from edge.core.errors import ConfigError
+from edge.core.roles import NETWORKS, STAGES
+from engines.manifest.read import read_manifest
 
 NO_FILE = {"NANOFACE_CONFIG": os.devnull}  # an empty configuration, wherever the tests run
 

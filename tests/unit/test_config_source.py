@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from edge import redact
-from edge.config import load_config
-from edge.errors import ConfigError
+from edge.config.load import load_config
+from edge.core import redact
+from edge.core.errors import ConfigError
 
 SPEC = "rtsp://me:hunter22@cam/live"
 

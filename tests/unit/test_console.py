@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from edge import console
-from edge.console import Console
-from edge.errors import OutputError
+from edge.core.errors import OutputError
+from edge.host import console
+from edge.host.console import Console
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOSTILE = "a\x1b]0;t\x07\x9b2J\r\b\u202e\u2066\x7f"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.contracts import BGR, RGB, Crop
-from edge.models.detectors import DETECTORS, make_detector
+from edge.models.detectors.table import DETECTORS, make_detector
+from edge.models.detectors.tiles import merge, tile_crops
 from edge.models.spec import MOST_CANDIDATES, Detections, Input, whole_frame_crop
-from edge.models.tiles import merge, tile_crops
 
 WIDTH, HEIGHT = 640, 480
 

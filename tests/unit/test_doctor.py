@@ -5,12 +5,13 @@ import sys
 import pytest
 from board_tree import MEASURED, NANO, ROLES, command, planned, stored, tree
 
-from edge import configfile, doctor, machine
-from edge.checks import system
-from edge.config import load_config
-from edge.machine import FAIL, OK, WARN
-from edge.telemetry import boardfiles
-from edge.v4l2 import Camera
+from edge.config import file as configfile
+from edge.config.load import load_config
+from edge.doctor import examine as doctor
+from edge.doctor import machine, system
+from edge.doctor.machine import FAIL, OK, WARN
+from edge.sources.live.v4l2 import Camera
+from edge.telemetry.board import files as boardfiles
 
 CONFIG = load_config(None, {}, {"NANOFACE_CONFIG": os.devnull})
 BUILD = "  Video I/O:\n    GStreamer:                   {}\n"

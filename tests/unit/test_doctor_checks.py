@@ -6,11 +6,11 @@ import re
 import pytest
 from board_tree import GPU, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kernel, planned, stored, tree
 
-from edge import machine, planstore
-from edge.checks import gstreamer, plans, service, system
-from edge.config import load_config
-from edge.core import ffmpeg
-from edge.machine import FAIL, OK, WARN
+from edge.config.load import load_config
+from edge.doctor import gstreamer, machine, plans, service, system
+from edge.doctor.machine import FAIL, OK, WARN
+from edge.host import ffmpeg
+from edge.store import plans as planstore
 
 UNIT = "[Service]\nUser=nanoface\nGroup=nanoface\nSupplementaryGroups=video render\n"
 KNOWN = {"etc/passwd": "root:x:0:0::/:\nnanoface:x:998:998::/:\n",
@@ -288,7 +288,7 @@ def test_the_camera_that_is_configured_must_be_there_and_usable(tmp_path, spec, 
     (ffmpeg.Ffmpeg("/opt/ffmpeg", ffmpeg.NEWEST), OK, "FFmpeg, /opt/ffmpeg"),
 ])
 def test_whether_films_can_be_read_is_told(monkeypatch, found, state, part):
-    monkeypatch.setattr("edge.core.ffmpeg.find", lambda: found)
+    monkeypatch.setattr("edge.host.ffmpeg.find", lambda: found)
     finding = system.check_films()
     assert finding.state == state and part in finding.text
     assert ("pip install 'imageio-ffmpeg" in finding.cure) == (found is None)

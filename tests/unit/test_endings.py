@@ -11,7 +11,7 @@ import time
 import pytest
 from whole_runs import DEFAULT_NETWORKS, RUNTIMES, need_networks, need_runtime
 
-from edge.modelstore import home_dir
+from edge.store.models import home_dir
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SEED = 20261130
@@ -30,12 +30,12 @@ BODY
 stop.leave(cli.main(sys.argv[1:]))
 """
 RUN = """
-app = types.ModuleType("edge.app")
+app = types.ModuleType("edge.app.run")
 def run(config, stop, report):
     while not stop.wait(10.0): pass
     return {"state": "STOPPED", "stages": {}}
 app.run = run
-sys.modules["edge.app"] = app
+sys.modules["edge.app.run"] = app
 """
 SWALLOWS = """
 def models(args, out):

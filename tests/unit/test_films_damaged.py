@@ -10,7 +10,7 @@ import films
 import pytest
 from films import MJPEG, MPEG2, MPEG4, VP8, X264, X265
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions
 

@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.core.ffmpeg import Ffmpeg
-from edge.sources import decoder
-from edge.sources.packets import MOST_EARLY, Packet, PacketLines, Packets
+from edge.host.ffmpeg import Ffmpeg
+from edge.sources.films import decoder
+from edge.sources.films.packets import MOST_EARLY, Packet, PacketLines, Packets
 
 BAD = "bad"
 

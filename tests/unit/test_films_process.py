@@ -13,8 +13,8 @@ from films import MJPEG, X264, read_film, refusal
 
 from edge.pipeline.ends import Capture
 from edge.pipeline.link import LinkClosed
-from edge.sources import ffmpegchild
 from edge.sources.choose import make_source
+from edge.sources.films import process as ffmpegchild
 from edge.sources.spec import SourceOptions
 from edge.telemetry.meter import Meter
 
@@ -93,7 +93,7 @@ def test_another_thread_can_close_what_hangs(broken, monkeypatch):
 
 def test_where_there_is_no_ffmpeg_the_cure_is_told(tmp_path, monkeypatch):
     path = films.make(tmp_path / "a.mp4", X264)
-    monkeypatch.setattr("edge.core.ffmpeg.find", lambda: None)
+    monkeypatch.setattr("edge.host.ffmpeg.find", lambda: None)
     assert "-m pip install 'imageio-ffmpeg" in refusal(path)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
     assert "unset IMAGEIO_FFMPEG_EXE" in refusal(path)
@@ -185,6 +185,6 @@ def test_frames_that_nobody_waits_for_any_more_are_not_lost(tmp_path):
 
 
 def test_a_system_without_fcntl_and_resource_has_everything_but_films():
-    body = "import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; import edge.app, edge.cli; print('loaded')"
+    body = "import sys; sys.modules.update(fcntl=None, resource=None); import edge.app.run, edge.cli.main; print(1)"
     root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-    assert subprocess.check_output([sys.executable, "-c", body], cwd=root) == b"loaded\n"
+    assert subprocess.check_output([sys.executable, "-c", body], cwd=root) == b"1\n"

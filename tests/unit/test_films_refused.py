@@ -5,8 +5,8 @@ import films
 import pytest
 from films import AAC, MJPEG, SOUND, X264, refusal
 
-from edge.sources.filmheader import read_header
-from edge.sources.filmprobe import understood, why_not
+from edge.sources.films.header import read_header
+from edge.sources.films.probe import understood, why_not
 
 KEY = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", 32 * "7", "-encryption_kid", 32 * "a")
 

@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
+from edge.sources.live.tunnel import LONGEST_LIST, MOST_OTHERS, Tunnel
 from edge.sources.origin import Origin, Trust
-from edge.sources.tunnel import LONGEST_LIST, MOST_OTHERS, Tunnel
 
 HERE = "http://127.0.0.1:9/a.m3u8"
 

@@ -11,8 +11,8 @@ import pytest
 from patience import PATIENCE_S
 
 from edge import __version__
+from edge.core.errors import ConfigError, OutputError
 from edge.core.packet import Frame, Packet, Span
-from edge.errors import ConfigError, OutputError
 from edge.telemetry.histogram import Histogram
 from edge.telemetry.meter import Meter
 from edge.telemetry.metrics import Metrics
@@ -97,7 +97,7 @@ def test_everything_that_is_known_is_served(serve):
 
 @pytest.mark.parametrize("release, l4t", [("# R32 (release), REVISION: 7.1, GCID: 29818004", "32.7.1"), ("", "")])
 def test_what_runs_is_told_once_with_the_value_1(serve, monkeypatch, release, l4t):
-    monkeypatch.setattr("edge.telemetry.boardfiles.read_text", lambda *_: release)
+    monkeypatch.setattr("edge.telemetry.board.files.read_text", lambda *_: release)
     told = re.findall("^nanoface_build_info{(.+)} 1.0$", get(serve()), re.MULTILINE)
     assert [dict(re.findall(r'(\w+)="([^"]*)"', labels)) for labels in told] == [
         {"version": __version__, "l4t": l4t, "runtime": "tensorrt 8.2.1.8"}]

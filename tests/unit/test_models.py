@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration import measure_head
+from calibration.head import measure_head, procrustes
 from edge.core.packet import Roi
 from edge.face import head as heads
-from edge.geometry import procrustes
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
 from edge.models.face_landmark import FaceLandmark

@@ -4,12 +4,13 @@ import os
 
 import pytest
 
-from edge import cli
-from edge.errors import ConfigError
-from edge.telemetry import boardfiles, statusread
-from edge.telemetry.jtopclient import figures_of
-from edge.telemetry.statusfile import mode_of
-from edge.telemetry.systemd import Notifier
+from edge.cli import main as cli
+from edge.core.errors import ConfigError
+from edge.telemetry.board import files as boardfiles
+from edge.telemetry.board.jtop import figures_of
+from edge.telemetry.notify import Notifier
+from edge.telemetry.status import read as statusread
+from edge.telemetry.status.file import mode_of
 
 THERMAL = "sys/devices/virtual/thermal/"
 RECORD = {"schema": 1, "state": "RUNNING", "stages": {"detect": {"count": 1}}, "uptime_s": 1.0}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
 from edge.geometry.rotation import from_angles
-from edge.outputs.csv import CsvOutput
+from edge.outputs.files.csv import CsvOutput
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_output
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from films_back import frames_of, times_of
 
+from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.errors import OutputError
-from edge.outputs import film as films
-from edge.outputs import mp4
-from edge.outputs.overlay import Style
+from edge.outputs.pictures import film as films
+from edge.outputs.pictures import mp4
+from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
-from edge.outputs.video import VideoOutput
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOISE = np.random.RandomState(0).randint(0, 256, (240, 320, 3)).astype(np.uint8)

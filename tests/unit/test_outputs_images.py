@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edge.core import clock
+from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
-from edge.errors import OutputError
-from edge.outputs import images
-from edge.outputs.images import FolderOutput, PictureOutput
-from edge.outputs.overlay import Style
+from edge.outputs.pictures import images
+from edge.outputs.pictures.images import FolderOutput, PictureOutput
+from edge.outputs.pictures.overlay import Style
 from edge.outputs.spec import parse_output
 
 FACE = Face(1, Roi(30.0, 30.0, 40.0, 0.0), 0.9, (10.0, 10.0, 50.0, 50.0))

@@ -9,9 +9,9 @@ import sys
 import pytest
 from patience import wait_until
 
-from edge.core.safeopen import Folder
-from edge.errors import OutputError
-from edge.outputs.jsonl import JsonlOutput
+from edge.core.errors import OutputError
+from edge.host.safeopen import Folder
+from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -108,8 +108,8 @@ def test_a_full_disk_is_one_clear_line():
 
 LIMITED = """
 import resource, signal, sys
-from edge.errors import OutputError
-from edge.outputs.jsonl import JsonlOutput
+from edge.core.errors import OutputError
+from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
@@ -135,7 +135,7 @@ def test_a_line_that_did_not_fit_is_taken_back(tmp_path):
 
 
 ENDLESS = """
-from edge.outputs.jsonl import JsonlOutput
+from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 sender = Sender(JsonlOutput(parse_output({target!r}), True), capacity=4)

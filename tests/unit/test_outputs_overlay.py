@@ -4,9 +4,9 @@ import pytest
 
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
 from edge.geometry.rotation import FLIP, from_angles
-from edge.outputs import overlay, text
-from edge.outputs.overlay import Style, draw
-from edge.outputs.stagetimes import TOTAL, StageTime, SteadyTimes, of_packet
+from edge.outputs.pictures import overlay, text
+from edge.outputs.pictures.overlay import Style, draw
+from edge.outputs.pictures.stagetimes import TOTAL, StageTime, SteadyTimes, of_packet
 
 BARE = Style(stage_times=False)
 STAGES = ("capture", "detect", "align", "pose", "iris", "express")

@@ -5,9 +5,9 @@ import time
 import pytest
 from patience import PATIENCE_S, wait_until
 
-from edge.core import waiting
 from edge.core.contracts import Output
-from edge.errors import OutputError
+from edge.core.errors import OutputError
+from edge.host import waiting
 from edge.outputs import sender as module
 from edge.outputs.sender import Sender
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from edge.errors import ConfigError
+from edge.core.errors import ConfigError
 from edge.outputs.spec import OutputSpec, parse_output, parse_outputs
 
 

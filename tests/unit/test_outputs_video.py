@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from films_back import frames_of, times_of
 
-from edge.core import ffmpeg
+from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
-from edge.errors import OutputError
-from edge.outputs import encoder as encoders
-from edge.outputs import film as films
-from edge.outputs import video
-from edge.outputs.overlay import Style
+from edge.host import ffmpeg
+from edge.outputs.pictures import encoder as encoders
+from edge.outputs.pictures import film as films
+from edge.outputs.pictures import video
+from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.video import FilmClock, VideoOutput, fitted
 from edge.outputs.spec import parse_output
-from edge.outputs.video import FilmClock, VideoOutput, fitted
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FACE = Face(1, Roi(30.0, 30.0, 40.0, 0.0), 0.9, (10.0, 10.0, 50.0, 50.0))
@@ -275,10 +275,10 @@ STOPPED = """
 import signal, sys, threading
 import numpy as np
 from edge.core.packet import Frame, Packet
-from edge.outputs.overlay import Style
+from edge.outputs.pictures.overlay import Style
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
-from edge.outputs.video import VideoOutput
+from edge.outputs.pictures.video import VideoOutput
 
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda number, frame: stop.set())

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from virtual_display import VirtualDisplay, wait_until
 
-from edge.config import load_config
+from edge.config.load import load_config
+from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.errors import OutputError
-from edge.outputs import choose, viewer, window
-from edge.outputs.choose import OutputOptions, live_picture, make_output
-from edge.outputs.overlay import Style
+from edge.outputs import kinds as choose
+from edge.outputs.kinds import OutputOptions, live_picture, make_output
+from edge.outputs.pictures import viewer, window
+from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.window import Situation, WindowOutput, opens_by_itself
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
-from edge.outputs.window import Situation, WindowOutput, opens_by_itself
 
 PYGAME = pytest.mark.skipif(find_spec("pygame") is None, reason="needs pygame")
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only X and Wayland can be switched off")
@@ -346,7 +347,7 @@ def test_a_window_is_made_from_its_word():
 
 
 def test_a_report_opens_none_of_its_own(monkeypatch):
-    from engines import fieldrun
+    from engines.report import run as fieldrun
 
     given = []
     monkeypatch.setattr(fieldrun.app, "run", lambda config, watch, report: given.append(config))

@@ -8,11 +8,11 @@ import sys
 import pytest
 import setuptools
 
-from edge.core import packages
+from edge.host import packages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ALL = packages.CONVERTERS + packages.RUNTIMES
-WITHOUT = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli; sys.exit(edge.cli.main())"
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli.main; sys.exit(edge.cli.main.main())"
 
 
 def without(hidden, folder, *words):

@@ -13,8 +13,8 @@ from picture_files import MOST, chunk, jpeg, made, png, riff, saved, write
 from PIL import Image
 from whole_runs import RUNTIMES
 
-from edge.errors import SourceError
-from edge.sources import still
+from edge.core.errors import SourceError
+from edge.sources.pictures import still
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOISE = cv2.resize(np.random.RandomState(7).randint(0, 256, (24, 32, 3)).astype(np.uint8), (320, 240))
@@ -155,7 +155,7 @@ def tagged(data, count, size):
 READ = """
 import sys
 sys.path.insert(0, {!r})
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources import still
 try:
     print(still.read(sys.argv[1], 120 * 10 ** 6).image.shape)
@@ -204,6 +204,6 @@ def test_a_bomb_costs_little_memory(tmp_path, name, make, message):
 @pytest.mark.parametrize("name", ["huge.png", "cut.jpg", "tags.tif", "tiles.j2k", "just.ppm"])
 def test_a_run_refuses_a_bomb_with_one_line(tmp_path, models_home, name):
     path = write(tmp_path, name, {bomb[0]: bomb[1] for bomb in BOMBS}[name]())
-    said, code, most_mb = measured([sys.executable, "-m", "edge.cli", "run", "--status", "none", "--source", path],
+    said, code, most_mb = measured([sys.executable, "-m", "edge", "run", "--status", "none", "--source", path],
                                    cwd=ROOT, env=dict(os.environ, NANOFACE_HOME=str(models_home)))
     assert (code, said.count("\n")) == (3, 1) and name in said and most_mb < 400

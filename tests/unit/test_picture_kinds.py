@@ -25,7 +25,8 @@ from picture_files import (
     write,
 )
 
-from edge.sources import kinds, still
+from edge.sources import kinds
+from edge.sources.pictures import still
 
 
 @pytest.mark.parametrize("name, make, expected, tolerance", KINDS, ids=[kind[0] for kind in KINDS])

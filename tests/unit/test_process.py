@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from edge.core import process
+from edge.host import process
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NUMPY = """
@@ -20,13 +20,13 @@ import platform, sys
 platform.machine, platform.release = lambda: {machine!r}, lambda: {kernel!r}
 from edge.core import process
 process.TEGRA_RELEASE, process.DEVICE_TREE = {files!r}
-from edge.cli import main
+from edge.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 PATHS = """
 import json, subprocess, sys
 if sys.argv[1:] == ["as nanoface"]:
-    from edge.cli import main
+    from edge.cli.main import main
     main(["--version"])
 child = subprocess.check_output([sys.executable, "-c", "import sys; print(sys.flags.no_user_site)"])
 print(json.dumps([sys.path, int(child)]))

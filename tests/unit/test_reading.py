@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from edge.config import load_config
-from edge.configfile import UserFile, read_file
-from edge.core.reading import at_most, can_be_name, open_regular, parse_json, read_json, read_small
-from edge.core.yamlreading import NotYaml, parse_yaml
-from edge.errors import ConfigError, SourceError
+from edge.config.file import UserFile, read_file
+from edge.config.load import load_config
+from edge.config.yamlreading import NotYaml, parse_yaml
+from edge.core.errors import ConfigError, SourceError
+from edge.host.reading import at_most, can_be_name, open_regular, parse_json, read_json, read_small
 
 NINE = 9  # of each level of a bomb
 
@@ -130,7 +130,7 @@ def test_a_configuration_without_an_end_is_refused():
 
 WAITING = r"""
 import os, sys, threading
-from edge.stop import SIGNALS, leave
+from edge.host.stop import SIGNALS, leave
 if sys.argv.pop(1) == "noted":
     SIGNALS.note()
 from edge import cli
@@ -204,7 +204,7 @@ def test_no_pipe_is_waited_for_as_intrinsics_or_certificates(tmp_path):
     "rtsp://:@:/x", "http:///x", "rtsp://u:p@[1:2",
 ])
 def test_what_is_no_address_is_told_before_anything_is_waited_for(address):
-    stream = pytest.importorskip("edge.sources.stream")
+    stream = pytest.importorskip("edge.sources.live.stream")
     with pytest.raises(SourceError) as e:
         stream.StreamOpener(address)
     assert "no address" in str(e.value) and "u:p" not in str(e.value)
@@ -220,7 +220,7 @@ def test_a_camera_of_five_thousand_digits_is_none():
 
 @pytest.mark.parametrize("word", ["rtsp://u:p\udce9ss@host/x", "rtsp://u:p\ud800ss@host/x"])
 def test_a_password_that_is_no_utf8_is_hidden(word):
-    from edge.redact import Secrets
+    from edge.core.redact import Secrets
 
     known = Secrets()
     known.learn(word)

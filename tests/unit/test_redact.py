@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge import redact
-from edge.errors import SourceError
-from edge.redact import Secrets, hide
+from edge.core import redact
+from edge.core.errors import SourceError
+from edge.core.redact import Secrets, hide
 
 PRINTABLE = "".join(c for c in string.printable if c not in "\t\n\r\x0b\x0c")
 secrets = st.text(st.sampled_from(PRINTABLE), min_size=6, max_size=24).map(lambda text: "Zq" + text + "7x")

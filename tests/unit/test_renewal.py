@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge import planstore, renewal
-from edge.disk import one_builder
-from edge.modelstore import sha256_of
+from edge.host.disk import one_builder
+from edge.store import plans as planstore
+from edge.store import renewal
+from edge.store.models import sha256_of
 
 OLD, NEW = "8.2.1.8", "8.2.5.1"
 ROLES = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}

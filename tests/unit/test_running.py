@@ -7,11 +7,11 @@ import pytest
 from patience import PATIENCE_S, wait_until
 
 from edge.core.packet import Frame, Packet, Span
-from edge.telemetry import table
 from edge.telemetry.meter import Meter
-from edge.telemetry.running import Run
-from edge.telemetry.statuslog import StatusLog
-from edge.telemetry.statusread import read_last
+from edge.telemetry.status import table
+from edge.telemetry.status.log import StatusLog
+from edge.telemetry.status.read import read_last
+from edge.telemetry.status.run import Run
 
 
 def a_run(**source):

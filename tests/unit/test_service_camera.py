@@ -9,7 +9,7 @@ from edge.service import configuration, places
 from edge.service.camerachoice import named_in, with_camera
 from edge.service.places import Places
 from edge.service.steps import Steps
-from edge.v4l2 import Camera
+from edge.sources.live.v4l2 import Camera
 
 USB, RIBBON, NOTHING = Camera("C920"), Camera("imx219", raw=True), None
 LINK = "/dev/v4l/by-id/usb-Maker_C920-video-index0"
@@ -36,7 +36,7 @@ class Machine:
             link = self.folder / LINK.lstrip("/")
             if camera is USB and not link.exists():
                 link.symlink_to("../../" + name)
-        self.monkeypatch.setattr("edge.v4l2.look", lambda path: nodes[os.path.basename(path)])
+        self.monkeypatch.setattr("edge.sources.live.v4l2.look", lambda path: nodes[os.path.basename(path)])
 
     def install(self, typed=None, yes=False, dry=False):
         """What was said."""

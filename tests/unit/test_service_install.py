@@ -7,8 +7,8 @@ import stat
 import pytest
 
 import edge
-from edge import cli
-from edge.errors import ConfigError, ModelError
+from edge.cli import main as cli
+from edge.core.errors import ConfigError, ModelError
 from edge.service import configuration, installer, packages, places, program
 from edge.service.acting import Account
 from edge.service.places import Places

@@ -8,11 +8,12 @@ import subprocess
 import pytest
 import yaml
 
-from edge import cli, renewal
-from edge.config import load_config
-from edge.errors import UnfitError
+from edge.cli import main as cli
+from edge.config.load import load_config
+from edge.core.errors import UnfitError
 from edge.service import places
 from edge.service.steps import Steps
+from edge.store import renewal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NEVER = ("PrivateDevices", "DevicePolicy", "MemoryDenyWriteExecute", "PrivateTmp", "PrivateNetwork")

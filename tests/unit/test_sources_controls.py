@@ -4,12 +4,12 @@ import struct
 
 import pytest
 
-from edge.sources import controls as c
-from edge.sources.camera import CameraOpener
 from edge.sources.choose import make_source
-from edge.sources.controls import AUTO, Controls
-from edge.sources.device import Mode
-from edge.sources.gstreamer import CsiCamera, csi
+from edge.sources.live import controls as c
+from edge.sources.live.camera import CameraOpener
+from edge.sources.live.controls import AUTO, Controls
+from edge.sources.live.device import Mode
+from edge.sources.live.gstreamer import CsiCamera, csi
 from edge.sources.spec import SourceOptions
 
 WEBCAM = {c.EXPOSURE_AUTO: (0, 3), c.EXPOSURE_ABSOLUTE: (3, 2047), c.GAIN: (0, 255), c.AUTO_WHITE_BALANCE: (0, 1),
@@ -111,7 +111,7 @@ class Capture:
 
 def test_controls_are_set_with_every_opening(device, monkeypatch):
     driver = Driver()
-    monkeypatch.setattr("edge.sources.controls._ioctl", lambda: driver)
+    monkeypatch.setattr("edge.sources.live.controls._ioctl", lambda: driver)
     opener = CameraOpener(device, Mode(), Capture, Controls(exposure=900.0, gain=3.0))
     for times in (1, 2):
         opener.open()

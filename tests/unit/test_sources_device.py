@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S, wait_until
 
-from edge.errors import SourceError
-from edge.sources import argus
-from edge.sources.camera import CameraOpener, FirstCamera
-from edge.sources.childcapture import ChildFeed
+from edge.core.errors import SourceError
+from edge.host.ring import HEADER, SLOTS, STAMP, WRITING, RingReader, RingWriter, shared_file
+from edge.sources.child.parent import ChildFeed
 from edge.sources.choose import make_source
-from edge.sources.device import AbsentError, Mode, Opener, Patience, Reader
-from edge.sources.feed import MAX_HUNG, ThreadFeed
-from edge.sources.live import LiveSource
+from edge.sources.live import argus
+from edge.sources.live.camera import CameraOpener, FirstCamera
+from edge.sources.live.device import AbsentError, Mode, Opener, Patience, Reader
+from edge.sources.live.feed import MAX_HUNG, ThreadFeed
+from edge.sources.live.source import LiveSource
+from edge.sources.live.watch import Stillness
 from edge.sources.picture import Shape
-from edge.sources.ring import HEADER, SLOTS, STAMP, WRITING, RingReader, RingWriter, shared_file
 from edge.sources.spec import SourceOptions
-from edge.sources.watch import Stillness
 
 PLAIN = Shape(SourceOptions(), scale=False)
 QUICK = Patience(first_frame_s=0.5, again_s=0.5, silence_s=0.2, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
@@ -270,7 +270,7 @@ def test_elsewhere_than_on_linux_a_thread_reads(monkeypatch):
 def test_a_camera_that_was_absent_is_remembered_by_its_lasting_name(tmp_path, monkeypatch):
     links = tmp_path / "by-id"
     links.mkdir()
-    monkeypatch.setattr("edge.sources.camera.stable_link.__defaults__", (str(links),))
+    monkeypatch.setattr("edge.sources.live.camera.stable_link.__defaults__", (str(links),))
     opener = CameraOpener(str(tmp_path / "video0"), Mode())
     assert opener._link is None
     (tmp_path / "video0").write_text("")

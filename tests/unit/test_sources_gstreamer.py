@@ -3,11 +3,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.errors import ConfigError, SourceError
-from edge.sources import gstreamer
+from edge.core.errors import ConfigError, SourceError
 from edge.sources.choose import make_source
-from edge.sources.gstreamer import CsiCamera
-from edge.sources.live import Mode
+from edge.sources.live import gstreamer
+from edge.sources.live.gstreamer import CsiCamera
+from edge.sources.live.source import Mode
 from edge.sources.spec import SourceOptions
 
 END = " ! video/x-raw, format=(string)BGR ! appsink drop=true max-buffers=1 sync=false"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sources_clips import drain
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources.choose import make_source
 from edge.sources.picture import is_picture, to_bgr
 from edge.sources.spec import SourceOptions

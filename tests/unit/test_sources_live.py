@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S, stretched, wait_until
 
-from edge.errors import SourceError
-from edge.sources.camera import CameraOpener, FirstCamera, camera_mode, stable_link
+from edge.core.errors import SourceError
 from edge.sources.choose import make_source
-from edge.sources.gstreamer import has_gstreamer
-from edge.sources.live import MAX_HUNG, LiveSource, Mode, Opener, Patience
+from edge.sources.live.camera import CameraOpener, FirstCamera, camera_mode, stable_link
+from edge.sources.live.gstreamer import has_gstreamer
+from edge.sources.live.source import MAX_HUNG, LiveSource, Mode, Opener, Patience
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
 
@@ -324,7 +324,7 @@ def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
 @pytest.fixture
 def ribbon(monkeypatch):
     """Devices whose names end in 0 are the raw nodes of ribbon cameras."""
-    monkeypatch.setattr("edge.sources.device.ribbon_source", lambda path: "csi://0" if path.endswith("0") else "")
+    monkeypatch.setattr("edge.sources.live.device.ribbon_source", lambda path: "csi://0" if path.endswith("0") else "")
 
 
 def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, ribbon):

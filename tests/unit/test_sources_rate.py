@@ -9,13 +9,13 @@ import pytest
 from patience import PATIENCE_S
 from usbcamera import SameThread, UsbCamera
 
-from edge.sources.camera import CameraOpener
 from edge.sources.choose import make_source
-from edge.sources.device import DEFAULT_PATIENCE, Mode, Reader
-from edge.sources.live import LiveSource
+from edge.sources.live.camera import CameraOpener
+from edge.sources.live.device import DEFAULT_PATIENCE, Mode, Reader
+from edge.sources.live.source import LiveSource
+from edge.sources.live.watch import AGAIN_S, BEHIND_S, DIM_LIGHT, TOO_SLOW, Rate, Shortfall, mismatch
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
-from edge.sources.watch import AGAIN_S, BEHIND_S, DIM_LIGHT, TOO_SLOW, Rate, Shortfall, mismatch
 
 INTERVAL_S = 1 / 30.0
 READ = """

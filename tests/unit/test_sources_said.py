@@ -8,12 +8,12 @@ import sys
 import pytest
 from patience import PATIENCE_S
 
-from edge.core import commands
-from edge.sources import gstreamer
-from edge.sources.controls import Controls
-from edge.sources.device import Mode
-from edge.sources.gstreamer import CsiCamera, launch_line
-from edge.sources.said import KEPT_LINES, LONGEST_LINE, Said
+from edge.host import commands
+from edge.sources.child.said import KEPT_LINES, LONGEST_LINE, Said
+from edge.sources.live import gstreamer
+from edge.sources.live.controls import Controls
+from edge.sources.live.device import Mode
+from edge.sources.live.gstreamer import CsiCamera, launch_line
 
 SOURCE = "Error generated. /dvs/git/nvgstreamer/gst-nvarguscamera/gstnvarguscamerasrc.cpp, execute:557 "
 OPENCV = "[ WARN:0] global /src/opencv/modules/videoio/src/cap_gstreamer.cpp (711) open OpenCV | GStreamer warning: "

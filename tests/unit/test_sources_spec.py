@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from edge.configrules import RULES
-from edge.errors import ConfigError, SourceError
+from edge.config.rules import RULES
+from edge.core.errors import ConfigError, SourceError
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions, classify, hides_file
 
@@ -180,7 +180,7 @@ def test_a_camera_that_is_not_there(spec, capfd):
 
 
 def test_without_a_camera_the_demo_is_named_but_never_taken(monkeypatch):
-    monkeypatch.setattr("edge.sources.camera.present_cameras", lambda: [])
+    monkeypatch.setattr("edge.sources.live.camera.present_cameras", lambda: [])
     source = make_source(SourceOptions())
     with pytest.raises(SourceError, match="no camera was found.*--source portrait"):
         source.open()

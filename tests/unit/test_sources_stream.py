@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from patience import PATIENCE_S, stretch
 
-from edge.errors import SourceError
-from edge.sources.live import LiveSource
+from edge.core.errors import SourceError
+from edge.sources.live.source import LiveSource
+from edge.sources.live.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
-from edge.sources.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options
 
 
 class Server(ThreadingMixIn, HTTPServer):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sources_clips import SHARED, cut_tail, drain, needs_media, number_of, set_durations, set_rotation, write_video
 
-from edge.errors import SourceError
+from edge.core.errors import SourceError
 from edge.sources.choose import make_source
 from edge.sources.spec import SourceOptions
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from edge.core.contracts import BGR, Crop, Runner, Ticket
+from edge.core.errors import FrameError
 from edge.core.packet import Eyes, Face, Frame, Iris, Packet, Roi
-from edge.errors import FrameError
 from edge.face import head as heads
 from edge.geometry import rotation as rot
 from edge.geometry.camera import CameraGuess, from_fov

@@ -11,10 +11,10 @@ import time
 import pytest
 from patience import PATIENCE_S, wait_until
 
-from edge.errors import ConfigError
-from edge.telemetry import statuslog
-from edge.telemetry.statuslog import Situation, StatusLog, StatusWriter, status_record
-from edge.telemetry.statusread import follow, read_last
+from edge.core.errors import ConfigError
+from edge.telemetry.status import log as statuslog
+from edge.telemetry.status.log import Situation, StatusLog, StatusWriter, status_record
+from edge.telemetry.status.read import follow, read_last
 
 
 def record(n):
@@ -133,7 +133,7 @@ def test_what_a_full_disk_left_of_a_line_is_taken_back(tmp_path, monkeypatch):
     log = StatusLog(str(path))
     log.write(record(0))
     real_write = os.write
-    monkeypatch.setattr("edge.telemetry.statuslog.os.write", lambda fd, data: real_write(fd, data[:5]))
+    monkeypatch.setattr("edge.telemetry.status.log.os.write", lambda fd, data: real_write(fd, data[:5]))
     assert log.write(record(1)) is False
     monkeypatch.undo()
 
@@ -144,7 +144,7 @@ def test_what_a_full_disk_left_of_a_line_is_taken_back(tmp_path, monkeypatch):
 PROGRAM = """
 import sys
 sys.path[:0] = {paths!r}
-from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.status.log import StatusLog
 log = StatusLog(sys.argv[1], max_bytes=20000, keep=2)
 n = 0
 while True:
@@ -399,7 +399,7 @@ def test_a_file_from_the_future_is_a_new_one(tmp_path):
 REAL_DISK = """
 import json, os, subprocess, sys
 sys.path[:0] = {paths!r}
-from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.status.log import StatusLog
 folder = sys.argv[1]
 log = StatusLog(os.path.join(folder, "status.jsonl"), keep=0)
 told = []

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from patience import PATIENCE_S
 
-from edge.telemetry.systemd import LONGEST_STATUS, Notifier
+from edge.telemetry.notify import LONGEST_STATUS, Notifier
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no AF_UNIX sockets here")
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract names are Linux's")

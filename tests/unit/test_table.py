@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.telemetry.progress import Progress
-from edge.telemetry.table import duration, render
+from edge.telemetry.status.progress import Progress
+from edge.telemetry.status.table import duration, render
 
 MS = {"p50": 0.1, "p95": 12.34, "max": 1234.5}
 RECORD = {

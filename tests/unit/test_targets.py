@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from edge import cli
-from edge.config import load_config
-from edge.errors import ConfigError
+from edge.app.targets import NewFolders, check_targets
+from edge.cli import main as cli
+from edge.config.load import load_config
+from edge.core.errors import ConfigError
 from edge.outputs.spec import PictureNames, parse_outputs
-from edge.targets import NewFolders, check_targets
-from edge.telemetry.statusfile import MODE, check_status, mode_of
-from edge.telemetry.statuslog import StatusLog
+from edge.telemetry.status.file import MODE, check_status, mode_of
+from edge.telemetry.status.log import StatusLog
 
 RECORD = {"schema": 1, "at": "2026-11-21T03:20:11.402Z", "state": "RUNNING"}
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -190,7 +190,7 @@ def test_a_run_tells_the_folder_that_it_made(models_home, tmp_path):
     pytest.importorskip("onnxruntime")
     env = dict(os.environ, NANOFACE_HOME=models_home, NANOFACE_CONFIG=os.devnull, PYTHONPATH=ROOT)
     words = ["run", "portrait", "--max-frames", "2", "--status", "none", "--output", "jsonl:out/2026/a.jsonl"]
-    told = [subprocess.run([sys.executable, "-m", "edge.cli"] + words, cwd=str(tmp_path), env=env, stdin=subprocess.DEVNULL,
+    told = [subprocess.run([sys.executable, "-m", "edge"] + words, cwd=str(tmp_path), env=env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
             for _ in range(2)]
     assert [(done.returncode, "made the folder out/2026\n" in done.stderr) for done in told] == [(0, True), (0, False)]

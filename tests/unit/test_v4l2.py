@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from edge import v4l2
-from edge.v4l2 import Camera, Mode, look, ribbon_source, text_of
+from edge.sources.live import v4l2
+from edge.sources.live.v4l2 import Camera, Mode, look, ribbon_source, text_of
 
 # format -> size -> intervals
 WEBCAM = {b"MJPG": {(1280, 720): [(1, 30), (1, 15)], (640, 480): [(1, 60)]}, b"YUYV": {(640, 480): [(1, 30), (2, 15)]}}

@@ -6,7 +6,7 @@ import time
 import pytest
 from patience import PATIENCE_S, wait_until
 
-from edge.core import waiting
+from edge.host import waiting
 
 
 @pytest.fixture(params=["pipe", "no descriptor is left", "no poll() there"])

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB, Crop
+from edge.core.errors import FrameError, ModelError
 from edge.core.packet import Roi
-from edge.errors import FrameError, ModelError
 from edge.geometry import roi as regions
 from edge.models.warp import Warper
 

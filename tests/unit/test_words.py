@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from edge import options
-from edge.config import load_config
-from edge.errors import ConfigError
-from edge.words import overrides_of, shown
+from edge.cli import table as options
+from edge.cli.parser import overrides_of, shown
+from edge.config.load import load_config
+from edge.core.errors import ConfigError
 
 ODD = (
     "", " ", "--", "-", "---", "--=", "=", "a\nb", "\x1b[31m", "\udcff", "x" * 5000, "--\udcff", "-v", "-h1",

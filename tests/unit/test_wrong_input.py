@@ -16,9 +16,9 @@ cv2 = pytest.importorskip("cv2")
 
 from whole_runs import RUNTIMES, finish, launch, one_line, python_path, write_index
 
-from edge.core.packages import fastest_runtime
-from edge.modelstore import onnx_dir, sha256_of
+from edge.host.packages import fastest_runtime
 from edge.sources.portrait import PICTURE
+from edge.store.models import onnx_dir, sha256_of
 
 USAGE, SOURCE, MODEL, OUTPUT = 2, 3, 4, 5
 JUNK = b"no network at all"
@@ -265,7 +265,7 @@ def test_a_network_or_runtime_that_is_not_there_is_exit_code_4(nanoface, words, 
     ((), list(RUNTIMES), ["no runtime is installed", "-m pip install '" + fastest_runtime()]),
 ], ids=named)
 def test_a_runtime_that_is_not_installed_is_exit_code_4_with_its_cure(nanoface, words, hidden, parts):
-    hide = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli; sys.exit(edge.cli.main())".format(hidden)
+    hide = "import sys; sys.modules.update(dict.fromkeys({})); from edge.cli.main import main; sys.exit(main())".format(hidden)
     check(nanoface(*(DEMO + words), program=("-c", hide)), MODEL, parts)
 
 

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 
 from edge.core import clock
-from edge.sources.feed import Feed, Picture
+from edge.sources.live.feed import Feed, Picture
 
 FIRST_AT_S = 1000.0
 

@@ -18,10 +18,10 @@ weights in LiteRT (face_landmark.npz) is the second witness.
 import os
 import sys
 
+import golden
 import numpy as np
 
-from edge.core.analytics import load_runtime
-from engines import golden
+from edge.host.analytics import load_runtime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MEDIAPIPE = "pip/mediapipe==0.10.21/mediapipe/modules/"

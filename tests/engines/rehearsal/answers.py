@@ -8,11 +8,12 @@ from typing import Dict, List
 
 import numpy as np
 
-from edge import app
+from edge.app.chain import make_stages
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Frame, Packet, Roi
 from edge.geometry import roi as regions
 from edge.models.face_landmark import SIZE, FaceLandmark
+from edge.stages.pose import PoseNetwork
 
 CENTRED = Roi(SIZE / 2.0, SIZE / 2.0, float(SIZE), 0.0)
 Outputs = Dict[str, np.ndarray]
@@ -49,7 +50,7 @@ def listen(stage: Stage) -> List[Listening]:
     for name, value in list(vars(stage).items()):
         if id(value) in wrapped:
             setattr(stage, name, wrapped[id(value)])
-        elif isinstance(value, app.PoseNetwork):
+        elif isinstance(value, PoseNetwork):
             setattr(stage, name, value._replace(runner=wrapped[id(value.runner)]))
     return list(wrapped.values())
 
@@ -68,7 +69,7 @@ def standing_still(landmarks: np.ndarray) -> np.ndarray:
 
 def make(config, image: np.ndarray, folder: str) -> None:
     """Write `<network>.npz` for every network that the default pipeline runs."""
-    stages = app.make_stages(config, False, lambda event, text: None)
+    stages = make_stages(config, False, lambda event, text: None)
     chain = [stage for group in stages.groups(config.pipeline.groups()) for stage in group]
     runners = [runner for stage in chain for runner in listen(stage)]
     for stage in chain:

@@ -12,15 +12,16 @@ import tracemalloc
 
 import numpy as np
 
-from edge import app
-from edge.config import load_config
+from edge.app.chain import make_stages
+from edge.app.ends import make_senders, source_options
+from edge.config.load import load_config
 from edge.core import clock
 from edge.models.warp import use_one_thread
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline import pipeline as pipelines
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.sources.live import LiveSource, Opener, Patience
+from edge.sources.live.source import LiveSource, Opener, Patience
 from edge.sources.picture import Shape
 from edge.telemetry.meter import Meter
 
@@ -111,15 +112,15 @@ def run(image, seconds, scale, fps, overrides, output):
     use_one_thread()
     config = load_config(None, overrides, {"NANOFACE_CONFIG": "/dev/null"})
     notes = []
-    stages = app.make_stages(config, False, lambda event, text: notes.append(text))
+    stages = make_stages(config, False, lambda event, text: notes.append(text))
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     timed = [Timed(stage) for stage in chain]
     opener = PacedOpener(image, fps * scale)
     patience = Patience(still_s=float("inf"))  # it is one and the same picture
-    source = LiveSource(opener, Shape(app.source_options(config), scale=False), patience)
+    source = LiveSource(opener, Shape(source_options(config), scale=False), patience)
     meter = Meter(chain, clock.monotonic())
-    senders = app.make_senders(parse_outputs([output]), config, source)
+    senders = make_senders(parse_outputs([output]), config, source)
     recorder = Latencies(lambda packet, now: encode(packet, now, config.output.landmarks))
     stop = threading.Event()
     marks = {}

@@ -28,9 +28,9 @@ ROLES = ("detect", "align", "pose", "iris")
 
 def prepare(folder):
     """Home with the default networks, the simulator's plans, the stored answers and the camera's picture."""
-    from edge.config import load_config
-    from edge.modelstore import home_dir
+    from edge.config.load import load_config
     from edge.sources import portrait
+    from edge.store.models import home_dir
 
     sys.path.insert(0, HERE)
     import answers
@@ -43,15 +43,15 @@ def prepare(folder):
     np.save(os.path.join(folder, "image.npy"), image)
     os.makedirs(os.path.join(folder, "answers"))
     answers.make(config, image, os.path.join(folder, "answers"))
-    call(["-m", "edge.cli", "build"], environment(home))
+    call(["-m", "edge", "build"], environment(home))
     stand_in_for_the_kernel(home)
     return home, {role: getattr(config.models, role)[0] for role in ROLES}
 
 
 def stand_in_for_the_kernel(home):
     """What the simulator takes for a cubin: here is no nvcc."""
-    from edge.planstore import CUBIN, CUBIN_SIDECAR, plans_dir
-    from edge.runtimes import cropkernel
+    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
 
     cubin = b"SIMULATOR CUBIN sm_53 crop"
     with open(os.path.join(plans_dir(home), CUBIN), "wb") as f:
@@ -82,7 +82,7 @@ def call(words, env):
 
 def engine_times(home, networks, board):
     """Network -> (optimistic, middle, pessimistic) ms of device time, as `nanoface estimate` has it."""
-    from engines.estimate import engine_ms
+    from engines.estimate.command import engine_ms
 
     return {name: engine_ms(home, name, board) for name in networks.values()}
 

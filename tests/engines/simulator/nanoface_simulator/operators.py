@@ -22,7 +22,7 @@ CONSTANT_OPERANDS = set("PRelu Add Sub Mul Div Min Max Pow Gemm MatMul Concat Wh
 
 
 def has_importer(operator):
-    from engines.lintoperators import IMPORTED  # when a network is parsed: `import tensorrt` needs nothing of the project
+    from engines.lint.operators import IMPORTED  # when a network is parsed: `import tensorrt` needs nothing of the project
     return operator in IMPORTED
 
 

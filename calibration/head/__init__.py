@@ -1,0 +1,1 @@
+"""The head of our own measuring: a mean of faces, made once."""

@@ -1,0 +1,1 @@
+"""Composition: from a configuration to a running pipeline. The only room that names concrete classes."""

@@ -1,0 +1,1 @@
+"""`nanoface bench`: what the pipeline and each network cost, in rounds."""

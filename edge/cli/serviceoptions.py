@@ -1,0 +1,59 @@
+"""The options of `nanoface service`, which puts the tracker into the hands of systemd."""
+from typing import Any
+
+from edge.cli.parser import Words, count, known_word, shown
+from edge.core.errors import ConfigError
+
+COMMANDS = {"service": "install, show or remove the service that starts at boot"}
+ACTIONS = ("install", "uninstall", "rollback", "rebuild", "status", "logs")
+MOST_LINES = 100000
+# option -> the actions that it goes with; all others go with each action
+GOES_WITH = {
+    "yes": ("install",), "no_start": ("install", "rollback", "rebuild"), "force": ("rebuild",),
+    "no_build": ("install",), "clocks": ("install",),
+    "networks": ("install",), "dry_run": ("install", "uninstall", "rollback", "rebuild"), "purge": ("uninstall",),
+    "follow": ("logs",), "lines": ("logs",),
+}
+
+
+def service() -> Words:
+    words = Words("nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
+                  "something it needs root (sudo).", "\n".join((
+                      "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
+                      "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))
+    words.usage = "nanoface service install|uninstall|rollback|rebuild|status|logs [OPTION ...]"
+    words.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
+    group = words.add_argument_group("install")
+    group.add_argument("--yes", action="store_true", help="replace a changed configuration (kept as .old), choose the camera")
+    group.add_argument("--no-start", action="store_true", help="do not start it now, but at the next boot")
+    group.add_argument("--no-build", action="store_true", help="build no engines; also how to come round a failing build")
+    group.add_argument("--clocks", action="store_true", help="full clocks of a Jetson from boot on")
+    group.add_argument("--networks", metavar="DIR", help="where the networks lie (as $NANOFACE_HOME)")
+    group = words.add_argument_group("rebuild")
+    group.add_argument("--force", action="store_true", help="also the engines that fit")
+    group = words.add_argument_group("uninstall")
+    group.add_argument("--purge", action="store_true", help="networks, engines, logs and configuration too")
+    group = words.add_argument_group("logs")
+    group.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    group.add_argument("--lines", type=count(MOST_LINES), metavar="N", help="so many of the last lines (100)")
+    group = words.add_argument_group("all of them")
+    group.add_argument("--dry-run", action="store_true", help="say every step, change nothing")
+    group.add_argument("--root", default="/", metavar="DIR", help="look for /etc, /opt, /var and /run below DIR; for tests")
+    group.add_argument("--verbose", action="store_true", help="log to standard error")
+    return words
+
+
+MAKERS = {"service": service}
+
+
+def check(first: str, args: Any) -> None:
+    """Takes the action out of the names. Raises ConfigError for options that do not go with it."""
+    if first != "service":
+        return
+    args.action = known_word(args.names.pop(0) if args.names else "", ACTIONS, "nanoface service")
+    if args.names:
+        raise ConfigError("nanoface service {} takes no word {}".format(args.action, shown(args.names[0])))
+    for name, actions in sorted(GOES_WITH.items()):
+        if getattr(args, name) and args.action not in actions:
+            raise ConfigError("--{} goes with nanoface service {}, not with {}".format(
+                name.replace("_", "-"), " and ".join(actions), args.action))

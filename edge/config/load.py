@@ -1,0 +1,241 @@
+"""The configuration: an immutable tree. The meaning, unit and range of each value stand in defaults.yaml, key by key.
+
+Three layers, each over the one before: defaults.yaml, the user's file, the command line.
+"""
+import logging
+import os
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+
+from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
+from edge.config.rules import RULES, no_such_key, worker_groups
+from edge.core import redact, suffixes
+from edge.core.errors import ConfigError
+from edge.core.redact import SOURCE_VARIABLE
+from edge.core.roles import OFF
+
+log = logging.getLogger(__name__)
+
+SOURCE_KEYS = ("source.spec", "source.spec_file")
+STILLS = suffixes.PICTURES + (".txt",)  # the last: a list of pictures
+
+
+class SourceConfig(NamedTuple):
+    """`spec` is also what `spec_file` holds."""
+
+    spec: Optional[str]
+    spec_file: Optional[str]
+    tls: str
+    ca_file: Optional[str]
+    width: Optional[int]
+    height: Optional[int]
+    fps: Optional[float]
+    flip: str
+    rotate: int
+    loop: bool
+    start_s: float
+    end_s: Optional[float]
+    pace: str
+    sequence: bool
+    max_pixels: Optional[int]
+    strict: bool
+    max_frames: Optional[int]
+    process: str
+    wait: bool
+
+
+class CameraConfig(NamedTuple):
+    """Of the controls, None leaves one as it is and "auto" gives it to the camera."""
+
+    fov_deg: float
+    intrinsics: Optional[str]
+    exposure: Union[None, str, float]
+    gain: Union[None, str, float]
+    white_balance: Union[None, str, float]
+    power_line_hz: Union[None, str, float]
+
+
+class ModelsConfig(NamedTuple):
+    """Names of networks, the preferred one first; pose and iris are ("none",) where they are switched off."""
+
+    detect: Tuple[str, ...]
+    align: Tuple[str, ...]
+    pose: Tuple[str, ...]
+    iris: Tuple[str, ...]
+    runtime: str
+    memory: str
+    crops: str
+
+
+class EnginesConfig(NamedTuple):
+    rebuild: str
+
+
+class TrackingConfig(NamedTuple):
+    max_faces: int
+    max_faces_stills: int
+    detect_score: Optional[float]
+    presence: float
+    refresh_s: float
+    lost_after_s: float
+    pose_every: int
+
+
+class SmoothingConfig(NamedTuple):
+    enabled: bool
+    min_cutoff_hz: float
+    beta: float
+    derivative_cutoff_hz: float
+
+
+class PipelineConfig(NamedTuple):
+    workers: str
+
+    def groups(self) -> Tuple[Tuple[str, ...], ...]:
+        """The stages of each worker, in order."""
+        return worker_groups(self.workers)
+
+
+class GovernorConfig(NamedTuple):
+    enabled: bool
+    target_fps: float
+    idle_after_s: Optional[float]
+
+
+class OutputConfig(NamedTuple):
+    landmarks: bool
+    mirror: bool
+    draw_times: bool
+    window: Union[str, bool]
+
+
+class StatusConfig(NamedTuple):
+    path: Optional[str]
+    interval_s: float
+    gather_s: float
+    max_bytes: int
+    max_age_s: Optional[float]
+    keep: int
+
+    def file(self, environ: Optional[Mapping[str, str]] = None) -> Optional[str]:
+        """Where the status log is written; None where it is switched off."""
+        if self.path == OFF:
+            return None
+        env = os.environ if environ is None else environ
+        state = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+        return self.path or os.path.join(state, "nanoface", "status.jsonl")
+
+
+class MetricsConfig(NamedTuple):
+    """`address` is host and port; None: no endpoint."""
+
+    address: Optional[Tuple[str, int]]
+
+
+class Config(NamedTuple):
+    source: SourceConfig
+    camera: CameraConfig
+    models: ModelsConfig
+    engines: EnginesConfig
+    tracking: TrackingConfig
+    smoothing: SmoothingConfig
+    pipeline: PipelineConfig
+    governor: GovernorConfig
+    outputs: Tuple[str, ...]
+    output: OutputConfig
+    status: StatusConfig
+    metrics: MetricsConfig
+
+
+TREE = {
+    "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "engines": EnginesConfig,
+    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig,
+    "output": OutputConfig, "status": StatusConfig, "metrics": MetricsConfig,
+}  # type: Dict[str, Any]
+NO_SPELLING = {}  # type: Dict[str, str]
+
+
+def load_config(
+    path: Optional[str],
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+    spelled: Mapping[str, str] = NO_SPELLING,
+) -> Config:
+    """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
+    `spelled` says by which option each came, for the errors. Raises ConfigError.
+    """
+    layers: List[Dict[str, Found]] = []
+    user_file = choose_file(path, environ)
+    if user_file is not None:
+        layers.append(read_file(user_file))
+    if environ.get(SOURCE_VARIABLE):
+        layers.append({"source.spec": Found(environ[SOURCE_VARIABLE], "$" + SOURCE_VARIABLE)})
+    layers.append({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()})
+    values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
+    for layer in layers:
+        values.update(_one_source(_checked(layer), layer))
+        if "output.window" in layer and values["output.window"] is False:  # also none that was named before
+            values["outputs"] = tuple(text for text in values["outputs"] if text.strip().lower() != "window")
+    values["source.spec"] = _source(values, layers, user_file)
+    config = _tree(values)
+    contradiction = _contradiction(config.source)
+    if contradiction:
+        raise ConfigError(contradiction)
+    return config
+
+
+def _one_source(values: Dict[str, Any], layer: Mapping[str, Found]) -> Dict[str, Any]:
+    """A layer's source, named or in a file, replaces that of the layers before. Raises ConfigError where it has both."""
+    named = [key for key in SOURCE_KEYS if values.get(key) is not None]
+    if len(named) == 2:
+        raise ConfigError("{}: source.spec and source.spec_file are both set: leave one out".format(layer[named[1]].where))
+    return dict(dict.fromkeys(SOURCE_KEYS), **values) if named else values
+
+
+def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile]) -> Optional[str]:
+    """From now on its passwords are known, and shown nowhere; says where others can read them."""
+    path = values["source.spec_file"]
+    spec = RULES["source.spec"].read(read_line(path)) if path is not None else values["source.spec"]
+    redact.learn(spec or "")
+    if spec is None or not redact.has_secret(spec):
+        return spec
+    if layers[-1].get("source.spec") is not None:
+        log.warning("a password on the command line can be seen by everybody on this machine: set $%s, or source.spec_file",
+                    SOURCE_VARIABLE)
+    holder = path if path is not None else user_file.path if user_file and "source.spec" in layers[0] else None
+    if holder is not None and readable_by_all(holder):
+        log.warning("%s holds a password and can be read by everybody on this machine: chmod o= %s", holder, holder)
+    return spec
+
+
+def _checked(written: Mapping[str, Found]) -> Dict[str, Any]:
+    values = {}
+    for key, found in written.items():
+        if key not in RULES:
+            raise ConfigError("{}: {}".format(found.where, no_such_key(key)))
+        try:
+            values[key] = RULES[key].read(found.value)
+        except ValueError as e:
+            reason = "; {}".format(e) if str(e) else ""
+            raise ConfigError("{}: {} is {}{}; allowed: {}".format(
+                found.where, key, describe(found.value), reason, RULES[key].allowed))
+    return values
+
+
+def _tree(values: Mapping[str, Any]) -> Config:
+    sections = {
+        name: section(**{field: values["{}.{}".format(name, field)] for field in section._fields})
+        for name, section in TREE.items()
+    }
+    return Config(outputs=values["outputs"], **sections)
+
+
+def _contradiction(source: SourceConfig) -> Optional[str]:
+    """What is wrong with wishes that are each allowed."""
+    if source.end_s is not None and source.end_s <= source.start_s:
+        return "source.end_s {:g} is not after source.start_s {:g}".format(source.end_s, source.start_s)
+    if source.pace == "realtime" and source.sequence:
+        return "source.pace realtime is for videos and source.sequence for pictures: set one of them"
+    spec = source.spec or ""
+    if source.pace == "realtime" and (spec.lower().endswith(STILLS) or os.path.isdir(spec)):
+        return "source.pace realtime is for videos, and {} holds pictures: leave realtime out".format(spec)
+    return None

@@ -1,0 +1,277 @@
+"""What each key of the configuration allows: one table, read by the file loader and by the command line."""
+import os
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from edge.core.roles import CAN_BE_OFF, NETWORKS, OFF, STAGES
+from edge.core.spelling import did_you_mean, nearest
+from edge.host.reading import can_be_name
+
+LONGEST_S = 1e7  # no recording is longer
+LOOPBACK = "127.0.0.1"
+ADDRESS = re.compile(r"^(?:(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?:)?(?P<port>[0-9]{1,5})$")
+
+
+class Rule(NamedTuple):
+    """`read` raises ValueError, with the reason where `allowed` alone would not explain it."""
+
+    allowed: str  # ends the sentence "allowed: ..."
+    read: Callable[[Any], Any]  # what YAML or from_text gave -> what the configuration holds
+    from_text: Callable[[str], Any]  # a word of the command line -> what YAML would have given
+    choices: Tuple[str, ...] = ()  # what a shell completes
+
+
+def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
+    """"detect+align | pose+iris+express" as groups. Raises ValueError for a stage missing, twice or out of order."""
+    groups = tuple(tuple(stage.strip() for stage in group.split("+")) for group in text.split("|"))
+    named = [stage for group in groups for stage in group]
+    for stage in named:
+        if stage not in STAGES:
+            raise ValueError("there is no stage {!r}{}".format(stage, did_you_mean(nearest(stage, STAGES))))
+    for stage in STAGES:
+        if named.count(stage) != 1:
+            raise ValueError("{} is named {}".format(stage, "twice" if stage in named else "nowhere"))
+    if tuple(named) != STAGES:
+        raise ValueError("the stages are out of order")
+    return groups
+
+
+def _numeral(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _expect_number(value: Any, kinds: Any, low: float, high: float) -> None:
+    if isinstance(value, str) and not isinstance(_numeral(value), str):
+        raise ValueError("write the number without quotes" + (", as 1.0e+3" if "e" in value.lower() else ""))
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise ValueError
+    if not low <= value <= high:
+        raise ValueError
+
+
+def _number(low: float, high: float, unit: str = "") -> Rule:
+    def read(value: Any) -> float:
+        _expect_number(value, (int, float), low, high)
+        return float(value)
+
+    return Rule("a number from {:g} to {:g}{}".format(low, high, unit and " " + unit), read, _numeral)
+
+
+def _whole(low: int, high: int, unit: str = "") -> Rule:
+    def read(value: Any) -> int:
+        _expect_number(value, (int,), low, high)
+        return int(value)
+
+    return Rule("a whole number from {} to {}{}".format(low, high, unit and " " + unit), read, _numeral)
+
+
+def _choice(*values: Any) -> Rule:
+    def read(value: Any) -> Any:
+        for known in values:
+            if type(value) is type(known) and value == known:
+                return known
+        near = nearest(value, (v for v in values if isinstance(v, str))) if isinstance(value, str) else None
+        raise ValueError("did you mean {}?".format(near) if near else "")
+
+    words = tuple(str(v) for v in values)
+    return Rule("one of " + ", ".join(words), read, _numeral if isinstance(values[0], int) else str, words)
+
+
+def _flag() -> Rule:
+    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+    def read(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
+
+
+def _text(allowed: str, source: bool = False) -> Rule:
+    """A text on one line; `~` is the home folder. `source`: also a camera's index without quotes, and a list of names, which
+    becomes a text with commas between: a comma of a name gets a backslash."""
+
+    def read(value: Any) -> str:
+        if source and isinstance(value, list) and value and not any(isinstance(one, list) for one in value):
+            names = [read(one) for one in value]
+            return names[0] if len(names) == 1 else ",".join(re.sub(r"([\\,])", r"\\\1", name) for name in names)
+        if source and isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return str(value)
+        if not isinstance(value, str) or not value.strip() or not can_be_name(value):
+            raise ValueError
+        return os.path.expanduser(value)
+
+    return Rule(allowed, read, str)
+
+
+def _texts(allowed: str) -> Rule:
+    def read(value: Any) -> Tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() and can_be_name(t) for t in texts):
+            raise ValueError
+        return tuple(texts)
+
+    return Rule(allowed, read, lambda text: [text])
+
+
+def _networks(role: str) -> Rule:
+    known = NETWORKS[role]
+
+    def read(value: Any) -> Tuple[str, ...]:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+            raise ValueError
+        if names == [OFF] and role in CAN_BE_OFF:
+            return (OFF,)
+        for name in names:
+            if name not in known:
+                raise ValueError(_why_not(name, role))
+            if names.count(name) > 1:
+                raise ValueError("{} is named twice".format(name))
+        return tuple(names)
+
+    off = ", or none alone to switch it off" if role in CAN_BE_OFF else ""
+    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read,
+                lambda text: [part.strip() for part in text.split(",")], known + ((OFF,) if role in CAN_BE_OFF else ()))
+
+
+def _why_not(name: str, role: str) -> str:
+    for other, names in NETWORKS.items():
+        if name in names:
+            return "{} is a network for {}, not for {}".format(name, other, role)
+    if name == OFF:
+        return "none stands alone" if role in CAN_BE_OFF else "{} cannot be switched off".format(role)
+    return "there is no network {!r}{}".format(name, did_you_mean(nearest(name, NETWORKS[role])))
+
+
+def _workers() -> Rule:
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError
+        return " | ".join("+".join(group) for group in worker_groups(value))
+
+    order = " ".join(STAGES)
+    return Rule("the stages {} in this order, + within a thread, | between two".format(order), read, str)
+
+
+def _or_null(rule: Rule) -> Rule:
+    return Rule(rule.allowed + ", or null", lambda value: None if value is None else rule.read(value),
+                lambda text: None if text == "null" else rule.from_text(text), rule.choices + ("null",))
+
+
+def _or_auto(rule: Rule, kind: Callable[[Any], Any] = float) -> Rule:
+    return Rule(rule.allowed + ", or auto", lambda value: value if value == "auto" else kind(rule.read(value)),
+                lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",))
+
+
+def _address() -> Rule:
+    def read(value: Any) -> Tuple[str, int]:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        found = ADDRESS.match(text) if isinstance(text, str) else None
+        if found is None or not 1 <= int(found.group("port")) <= 65535:
+            raise ValueError
+        return (found.group("host") or "").strip("[]") or LOOPBACK, int(found.group("port"))
+
+    return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, _numeral)
+
+
+RULES: Dict[str, Rule] = {
+    "source.spec": _or_null(_text("a camera, file, folder or address, or a list of pictures", source=True)),
+    "source.spec_file": _or_null(_text("the path of a file with one line")),
+    "source.tls": _choice("verify", "insecure"),
+    "source.ca_file": _or_null(_text("the path of a PEM file")),
+    "source.width": _or_null(_whole(16, 16384, "pixels")),
+    "source.height": _or_null(_whole(16, 16384, "pixels")),
+    "source.fps": _or_null(_number(0.1, 1000, "frames per second")),
+    "source.flip": _choice("none", "horizontal", "vertical", "both"),
+    "source.rotate": _choice(0, 90, 180, 270),
+    "source.loop": _flag(),
+    "source.start_s": _number(0, LONGEST_S, "s"),
+    "source.end_s": _or_null(_number(0, LONGEST_S, "s")),
+    "source.pace": _choice("auto", "every-frame", "realtime"),
+    "source.sequence": _flag(),
+    "source.max_pixels": _or_null(_whole(4096, 10 ** 9, "pixels")),
+    "source.strict": _flag(),
+    "source.max_frames": _or_null(_whole(1, 10 ** 12)),
+    "source.process": _choice("auto", "thread", "child"),
+    "source.wait": _flag(),
+    "camera.fov_deg": _number(10, 170, "degrees"),
+    "camera.intrinsics": _or_null(_text("the path of a JSON file")),
+    "camera.exposure": _or_null(_or_auto(_number(0.01, 10000, "ms"))),
+    "camera.gain": _or_null(_or_auto(_number(0, 10000))),
+    "camera.white_balance": _or_null(_or_auto(_number(1000, 15000, "kelvin"))),
+    "camera.power_line_hz": _or_null(_or_auto(_choice(50, 60))),
+    "models.detect": _networks("detect"),
+    "models.align": _networks("align"),
+    "models.pose": _networks("pose"),
+    "models.iris": _networks("iris"),
+    "models.runtime": _choice("auto", "openvino", "onnxruntime", "tensorrt"),
+    "models.memory": _choice("pinned", "mapped"),
+    "models.crops": _choice("auto", "cpu"),
+    "engines.rebuild": _choice("auto", "never"),
+    "tracking.max_faces": _whole(1, 4),
+    "tracking.max_faces_stills": _whole(1, 32),
+    "tracking.detect_score": _or_null(_number(0, 1)),
+    "tracking.presence": _number(0, 1),
+    "tracking.refresh_s": _number(0, 3600, "s"),
+    "tracking.lost_after_s": _number(0, 3600, "s"),
+    "tracking.pose_every": _whole(1, 30),
+    "smoothing.enabled": _flag(),
+    "smoothing.min_cutoff_hz": _number(0.01, 1000, "Hz"),
+    "smoothing.beta": _number(0, 1000),
+    "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
+    "pipeline.workers": _workers(),
+    "governor.enabled": _flag(),
+    "governor.target_fps": _number(1, 1000, "frames per second"),
+    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
+    "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
+    "output.landmarks": _flag(),
+    "output.mirror": _flag(),
+    "output.draw_times": _flag(),
+    "output.window": _or_auto(_flag(), bool),
+    "status.path": _or_null(_text("the path of a file, or none to write no status log")),
+    "status.interval_s": _number(0.2, 3600, "s"),
+    "status.gather_s": _number(0, 3600, "s"),
+    "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
+    "status.max_age_s": _or_null(_number(60, LONGEST_S, "s")),
+    "status.keep": _whole(0, 100, "files"),
+    "metrics.address": _or_null(_address()),
+}
+
+SECTIONS = tuple(sorted({key.split(".")[0] for key in RULES if "." in key}))
+
+
+def nearest_key(key: str) -> Optional[str]:
+    """The dotted key or section that was probably meant, also for a leaf's name alone or under a wrong section."""
+    leaves = {known.split(".")[-1]: known for known in RULES}
+    leaf = key.split(".")[-1]
+    if leaf in leaves:
+        return leaves[leaf]
+    near = nearest(key, list(RULES) + ([] if "." in key else list(SECTIONS)))
+    near_leaf = None if near else nearest(leaf, leaves)
+    return leaves[near_leaf] if near_leaf else near
+
+
+def no_such_key(key: str) -> str:
+    """The sentence that tells it, with what was probably meant or what there is."""
+    section = key.split(".")[0]
+    if key in SECTIONS:
+        return "{} is a section; name one of its keys: {}".format(key, ", ".join(_leaves_of(key)))
+    near = nearest_key(key)
+    if near:
+        hint = "did you mean {}?".format(near)
+    elif section in SECTIONS:
+        hint = "{} has {}".format(section, ", ".join(_leaves_of(section)))
+    else:
+        hint = "there are {}".format(", ".join(SECTIONS + ("outputs",)))
+    return "there is no key {}; {}".format(repr(key[:60])[1:-1], hint)
+
+
+def _leaves_of(section: str) -> List[str]:
+    return [key.split(".")[1] for key in RULES if key.startswith(section + ".")]

@@ -1,0 +1,86 @@
+"""The TensorRT plans and the crop kernel of this board: there, whole, and made of what is here now."""
+import os
+from typing import Any, List, Mapping, Optional, Sequence
+
+from edge.config.load import Config
+from edge.core.errors import EngineError, ModelError
+from edge.core.roles import NETWORKS, OFF
+from edge.doctor.machine import FAIL, OK, WARN, Finding
+from edge.host import commands
+from edge.store import models as modelstore
+from edge.store import plans as planstore
+from edge.store.plans import Board, StoredPlan
+
+KERNEL_SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes", "gpu", "crop.cu")
+SLOWER = "its network runs on the CPU, many times slower"
+
+
+def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Finding]:
+    """`tensorrt`: the installed version, "" where it is not told, None where there is none: then no plan is looked at."""
+    if tensorrt is None or config.models.runtime not in ("auto", "tensorrt"):
+        return []
+    bad = FAIL if config.models.runtime == "tensorrt" else WARN  # auto takes what else is installed
+    try:
+        tuned = planstore.chosen(home)
+    except EngineError as e:
+        return [_finding("plans", bad, str(e))]
+    findings = [_check_role(home, role, getattr(config.models, role), tuned.get(role), tensorrt, bad) for role in NETWORKS]
+    kernel = [] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))]
+    return [finding for finding in findings if finding is not None] + kernel
+
+
+def _check_role(home: str, role: str, names: Sequence[str], best: Optional[str], tensorrt: str,
+                bad: str) -> Optional[Finding]:
+    """None where there is no network to have a plan of; that is told elsewhere."""
+    name = "plan " + role
+    if tuple(names) == (OFF,):
+        return None
+    try:
+        network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
+    except ModelError:
+        return None
+    try:
+        plan = planstore.find(home, role, network.name)
+        if plan is None:
+            return Finding(name, bad, "none was built of {}: {}".format(network.name, SLOWER),
+                           commands.command("build --only " + role))
+        planstore.check(plan, network.sha256, _board(plan, tensorrt))
+    except EngineError as e:
+        return _finding(name, bad, str(e))
+    return Finding(name, OK, "{}, {}, {:.1f} MB".format(network.name, plan.precision, plan.sidecar["size"] / 1e6))
+
+
+def _board(plan: StoredPlan, tensorrt: str) -> Board:
+    """Only the version is looked up: to ask for the GPU takes CUDA, and seconds."""
+    told = plan.sidecar
+    return Board(tensorrt or told["tensorrt"], told["gpu"], told["compute_capability"])
+
+
+def _check_kernel(plans: str) -> Finding:
+    """As the runner does it, without loading it."""
+    name, cubin = "crop kernel", os.path.join(plans, planstore.CUBIN)
+    try:
+        told = planstore.read_object(os.path.join(plans, planstore.CUBIN_SIDECAR), "")
+        reason = "was not built" if told is None else _stale(told, cubin)
+    except FileNotFoundError:
+        reason = "was not built"
+    except (OSError, EngineError):
+        reason = "cannot be read"
+    if reason:
+        return Finding(name, WARN, reason + ": the CPU cuts out the networks' inputs", commands.command("build"))
+    return Finding(name, OK, str((told or {}).get("arch", "")))
+
+
+def _stale(told: Mapping[str, Any], cubin: str) -> str:
+    """Raises OSError."""
+    if told.get("source_sha256") != modelstore.sha256_of(KERNEL_SOURCE):
+        return "was built of another version"
+    if told.get("size") != os.path.getsize(cubin) or told.get("sha256") != modelstore.sha256_of(cubin):
+        return "was cut short or altered"
+    return ""
+
+
+def _finding(name: str, state: str, error: str) -> Finding:
+    """An error of the plan store ends with its cure."""
+    text, _, cure = error.rpartition(": ")
+    return Finding(name, state, text, cure.replace("run `", "").rstrip("`"))

@@ -1,0 +1,69 @@
+"""A command of nanoface as the reader has to type it: from a checkout, or of the program that the service runs."""
+import os
+import shutil
+import sys
+
+from edge.host.process import CODE, is_tegra
+
+PROGRAMS = "/opt/nanoface"  # below it the program of the service, a folder for each version
+INSTALLED = PROGRAMS + "/current/bin/nanoface"
+CONFIG = "/etc/nanoface/nanoface.yaml"  # of the service
+# converts networks on a board, where .venv cannot
+CONVERTER = os.path.join(CODE, ".venv-convert", "bin", "nanoface")
+USER = "nanoface"  # of the service: what root writes among its files, it could not replace
+CONFIGURED = ("build", "bench", "doctor", "report")  # take --config
+
+
+def is_installed() -> bool:
+    """This is the program of the service, whoever runs it."""
+    return sys.prefix.startswith(PROGRAMS + os.sep)
+
+
+def run(words: str) -> str:
+    """The cure that ends an error: "run `nanoface build --only align`"."""
+    where = " in the checkout" if is_installed() and words.startswith("models ") else ""
+    return "run `{}`{}".format(command(words), where)
+
+
+def command(words: str) -> str:
+    """The command line for "build --only align" and the like."""
+    if is_installed():
+        return of_service(words)
+    found, own = shutil.which("nanoface"), _path(words.startswith("models ") and os.path.exists(CONVERTER))
+    if _changes_service(words):
+        return "sudo {} {}".format(own or "nanoface", words)  # sudo does not look into environments
+    short = not own or (found is not None and os.path.samefile(found, own))
+    return "{} {}".format("nanoface" if short else own, words)
+
+
+def of_service(words: str) -> str:
+    """As command() has it where the service's program asks."""
+    first, options = words.split()[0], words.split()[1:]
+    if first == "run":
+        return "sudo systemctl start nanoface"
+    if first == "models":  # they are converted elsewhere; an installation brings them
+        return "{}/bin/nanoface {} && sudo .venv/bin/nanoface service install".format(
+            ".venv-convert" if is_tegra() else ".venv", words)
+    if first == "service":
+        return "{}{} {}".format("sudo " if _changes_service(words) else "", INSTALLED, words)
+    if first == "build" and set(options[::2]) <= {"--only", "--force"}:
+        return "sudo {} service rebuild{}".format(INSTALLED, " --force" if "--force" in options else "")
+    told = "sudo -u {} {} {}{}".format(USER, INSTALLED, words, " --config " + CONFIG if first in CONFIGURED else "")
+    if first == "build":
+        return "sudo systemctl stop nanoface; {}; sudo systemctl start nanoface".format(told)
+    return told
+
+
+def _changes_service(words: str) -> bool:
+    """What only root may do."""
+    return words.startswith("service ") and words.split()[1] not in ("logs", "status")
+
+
+def _path(converts: bool) -> str:
+    """The command of this Python's environment or of the one that converts, from the working folder where it lies below; ""
+    where there is none."""
+    path = CONVERTER if converts else os.path.join(os.path.dirname(os.path.abspath(sys.executable)), "nanoface")
+    if not os.path.exists(path):
+        return ""
+    near = os.path.relpath(path)
+    return path if near.startswith(os.pardir) else near

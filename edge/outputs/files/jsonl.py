@@ -1,0 +1,27 @@
+"""The frame record as lines of JSON."""
+import json
+from typing import Any, Dict
+
+from edge.core.contracts import Output
+from edge.outputs.files.file import LineFile
+from edge.outputs.spec import OutputSpec
+
+
+class JsonlOutput(Output):
+    """One line for each frame, in frame order. A killed process leaves whole lines, at most the last one short."""
+
+    fatal = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self._file = LineFile(spec)
+        self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+    def open(self) -> None:
+        self._file.open()
+
+    def emit(self, item: Dict[str, Any]) -> None:
+        self._file.write(self._encode(item) + "\n")
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,1 @@
+"""Outputs that draw: films, pictures, the window."""

@@ -1,0 +1,90 @@
+"""Annotated pictures: a folder of all of them, or the newest one with a face."""
+import os
+from typing import Optional
+
+import cv2
+import numpy as np
+
+from edge.core import clock
+from edge.core.contracts import Output
+from edge.core.errors import OutputError
+from edge.core.packet import Packet
+from edge.outputs.files.file import write_whole
+from edge.outputs.pictures import overlay
+from edge.outputs.pictures.stagetimes import SteadyTimes
+from edge.outputs.spec import FORMATS, OutputSpec, PictureNames
+
+QUALITY = 92
+REWRITE_S = 1.0
+
+
+class FolderOutput(Output):
+    """FOLDER/IMG_1.jpg for the picture IMG_1.jpg, FOLDER/000012.jpg for frame 12 of anything else."""
+
+    needs_picture = True
+    fatal = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._names = PictureNames()
+
+    def open(self) -> None:
+        write_whole(self._spec, os.path.join(self._spec.target, "000000.jpg"), None)
+
+    def emit(self, item: Packet) -> None:
+        picture = overlay.draw(item, self._style, self._times.update(item))
+        path = os.path.join(self._spec.target, self._names.name(item.frame.file, item.frame.seq))
+        write_whole(self._spec, path, encoded(self._spec, path, picture))
+
+    def close(self) -> None:
+        """Every picture is complete when emit() returns."""
+
+
+class PictureOutput(Output):
+    """The newest frame with a face, rewritten at most once a second and at the end; never half a picture.
+
+    A run that never saw a face leaves its newest frame at the end, so that one sees what the camera sees.
+    """
+
+    needs_picture = True
+    fatal = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._waiting: Optional[Packet] = None  # newer than the file
+        self._seen_face = False
+        self._written_at = -REWRITE_S
+
+    def open(self) -> None:
+        write_whole(self._spec, self._spec.target, None)
+        self._written_at = clock.monotonic() - REWRITE_S
+
+    def emit(self, item: Packet) -> None:
+        self._times.update(item)
+        if item.faces or not self._seen_face:
+            self._waiting = item
+        self._seen_face = self._seen_face or bool(item.faces)
+        if item.faces and clock.monotonic() - self._written_at >= REWRITE_S:
+            self._write()
+
+    def _write(self) -> None:
+        packet, self._waiting = self._waiting, None
+        if packet is not None:
+            picture = overlay.draw(packet, self._style, self._times.means(packet))
+            write_whole(self._spec, self._spec.target, encoded(self._spec, self._spec.target, picture))
+            self._written_at = clock.monotonic()
+
+    def close(self) -> None:
+        self._write()
+
+
+def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:
+    """The bytes of a picture file, in the format of the extension."""
+    extension = FORMATS[os.path.splitext(path)[1].lower()]
+    quality = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY], ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}.get(extension, [])
+    ok, data = cv2.imencode(extension, picture, quality)
+    if not ok:
+        raise OutputError("output {}: OpenCV cannot write {} files here; use .jpg".format(spec.text, extension))
+    return data.tobytes()

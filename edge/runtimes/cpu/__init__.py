@@ -1,0 +1,1 @@
+"""Networks on the processor: OpenVINO and ONNX Runtime."""

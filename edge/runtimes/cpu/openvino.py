@@ -1,0 +1,60 @@
+"""OpenVINO on one thread, in 32 bits. Works from version 2024.0."""
+from typing import Any, Mapping, Tuple
+
+import numpy as np
+
+from edge.core.contracts import Tensor
+from edge.host.packages import install
+from edge.runtimes.cpu import signalstack
+from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
+
+RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
+PACKAGE = "openvino"
+CURE = install(PACKAGE)
+CONFIG = {
+    "INFERENCE_PRECISION_HINT": "f32",  # its default is bfloat16 where the processor has that
+    "INFERENCE_NUM_THREADS": 1,  # then infer() works in the calling thread
+    "PERFORMANCE_HINT": "LATENCY",
+    "NUM_STREAMS": 1,
+    "ENABLE_CPU_PINNING": False,  # the threads are those of the pipeline; the system places them
+}
+
+
+def version() -> str:
+    """Raises EngineError where OpenVINO cannot be used."""
+    return str(imported(PACKAGE, CURE).__version__).split("-")[0]
+
+
+class OpenVinoRunner(CpuRunner):
+    """Runs `cpu_file`, as ONNX Runtime does: the same bits as with PReLU kept, and measured (2024.0 to 2026.4) to take
+    15 % less time with AVX-512, 7 % more with AVX2 alone.
+    """
+
+    _request: Any = None
+
+    def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
+        ov = imported(PACKAGE, CURE)
+        self.backend = "openvino {} f32".format(".".join(ov.__version__.split(".")[:2]))
+        with signalstack.kept():
+            self._request = ov.Core().compile_model(self._file, "CPU", CONFIG).create_infer_request()
+        float32 = ov.Type.f32
+        return self._tensors(self._request.model_inputs, float32), self._tensors(self._request.model_outputs, float32)
+
+    def _tensors(self, ports: Any, float32: Any) -> Tuple[Tensor, ...]:
+        return tuple(
+            static_tensor(self.model, port.get_node().get_friendly_name().split(RESULT)[0],
+                          [d.get_length() if d.is_static else None for d in port.get_partial_shape()],
+                          port.get_element_type() == float32)
+            for port in ports)
+
+    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+        tensor = imported(PACKAGE, CURE).Tensor
+        self._request.set_input_tensor(0, tensor(feed, shared_memory=True))
+        for i, output in enumerate(self.outputs):
+            self._request.set_output_tensor(i, tensor(results[output.name], shared_memory=True))
+
+    def _run(self) -> None:
+        self._request.infer(share_outputs=True)
+
+    def _unload(self) -> None:
+        self._request = None

@@ -1,0 +1,174 @@
+"""What runners on the CPU have in common: one input and one set of outputs in memory that live as long as the runner.
+
+The network reads its input and writes its outputs where they lie, so nothing is allocated or copied for a frame.
+"""
+import os
+import re
+from abc import abstractmethod
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type
+
+import numpy as np
+
+from edge.core import clock
+from edge.core.contracts import Crop, Runner, Tensor, Ticket
+from edge.core.errors import EdgeError, EngineError, ModelError
+from edge.host.analytics import load_runtime
+from edge.models.warp import Warper
+from edge.store.models import StoredNetwork, cure
+
+
+class Finished(Ticket):
+    """The answer of a runtime that works in submit()."""
+
+    def __init__(self, outputs: Dict[str, np.ndarray]) -> None:
+        self._outputs = outputs
+
+    def result(self) -> Dict[str, np.ndarray]:
+        return self._outputs
+
+
+class CpuRunner(Runner):
+    """The constructor only stores; open() loads and warms up. A runtime supplies _load, _bind, _run and _unload."""
+
+    def __init__(self, network: StoredNetwork) -> None:
+        self.model = network.name
+        # processor time inside the network's own runs since open(), seconds; both runtimes work in the calling thread
+        self.run_s = 0.0
+        self._file = network.cpu_file
+        self._warper = Warper()
+        self._feed: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input
+        self._results: Dict[str, np.ndarray] = {}  # the network's outputs
+        self._failures: Tuple[Type[Exception], ...] = (RuntimeError,)  # what the runtime raises for a bad network
+
+    def open(self) -> None:
+        """Load, allocate and run once. May be called again after close()."""
+        self.close()
+        try:
+            if not os.path.isfile(self._file):
+                raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, cure()))
+            self.inputs, self.outputs = self._load()
+            self._feed = np.zeros(image_input(self.model, self.inputs).shape, np.float32)
+            self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
+            self._bind(self._feed, self._results)
+            self._run()
+        except EdgeError:
+            self.close()
+            raise
+        except self._failures as e:
+            self.close()
+            raise ModelError("{} cannot run {} ({}): {}".format(self.backend, self._file, reason(e), rebuild())) from e
+        self.run_s = 0.0
+
+    def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
+        feed = opened(self, self._feed)
+        check_crops(self, crops)
+        for crop, part in zip(crops, feed):
+            self._warper.fill(image, crop, part)
+        return Finished(self._timed_run())
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        feed = opened(self, self._feed)
+        check_feeds(self, feeds)
+        np.copyto(feed, feeds[self.inputs[0].name])
+        return self._timed_run()
+
+    def close(self) -> None:
+        self._unload()
+        self._feed, self._results = None, {}
+
+    def _timed_run(self) -> Dict[str, np.ndarray]:
+        began_at = clock.thread_cpu()
+        self._run()
+        self.run_s += clock.thread_cpu() - began_at
+        return dict(self._results)
+
+    @abstractmethod
+    def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
+        """Load the file and set `backend`; its inputs and outputs. Raises ModelError, EngineError or _failures."""
+
+    @abstractmethod
+    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+        """Let the network read `feed` and write `results`, both C-contiguous float32 that outlive it."""
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Run the network once, in the calling thread."""
+
+    @abstractmethod
+    def _unload(self) -> None:
+        """Free what _load() took; may be called twice, or before it."""
+
+
+def imported(package: str, cure: str) -> Any:
+    """The package of a runtime. Raises EngineError where it is not installed or does not load."""
+    try:
+        return load_runtime(package)
+    except ModuleNotFoundError as e:
+        missing = package if e.name == package else "{}, which {} needs,".format(e.name, package)
+        raise EngineError("{} is not installed: {}".format(missing, cure)) from e
+    except (AttributeError, ImportError, OSError, RuntimeError, SystemError, ValueError) as e:  # what bindings raise
+        early = re.search(r"(\S+): cannot allocate memory in static TLS block", str(e))
+        if early:
+            cure = ("set LD_PRELOAD={} before it starts, for the service by that line in /etc/nanoface/environment"
+                    .format(early.group(1)))
+        raise EngineError("{} does not load ({}): {}".format(package, reason(e), cure)) from e
+
+
+def opened(runner: Runner, resource: Any) -> Any:
+    """`resource` of an open runner. Raises EngineError for one that was not opened, or was closed."""
+    if resource is None:
+        raise EngineError("the runner of network {} is not open: call open() first".format(runner.model))
+    return resource
+
+
+def rebuild() -> str:
+    """The cure for a network whose file is not what it should be."""
+    return "delete it and " + cure()
+
+
+def static_tensor(model: str, name: str, dims: Sequence[Any], is_float32: bool) -> Tensor:
+    """A tensor of the network as it is described in its file. Raises ModelError unless it is static float32."""
+    if not is_float32 or any(not isinstance(d, int) or d < 1 for d in dims):
+        shape = ", ".join(str(d) if isinstance(d, int) and d > 0 else "?" for d in dims)
+        kind = "float32" if is_float32 else "not float32"
+        raise ModelError("{} of network {} is ({}) {}, not float32 of a fixed shape: {}".format(
+            name, model, shape, kind, rebuild()))
+    return Tensor(name, tuple(dims))
+
+
+def image_input(model: str, inputs: Sequence[Tensor]) -> Tensor:
+    """The one input of the network. Raises ModelError unless it is a batch of pictures, (N, 3, H, W)."""
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
+        found = ", ".join("{} {}".format(t.name, t.shape) for t in inputs) or "none"
+        raise ModelError("network {} must have one input of shape (N, 3, H, W), it has: {}".format(model, found))
+    return inputs[0]
+
+
+def check_crops(runner: Runner, crops: Sequence[Crop]) -> None:
+    """Raises ModelError unless there is one crop for each picture of the batch, of the input's size."""
+    batch, _, height, width = runner.inputs[0].shape
+    if len(crops) != batch:
+        raise ModelError("network {} takes {} crops at a time, not {}".format(runner.model, batch, len(crops)))
+    for crop in crops:
+        if crop.size != (width, height):
+            raise ModelError("network {} takes crops of {}x{} pixels, not {}x{}".format(
+                runner.model, width, height, *crop.size))
+
+
+def check_feeds(runner: Runner, feeds: Mapping[str, np.ndarray]) -> None:
+    """Raises ModelError that names the first difference from the network's inputs."""
+    wanted = {t.name: t.shape for t in runner.inputs}
+    if set(feeds) != set(wanted):
+        raise ModelError("network {} has the inputs {}, not {}".format(
+            runner.model, ", ".join(sorted(wanted)), ", ".join(sorted(feeds)) or "none"))
+    for name, shape in wanted.items():
+        array = feeds[name]
+        if array.dtype != np.float32 or array.shape != shape:
+            raise ModelError("input {} of network {} is {} float32, not {} {}".format(
+                name, runner.model, shape, array.shape, array.dtype))
+
+
+def reason(error: Exception) -> str:
+    """What a runtime's own exception says last, in one line: its texts begin with where in its sources it happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][-200:].strip() if lines else type(error).__name__

@@ -1,0 +1,152 @@
+"""Fills a network's input on the device from the frame that lies there: loads and launches the kernel of crop.cu.
+
+`nanoface build` compiles crop.cu on the board and keeps `plans/crop.cubin` with a sidecar: the compiler is there, but
+not on a service's PATH. A cubin runs on GPUs of its own architecture only.
+"""
+import hashlib
+import math
+import os
+from typing import Any, Dict, Tuple
+
+from edge.core.contracts import REPLICATE, RGB, Crop
+from edge.core.errors import EngineError, FrameError
+from edge.host import commands
+from edge.host.safeopen import open_read
+from edge.store.plans import CUBIN, CUBIN_SIDECAR, cure_all, plans_dir, read_object
+
+SCHEMA = 1
+SOURCE = "crop.cu"
+NAME = "crop"  # of the kernel
+
+BLOCK = (32, 4, 1)  # why: see crop.cu
+# as the parameters stand in crop.cu: frame, its width, height, pitch; target, its width, height; four slopes; the place
+# of the middle, whole and rest; scale and three offsets; replicate, red_first
+PARAMETERS = "P" "iii" "P" "ii" "ffff" "iiff" "ffff" "ii"
+LARGEST = 1 << 20  # frame pixels, along a side; far below the reach of the kernel
+_HUGE = 1e30  # beyond it no place is told from another, and float32 comes to its end
+_NOWHERE = (0.0, 0.0, 0.0, 0.0, -LARGEST, -LARGEST, 0.0, 0.0)
+
+Placement = Tuple[float, float, float, float, int, int, float, float]
+
+
+def placement(crop: Crop) -> Placement:
+    """Slopes xu, xv, yu, yv and the frame's place of the input's middle, as crop.cu takes them.
+
+    A matrix without an inverse shows the frame's first pixel everywhere, as OpenCV does; one that is not finite nothing
+    of the frame.
+    """
+    (a, b, x), (c, d, y) = crop.matrix.tolist()
+    width, height = crop.size
+    determinant = a * d - b * c
+    inverse = 1.0 / determinant if determinant else 0.0
+    xu, xv, yu, yv = d * inverse, -b * inverse, -c * inverse, a * inverse
+    u, v = width // 2 - x, height // 2 - y
+    middle_x, middle_y = xu * u + xv * v, yu * u + yv * v
+    if not abs(xu) + abs(xv) + abs(yu) + abs(yv) + abs(middle_x) + abs(middle_y) < _HUGE:
+        return _NOWHERE
+    whole_x = math.floor(middle_x) if -LARGEST < middle_x < LARGEST else 0
+    whole_y = math.floor(middle_y) if -LARGEST < middle_y < LARGEST else 0
+    return xu, xv, yu, yv, whole_x, whole_y, middle_x - whole_x, middle_y - whole_y
+
+
+class CropKernel:
+    """Of one CUDA context: made, used and dropped in threads that have pushed it."""
+
+    def __init__(self, cubin: bytes) -> None:
+        """Raises EngineError where pycuda is missing or the GPU does not take the code."""
+        try:
+            import pycuda.driver as driver
+        except ImportError as e:
+            raise EngineError("pycuda does not load ({}): run `sh setup.sh` (docs/jetson-nano.md)".format(e)) from e
+        self._error = driver.Error
+        try:
+            self._module = driver.module_from_buffer(cubin)  # the function lives only as long as its module
+            self._function = self._module.get_function(NAME)
+            self._function.prepare(PARAMETERS)
+        except driver.Error as e:
+            raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), cure_all())) from e
+
+    def launch(self, frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop, target: int, stream: Any) -> None:
+        """Enqueue filling `target` (3, H, W float32) by `crop` of the frame of `shape` (H, W, 3), both on the device.
+
+        frame, target: device addresses; pitch: bytes from row to row. Neither may be freed or overwritten before
+        `stream` (a pycuda Stream) has come past. Raises FrameError for a frame, EngineError where the launch fails.
+        """
+        height, width = shape[0], shape[1]
+        if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
+            raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(
+                width, height, pitch))
+        across, down = crop.size
+        first, second, third = crop.offset
+        try:
+            self._function.prepared_async_call(
+                ((across + 31) // 32, (down + 3) // 4), BLOCK, stream, frame, width, height, pitch, target,
+                across, down, *placement(crop), crop.scale, first, second, third,
+                crop.border == REPLICATE, crop.colour == RGB)
+        except self._error as e:
+            raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), _gpu_cure())) from e
+
+
+def load(home: str, compute_capability: str) -> CropKernel:
+    """The kernel that was built on this board. Raises EngineError, which says why there is none and what cures it."""
+    return CropKernel(read_cubin(home, compute_capability))
+
+
+def read_cubin(home: str, compute_capability: str) -> bytes:
+    """The stored code for GPUs of `compute_capability` ("5.3"), checked. Raises EngineError, as load() does."""
+    path, sidecar = os.path.join(plans_dir(home), CUBIN), _sidecar(os.path.join(plans_dir(home), CUBIN_SIDECAR))
+    if sidecar["arch"] != arch(compute_capability):
+        raise EngineError("{} was built for {}, the GPU here is {}: {}".format(
+            path, sidecar["arch"], arch(compute_capability), _cure()))
+    if sidecar["source_sha256"] != source_sha256():
+        raise EngineError("{} was built of another version of {}: {}".format(path, SOURCE, _cure()))
+    try:
+        with os.fdopen(open_read(path), "rb") as f:
+            cubin = f.read()
+    except OSError as e:
+        raise EngineError("{} cannot be read ({}): {}".format(path, e.strerror or e, _cure())) from e
+    if (len(cubin), hashlib.sha256(cubin).hexdigest()) != (sidecar["size"], sidecar["sha256"]):
+        raise EngineError("{} is not what was built, it was cut short or altered: {}".format(path, _cure()))
+    return cubin
+
+
+def arch(compute_capability: str) -> str:
+    """What nvcc calls it: "5.3" -> sm_53."""
+    return "sm_" + compute_capability.replace(".", "")
+
+
+def source_path() -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), SOURCE)
+
+
+def source_sha256() -> str:
+    """Of the source of this version. Raises EngineError where it was not installed with it."""
+    try:
+        with open(source_path(), "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
+    except OSError as e:
+        raise EngineError("{} cannot be read ({}): install nanoface again".format(
+            source_path(), e.strerror or e)) from e
+
+
+def _sidecar(path: str) -> Dict[str, Any]:
+    sidecar = read_object(path, _cure())
+    if sidecar is None:
+        raise EngineError("the crop kernel was not built for this board: {}".format(_cure()))
+    if sidecar.get("schema") != SCHEMA or not all(
+            isinstance(sidecar.get(key), kind) for key, kind in
+            (("sha256", str), ("size", int), ("source_sha256", str), ("arch", str))):
+        raise EngineError("{} is damaged: {}".format(path, _cure()))
+    return sidecar
+
+
+def _cure() -> str:
+    return commands.run("build")
+
+
+def _gpu_cure() -> str:
+    return "start again; if it stays, " + commands.run("doctor")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,179 @@
+"""TensorRT 8.2 on the board's GPU: runs the plan that `nanoface build` made of a network.
+
+submit() enqueues on the thread's stream and result() waits for it: the host works on meanwhile. With the crop kernel the
+frame lies on the device and the input never leaves it; without it the CPU makes the crop.
+"""
+from collections import deque
+from typing import Any, Deque, Dict, List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from edge.core import clock
+from edge.core.contracts import BGR, Crop, Runner, Ticket
+from edge.core.errors import ConfigError, EdgeError, EngineError
+from edge.models.warp import Warper
+from edge.runtimes.cpu.runner import check_crops, check_feeds, opened
+from edge.runtimes.gpu import context as cuda
+from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import trtcalls
+from edge.runtimes.gpu.devicememory import KINDS, PINNED
+from edge.runtimes.gpu.session import DeviceSession
+from edge.store.models import StoredNetwork, home_dir
+from edge.store.plans import Board, StoredPlan, check, cure, find
+
+PACKAGE = trtcalls.PACKAGE
+CURE = trtcalls.CURE
+AUTO, CPU = "auto", "cpu"  # who makes the crops: the kernel where it was built, or the CPU
+CROPS = (AUTO, CPU)
+WARM_UP = 5  # runs; the first ones load libraries and raise the clocks
+TIMES_KEPT = 1024  # device times that nobody took
+
+
+def version() -> str:
+    """Raises EngineError where TensorRT cannot be used."""
+    return str(trtcalls.package().__version__)
+
+
+class TensorRtRunner(Runner):
+    """The constructor only stores; open() loads and warms up. The CUDA context and the stream are the thread's."""
+
+    def __init__(self, network: StoredNetwork, plan: Optional[StoredPlan] = None, memory: str = PINNED,
+                 crops: str = AUTO) -> None:
+        """`plan`: None for the one that was built of the network. `memory`: pinned or mapped. Raises ConfigError."""
+        for name, value, known in (("models.memory", memory, KINDS), ("models.crops", crops, CROPS)):
+            if value not in known:
+                raise ConfigError("{} must be {}, not {}".format(name, " or ".join(known), value))
+        self.model = network.name
+        self.run_s = 0.0  # processor time of the calling thread, enqueuing and waiting, since open()
+        self._network, self._plan, self._memory, self._crops = network, plan, memory, crops
+        self._device_ms: Deque[float] = deque(maxlen=TIMES_KEPT)
+        self._warper = Warper()
+        self._session: Optional[DeviceSession] = None  # None: not open
+        self._picture: Any = None  # the input as the CPU makes it, (N, 3, H, W)
+        self._results: Dict[str, np.ndarray] = {}  # the outputs as they are handed out
+        self._pending: Optional[_Submitted] = None  # whose result was not asked for yet
+
+    def open(self) -> None:
+        """Check the plan, load it, allocate and warm up. May be called again after close()."""
+        self.close()
+        trt, lent, plan, gpu = trtcalls.package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
+        check(plan, self._network.sha256, Board(str(trt.__version__), gpu.name, gpu.compute_capability))
+        self._session = DeviceSession(plan)
+        try:
+            self._load(self._session, gpu)
+        except lent.Error as e:
+            told = cuda.failure(lent, e, "opening network {}".format(self.model))
+            self.close()
+            raise told from e
+        except EdgeError:
+            self.close()
+            raise
+        self.backend = "tensorrt {} {}".format(".".join(str(trt.__version__).split(".")[:2]), plan.precision)
+
+    def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
+        session: DeviceSession = opened(self, self._session)
+        check_crops(self, crops)
+        self._settle()
+        try:
+            if session.kernel is None:
+                for crop, part in zip(crops, self._picture):
+                    self._warper.fill(image, crop, part)
+                return self._started(clock.thread_cpu(), session.start, self._picture)
+            return self._started(clock.thread_cpu(), session.start_crops, image, crops)
+        except session.lane.cuda.Error as e:
+            raise self._failure(session, e) from e
+
+    def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        session: DeviceSession = opened(self, self._session)
+        check_feeds(self, feeds)
+        self._settle()
+        try:
+            return self._started(clock.thread_cpu(), session.start, feeds[self.inputs[0].name]).result()
+        except session.lane.cuda.Error as e:
+            raise self._failure(session, e) from e
+
+    def close(self) -> None:
+        """In the thread that opened it. What was submitted runs to its end; its result is lost."""
+        session, self._session, self._pending = self._session, None, None
+        if session is not None:
+            session.close()
+
+    def take_device_ms(self) -> List[float]:
+        """Of every submit and infer whose result was fetched since the last call. For any thread."""
+        taken: List[float] = []
+        try:
+            while True:
+                taken.append(self._device_ms.popleft())
+        except IndexError:
+            return taken
+
+    def collect(self, ticket: "_Submitted") -> Dict[str, np.ndarray]:
+        """For the ticket: wait for the device, and copy what it wrote. Raises EngineError."""
+        session = self._session
+        if session is None or ticket is not self._pending:
+            raise EngineError("the runner of network {} was closed before its result was fetched".format(self.model))
+        began_at = clock.thread_cpu()
+        self._pending = None
+        try:
+            self._device_ms.append(session.wait())
+        except session.lane.cuda.Error as e:
+            raise self._failure(session, e) from e
+        session.copy_results(self._results)
+        self.run_s += clock.thread_cpu() - began_at
+        return dict(self._results)
+
+    def _built(self) -> StoredPlan:
+        role = self._network.role
+        plan = find(home_dir(), role, self.model)
+        if plan is None:
+            raise EngineError("there is no plan of network {}: {}".format(self.model, cure(role)))
+        return plan
+
+    def _load(self, session: DeviceSession, gpu: cuda.Gpu) -> None:
+        self.note = ""
+        if self._crops == AUTO:
+            try:
+                session.kernel = cropkernel.load(home_dir(), gpu.compute_capability)
+            except EngineError as e:
+                self.note = "crops on the CPU: {}".format(e)
+        session.load(self._memory)
+        self.inputs, self.outputs = session.plan.inputs, session.plan.outputs
+        batch, _, height, width = self.inputs[0].shape
+        self._picture = np.zeros(self.inputs[0].shape, np.float32)
+        self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
+        whole = Crop(np.eye(2, 3), (width, height), BGR, 1.0, (0.0, 0.0, 0.0))
+        for _ in range(WARM_UP):
+            self.submit(np.zeros((height, width, 3), np.uint8), [whole] * batch).result()
+        self._device_ms.clear()
+        self.run_s = 0.0
+
+    def _settle(self) -> None:
+        """The buffers are needed again: a ticket whose result was not fetched yet keeps a copy of it."""
+        if self._pending is not None:
+            self._pending.keep()
+
+    def _started(self, began_at: float, start: Any, *work: Any) -> "_Submitted":
+        start(*work)
+        self._pending = _Submitted(self)
+        self.run_s += clock.thread_cpu() - began_at
+        return self._pending
+
+    def _failure(self, session: DeviceSession, error: Exception) -> EngineError:
+        return cuda.failure(session.lane.cuda, error, "running network {}".format(self.model))
+
+
+class _Submitted(Ticket):
+    """Work on the device. Its result is fetched once."""
+
+    def __init__(self, runner: TensorRtRunner) -> None:
+        self._runner = runner
+        self._outputs: Optional[Dict[str, np.ndarray]] = None
+
+    def result(self) -> Dict[str, np.ndarray]:
+        if self._outputs is None:
+            self._outputs = self._runner.collect(self)
+        return self._outputs
+
+    def keep(self) -> None:
+        """Fetch the result now, into memory of its own."""
+        self._outputs = {name: values.copy() for name, values in self._runner.collect(self).items()}

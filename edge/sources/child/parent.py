@@ -1,0 +1,238 @@
+"""A feed that is a process of its own (edge/sources/child/child.py): whatever a driver does, it does it there.
+
+The two are joined by a socket that keeps messages apart: orders one way, words and the places of pictures the other way.
+Pictures lie in a ring of shared memory, copied in once and out once, which on a PC takes less than a tenth of what decoding
+one takes. The process is started with the first opening, which the pipeline does before any network is opened; again only
+when it was killed, by a fork that turns into another program at once and so never touches the parent's CUDA.
+"""
+import os
+import pickle
+import select
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any, Dict, List, Optional
+
+from edge.core import clock
+from edge.core.errors import SourceError
+from edge.core.redact import SOURCE_VARIABLE
+from edge.host.process import CODE
+from edge.host.ring import RingReader, shared_file
+from edge.sources.child.child import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
+from edge.sources.child.said import Said
+from edge.sources.live.device import Opener, Patience
+from edge.sources.live.feed import MAX_HUNG, Feed, Picture
+from edge.sources.picture import Shape
+
+START = "import sys; sys.path[0] = {!r}; from edge.sources.child.child import main; sys.exit(main(sys.argv[1:]))"
+LARGEST_WORD = 1 << 16
+START_S = 10.0  # for a process to load what it needs, from a slow card
+REAP_S = 0.2  # a killed process that is still there later hangs in the kernel
+END_S = 0.9  # for a process to end that was told to; it gives its device 0.7 s
+ENDED = "the capture process of {} has ended ({})"
+
+
+class ChildFeed(Feed):
+    """The parent's end. A process that does not let go of its device in time is killed, and the next opening starts one."""
+
+    def __init__(self, opener: Opener, shape: Shape, patience: Patience) -> None:
+        self._opener, self._shape, self._patience = opener, shape, patience
+        self._lock = threading.Lock()  # close() against all others
+        self._process: Optional["subprocess.Popen[bytes]"] = None
+        self._link: Optional[socket.socket] = None
+        self._printed: Optional[Said] = None
+        self._unreaped: List["subprocess.Popen[bytes]"] = []
+        self._file = self._ring = None  # type: Any
+        self._order = 0
+        self._open = False  # the device was ordered to be opened, and not to be let go of
+        self._held = False  # the process has or may have it
+        self._gave_up_at = 0.0
+        self._base = self._number = 0  # of this opening's first picture; of the next one
+        self._waiting: Optional[Dict[str, Any]] = None  # the word of the newest picture
+        self._closed = False
+
+    @property
+    def pid(self) -> Optional[int]:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def hung(self) -> int:  # type: ignore
+        self._unreaped = [p for p in self._unreaped if p.poll() is None]
+        return len(self._unreaped)
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
+            self._order, self._base, self._waiting = self._order + 1, self._number, None
+            if self._printed is not None:
+                self._printed.forget()
+            self._open = self._held = True
+            if self._process is None:
+                self.began_at += START_S
+                self._start()
+            self._say(OPEN, opener=self._opener, shape=self._shape, patience=self._patience)
+
+    def fetch(self, timeout_s: float) -> Optional[Picture]:
+        with self._lock:
+            if self._closed:
+                return None
+            self._listen(timeout_s)
+            word, self._waiting = self._waiting, None
+            if word is None or not self._open:
+                return None
+            image = self._ring.take(word)
+            return None if image is None else Picture(
+                self._base + word["number"], word["captured_at"], image, tuple(word["size"]), word["worked_s"])
+
+    def give_up(self) -> None:
+        with self._lock:
+            if self._open and not self._closed:
+                self._open, self._gave_up_at = False, clock.monotonic()
+                self._say(RELEASE)
+
+    def ready(self) -> bool:
+        with self._lock:
+            self._listen(0.0)
+            if self._held and clock.monotonic() - self._gave_up_at > self._patience.answer_s:
+                self._kill()
+            return not self._held and self.hung < MAX_HUNG
+
+    def said(self) -> str:
+        with self._lock:
+            return "" if self._printed is None else self._printed.reason()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._link is not None:
+                self._link.close()  # which tells it
+                self._link = None
+            process, self._process = self._process, None
+            if process is not None:
+                try:
+                    process.wait(END_S)
+                except subprocess.TimeoutExpired:
+                    self._end(process)
+            if self._file is not None:
+                self._ring.close()
+                self._file.close()
+                self._file = None
+            if self._printed is not None:
+                self._printed.close()
+                self._printed = None
+
+    def _start(self) -> None:
+        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print is ours to read."""
+        if self._file is None:
+            self._file = shared_file()
+            self._ring = RingReader(self._file.fileno())
+        if self._printed is not None:
+            self._printed.close()
+        self._printed = Said()
+        self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._link.setblocking(False)
+        handed = (theirs.fileno(), self._file.fileno())
+        loud = os.environ.get("NANOFACE_DEBUG") == "1"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", START.format(CODE)] + [str(n) for n in handed + (os.getpid(),)],
+                pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
+                stderr=None if loud else self._printed.writer, start_new_session=True,
+                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})  # told by the socket
+        except OSError as e:
+            self._failed(SourceError("the capture process of {} cannot be started: {}".format(
+                self._opener.name, e.strerror)))
+            self._hang_up()
+        finally:
+            theirs.close()
+            self._printed.close_writer()
+
+    def _say(self, word: str, **more: Any) -> None:
+        if self._link is None:
+            return
+        try:
+            self._link.send(pickle.dumps(dict(more, word=word, order=self._order), 2))
+        except OSError:
+            pass  # it is gone, which the next look at it tells; or it does not listen, and will be killed
+
+    def _listen(self, timeout_s: float) -> None:
+        """Take in what was said; wait for the first word only."""
+        if self._printed is not None:
+            self._printed.take()
+        while self._link is not None:
+            if not select.select([self._link], [], [], timeout_s)[0]:
+                return
+            timeout_s = 0.0
+            try:
+                data = self._link.recv(LARGEST_WORD)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._gone()
+                return
+            self._heard(pickle.loads(data))
+
+    def _heard(self, said: Dict[str, Any]) -> None:
+        if said["order"] != self._order:
+            return
+        word = said["word"]
+        if word in (FRAME, DAMAGED):
+            self._number = self._base + said["number"] + 1
+            if word == FRAME:
+                self._waiting = said
+            else:
+                self.damaged += 1
+        elif word == PREPARING:
+            self.preparing, self.began_at = True, clock.monotonic()
+        elif word == OPENING:
+            now = clock.monotonic()
+            self.preparing, self.began_at = False, now if self.preparing else min(self.began_at, now)
+        elif word == OPENED:
+            self._opener.fps, self._opener.notes = said["fps"], said["notes"]
+        elif word == FAILED:
+            self._failed(said["error"])
+        elif word == RELEASED:
+            self._held = False
+
+    def _failed(self, error: SourceError) -> None:
+        if self._open and self.error is None:
+            self.error = error
+
+    def _gone(self) -> None:
+        """Its end of the socket is closed: it has ended, or is just about to."""
+        process = self._process
+        self._hang_up()
+        if process is None:
+            return
+        self._end(process)
+        code = process.returncode
+        how = "exit code {}".format(code) if code is None or code >= 0 else "signal {}".format(-code)
+        self._failed(SourceError(ENDED.format(self._opener.name, how)))
+
+    def _kill(self) -> None:
+        process = self._process
+        self.killed += 1
+        self._hang_up()
+        if process is not None:
+            self._end(process)
+
+    def _hang_up(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._link = self._process = None
+        self._held = False
+
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
+        try:
+            process.wait(REAP_S / 2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        try:
+            process.wait(REAP_S)
+        except subprocess.TimeoutExpired:
+            self._unreaped.append(process)

@@ -1,0 +1,89 @@
+"""What libraries print in the process that reads a camera: it says why a pipeline of the board's camera does not start."""
+import os
+import re
+from collections import deque
+from typing import Deque, Optional
+
+from edge.core.redact import hide
+from edge.host import commands
+
+KEPT_LINES, LONGEST_LINE = 50, 300
+CHUNK = 1 << 14
+# a printed line -> what it means and what helps; the first that fits a line counts
+CAUSES = tuple((re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in (
+    ("no cameras available", "no sensor answers: switch off, look at the ribbon cable and its contacts"),
+    ("failed to create capturesession|alreadyallocated",
+     "another program holds the sensor, or one that died did: sudo systemctl restart nvargus-daemon"),
+    ("connecting to nvargus-daemon failed|cannot (connect|create).*nvargus|failed to create cameraprovider",
+     "nvargus-daemon does not answer: sudo systemctl restart nvargus-daemon"),
+    ("invalid camera device", "there is no such sensor: csi://0 is the first one"),
+    ("frame ?rate specified is greater|requested frame ?rate", "the sensor has no such mode: a lower --fps"),
+    ("error timeout|waitcsiframestart|timed out.*sensor", "the sensor has stopped: look at the ribbon cable and the supply"),
+    ("static tls", "the loader has no room for that library: export LD_PRELOAD as docs/jetson-nano.md says"),
+    ("no (such )?element", "the package that brings it is missing: {doctor}"),
+    ("insufficientmemory|cannot allocate memory|out of memory", "memory ran out: end other programs"),
+))
+TELLING = re.compile(r"error|fail|cannot|could not|unable|invalid|refused|denied|not (found|supported|negot)", re.IGNORECASE)
+HARMLESS = re.compile(r"EGL display|nvbuf_utils|Gtk|XDG_RUNTIME_DIR|cannot query video position", re.IGNORECASE)
+# what stands before the words: OpenCV's "[ WARN:0] global FILE (711) open OpenCV | GStreamer warning: ", NVIDIA's
+# "Error generated. FILE, execute:557 " and "(Argus) "
+PREFIX = re.compile(r"^.*GStreamer warning: |^Error generated\. [^,]*, \w+:\d+ |^\(Argus\) ")
+
+
+class Said:
+    """The end of what a process prints. `writer` is for its standard output and error; what nobody takes in time is lost,
+    and the process never waits for it. Not to be used by two threads at once."""
+
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        for descriptor in (self._reader, self.writer):
+            os.set_blocking(descriptor, False)
+        self._lines: Deque[str] = deque(maxlen=KEPT_LINES)
+        self._rest = b""
+
+    def close_writer(self) -> None:
+        """The process has it."""
+        os.close(self.writer)
+
+    def close(self) -> None:
+        os.close(self._reader)
+
+    def forget(self) -> None:
+        """What was said until now belongs to another opening."""
+        self.take()
+        self._lines.clear()
+
+    def take(self) -> None:
+        """Keep the pipe empty. A process that prints without end is not listened to without end."""
+        for _ in range(8):
+            try:
+                data = os.read(self._reader, CHUNK)
+            except OSError:  # nothing there
+                return
+            if not data:
+                return
+            lines = (self._rest + data).split(b"\n")
+            self._rest = lines.pop()[-LONGEST_LINE:]
+            self._lines.extend(line.decode("utf-8", "replace") for line in lines)
+
+    def reason(self) -> str:
+        """The last line that tells why nothing works, with its cause where that is known; else ""."""
+        self.take()
+        lines = [_words(line) for line in list(self._lines) + [self._rest.decode("utf-8", "replace")]]
+        known = [(line, cause) for line, cause in ((line, cause_of(line)) for line in lines) if cause]
+        if known:
+            return "{} ({})".format(*known[-1])
+        telling = [line for line in lines if TELLING.search(line) and not HARMLESS.search(line)]
+        return telling[-1] if telling else ""
+
+
+def cause_of(line: str) -> Optional[str]:
+    if HARMLESS.search(line):
+        return None
+    cause = next((cause for pattern, cause in CAUSES if pattern.search(line)), None)
+    return None if cause is None else cause.format(doctor=commands.command("doctor"))
+
+
+def _words(line: str) -> str:
+    """Without where in the source it was printed."""
+    return hide(PREFIX.sub("", " ".join(line.split()))[:LONGEST_LINE])

@@ -1,0 +1,1 @@
+"""Recorded films, through the program ffmpeg."""

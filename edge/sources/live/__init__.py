@@ -1,0 +1,1 @@
+"""Whatever has no end: cameras and streams."""

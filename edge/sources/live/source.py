@@ -1,0 +1,226 @@
+"""Whatever has no end: a camera or a stream. Its newest picture is handed on; what is lost is opened again, and again.
+
+The device itself is read by a feed: a child process, or a thread (edge/sources/live/feed.py). Here it is watched: that
+pictures come, that they change, and what to do where they do not.
+"""
+import logging
+import os
+from typing import List, Optional, Tuple
+
+from edge.core import clock
+from edge.core.contracts import Source
+from edge.core.errors import SourceError
+from edge.core.packet import Frame
+from edge.host.waiting import Event
+from edge.sources.live.argus import ArgusRestart
+from edge.sources.live.device import DEFAULT_PATIENCE, RAW_NODE, Mode, Opener, Patience
+from edge.sources.live.feed import MAX_HUNG, Feed, Picture, ThreadFeed
+from edge.sources.live.watch import Rate, Shortfall, Stillness, mismatch
+from edge.sources.picture import Shape
+
+__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience"]
+log = logging.getLogger(__name__)
+
+PREPARE_S = 120.0  # for what prepares an opening; twice as long after each time that it was not enough
+TOLD_S = 2.0  # what prepares an opening for longer is told
+POLL_S = 0.05  # how often a waiting read() looks after the device
+SAME_PICTURE = "picture does not change"
+STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
+STILL_AGAIN_S = 60.0  # a picture that stands still is reason for one opening; for another one only so much later
+
+
+class LiveSource(Source):
+    """A device that is kept open.
+
+    lost_since: since when no picture came (monotonic seconds), or None. absent: no picture came yet, and opening failed.
+    trouble: why no picture comes, or "". doubt: what is wrong with those that come, or "".
+    """
+
+    live = True
+    stills = False
+
+    def __init__(self, opener: Opener, shape: Shape, patience: Patience = DEFAULT_PATIENCE,
+                 feed: Optional[Feed] = None, wait: bool = False) -> None:
+        """`wait`: open() comes back without an error and without a picture; read() goes on looking for the device."""
+        self.name = opener.name
+        self._opener, self._patience, self._wait = opener, patience, wait
+        self._feed = ThreadFeed(opener, shape, patience) if feed is None else feed
+        self._argus = ArgusRestart(os.environ) if opener.daemon else None
+        self._closed = Event()
+        self._open = False  # the feed has begun, and was not given up
+        self._early: Optional[Picture] = None  # open() fetched it
+        self._first_at: Optional[float] = None
+        self._last_at: Optional[float] = None
+        self._heard_at: Optional[float] = None  # of the newest picture of this opening
+        self._prepare_s = PREPARE_S
+        self._opening_s = patience.first_frame_s  # how long the first picture of an opening may take
+        self._retry_at, self._retry_s = 0.0, patience.retry_s
+        self._rate, self._shortfall = Rate(), Shortfall()
+        self._stillness, self._still_at, self._still = Stillness(), float("-inf"), False
+        self._size: Optional[Tuple[int, int]] = None
+        self.lost_since: Optional[float] = None
+        self.absent = self._told = False  # _told: that an opening is being prepared
+        self.trouble = ""
+
+    @property
+    def fps(self) -> Optional[float]:  # type: ignore
+        """Nominal frames per second, where known."""
+        return self._opener.fps
+
+    @property
+    def warning(self) -> str:  # type: ignore
+        """What came instead of what was asked for; "" while they agree."""
+        parts: List[str] = list(self._opener.notes)
+        if self._opener.wanted is not None and self._size is not None:
+            parts.insert(0, mismatch(self._opener.wanted, self._size, self._opener.fps))
+        slow = self._shortfall.slow
+        if slow.reason:
+            parts.append("{} (cure: {})".format(*slow))
+        if RAW_NODE in self.trouble:  # to wait does not help
+            parts.append(self.trouble)
+        return "; ".join(part for part in parts if part)
+
+    @property
+    def doubt(self) -> str:  # type: ignore
+        return SAME_PICTURE if self._still else self._shortfall.slow.reason
+
+    @property
+    def hung(self) -> int:
+        """Threads or processes that do not come back from the driver."""
+        return self._feed.hung
+
+    def open(self) -> None:
+        """Waits for the first picture, except where the device is waited for."""
+        if self._wait:
+            self.begin()
+            return
+        with self._feed.hush():
+            self.begin()
+            while self._feed.error is None and not self._silent(clock.monotonic()):
+                self._tell_preparation(clock.monotonic())
+                self._early = self._feed.fetch(POLL_S)
+                if self._early is not None:
+                    self._size = self._early.size
+                if self._early is not None or self._closed.is_set():
+                    return
+        error = self._feed.error or SourceError(self._unprepared() or "{} gives no picture within {:g} s: {}".format(
+            self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
+        said = self._said()
+        self.close()
+        raise SourceError("{}; {}".format(said, error)) if said else error  # a command at its end can be copied
+
+    def begin(self) -> None:
+        """Start to open the device, and wait for nothing."""
+        self._heard_at, self._open = None, True
+        self._feed.begin()
+
+    def read(self, timeout_s: float) -> Optional[Frame]:
+        deadline = clock.monotonic() + timeout_s
+        while True:
+            if self._closed.is_set():
+                raise EOFError(self.name + " was closed")
+            picture = self._next(max(0.0, min(POLL_S, deadline - clock.monotonic())))
+            if picture is not None:
+                return self._taken(picture)
+            now = clock.monotonic()
+            self._look_after(now)
+            if now >= deadline:
+                return None
+
+    def close(self) -> None:
+        self._closed.set()
+        self._feed.close()
+
+    def _next(self, timeout_s: float) -> Optional[Picture]:
+        if not self._open:
+            self._closed.wait(timeout_s)
+            return None
+        early, self._early = self._early, None
+        return self._feed.fetch(0.0 if early is not None else timeout_s) or early
+
+    def _taken(self, picture: Picture) -> Frame:
+        if self._first_at is None:
+            self._first_at = picture.captured_at
+        if self._heard_at is None:
+            self._opener.remember()
+            longest_s = self._patience.first_frame_s
+            self._opening_s = min(longest_s, max(self._patience.again_s, 2 * (picture.captured_at - self._feed.began_at)))
+            if self._argus is not None:
+                self._argus.worked()
+        self._last_at = self._heard_at = picture.captured_at
+        self._size, self._retry_s = picture.size, self._patience.retry_s
+        self.lost_since, self.absent, self.trouble = None, False, ""
+        wanted, agreed_fps = self._opener.wanted, self._opener.fps
+        if self._rate.add(picture.captured_at, picture.number, picture.worked_s) and wanted is not None:
+            self._shortfall.add(picture.captured_at, self._rate, min(wanted.fps, agreed_fps or wanted.fps),
+                                steady=bool(self._opener.daemon))
+        self._watch_change(picture)
+        return Frame(picture.number, picture.captured_at, picture.captured_at - self._first_at, picture.image)
+
+    def _watch_change(self, picture: Picture) -> None:
+        """A picture that stands still may be a covered lens: the device is opened again once, then only watched."""
+        still_s = self._stillness.add(picture.image, picture.captured_at)
+        self._still = still_s >= self._patience.still_s
+        if self._still and picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
+            self._still_at = picture.captured_at
+            self._end(clock.monotonic())
+
+    def _tell_preparation(self, now: float) -> None:
+        """Once, where it takes its time; a source that is waited for is known to be absent until then."""
+        if self._told or not self._feed.preparing or now - self._feed.began_at < TOLD_S:
+            return
+        self._told = True
+        log.warning("%s: %s", self.name, self._opener.preparation)
+        if self._last_at is None:
+            self.absent, self.trouble = self._wait, self._opener.preparation
+
+    def _unprepared(self) -> str:
+        """That the preparation did not end in its time; "" where that is not what failed."""
+        if not self._feed.preparing:
+            return ""
+        return "{}: not ended within {:g} s: {}".format(self.name, self._prepare_s, self._opener.preparation)
+
+    def _silent(self, now: float) -> bool:
+        if self._feed.preparing:
+            return now - self._feed.began_at > self._prepare_s
+        if self._heard_at is not None:
+            return now - self._heard_at > self._patience.silence_s
+        return now - self._feed.began_at > self._opening_s
+
+    def _look_after(self, now: float) -> None:
+        """Give up a device that is silent; open it again when its time has come."""
+        if not self._open:
+            if now >= self._retry_at and self._feed.ready():
+                self.begin()
+            elif self._feed.hung >= MAX_HUNG:
+                self.trouble = STUCK.format(self.name)
+            return
+        error = self._feed.error
+        if error is None and not self._silent(now):
+            self._tell_preparation(now)
+            return
+        unprepared = self._unprepared() if error is None else ""
+        damaged = self._heard_at is not None and self._feed.damaged > 0
+        text = getattr(error, "short", str(error)) if error is not None else unprepared or "{} {}".format(
+            self.name, "gives damaged pictures" if damaged else "gives no picture")
+        said = self._said()
+        self._end(now)
+        self._stillness.interrupted()
+        if unprepared:
+            self._prepare_s *= 2
+        told = "" if self._argus is None or unprepared else self._argus.failed(self._feed.killed > 0)
+        self.trouble = "; ".join(part for part in (text, said, told) if part)
+        if self._last_at is None:
+            self.absent = True
+        elif self.lost_since is None:
+            self.lost_since = self._last_at
+
+    def _said(self) -> str:
+        return self._feed.said() if self._opener.explained else ""
+
+    def _end(self, now: float) -> None:
+        """This opening is over; the next one comes after a pause."""
+        self._open = False
+        self._feed.give_up()
+        self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._patience.retry_max_s)
+        self._rate, self._shortfall = Rate(), Shortfall()

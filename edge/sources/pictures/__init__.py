@@ -1,0 +1,1 @@
+"""Pictures in files: their headers before their pixels."""

@@ -1,0 +1,128 @@
+"""Where the converted networks lie and what the build step says about them.
+
+`$NANOFACE_HOME` holds `cache/` (downloads), `onnx/` (converted networks and their index) and `plans/` (TensorRT). The build
+step (`engines/`) writes `onnx/index.json`, this module reads it: the two share the file format and nothing else.
+"""
+import errno
+import hashlib
+import os
+import sys
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from edge.core.errors import ModelError
+from edge.host import commands
+from edge.host.process import CODE
+from edge.host.reading import read_json, reason
+from edge.host.safeopen import open_read
+
+INDEX = "index.json"
+SCHEMA = 1
+MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
+
+
+class StoredNetwork(NamedTuple):
+    """One converted network on disk."""
+
+    name: str
+    file: str  # path of the .onnx for TensorRT (PReLU kept)
+    cpu_file: str  # path of the .onnx for the runtimes of a CPU (PReLU rewritten); the same where nothing had to be
+    decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
+    role: str = ""  # detect, align, pose, iris, geometry
+    sha256: str = ""  # of `file`
+
+
+def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
+    """`$NANOFACE_HOME`; else the own one of the service's program, the checkout's `engines/` when run from one, or a folder in
+    the user's data directory.
+    """
+    env = os.environ if environ is None else environ
+    if env.get("NANOFACE_HOME"):
+        return os.path.abspath(os.path.expanduser(env["NANOFACE_HOME"]))
+    if commands.is_installed():
+        return os.path.join(sys.prefix, "home")
+    if all(os.path.exists(os.path.join(CODE, *name.split("/"))) for name in ("setup.py", "engines/manifest/manifest.yaml")):
+        return os.path.join(CODE, "engines")
+    data = env.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "nanoface")
+
+
+def onnx_dir(home: str) -> str:
+    return os.path.join(home, "onnx")
+
+
+def read_index(home: str) -> Dict[str, Dict[str, Any]]:
+    """Network name -> its entry. Empty when nothing was built yet. Raises ModelError for an index that cannot be read."""
+    path = os.path.join(onnx_dir(home), INDEX)
+    try:
+        index = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        raise ModelError("{} cannot be read ({}): delete it and {}".format(path, reason(e), cure()))
+    networks = index.get("networks") if isinstance(index, dict) and index.get("schema") == SCHEMA else None
+    if not isinstance(networks, dict) or not all(isinstance(entry, dict) for entry in networks.values()):
+        raise ModelError("{} is not an index of this version: delete it and {}".format(path, cure()))
+    return networks
+
+
+def sha256_of(path: str) -> str:
+    """Raises OSError, and ValueError for what is no path."""
+    digest = hashlib.sha256()
+    with os.fdopen(open_read(path), "rb") as f:
+        if os.fstat(f.fileno()).st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        for block in iter(lambda: f.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _checked(home: str, name: str, file: str, sha256: str) -> str:
+    path = os.path.join(onnx_dir(home), file)
+    try:
+        found = sha256_of(path)
+    except (OSError, ValueError) as e:
+        raise ModelError("the file of network {} cannot be read ({}): {}".format(name, reason(e), cure()))
+    if found != sha256:
+        raise ModelError("{} is corrupt (sha256 {}... instead of {}...): {}".format(path, found[:12], sha256[:12], cure()))
+    return path
+
+
+def locate(home: str, name: str) -> StoredNetwork:
+    """The files of a network, their hashes checked. Raises ModelError with the cure."""
+    entry = read_index(home).get(name)
+    if entry is None:
+        raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), cure(name)))
+    if not _whole(entry):
+        path = os.path.join(onnx_dir(home), INDEX)
+        raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
+    file = _checked(home, name, entry["file"], entry["sha256"])
+    cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
+    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), str(entry.get("role", "")), entry["sha256"])
+
+
+def _whole(entry: Any) -> bool:
+    """Whether an entry of the index has what is read of it."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("decode", {}), dict):
+        return False
+    keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
+    if not all(isinstance(entry.get(key), str) for key in keys):
+        return False
+    return all(os.path.basename(entry[key]) == entry[key] != ".." for key in keys)  # of this folder, wherever it came from
+
+
+def cure(*names: str) -> str:
+    """How networks come here; those that are not of the default set are fetched by their name."""
+    return commands.run(" ".join(("models fetch",) + names))
+
+
+def first_available(home: str, candidates: Iterable[str]) -> Tuple[StoredNetwork, Tuple[str, ...]]:
+    """The first candidate that was built, and the preferred ones that were not. A corrupt one is an error, not a fallback."""
+    built = read_index(home)
+    skipped: List[str] = []
+    for name in candidates:
+        if name in built:
+            return locate(home, name), tuple(skipped)
+        skipped.append(name)
+    if len(skipped) == 1:
+        raise ModelError("the network {} is not in {}: {}".format(skipped[0], onnx_dir(home), cure(*skipped)))
+    raise ModelError("none of the networks {} is in {}: {}".format(", ".join(skipped), onnx_dir(home), cure()))

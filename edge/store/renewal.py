@@ -1,0 +1,185 @@
+"""Engines that do not fit any more, as after an update of TensorRT: who builds them anew, and what a tracker does until then.
+
+The tracker of the service looks at its engines before it opens them. Where they do not fit it leaves a request, which starts
+nanoface-engines.service (`engines/build/unattended.py`), and waits until that takes the request away. What could not be
+built is noted, with the release of TensorRT and the networks that it was tried for, and not asked for again until one of them
+changes.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Tuple
+
+from edge.core import clock
+from edge.core.errors import EngineError, ModelError
+from edge.core.roles import NETWORKS, OFF
+from edge.host import commands
+from edge.store import lock as buildlock
+from edge.store import models as modelstore
+from edge.store import plans as planstore
+
+REQUEST = "NANOFACE_ENGINES_REQUEST"  # environment: the request's path; only the units set it
+PROGRESS = ".progress"  # behind the request's name: one line of text, what is being built
+TRIED = "tried.json"  # in plans/
+NEVER = "never"  # engines.rebuild
+RUNTIMES = ("auto", "tensorrt")
+TENSORRT = "tensorrt"
+POLL_S = 0.2
+SAY_EVERY_S = 5.0
+TAKEN_UP_S = 90.0  # a busy board may take so long to start the unit's program
+ASK_S = 60.0
+LONGEST_WHY = 160  # characters
+
+
+class Need(NamedTuple):
+    """What there is to be built."""
+
+    tensorrt: str  # the release that is installed; "" where there is none or it cannot be asked
+    networks: Dict[str, str]  # role -> name and hash of the network that it would use
+    why: Tuple[str, ...]  # a line for each engine that is missing or does not fit
+
+    def key(self) -> Dict[str, Any]:
+        """What a failed build is remembered by."""
+        return {"tensorrt": self.tensorrt, "networks": self.networks}
+
+
+def need(home: str, models: Any) -> Need:
+    """`models`: a ModelsConfig. Looks at files alone, so that neither CUDA nor TensorRT takes memory from a build."""
+    version = release() if models.runtime in RUNTIMES else ""
+    if not version:
+        return Need("", {}, ())
+    networks, why = {}, []
+    for role in NETWORKS:
+        names = getattr(models, role)
+        if names == (OFF,):
+            continue
+        try:
+            best = planstore.chosen(home).get(role)
+        except EngineError:
+            best = None
+        try:
+            network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
+        except ModelError:
+            continue  # a build would not find it either
+        networks[role] = "{} {}".format(network.name, network.sha256)
+        text = _unfit(home, role, network, version)
+        why += [text] if text else []
+    return Need(version, networks, tuple(why))
+
+
+def _unfit(home: str, role: str, network: modelstore.StoredNetwork, version: str) -> str:
+    try:
+        plan = planstore.find(home, role, network.name)
+        if plan is None:
+            return "there is no plan of {}".format(network.name)
+        told = plan.sidecar  # to ask for the GPU takes CUDA
+        planstore.check(plan, network.sha256, planstore.Board(version, told["gpu"], told["compute_capability"]))
+    except EngineError as e:
+        return str(e).rpartition(": ")[0]
+    return ""
+
+
+def release() -> str:
+    """Of TensorRT as it is installed, for this program: "8.2.1.8"; "" where it or pycuda is not there or does not load."""
+    spec = find_spec(TENSORRT)
+    if spec is None or find_spec("pycuda") is None:
+        return ""
+    try:
+        with open(str(spec.origin), encoding="utf-8", errors="replace") as f:
+            found = re.search(r"^__version__ *= *['\"]([0-9][0-9.]*)['\"]", f.read(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found.group(1) if found else _asked()
+
+
+def _asked() -> str:
+    """Of a process that ends again."""
+    try:
+        done = subprocess.run([sys.executable, "-c", "import tensorrt; print(tensorrt.__version__)"], timeout=ASK_S,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("ascii", "replace").strip() if done.returncode == 0 else ""
+
+
+def settle(home: str, config: Any, environ: Mapping[str, str], waiting: Callable[[str], None],
+           stopped: Callable[[], bool]) -> str:
+    """Have built what does not fit, by the unit, and wait for it: `waiting(text)` every few seconds.
+
+    Why something still does not fit, with the cure; "" where nothing is wrong, or this is not the tracker of the service.
+    """
+    request = environ.get(REQUEST, "")
+    wanted = need(home, config.models) if request else None
+    if wanted is None or not wanted.why:
+        return ""
+    if config.engines.rebuild == NEVER:
+        return _told(wanted, "engines.rebuild is never")
+    failed = tried(home, wanted)
+    if not failed and not _rebuilt(home, request, wanted.tensorrt, waiting, stopped):
+        failed = "nanoface-engines.path did not start their build"
+    if stopped():
+        return ""
+    left = need(home, config.models)
+    return _told(left, failed or tried(home, left) or "their build was ended") if left.why else ""
+
+
+def _told(left: Need, why: str) -> str:
+    text = why if len(why) <= LONGEST_WHY else why[:LONGEST_WHY] + "..."  # the journal of the unit has all of it
+    return "{} {} not fit TensorRT {} ({}): {}".format(
+        len(left.why), "engine does" if len(left.why) == 1 else "engines do", left.tensorrt, text, commands.run("build"))
+
+
+def _rebuilt(home: str, request: str, version: str, waiting: Callable[[str], None], stopped: Callable[[], bool]) -> bool:
+    """False where nobody takes the request up."""
+    try:
+        with open(request, "w", encoding="ascii") as f:
+            f.write(version + "\n")
+    except OSError:
+        return False
+    said_at, seen_at = None, clock.monotonic()
+    while os.path.exists(request) and not stopped():
+        now = clock.monotonic()
+        if said_at is None or now - said_at >= SAY_EVERY_S:
+            said_at = now
+            seen_at = now if buildlock.is_held(home) else seen_at
+            if now - seen_at > TAKEN_UP_S:
+                forget_request(request)
+                return False
+            waiting("the engines are rebuilt for TensorRT {}{}".format(version, _progress(request)))
+        time.sleep(POLL_S)
+    return True
+
+
+def _progress(request: str) -> str:
+    try:
+        with open(request + PROGRESS, encoding="utf-8", errors="replace") as f:
+            return ": " + f.read().strip()
+    except OSError:
+        return ""
+
+
+def forget_request(request: str) -> None:
+    for path in (request + PROGRESS, request):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass  # it is not there
+
+
+def tried(home: str, wanted: Need) -> str:
+    """How the build of just this ended; "" where it was not tried."""
+    try:
+        note = planstore.read_object(os.path.join(planstore.plans_dir(home), TRIED), "")
+    except EngineError:
+        note = None
+    same = note is not None and {key: note.get(key) for key in ("tensorrt", "networks")} == wanted.key()
+    return str(note.get("failed") or "their build failed") if note is not None and same else ""
+
+
+def note_of(wanted: Need, failed: str) -> bytes:
+    """What tried() reads."""
+    return (json.dumps(dict(wanted.key(), failed=failed), indent=1, sort_keys=True) + "\n").encode("ascii")

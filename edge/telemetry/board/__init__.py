@@ -1,0 +1,1 @@
+"""What a Jetson board tells of its clocks, temperatures, power and memory."""

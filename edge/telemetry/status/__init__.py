@@ -1,0 +1,1 @@
+"""The status record: how it is made, logged, read and shown."""

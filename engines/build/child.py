@@ -1,0 +1,209 @@
+"""The process that builds one plan: `python -m engines.build.child REQUEST.json`, started by engines/build/parent.py.
+
+A build takes more memory than anything else here, and a network that TensorRT cannot digest may take the process with it;
+so each has a process of its own, the first that the system ends when memory runs out. What happens is told as lines of
+JSON on what was standard output. Whatever the libraries print goes to standard error.
+"""
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from edge.core import clock
+from edge.host import commands
+from edge.host.disk import StorageError, write_whole
+from edge.core.errors import EdgeError, EngineError, ModelError
+from edge.store.models import StoredNetwork, locate
+from edge.store.plans import SCHEMA, StoredPlan
+from edge.runtimes.gpu.context import PRIMARY
+from engines.build import boardfacts
+from engines.build import builder as trtbuilder
+from engines.lint.gate import nodes_of
+
+WARM_UPS = 10
+LONGEST_WORD = 1000  # characters; a pipe takes 4096 bytes in one piece
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+OOM_SCORE = "700"  # of 1000: ended before the command that started us and before what else runs
+FACTS, BUILD = "facts", "build"
+NOTE, STEP, WORD, DONE, FAILED = "note", "step", "word", "done", "failed"
+
+Tell = Callable[..., None]
+
+
+def main(argv: List[str]) -> int:
+    """0 when it was told how it ended, well or not."""
+    tell = _teller()
+    with open(argv[1], encoding="utf-8") as f:
+        request = json.load(f)
+    _die_with(int(request["parent"]))
+    try:
+        if request["action"] == FACTS:
+            found = boardfacts.facts(request["root"])
+            tell(DONE, facts=list(found))
+        else:
+            tell(DONE, sidecar=_build(request, tell))
+    except StorageError as e:
+        tell(FAILED, text=str(e), storage=True)
+    except EdgeError as e:
+        tell(FAILED, text=str(e), storage=False)
+    except MemoryError:
+        tell(FAILED, text="there is no memory left: " + trtbuilder.memory_cure(), storage=False)
+    return 0
+
+
+def _teller() -> Tell:
+    """Takes over standard output, so that no library can write between the lines."""
+    own = os.dup(1)
+    os.dup2(2, 1)
+
+    def tell(event: str, **values: Any) -> None:
+        line = (json.dumps(dict(values, event=event)) + "\n").encode("ascii")
+        try:
+            os.write(own, line)  # in one piece: TensorRT's threads tell as well
+        except OSError:
+            pass  # the command has ended, and so shall we
+
+    return tell
+
+
+def _die_with(parent: int) -> None:
+    """Linux ends this process when the command ends, however it does. And the out-of-memory killer looks here first."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        with open("/proc/self/oom_score_adj", "w") as f:
+            f.write(OOM_SCORE)
+    except (AttributeError, OSError, TypeError):
+        pass  # not Linux
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+def _build(request: Mapping[str, Any], tell: Tell) -> Dict[str, Any]:
+    """Build, load, compare, measure; the sidecar. The plan lies where the request wants it."""
+    stored = locate(request["home"], request["network"])._replace(role=request["role"])
+    _load_opencv()
+    facts = boardfacts.facts(request["root"])
+    began_at = clock.monotonic()
+    tell(STEP, text="building")
+    built = _plan(request, stored, tell)
+    build_s = clock.monotonic() - began_at
+    sha256 = write_whole(request["plan"], built.plan)
+    flags = dict(request["flags"], constraints=built.constraints)
+    sidecar = dict(
+        schema=SCHEMA, role=stored.role, network=stored.name, sha256=sha256, size=len(built.plan),
+        onnx_sha256=stored.sha256, precision=request["precision"], flags=flags, build_s=round(build_s, 1),
+        built_at=request["built_at"], inputs=built.inputs, outputs=built.outputs, **facts._asdict())
+    verified, measured = _tried(request, stored, StoredPlan(stored.role, stored.name, request["plan"], sidecar), tell)
+    sidecar.update(verified=verified, measured=measured)
+    return sidecar
+
+
+def _load_opencv() -> None:
+    """Before TensorRT: on the board the C library has little room for libraries with thread-local data, and OpenCV's
+    must have it first ("cannot allocate memory in static TLS block").
+    """
+    try:
+        importlib.import_module("edge.models.warp")
+    except ImportError:
+        pass  # whoever needs it says so
+
+
+def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtbuilder.Built:
+    """Build in the primary context, which the runner will use as well, and keep the timing cache for the next build."""
+    trt, flags = boardfacts.tensorrt(), request["flags"]
+    words = trtbuilder.Words(lambda severity, text: tell(WORD, severity=severity, text=text[:LONGEST_WORD]))
+    order = trtbuilder.Order(
+        stored.name, stored.file, request["precision"] == "fp16", flags["workspace_mb"], tuple(flags["tactic_sources"]),
+        tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"],
+        nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset())
+    PRIMARY.enter()
+    try:
+        built = trtbuilder.build(trt, trtbuilder.listen(trt, words), words, order, _read(request["timing_cache"]),
+                                 lambda text: tell(NOTE, text=text))
+    except EdgeError as e:
+        raise e.with_traceback(None) from None  # its frames hold the builder, which must go before the context
+    finally:
+        PRIMARY.leave()
+    if built.timing_cache:
+        try:
+            write_whole(request["renewed_timing_cache"], built.timing_cache)
+        except StorageError as e:
+            tell(NOTE, text="the timing cache is not kept: {}".format(e))
+    return built
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def _tried(request: Mapping[str, Any], stored: StoredNetwork, plan: StoredPlan,
+           tell: Tell) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
+    """The sidecar's verified (None without references) and measured. Raises EngineError for a plan that cannot be used."""
+    from edge.runtimes.gpu.runner import TensorRtRunner
+
+    tell(STEP, text="loading")
+    runner = TensorRtRunner(stored, plan, crops="cpu")  # the plan alone is judged, whatever the kernel does
+    try:
+        try:
+            runner.open()
+        except EdgeError as e:
+            raise EngineError("the plan of {} was built, but cannot be loaded: {}".format(stored.name, e)) from e
+        tell(STEP, text="comparing")
+        verified = _verified(request["home"], runner, stored, tell)
+        tell(STEP, text="measuring")
+        return verified, _measured(runner, int(request["runs"]))
+    finally:
+        runner.close()
+
+
+def _verified(home: str, runner: Any, stored: StoredNetwork, tell: Tell) -> Optional[Dict[str, Any]]:
+    from engines.verify import references
+    from engines.verify.verify import CROPPED, fault_of, recorded, verify_runner
+
+    references.keep_current(home, stored.name)
+    try:
+        references.cases(home, stored.name)
+    except ModelError as e:
+        tell(NOTE, text="{}: not compared with ONNX Runtime, {}".format(stored.name, e))
+        return None
+    # the crops are the CPU's here: that submit() agrees with infer() says nothing about the plan
+    found = [d for d in verify_runner(runner, stored, home) if not d.quantity.startswith(CROPPED)]
+    fault = fault_of(found)
+    if fault:
+        raise EngineError("the plan of {} disagrees with ONNX Runtime and is not kept ({}): `{}` finds the layers "
+                          "to keep in FP32, or build it with --fp32".format(
+                              stored.name, fault, commands.command("calibrate fp16 --write")))
+    return recorded(found)
+
+
+def _measured(runner: Any, runs: int) -> Dict[str, Any]:
+    """Of `runs` runs on black pictures, which take as long as others: the whole by our clock, the GPU's part by its own."""
+    feeds = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in runner.inputs}
+    for _ in range(WARM_UPS):  # the clocks rise, and the libraries load what they need
+        runner.infer(feeds)
+    runner.take_device_ms()
+    host_ms = []
+    for _ in range(runs):
+        began_at = clock.monotonic()
+        runner.infer(feeds)
+        host_ms.append(1000.0 * (clock.monotonic() - began_at))
+    return {"device_ms": _shares(runner.take_device_ms()), "host_ms": _shares(host_ms)}
+
+
+def _shares(values_ms: List[float]) -> Optional[Dict[str, float]]:
+    if not values_ms:
+        return None
+    return {"p50": round(float(np.percentile(values_ms, 50)), 3), "p95": round(float(np.percentile(values_ms, 95)), 3)}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

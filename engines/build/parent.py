@@ -1,0 +1,180 @@
+"""The command's side of a build: starts a fresh process, hears what it tells, and says what its end means."""
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+
+from edge.host.process import CODE
+from edge.core import clock
+from edge.host import commands
+from edge.host.disk import StorageError, write_whole
+from edge.core.errors import EngineError, ModelError
+from edge.host.stop import Stop
+from engines.build.child import DONE, FAILED, NOTE, STEP, WORD
+
+STEP_S = 0.1
+LAST_WORDS = 20
+END_S = 5.0  # for a killed process to go: one that hangs in the driver stays, and nobody waits for it
+REQUEST = "request.json"
+CHILD = ("-m", "engines.build.child")
+KILLED = ("the system ended it, most likely for want of memory: add 4 GB of swap (sudo fallocate -l 4G /swapfile && sudo "
+          "chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon /swapfile), stop the service and the desktop "
+          "(sudo systemctl stop nanoface; sudo systemctl isolate multi-user.target), or try --workspace 128")
+OVERDUE = ("it did not end within {} while {}, and was ended: `{}` gives it more, "
+           "--workspace 128 or --tactics none may spare it; where that does not help, restart the board")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asks the command to end; the process was ended."""
+
+
+class Crashed(EngineError):
+    """The process ended without a word of its own. `by_fault`: not because somebody killed it."""
+
+    def __init__(self, text: str, by_fault: bool) -> None:
+        super().__init__(text)
+        self.by_fault = by_fault
+
+
+class Hearing(NamedTuple):
+    """Whom the command tells what it hears."""
+
+    note: Callable[[str], None]  # a line for the user
+    tick: Callable[[str, float], None]  # what it does now, and since how many seconds; several times a second
+    word: Callable[[str, str], None]  # severity (E or W) and text, from the library
+
+
+def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hearing, limit_s: float) -> Dict[str, Any]:
+    """What the process tells at its end. `folder` takes the request; after limit_s the process is ended.
+
+    Raises ModelError or EngineError with what it says went wrong, Crashed where it was ended, StorageError where another
+    one would fare no better, and Interrupted.
+    """
+    path = os.path.join(folder, REQUEST)
+    write_whole(path, json.dumps(dict(request, parent=os.getpid())).encode("ascii"))
+    try:
+        child = subprocess.Popen(  # in a session of its own: a Ctrl-C is for the command, which ends it
+            (sys.executable,) + CHILD + (path,), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    except OSError as e:
+        raise EngineError("{} cannot be started ({}): see `{}`".format(
+            sys.executable, e.strerror or e, commands.command("doctor"))) from e
+    talk = _Talk(hearing)
+    in_time = False
+    try:
+        in_time = talk.listen(child, stop, limit_s)
+    finally:
+        if not in_time:
+            _end(child)
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+    if not in_time:
+        raise Crashed(talk.overdue(request.get("network", ""), limit_s), False)
+    return talk.ending(child.returncode)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """With whatever it has started: it leads a group of its own."""
+    with suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(END_S)
+
+
+def _environment() -> Dict[str, str]:
+    """Ours, with the packages that we have: the process starts in a folder of its own."""
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if CODE not in paths:
+        paths.append(CODE)
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONIOENCODING="utf-8")
+
+
+class _Talk:
+    """What one process has told so far."""
+
+    def __init__(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+        self._end: Optional[Dict[str, Any]] = None
+        self._step = "starting"
+        self._said: List[str] = []  # the library's errors
+        self._printed: List[str] = []  # the last lines on standard error
+
+    def listen(self, child: "subprocess.Popen[bytes]", stop: Stop, limit_s: float) -> bool:
+        """Until both streams are closed and the process has ended; False where that took too long. Raises Interrupted."""
+        assert child.stdout is not None and child.stderr is not None
+        rests = {child.stdout.fileno(): b"", child.stderr.fileno(): b""}
+        began_at = clock.monotonic()
+        while rests or child.poll() is None:
+            if stop.wait(0.0 if rests else STEP_S):
+                raise Interrupted()
+            readable = select.select(list(rests), [], [], STEP_S)[0] if rests else []
+            for fd in readable:
+                block = os.read(fd, 1 << 16)
+                lines = (rests[fd] + block).split(b"\n")
+                rests[fd] = lines.pop()
+                for line in lines:
+                    self._hear(line.decode("utf-8", "replace"), fd == child.stdout.fileno())
+                if not block:
+                    self._hear(rests.pop(fd).decode("utf-8", "replace"), False)
+            elapsed_s = clock.monotonic() - began_at
+            self._hearing.tick(self._step, elapsed_s)
+            if elapsed_s > limit_s:
+                return False
+        return True
+
+    def _hear(self, line: str, told: bool) -> None:
+        """`told`: on the stream that is for events; else what some library printed."""
+        try:
+            event = json.loads(line) if told else None
+        except ValueError:  # printed before the process had taken the stream over
+            event = None
+        if not isinstance(event, dict) or "event" not in event:
+            self._printed = (self._printed + [line.strip()] if line.strip() else self._printed)[-LAST_WORDS:]
+            return
+        kind = event.pop("event")
+        if kind in (DONE, FAILED):
+            self._end = dict(event, event=kind)
+        elif kind == STEP:
+            self._step = event["text"]
+        elif kind == NOTE:
+            self._hearing.note(event["text"])
+        elif kind == WORD:
+            if event["severity"] == "E":
+                self._said = (self._said + [event["text"]])[-LAST_WORDS:]
+            self._hearing.word(event["severity"], event["text"])
+
+    def overdue(self, network: str, limit_s: float) -> str:
+        limit = "{:.0f} min".format(limit_s / 60.0) if limit_s >= 60.0 else "{:.0f} s".format(limit_s)
+        if not network:
+            return "no answer within {}: restart the board (`dmesg` tells of its GPU)".format(limit)
+        more = "build --only {} --timeout {}".format(network, min(1440, max(1, int(3 * limit_s / 60.0))))
+        return OVERDUE.format(limit, self._step, commands.command(more))
+
+    def ending(self, code: int) -> Dict[str, Any]:
+        """Raises what run_child() raises. A process that told its result may end as it likes."""
+        if self._end is not None and self._end["event"] == DONE:
+            return self._end
+        if self._end is not None:
+            kind = StorageError if self._end["storage"] else ModelError
+            raise kind(self._end["text"])
+        last = "; ".join(self._said[-2:]) or "; ".join(self._printed[-1:])
+        words = " Its last words: {}".format(last) if last else ""
+        if code == -signal.SIGKILL:
+            raise Crashed("it was killed while {}; {}.{}".format(self._step, KILLED, words), False)
+        if code < 0:
+            raise Crashed("it crashed with {} while {}: the timing cache is put away; build it once more, or with --tactics "
+                          "none.{}".format(_signal_name(-code), self._step, words), True)
+        raise Crashed("it ended with code {} while {}: see `{}`, and report it.{}".format(
+            code, self._step, commands.command("doctor"), words), True)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal {}".format(number)

@@ -1,0 +1,102 @@
+"""What `nanoface build` is asked for: the options, and the networks that they mean."""
+import difflib
+import json
+import os
+from collections import OrderedDict
+from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
+
+from edge.store import plans as planstore
+from edge.host import commands
+from edge.host.reading import read_json
+from edge.core.errors import ConfigError, EngineError
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, Way
+from engines.manifest.entries import Manifest
+from engines.build.builder import TACTICS
+
+
+class BuildOptions(NamedTuple):
+    """The words of the command line; what is left out means what a person with a Nano wants."""
+
+    only: Tuple[str, ...] = ()  # roles or networks; none: all roles
+    networks: Tuple[str, ...] = ()  # these instead of what their roles would use; with tuning: the candidates
+    all_networks: bool = False  # tuning: every network of the role that was fetched
+    fp32: bool = False
+    workspace_mb: int = 256
+    timeout_s: float = 1800.0  # for one network, or one way of it when tuning
+    tactics: Optional[Tuple[str, ...]] = None  # None: as tuned, else cublas and cudnn; (): TensorRT's own alone
+    force: bool = False
+    list_only: bool = False
+    lint: bool = True
+    untuned: bool = False  # forget what was tuned
+    candidates: Mapping[str, Sequence[str]] = {}  # role -> networks as configured; none: the manifest's
+    root: str = "/"  # where /etc and /proc lie
+
+
+class Wanted(NamedTuple):
+    role: str
+    name: str  # of the network; "" for the one that would be used
+    named: bool  # the user named it or its role: then it is an error that it is not there
+
+
+def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
+    """In the order of the roles. Raises ConfigError for words that are none of ours."""
+    for name in options.only + options.networks:
+        if name in ROLES and name in options.only:
+            continue
+        if name not in manifest.networks or manifest.networks[name].role not in ROLES:
+            _unknown(name, manifest, ROLES if name in options.only else ())
+    for tactic in options.tactics or ():
+        if tactic not in TACTICS:
+            raise ConfigError("there are no tactics of {}: there are {}, or none".format(tactic, ", ".join(TACTICS)))
+    found = []
+    for role in ROLES:
+        only = [n for n in options.only if n not in ROLES and manifest.networks[n].role == role]
+        if options.only and not only and role not in options.only:
+            continue
+        names = only or [n for n in options.networks if manifest.networks[n].role == role]
+        if not names and role not in options.only and options.candidates and role not in options.candidates:
+            continue  # switched off
+        found += [Wanted(role, name, True) for name in OrderedDict.fromkeys(names)] or [Wanted(role, "", role in options.only)]
+    return found
+
+
+def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
+    known = list(roles) + [n for n, network in manifest.networks.items() if network.role in ROLES]
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
+    raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, hint))
+
+
+def way_of(home: str, options: BuildOptions, role: str, network: str) -> Way:
+    """As the options say, else as it was tuned for this network, else FP16 with all tactics. Raises EngineError."""
+    tuned = {} if options.untuned else tuned_way(home, role, network)
+    precision = FP32 if options.fp32 else tuned.get("precision", FP16)
+    tactics = tuned.get("tactic_sources", DEFAULT_TACTICS) if options.tactics is None else options.tactics
+    return Way(precision, tuple(tactics), options.workspace_mb)
+
+
+def tuned_way(home: str, role: str, network: str) -> Dict[str, Any]:
+    """What `--tune` chose for a network; empty where it did not, or where that cannot be read."""
+    way = _choice(home)["ways"].get(role, {})
+    sound = isinstance(way, dict) and way.get("network") == network and way.get("precision") in (FP16, FP32)
+    tactics = way.get("tactic_sources") if sound else None
+    return way if isinstance(tactics, list) and all(t in TACTICS for t in tactics) else {}
+
+
+def choose(home: str, role: str, network: str, way: Way) -> str:
+    """The text of chosen.json with one more role."""
+    choice = _choice(home)
+    choice["roles"][role] = network
+    choice["ways"][role] = {"network": network, "precision": way.precision, "tactic_sources": list(way.tactics)}
+    return json.dumps(choice, indent=1, sort_keys=True) + "\n"
+
+
+def _choice(home: str) -> Dict[str, Any]:
+    """chosen.json; as if there were none where it is damaged."""
+    empty: Dict[str, Any] = {"schema": planstore.SCHEMA, "roles": {}, "ways": {}}
+    try:
+        roles = planstore.chosen(home)
+        ways = read_json(os.path.join(planstore.plans_dir(home), planstore.CHOICE)).get("ways", {})
+    except (OSError, ValueError, EngineError):
+        return empty
+    return dict(empty, roles=roles, ways=ways if isinstance(ways, dict) else {})

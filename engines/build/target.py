@@ -1,0 +1,130 @@
+"""One plan that is wanted: of which network, built how, whether it is there already, and how it takes its place."""
+import json
+import os
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from edge.store import plans as planstore
+from edge.host.disk import storage_error, write_whole
+from edge.core.errors import EngineError, ModelError
+from edge.store.models import StoredNetwork, first_available, locate
+from edge.store.plans import Board
+from engines.build.boardfacts import Facts
+from engines.build.fp32pins import Pins, pins_of
+from engines.manifest.entries import Manifest
+
+FP16, FP32 = "fp16", "fp32"
+DEFAULT_TACTICS = ("cublas", "cudnn")
+MIN_TIMINGS, AVG_TIMINGS = 1, 4  # few: a Nano times slowly, and the timing cache remembers
+ROLES = ("detect", "align", "pose", "iris")
+COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
+
+
+class Way(NamedTuple):
+    """How a network is built."""
+
+    precision: str = FP16
+    tactics: Tuple[str, ...] = DEFAULT_TACTICS
+    workspace_mb: int = 256
+
+    @property
+    def label(self) -> str:
+        """As the tables name it, and as a part of a file's name."""
+        return "{}-{}".format(self.precision, "+".join(self.tactics) or "none")
+
+
+class Target(NamedTuple):
+    stored: StoredNetwork  # its role is set
+    way: Way
+    pins: Pins
+
+    @property
+    def precision(self) -> str:
+        return FP32 if self.pins.whole else self.way.precision
+
+    @property
+    def flags(self) -> Dict[str, Any]:
+        """As the sidecar has them; `constraints` is known after the build."""
+        return {"workspace_mb": self.way.workspace_mb, "tactic_sources": list(self.way.tactics),
+                "fp32_layers": list(self.pins.layers) if self.precision == FP16 else [],
+                "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS}
+
+
+def target_of(home: str, role: str, name: str, way: Way) -> Target:
+    """Raises ModelError for a network that is not there or corrupt, EngineError for a damaged list of FP32 layers."""
+    stored = locate(home, name)._replace(role=role)
+    return Target(stored, way, pins_of(home, stored))
+
+
+def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str]) -> str:
+    """The network that a run would use: of the candidates the tuned one, else the first that was fetched.
+
+    Raises ModelError where none was.
+    """
+    try:
+        tuned = planstore.chosen(home).get(role)
+    except EngineError:  # a run says that, and its cure is a build
+        tuned = None
+    order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
+    return first_available(home, planstore.tuned_first(order, tuned))[0].name
+
+
+def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
+    """Why the plan must be built: "missing", or what is wrong with it; None where it is up to date.
+
+    Without `facts` (there is no TensorRT here) the plan counts as one for this board.
+    """
+    try:
+        plan = planstore.find(home, target.stored.role, target.stored.name)
+        if plan is None:
+            return "missing"
+        bound_to = facts._asdict() if facts is not None else plan.sidecar
+        planstore.check(plan, target.stored.sha256, Board(*(bound_to[key] for key in Board._fields)))
+    except EngineError as e:
+        return str(e)
+    return other_way(plan.sidecar, target)
+
+
+def other_way(sidecar: Mapping[str, Any], target: Target) -> Optional[str]:
+    """What a plan was built with and would now be built without, or the reverse; None where it is the same."""
+    if sidecar.get("precision") != target.precision:
+        return "built in {}, wanted in {}".format(sidecar.get("precision"), target.precision)
+    theirs = sidecar.get("flags")
+    if not isinstance(theirs, dict):
+        return "its sidecar does not say how it was built"
+    for key in COMPARED:
+        if theirs.get(key) != target.flags[key]:
+            return "built with {} {}, wanted {}".format(key, _text(theirs.get(key)), _text(target.flags[key]))
+    return None
+
+
+def _text(value: Any) -> str:
+    return "+".join(str(v) for v in value) or "none" if isinstance(value, list) else str(value)
+
+
+def install(home: str, plan_file: str, sidecar: Mapping[str, Any]) -> None:
+    """Put a finished plan in its place. Raises StorageError.
+
+    First the plan, then its sidecar. When the power fails between the two, the plan has the sidecar of another or none,
+    which planstore refuses, and the next build makes both anew.
+    """
+    role, network = sidecar["role"], sidecar["network"]
+    target = planstore.plan_path(home, role, network)
+    try:
+        os.replace(plan_file, target)
+    except OSError as e:
+        raise storage_error(target, e) from e
+    write_sidecar(planstore.sidecar_path(home, role, network), sidecar)
+
+
+def write_sidecar(path: str, sidecar: Mapping[str, Any]) -> None:
+    write_whole(path, (json.dumps(sidecar, indent=1) + "\n").encode("ascii"))
+
+
+def last_build_s(home: str, role: str, network: str) -> Optional[float]:
+    """How long the last build of this plan took here, whatever has become of the plan."""
+    try:
+        plan = planstore.find(home, role, network)
+    except ModelError:
+        return None
+    value = plan.sidecar.get("build_s") if plan is not None else None
+    return float(value) if isinstance(value, (int, float)) and value > 0 else None

@@ -1,0 +1,184 @@
+"""`nanoface build --tune`: each network built in several ways, timed on this board, and the fastest that is right kept.
+
+On this GPU FP16 is not always the faster, and cuDNN's tactics are not always worth their memory. The board decides, not we.
+"""
+import os
+import shutil
+from contextlib import suppress
+from glob import escape, glob
+from typing import Any, Dict, List, Mapping, Optional, TextIO
+
+from edge.store import plans as planstore
+from edge.host.disk import StorageError, storage_error, write_whole
+from edge.core.errors import ConfigError, EdgeError, ModelError
+from edge.store.models import read_index
+from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
+from engines.build import target as buildtarget
+from engines.build.command import Workshop, build_one, crop_kernel, network_of, remove, workshop
+from engines.build.report import BuildReport
+from engines.build.selection import BuildOptions, Wanted, choose, selection
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, Target, Way
+from engines.lint.gate import lint_gate
+from engines.manifest.read import read_manifest
+from engines.manifest.entries import Manifest
+from engines.build.tuningtable import Trial, head_line, read_object, row_line, write_table
+
+FOLDER = "tune"  # below plans/: what an interrupted tuning has built, for the next one
+RUNS = 200
+TACTICS = (("cublas", "cudnn"), ("cublas",))  # with and without cuDNN
+
+
+def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = False) -> int:
+    """Try every way for each role and install the fastest. 0, or 4 where a role has none that is right.
+
+    Raises what run_build() raises. What an interrupted tuning has measured is kept; options.force begins anew.
+    """
+    if options.fp32 or options.tactics not in (None, DEFAULT_TACTICS):
+        raise ConfigError("--tune tries 16 and 32 bits, with and without cuDNN: leave out --fp32 and --tactics")
+    home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
+    wanted = selection(manifest, options)
+    with workshop(home, options, report) as shop:
+        roles: Dict[str, List[Wanted]] = {}
+        for one in wanted:
+            roles.setdefault(one.role, []).append(one)
+        if options.force:
+            _forget_trials(home, list(roles))
+        if shop.facts.l4t:
+            report.line("the clocks of a Jetson move: for steady figures run `sudo jetson_clocks` first")
+        report.line(head_line())
+        failed = [role for role, ones in roles.items() if not _tune_role(shop, manifest, role, ones)]
+        crop_kernel(shop)
+        _forget_trials(home, [role for role in roles if role not in failed])
+    report.line("{} of {} roles are tuned; the table is in {}".format(
+        len(roles) - len(failed), len(roles), os.path.join(plans_dir(home), "tuning.txt")))
+    return ModelError.exit_code if failed else 0
+
+
+def _folder(home: str) -> str:
+    return os.path.join(plans_dir(home), FOLDER)
+
+
+def _forget_trials(home: str, roles: List[str]) -> None:
+    """Of these roles; those of others wait for the tuning that was interrupted to go on."""
+    for path in [path for role in roles for path in glob(os.path.join(escape(_folder(home)), role + "-*"))]:
+        remove(path)
+    with suppress(OSError):
+        os.rmdir(_folder(home))  # unless there is something left
+
+
+def _tune_role(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> bool:
+    """Whether a plan was chosen, or the role is one that is not there and can be done without."""
+    try:
+        targets = _targets(shop, manifest, role, wanted)
+    except StorageError:
+        raise
+    except ModelError as e:
+        without = next(r.without for r in manifest.roles if r.name == role)
+        harmless = bool(without) and not any(one.named for one in wanted)
+        shop.report.row(role, "-", "not tuned: {}{}".format(e, "; until then {}".format(without) if harmless else ""))
+        return harmless
+    trials: List[Trial] = []
+    for number, target in enumerate(targets, 1):
+        trials.append(_trial(shop, target, "{}/{}".format(number, len(targets))))
+        shop.report.line(row_line(trials[-1]))
+        write_table(shop.home, shop.facts, role, trials)
+    best = fastest(trials)
+    if best is None:
+        shop.report.row(role, "-", "no way gives a plan that is right: what was there before is left as it is")
+        return False
+    _install(shop, best)
+    write_table(shop.home, shop.facts, role, [t._replace(chosen=t is best) for t in trials])
+    shop.report.row(role, best.target.stored.name, "chosen: {}{}".format(best.target.way.label, _hint(best, trials)))
+    return True
+
+
+def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
+    """Every way of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
+    options = shop.options
+    names = [network_of(shop.home, manifest, options, one) for one in wanted]
+    if options.all_networks:
+        built = read_index(shop.home)
+        candidates = next(r.candidates for r in manifest.roles if r.name == role)
+        names += [name for name in candidates if name in built and name not in names]
+    targets = []
+    for name in names:
+        for precision in (FP16, FP32):
+            for tactics in TACTICS:
+                target = buildtarget.target_of(shop.home, role, name, Way(precision, tactics, options.workspace_mb))
+                if target.precision == precision:  # the calibration may want the whole network in FP32
+                    targets.append(target)
+        if targets[-1].pins.note:
+            shop.report.line(targets[-1].pins.note)
+        if options.lint:
+            lint_gate(shop.home, targets[-1].stored)
+    return targets
+
+
+def _trial(shop: Workshop, target: Target, which: str) -> Trial:
+    """Build and measure one way, unless an interrupted tuning did."""
+    base = os.path.join(_folder(shop.home), "{}-{}-{}".format(target.stored.role, target.stored.name, target.way.label))
+    kept = _kept(shop, target, base)
+    if kept is not None:
+        return Trial(target, kept, base + ".plan", "")
+    title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.way.label)
+    plan = os.path.join(shop.folder, "trial.plan")
+    try:
+        expected_s = buildtarget.last_build_s(shop.home, target.stored.role, target.stored.name)
+        sidecar = build_one(shop, target, plan, RUNS, shop.report.hearing(title, "", expected_s))
+    except StorageError:
+        raise
+    except ModelError as e:
+        return Trial(target, {}, "", str(e))
+    _move(plan, base + ".plan")
+    buildtarget.write_sidecar(base + ".json", sidecar)
+    return Trial(target, sidecar, base + ".plan", "")
+
+
+def _kept(shop: Workshop, target: Target, base: str) -> Optional[Mapping[str, Any]]:
+    """The sidecar of a plan that an interrupted tuning left; None unless it is whole and what would be built now."""
+    sidecar = read_object(base + ".json")
+    try:
+        plan = StoredPlan(target.stored.role, target.stored.name, base + ".plan", sidecar)
+        planstore.check(plan, target.stored.sha256, Board(*shop.facts[:3]))
+    except (EdgeError, KeyError):
+        return None
+    return sidecar if buildtarget.other_way(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
+
+
+def _move(source: str, target: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.replace(source, target)
+    except OSError as e:
+        raise storage_error(target, e) from e
+
+
+def fastest(trials: List[Trial]) -> Optional[Trial]:
+    """By the GPU's own median. Those that were compared with ONNX Runtime go before those that could not be."""
+    sound = [trial for trial in trials if trial.sidecar]
+    verified = [trial for trial in sound if trial.sidecar.get("verified") is not None]
+    return min(verified or sound, key=lambda trial: trial.median_ms, default=None)
+
+
+def _hint(best: Trial, trials: List[Trial]) -> str:
+    """What it costs to do without cuDNN, which takes some 200 MB: worth a thought on a board of 4 GB."""
+    without = [t for t in trials if t.sidecar and "cudnn" not in t.target.way.tactics]
+    if "cudnn" not in best.target.way.tactics or not without:
+        return ""
+    slower = min(t.median_ms for t in without) - best.median_ms
+    return " ({:.2f} ms faster than without cuDNN, which takes some 200 MB unless no plan uses it)".format(slower)
+
+
+def _install(shop: Workshop, best: Trial) -> None:
+    """A copy takes its place, so that a tuning that is interrupted later still has all it measured."""
+    role, name = best.target.stored.role, best.target.stored.name
+    copy = os.path.join(shop.folder, "chosen.plan")
+    try:
+        shutil.copyfile(best.plan, copy)
+        with open(copy, "rb+") as f:
+            os.fsync(f.fileno())
+    except OSError as e:
+        raise storage_error(copy, e) from e
+    buildtarget.install(shop.home, copy, best.sidecar)
+    text = choose(shop.home, role, name, best.target.way)
+    write_whole(os.path.join(plans_dir(shop.home), CHOICE), text.encode("ascii"))

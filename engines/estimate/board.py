@@ -1,0 +1,118 @@
+"""A network's time and memory on one of the boards: optimistic, middle, pessimistic."""
+import math
+from typing import Dict, NamedTuple, Sequence
+
+from calibration.estimate.fit import CLASSES, FULL_SPEED, Fitted, LeftOut, Parameters, Speed, class_of, device_ms
+from edge.core.errors import ConfigError
+from engines.estimate.layers import Layer
+
+COVERED = 0.9  # of the published figures of a class, by the width; all of them where there are fewer than ten
+LEAST_WIDTH = 0.2  # log; nobody knows it better than that
+# log width for each halving below the smallest published network of the class: the smaller, the more of its time is in
+# what the published ones tell little of
+FAR = 0.1
+# microseconds of a launch: the published networks leave it open, so it is not only the fitted one
+LAUNCH_US = (8.0, 25.0)
+MB = 1e6
+
+
+class Board(NamedTuple):
+    """Clocks of a power mode (nvpmodel_t210_jetson-nano.conf)."""
+
+    name: str
+    gpu_mhz: float
+    cpu_mhz: float
+    cores: int
+
+    @property
+    def speed(self) -> Speed:
+        return Speed(NANO.gpu_mhz / self.gpu_mhz, NANO.cpu_mhz / self.cpu_mhz)
+
+
+NANO = Board("nano", 921.6, 1428.0, 4)
+BOARDS = {b.name: b for b in (NANO, Board("nano-5w", 640.0, 918.0, 2))}
+
+
+def board_of(name: str) -> Board:
+    """Raises ConfigError that names the boards."""
+    if name not in BOARDS:
+        raise ConfigError("there is no board {}: take {}".format(name, " or ".join(BOARDS)))
+    return BOARDS[name]
+
+
+class Span(NamedTuple):
+    """A range; milliseconds, or MB where it is memory."""
+
+    low: float  # optimistic
+    middle: float
+    high: float  # pessimistic
+
+    def __add__(self, other: "Span") -> "Span":  # type: ignore
+        """Both at their worst together: nothing says that errors of one model cancel."""
+        return Span(self.low + other.low, self.middle + other.middle, self.high + other.high)
+
+    def times(self, factor: float) -> "Span":
+        return Span(self.low * factor, self.middle * factor, self.high * factor)
+
+
+ZERO = Span(0.0, 0.0, 0.0)
+
+
+def total(spans: Sequence[Span]) -> Span:
+    return Span(*(sum(column) for column in zip(*spans))) if spans else ZERO
+
+
+class Class(NamedTuple):
+    """What leaving networks out tells of a class: log errors, the smallest published ms, how many networks."""
+
+    errors: Sequence[float]
+    smallest_ms: float
+    networks: int
+
+    @property
+    def width(self) -> float:
+        """Log; wider the fewer networks tell it: sizes of one network are not many."""
+        ordered = sorted(abs(e) for e in self.errors)
+        last = len(ordered) - 1 if len(ordered) < 10 else int(math.ceil(COVERED * len(ordered))) - 1
+        return max(LEAST_WIDTH, ordered[last]) * (1.0 + 1.0 / self.networks)
+
+
+def classes_of(left_out: Sequence[LeftOut]) -> Dict[str, Class]:
+    found = {}
+    for name in CLASSES:
+        rows = [o for o in left_out if o.kind == name]
+        if rows:
+            found[name] = Class([o.error for o in rows], min(o.row.ms for o in rows), len({o.row.family for o in rows}))
+    return found
+
+
+def span_of(p: Parameters, layers: Sequence[Layer], of_class: Class, speed: Speed = FULL_SPEED) -> Span:
+    """Milliseconds on the device."""
+    middle = device_ms(p, layers)
+    width = of_class.width + FAR * max(0.0, math.log(of_class.smallest_ms / middle, 2.0))
+    low, high = (device_ms(p._replace(launch_us=us), layers, speed) for us in (
+        min(LAUNCH_US[0], p.launch_us), max(LAUNCH_US[1], p.launch_us)))
+    return Span(low / math.exp(width), device_ms(p, layers, speed), high * math.exp(width))
+
+
+def engine_span(fit: Fitted, layers: Sequence[Layer], board: Board) -> Span:
+    return span_of(fit.parameters, layers, classes_of(fit.left_out)[class_of(layers)], board.speed)
+
+
+def own_span(fit: Fitted, out: LeftOut, layers: Sequence[Layer]) -> Span:
+    """The range that a published network gets from a model and from errors that both have not seen it."""
+    others = [o for o in fit.left_out if o.row.family != out.row.family]
+    return span_of(out.parameters, layers, classes_of(others)[out.kind])
+
+
+def engine_memory(layers: Sequence[Layer]) -> Span:
+    """MB of one engine: FP16 weights, activations, and what TensorRT keeps for itself.
+
+    Activations: the largest kernel's alone where all memory is used again; half of all of them where little is. The
+    rest is a guess from two measured engines (jetson-nano.md, 3.2).
+    """
+    weights = 2.0 * sum(layer.weights for layer in layers) / MB
+    largest = 2.0 * max(layer.read + layer.written for layer in layers) / MB
+    everything = 2.0 * sum(layer.written for layer in layers) / MB
+    return Span(weights + largest + 2.0, weights + max(largest, everything / 4.0) + 8.0,
+                2.0 * weights + max(largest, everything / 2.0) + 20.0)

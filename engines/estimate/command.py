@@ -1,0 +1,25 @@
+"""`nanoface estimate`: what the networks and the whole pipeline would cost on a Jetson Nano, before anybody owns one.
+
+Every figure is an estimate: a model fitted to what others published (estimatefit.py), host costs measured on a PC and
+scaled (hostcosts.py), and a few guesses that are named as such (estimatepipeline.py).
+"""
+import json
+from typing import TextIO, Tuple
+
+from calibration.estimate.fit import fitted
+from engines.estimate.board import board_of, engine_span
+from engines.estimate.make import estimate
+from engines.estimate.table import layers_for
+from engines.estimate.text import as_data, render, sections
+
+
+def engine_ms(home: str, network: str, board: str) -> Tuple[float, float, float]:
+    """Optimistic, middle and pessimistic ms of one run on the device. Raises ConfigError, ModelError."""
+    return tuple(engine_span(fitted(), layers_for(home, network), board_of(board)))  # type: ignore[return-value]
+
+
+def run_estimate(home: str, board: str, markdown: bool, json_out: bool, out: TextIO) -> int:
+    """Write the estimate for a board: nano or nano-5w. Raises ConfigError, ModelError, EngineError."""
+    found = estimate(home, board)
+    out.write(json.dumps(as_data(found), indent=1) + "\n" if json_out else render(sections(found), markdown))
+    return 0

@@ -1,0 +1,88 @@
+"""layers.json: the layers of every network of the manifest, so that nobody needs onnx to make an estimate.
+
+onnx does not work beside JetPack's numpy. `python -m engines.estimate.table` writes the table from the fetched networks.
+"""
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+from edge.core.errors import ConfigError, ModelError
+from edge.host import commands
+from edge.host.disk import write_whole
+from edge.store.models import cure, home_dir, locate, read_index
+from engines.estimate.layers import Layer, layers_of
+from engines.manifest.read import read_manifest
+
+SCHEMA = 1
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")
+WRITE = "run `python -m engines.estimate.table`"
+
+
+def stored() -> Dict[str, Dict[str, Any]]:
+    """Network -> {onnx_sha256, layers}. Raises ModelError."""
+    try:
+        with open(TABLE, encoding="utf-8") as f:
+            content = json.load(f)
+    except (OSError, ValueError) as e:
+        raise ModelError("{} cannot be read ({}): install nanoface again".format(TABLE, e)) from e
+    if content.get("schema") != SCHEMA:
+        raise ModelError("{} is not of this version: {}".format(TABLE, WRITE))
+    return content["networks"]
+
+
+def layers_for(home: str, name: str) -> List[Layer]:
+    """Of the fetched network where it is another than the table's and onnx is there to read it; else the table's.
+
+    Raises ModelError where neither has it, ConfigError where there is no such network. A network that was converted
+    anew and cannot be read here is taken to be the table's: that changes its weights, hardly ever its layers.
+    """
+    entry = stored().get(name)
+    fetched = read_index(home).get(name)
+    if fetched is not None and (entry is None or fetched.get("sha256") != entry["onnx_sha256"]):
+        found = _read(home, name)
+        if found is not None:
+            return found
+    if entry is None:
+        if read_manifest().network(name).is_asset:
+            raise ConfigError("{} is no network: `{}` names those that are".format(name, commands.command("models list")))
+        raise ModelError("the layers of {} are not known: {}".format(name, cure(name)))
+    return [Layer(*row) for row in entry["layers"]]
+
+
+def _read(home: str, name: str) -> Optional[List[Layer]]:
+    try:
+        import onnx
+    except ImportError:
+        return None
+    return layers_of(onnx.load(locate(home, name).file))
+
+
+def made(home: str) -> Dict[str, Any]:
+    """What the table is to hold. Raises ModelError for a network that was not fetched."""
+    import onnx
+    networks = {}
+    for name, network in read_manifest().networks.items():
+        if not network.is_asset:
+            found = locate(home, name)
+            layers = layers_of(onnx.load(found.file))
+            networks[name] = {"onnx_sha256": found.sha256, "layers": [list(layer) for layer in layers]}
+    return {"schema": SCHEMA, "networks": networks}
+
+
+def text_of(content: Dict[str, Any]) -> str:
+    """One layer a line, so that a change can be read."""
+    blocks = []
+    for name, entry in sorted(content["networks"].items()):
+        rows = ",\n".join(json.dumps(row) for row in entry["layers"])
+        blocks.append('{}: {{"onnx_sha256": {}, "layers": [\n{}]}}'.format(
+            json.dumps(name), json.dumps(entry["onnx_sha256"]), rows))
+    return '{{"schema": {}, "networks": {{\n{}\n}}}}\n'.format(content["schema"], ",\n".join(blocks))
+
+
+def main() -> int:
+    write_whole(TABLE, text_of(made(home_dir())).encode("utf-8"))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Networks fetched by hash, converted and stored."""

@@ -1,0 +1,1 @@
+"""Which networks there are, where they come from, what they are for."""

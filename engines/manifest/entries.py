@@ -1,0 +1,95 @@
+"""What the manifest says, as types: sources, networks, roles. Reading and checking the file is manifest.py's."""
+import difflib
+from typing import Any, List, Mapping, NamedTuple, Optional, Tuple
+
+from edge.core.errors import ConfigError
+from edge.host import commands
+
+ASSET_KINDS = ("canonical_face",)  # of converter; what they make is no network
+GITHUB, PIP = "github", "pip"
+
+
+class Source(NamedTuple):
+    """One file of one origin. `path` is its place there; `location` its place in a mirror and in the cache."""
+
+    kind: str  # GITHUB or PIP
+    origin: str  # "owner/repo" or "package==version"
+    commit: str  # 40 digits; "" for a wheel
+    path: str
+    sha256: str
+    size: int  # bytes
+
+    @property
+    def location(self) -> str:
+        return "/".join((self.kind, self.origin, self.path))
+
+
+class Wheel(NamedTuple):
+    """The one wheel of a package that is fetched, on every machine."""
+
+    requirement: str
+    platform: str
+    python: str
+    implementation: str
+    size: int
+
+
+class Input(NamedTuple):
+    """value = pixel * scale + offset, per channel in the order of `colour`."""
+
+    shape: Tuple[int, ...]
+    colour: str
+    scale: float
+    offset: Tuple[float, ...]
+
+
+class Network(NamedTuple):
+    name: str
+    role: str
+    sources: Tuple[Source, ...]
+    licence: str  # SPDX
+    licence_note: str
+    input: Optional[Input]  # None for an asset
+    outputs: Mapping[str, Tuple[int, ...]]
+    decode: Mapping[str, Any]
+    kind: str  # of converter
+    options: Mapping[str, Any]  # of the converter
+
+    @property
+    def is_asset(self) -> bool:
+        return self.kind in ASSET_KINDS
+
+    @property
+    def size(self) -> int:
+        """Bytes to fetch."""
+        return sum(source.size for source in self.sources)
+
+
+class Role(NamedTuple):
+    """What a network does. `without` says what happens when there is none; empty: nothing works."""
+
+    name: str
+    candidates: Tuple[str, ...]
+    without: str
+
+    @property
+    def required(self) -> bool:
+        return not self.without
+
+
+class Manifest(NamedTuple):
+    roles: Tuple[Role, ...]
+    networks: Mapping[str, Network]
+    wheels: Mapping[str, Wheel]
+
+    def network(self, name: str) -> Network:
+        """Raises ConfigError that names the nearest network."""
+        if name in self.networks:
+            return self.networks[name]
+        near = difflib.get_close_matches(name, self.networks, 1, 0.5)
+        hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
+        raise ConfigError("there is no network called {}: {}".format(name or "''", hint))
+
+    def members(self, requirement: str) -> List[Source]:
+        """Every file that comes from this wheel."""
+        return [s for n in self.networks.values() for s in n.sources if s.kind == PIP and s.origin == requirement]

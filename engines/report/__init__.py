@@ -1,0 +1,1 @@
+"""`nanoface report`: one text file that tells all of a board."""

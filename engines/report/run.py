@@ -1,0 +1,89 @@
+"""A run of the tracker for a report: some seconds on the user's source, or on the demo where there is no camera."""
+import os
+import resource
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from edge.app import run as app
+from edge.config.load import Config
+from edge.core import clock
+from edge.core.errors import SourceError
+from edge.core.roles import OFF
+from edge.doctor.machine import Machine
+from edge.host.stop import Stop
+from edge.telemetry.board.files import Reading
+from edge.telemetry.status import table
+from engines.progress import Report
+from engines.report import readings as boardreadings
+
+DEMO = "portrait"
+LOOK_S, SAY_S = 1.0, 10.0  # between two looks at the board, and two lines for the user
+WIDTH = 140  # the table with its networks and runtimes
+KIB = 1024.0
+
+
+class Ran(NamedTuple):
+    record: Dict[str, Any]  # the status record of the whole run
+    notes: Sequence[str]  # what the run said of itself
+    readings: Sequence[Reading]
+
+
+class Watch:
+    """Ends a run some seconds after its first frames, and looks at the board meanwhile. Stands where Stop would."""
+
+    def __init__(self, seconds: float, stop: Stop, machine: Machine, report: Report) -> None:
+        self.notes: List[str] = []
+        self.readings: List[Reading] = []
+        self._seconds, self._stop, self._machine, self._report = seconds, stop, machine, report
+        self._began: Optional[float] = None
+        self._looked_at = self._said_at = float("-inf")
+
+    def is_set(self) -> bool:
+        over = self._began is not None and clock.monotonic() - self._began >= self._seconds
+        return over or self._stop.is_set()
+
+    def hear(self, event: str, text: str) -> None:
+        """The run's report: its first progress is the moment from which it counts."""
+        if event == "state":
+            return
+        if event != "progress":
+            self.notes.append("{}: {}".format(event, text))
+            return
+        now = clock.monotonic()
+        if self._began is None:
+            self._began = self._said_at = now
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            self.readings.append(boardreadings.read(self._machine))
+        if now - self._said_at >= SAY_S:
+            self._said_at = now
+            self._report.line("    {:.0f} of {:.0f} s: {}".format(now - self._began, self._seconds, text))
+
+
+def track(config: Config, watch: Watch) -> Ran:
+    """Raises EdgeErrors. What is written goes nowhere, so that the run costs what a user's would."""
+    quiet = config._replace(outputs=("jsonl:" + os.devnull,), status=config.status._replace(path=OFF),
+                            output=config.output._replace(window=False))
+    try:
+        record = app.run(quiet, watch, watch.hear)
+    except SourceError as e:
+        if config.source.spec is not None:
+            raise
+        watch.notes.append("no camera ({}): the built-in demo instead, played like a camera at 30 fps".format(e))
+        demo = quiet.source._replace(spec=DEMO, loop=True, pace="realtime")
+        record = app.run(quiet._replace(source=demo), watch, watch.hear)
+    return Ran(record, watch.notes, watch.readings)
+
+
+def lines(ran: Ran) -> List[str]:
+    told = list(ran.notes) + [""] + table.render(ran.record, WIDTH).split("\n")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
+    return told + ["", "memory of this process, at most: {:.0f} MB".format(most)]
+
+
+def board_lines(ran: Ran) -> List[str]:
+    """The board while it tracked."""
+    if not ran.readings:
+        return ["the run was over before the board was looked at"]
+    signs = boardreadings.throttling(ran.readings) or ["no sign of throttling"]
+    head = "{:24} {:>8} {:>8} {:>8}   ({} looks)".format("", "least", "median", "most", len(ran.readings))
+    return signs + [head] + boardreadings.over_time(ran.readings)

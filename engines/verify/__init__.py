@@ -1,0 +1,1 @@
+"""Whether what runs a network here gives the stored answers."""
