@@ -28,7 +28,7 @@ def stretch():
 
 
 def stretched(patience):
-    """A Patience of a source for this machine now: a device that got no turn for a while is not lost."""
+    """A Timeouts of a source for this machine now: a device that got no turn for a while is not lost."""
     times = stretch()
     return patience._replace(**{name: times * getattr(patience, name)
                                 for name in ("first_frame_s", "again_s", "silence_s", "still_s", "answer_s")})

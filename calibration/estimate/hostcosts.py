@@ -102,7 +102,7 @@ def least(rounds: Sequence[Dict[str, float]]) -> Dict[str, float]:
 
 
 def measure_stages(config: Config, frames: Sequence[np.ndarray]) -> Tuple[Dict[str, Costs], Costs]:
-    """Situation -> stage -> ms a frame; and ms of each crop of a call on the CPU."""
+    """TrackingCase -> stage -> ms a frame; and ms of each crop of a call on the CPU."""
     made = make_stages(config, False, lambda event, text: None)
     stages: List[Stage] = [stage for stage in made if stage is not None]
     meters = Meters(stages, {s.name: [] for s in stages})

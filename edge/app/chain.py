@@ -72,13 +72,13 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
 def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     """What is given up to keep the rate, in this order."""
-    def knob(stage: Any, usual: int) -> Callable[[bool], None]:
-        return lambda given_up: setattr(stage, "every", 2 * usual if given_up else usual)
+    def halved(stage: Any, usual: int) -> Callable[[bool], None]:
+        return lambda given_up: setattr(stage, "interval", 2 * usual if given_up else usual)
 
     steps = []
     if stages.iris is not None:
-        steps.append(Step("irises in every second frame only", knob(stages.iris, 1)))
+        steps.append(Step("irises in every second frame only", halved(stages.iris, 1)))
     if stages.pose is not None:
-        steps.append(Step("all witnesses of the pose half as often", knob(stages.pose, stages.pose.every)))
-    return steps + [Step("the detector half as often", knob(stages.detect, 1)),
+        steps.append(Step("all witnesses of the pose half as often", halved(stages.pose, stages.pose.interval)))
+    return steps + [Step("the detector half as often", halved(stages.detect, 1)),
                     Step("records of every second frame only", halve_output.set)]

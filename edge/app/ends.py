@@ -7,7 +7,7 @@ from edge.app.networks import Report
 from edge.config.load import Config
 from edge.core.contracts import Source
 from edge.outputs.kinds import OutputOptions, live_picture, make_output
-from edge.outputs.pictures.window import Situation
+from edge.outputs.pictures.window import DisplayState
 from edge.outputs.sender import Sender
 from edge.outputs.spec import OutputSpec
 from edge.sources.live.controls import Controls
@@ -31,6 +31,6 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
                             lambda: source.fps, config.output.draw_times, lambda: source.name)
     outputs = [make_output(spec, options) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
-        here = Situation(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
+        here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
         outputs += live_picture(config.output.window, here, options, lambda text: report("note", text))
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]

@@ -2,7 +2,7 @@
 import argparse
 from typing import Any, Tuple
 
-from edge.cli.parser import Words, add_config, add_source, count, known_word
+from edge.cli.parser import ArgumentParser, add_config, add_source, count, known_word
 
 COMMANDS = {
     "build": "make the TensorRT engines of this board",
@@ -27,8 +27,9 @@ def tactics(text: str) -> Tuple[str, ...]:
     return names
 
 
-def build() -> Words:
-    words = Words("nanoface build", "Make the TensorRT engines (plans) of this board, one after the other.", "\n".join((
+def build() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface build", "Make the TensorRT engines (plans) of this board, one after the other.", "\n".join((
         "nanoface build", "nanoface build --only align", "nanoface build --tune", "nanoface build --list")))
     words.usage = "nanoface build [OPTION ...]"
     group = words.add_argument_group("what is built")
@@ -58,8 +59,9 @@ def build() -> Words:
     return words
 
 
-def verify() -> Words:
-    words = Words("nanoface verify", "Compare what runs the networks here with ONNX Runtime's answers to stored pictures.",
+def verify() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface verify", "Compare what runs the networks here with ONNX Runtime's answers to stored pictures.",
                   "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
     words.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
@@ -69,8 +71,9 @@ def verify() -> Words:
     return words
 
 
-def estimate() -> Words:
-    words = Words("nanoface estimate", "Estimate latency and memory on a Jetson Nano from the graphs. Nothing is measured.",
+def estimate() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface estimate", "Estimate latency and memory on a Jetson Nano from the graphs. Nothing is measured.",
                   "nanoface estimate\nnanoface estimate --board nano-5w")
     words.usage = "nanoface estimate [--board NAME] [--markdown | --json] [--verbose]"
     words.add_argument("--board", default=BOARDS[0], choices=BOARDS, help="nano (10 W, the default) or nano-5w")
@@ -81,8 +84,9 @@ def estimate() -> Words:
     return words
 
 
-def calibrate() -> Words:
-    words = Words("nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
+def calibrate() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
                   "layers are to be kept in 32 bits.", "\n".join((
                       "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
     words.usage = "nanoface calibrate fp16 [NAME ...] [OPTION ...]"
@@ -95,8 +99,9 @@ def calibrate() -> Words:
     return words
 
 
-def report() -> Words:
-    words = Words("nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
+def report() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
                   "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
     words.usage = "nanoface report [PATH] [OPTION ...]"
     words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",

@@ -55,7 +55,7 @@ PACE_OPTIONS = (
     Option("--every-frame", "source.pace", "", "track each frame of a file (the default)", "every-frame"),
     Option("--realtime", "source.pace", "", "play a file at its own pace and drop frames like a camera", "realtime"),
 )
-class Words(argparse.ArgumentParser):
+class ArgumentParser(argparse.ArgumentParser):
     """Takes no abbreviations, and reports a wrong word as ConfigError instead of leaving the process."""
 
     def __init__(self, prog: str, text: str, example: str) -> None:
@@ -148,7 +148,7 @@ def _append(namespace: Any, setting: Setting) -> None:
 
 
 def take_source(args: argparse.Namespace) -> None:
-    """Words that stand alone set what --source sets. Raises ConfigError where both are there."""
+    """ArgumentParser that stand alone set what --source sets. Raises ConfigError where both are there."""
     values = [setting.value for setting in args.settings or () if setting.spelled == "--source"]
     named = [value if isinstance(value, str) else " ".join(value) for value in values]
     if args.names and named:
@@ -188,7 +188,7 @@ def add(group: Any, options: Sequence[Option]) -> None:
         group.add_argument(option.flag, dest="settings", action=_Put, option=option)
 
 
-def add_source(words: Words, alone: bool = False) -> None:
+def add_source(words: ArgumentParser, alone: bool = False) -> None:
     """`alone`: words without an option are the source, too; see take_source."""
     if alone:
         words.add_argument("names", nargs="*", metavar="SOURCE", help="what --source takes; one of the two")
@@ -202,7 +202,7 @@ def add_source(words: Words, alone: bool = False) -> None:
     add(group.add_mutually_exclusive_group(), PACE_OPTIONS)
 
 
-def add_config(words: Words) -> None:
+def add_config(words: ArgumentParser) -> None:
     group = words.add_argument_group("configuration")
     group.add_argument("--config", metavar="FILE",
                        help="YAML; else $NANOFACE_CONFIG, else ~/.config/nanoface.yaml, else /etc/nanoface.yaml")

@@ -1,7 +1,7 @@
 """The options of `nanoface service`, which puts the tracker into the hands of systemd."""
 from typing import Any
 
-from edge.cli.parser import Words, count, known_word, shown
+from edge.cli.parser import ArgumentParser, count, known_word, shown
 from edge.core.errors import ConfigError
 
 COMMANDS = {"service": "install, show or remove the service that starts at boot"}
@@ -16,8 +16,9 @@ GOES_WITH = {
 }
 
 
-def service() -> Words:
-    words = Words("nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
+def service() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
                   "something it needs root (sudo).", "\n".join((
                       "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
                       "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))

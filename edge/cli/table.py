@@ -4,7 +4,19 @@ from typing import Sequence, Tuple
 
 from edge import __version__
 from edge.cli import boardoptions, serviceoptions
-from edge.cli.parser import DEMO, Option, Words, add, add_config, add_source, count, is_source, known_word, shown, take_source
+from edge.cli.parser import (
+    DEMO,
+    ArgumentParser,
+    Option,
+    add,
+    add_config,
+    add_source,
+    count,
+    is_source,
+    known_word,
+    shown,
+    take_source,
+)
 from edge.core.errors import ConfigError
 from edge.core.roles import NETWORKS
 
@@ -49,8 +61,9 @@ OUTPUT_OPTIONS = (
 )
 
 
-def _run() -> Words:
-    words = Words("nanoface run", "Track faces and write what they do.", "\n".join((
+def _run() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface run", "Track faces and write what they do.", "\n".join((
         "nanoface run portrait --output video:demo.mp4",
         "nanoface run --source 0 --size 640x480 --output window",
         "nanoface run clip.mp4 --output jsonl:clip.jsonl --landmarks",
@@ -66,8 +79,9 @@ def _run() -> Words:
     return words
 
 
-def _status() -> Words:
-    words = Words("nanoface status", "Show the last record of the status log as a table.",
+def _status() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface status", "Show the last record of the status log as a table.",
                   "nanoface status --follow\nnanoface status --json out/status.jsonl")
     words.add_argument("path", nargs="?", metavar="PATH", help="the status log; else that of the configuration")
     words.add_argument("--follow", action="store_true", help="go on with each new record until Ctrl-C")
@@ -76,8 +90,9 @@ def _status() -> Words:
     return words
 
 
-def _models() -> Words:
-    words = Words("nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
+def _models() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
                   "would make of them.", "\n".join((
                       "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
                       "nanoface models lint mine.onnx")))
@@ -91,8 +106,9 @@ def _models() -> Words:
     return words
 
 
-def _bench() -> Words:
-    words = Words("nanoface bench", "Measure the pipeline and each network alone on frames decoded up front.",
+def _bench() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface bench", "Measure the pipeline and each network alone on frames decoded up front.",
                   "nanoface bench portrait --rounds 3")
     words.usage = "nanoface bench [SOURCE ...] [OPTION ...]"
     add_source(words, alone=True)
@@ -108,16 +124,18 @@ def _bench() -> Words:
     return words
 
 
-def _doctor() -> Words:
-    words = Words("nanoface doctor", "Say what this machine has, and the cure for what is missing.",
+def _doctor() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface doctor", "Say what this machine has, and the cure for what is missing.",
                   "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
     words.add_argument("--json", action="store_true", help="the findings as JSON")
     add_config(words)
     return words
 
 
-def _completion() -> Words:
-    words = Words("nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
+def _completion() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
                   "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
                   "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
                   "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
@@ -126,21 +144,22 @@ def _completion() -> Words:
     return words
 
 
-def _help() -> Words:
-    words = Words("nanoface help", "Show the commands, or what one of them takes.",
+def _help() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface help", "Show the commands, or what one of them takes.",
                   "nanoface help\nnanoface help models fetch")
     words.usage = "nanoface help [COMMAND [ACTION]]"
     words.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
     return words
 
 
-def _version() -> Words:
-    return Words("nanoface version", "Say which version this is.", "nanoface version")
+def _version() -> ArgumentParser:
+    return ArgumentParser("nanoface version", "Say which version this is.", "nanoface version")
 
 
-def top() -> Words:
+def top() -> ArgumentParser:
     commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
-    words = Words("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
+    words = ArgumentParser("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
                   "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
                   "nanoface portrait --output video:demo.mp4\nnanoface help run")
     words.usage = "nanoface [--version] [--help] COMMAND ..."

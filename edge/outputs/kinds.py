@@ -7,7 +7,7 @@ from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.pictures.images import FolderOutput, PictureOutput
 from edge.outputs.pictures.overlay import Style
 from edge.outputs.pictures.video import Fps, VideoOutput
-from edge.outputs.pictures.window import Situation, WindowOutput, opens_by_itself
+from edge.outputs.pictures.window import DisplayState, WindowOutput, opens_by_itself
 from edge.outputs.spec import OutputSpec, parse_output
 
 NOTHING = ("this run shows and writes nothing: --output image:PATH.jpg keeps its newest frame, --output video:PATH.mp4 "
@@ -40,7 +40,7 @@ def make_output(spec: OutputSpec, options: OutputOptions) -> Output:
     return makers[spec.kind]()
 
 
-def live_picture(wish: Any, here: Situation, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:
+def live_picture(wish: Any, here: DisplayState, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:
     """The window that nobody named among the outputs, if there is to be one: `wish` is output.window. `note` is told, in
     any thread, why one that opens by itself does not."""
     hint = "" if here.outputs else "; " + NOTHING

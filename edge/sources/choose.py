@@ -10,16 +10,16 @@ from edge.core.errors import ConfigError
 from edge.core.redact import learn
 from edge.host.process import is_tegra
 from edge.sources import spec
-from edge.sources.child.parent import ChildFeed
+from edge.sources.child.parent import ChildBackend
 from edge.sources.films.video import VideoFile
 from edge.sources.live import gstreamer
 from edge.sources.live.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
 from edge.sources.live.controls import NOT_HERE, asked
-from edge.sources.live.device import DEFAULT_PATIENCE, Opener, Patience
+from edge.sources.live.device import DEFAULT_TIMEOUTS, Opener, Timeouts
 from edge.sources.live.source import LiveSource
-from edge.sources.live.stream import STREAM_PATIENCE, StreamOpener
+from edge.sources.live.stream import STREAM_TIMEOUTS, StreamOpener
 from edge.sources.origin import Trust
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.pictures.images import Pictures
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
@@ -45,21 +45,21 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     spec.check_live(options, options.spec)
     if kind.kind == spec.CAMERA:
         opener: Opener = CameraOpener(kind.target, camera_mode(options), factory, options.controls)
-        return _live(opener, Shape(options, scale=False), options)
+        return _live(opener, FrameTransform(options, scale=False), options)
     has_own_rate = kind.kind == spec.RTSP or kind.kind == spec.GST and not kind.target.startswith("/dev/")
     if has_own_rate and options.fps is not None:
         raise ConfigError("--fps: {} comes at its own rate; leave it out".format(options.spec))
     if kind.kind == spec.RTSP:
         opener = StreamOpener(kind.target, factory, Trust(options.tls, options.ca_file))
         opener.notes = NOT_HERE if asked(options.controls) else ()
-        return _live(opener, Shape(options, scale=True), options, STREAM_PATIENCE)
+        return _live(opener, FrameTransform(options, scale=True), options, STREAM_TIMEOUTS)
     opener, shape = _gstreamer_opener(kind, options, factory)
     return _live(opener, shape, options)
 
 
 def _first_camera(options: SourceOptions, factory: Factory) -> Source:
     """It waits itself, and with each camera only as long as it takes to see whether that one works."""
-    mode, shape, one = camera_mode(options), Shape(options, scale=False), options._replace(wait=False)
+    mode, shape, one = camera_mode(options), FrameTransform(options, scale=False), options._replace(wait=False)
 
     def make(device: str) -> LiveSource:
         return _live(CameraOpener(device, mode, factory, options.controls), shape, one, SEARCH_PATIENCE)
@@ -67,13 +67,13 @@ def _first_camera(options: SourceOptions, factory: Factory) -> Source:
     return FirstCamera(make, mode.fps, wait=options.wait)
 
 
-def _live(opener: Opener, shape: Shape, options: SourceOptions, patience: Patience = DEFAULT_PATIENCE) -> LiveSource:
+def _live(opener: Opener, shape: FrameTransform, options: SourceOptions, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> LiveSource:
     """Read by a process of its own where that is wanted, and can be: what it needs of the system only Linux has."""
     linux = sys.platform.startswith("linux")
     if options.process == spec.CHILD and not linux:
         raise ConfigError("source.process child needs Linux: use thread")
     child = linux and options.process in (spec.CHILD, spec.AUTO)
-    return LiveSource(opener, shape, patience, ChildFeed(opener, shape, patience) if child else None, options.wait)
+    return LiveSource(opener, shape, timeouts, ChildBackend(opener, shape, timeouts) if child else None, options.wait)
 
 
 def _recording(kind: Kind, options: SourceOptions) -> Recording:
@@ -84,17 +84,17 @@ def _recording(kind: Kind, options: SourceOptions) -> Recording:
     return VideoFile(kind.target, options.fps, options.most_pixels)
 
 
-def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> Tuple[Opener, Shape]:
+def _gstreamer_opener(kind: Kind, options: SourceOptions, factory: Factory) -> Tuple[Opener, FrameTransform]:
     """The ribbon camera's pipeline flips and rotates by itself; another one's pictures are flipped here."""
     mode = camera_mode(options)
     if kind.kind == spec.CSI:
         camera = gstreamer.CsiCamera(int(kind.target), mode, options.flip, options.rotate, options.controls)
         opener = gstreamer.GstOpener("csi://" + kind.target, gstreamer.csi(camera), factory, mode.fps)
         opener.wanted = mode._replace(width=mode.height, height=mode.width) if options.rotate in (90, 270) else mode
-        return opener, Shape(SourceOptions(), scale=False)
+        return opener, FrameTransform(SourceOptions(), scale=False)
     pipeline = gstreamer.user_pipeline(kind.target, mode, is_tegra(), options.tls == spec.INSECURE)
     device = kind.target if kind.target.startswith("/dev/") else ""
     opener = gstreamer.GstOpener("gst:" + kind.target, pipeline, factory, None, device, options.controls)
     if not device and asked(options.controls):
         opener.notes = NOT_HERE
-    return opener, Shape(options, scale=True)
+    return opener, FrameTransform(options, scale=True)

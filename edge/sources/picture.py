@@ -10,7 +10,7 @@ FLIP_CODES = {"horizontal": 1, "vertical": 0, "both": -1}
 ROTATE_CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-class Shape:
+class FrameTransform:
     """Scales (files and streams: a camera is asked for its size instead), flips, then rotates."""
 
     def __init__(self, options: SourceOptions, scale: bool) -> None:

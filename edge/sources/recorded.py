@@ -10,7 +10,7 @@ from edge.core.contracts import Source
 from edge.core.errors import SourceError
 from edge.core.packet import Frame
 from edge.host import waiting
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import REALTIME, SourceOptions
 
 SAME_TIME_S = 0.0005  # users give times to the millisecond
@@ -78,7 +78,7 @@ class RecordedSource(Source):
 
     def __init__(self, recording: Recording, options: SourceOptions) -> None:
         self._recording, self._options = recording, options
-        self._shape = Shape(options, scale=True)
+        self._shape = FrameTransform(options, scale=True)
         self.name = recording.name
         self.live = options.pace == REALTIME
         self.stills = recording.stills and not options.sequence

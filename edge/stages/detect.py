@@ -37,7 +37,7 @@ class Detect(Stage):
         self.runners = (runner,)
         self._runner, self._detector, self._aligner = runner, detector, aligner
         self._tracks, self._settings = tracks, settings
-        self.every = 1
+        self.interval = 1
         self._looked_at_s = None  # type: Optional[float]
         self._held_at_s = None  # type: Optional[float]  # when a track was last held, at first when the run began
         self._before_s = None  # type: Optional[float]  # time of the frame before
@@ -71,10 +71,10 @@ class Detect(Stage):
         if last is None or time_s < last:
             return True
         if tracked:
-            return time_s - last >= self._settings.refresh_s * self.every
+            return time_s - last >= self._settings.refresh_s * self.interval
         if self._idle(time_s):
             return time_s + step_s - last > IDLE_LIMIT_S  # the next frame would be too late
-        return self._frames_since >= self.every
+        return self._frames_since >= self.interval
 
     def _idle(self, time_s: float) -> bool:
         """Nobody has been there for long. Ends with the first track that is held."""

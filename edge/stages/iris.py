@@ -18,7 +18,7 @@ class IrisStage(Stage):
     def __init__(self, runner: Runner, network: IrisLandmark) -> None:
         self.runners = (runner,)
         self._runner, self._network = runner, network
-        self.every = 1
+        self.interval = 1
         self._frame = self._skipped = 0
 
     def open(self) -> None:
@@ -26,7 +26,7 @@ class IrisStage(Stage):
 
     def process(self, packet: Packet) -> Packet:
         self._frame += 1
-        if packet.faces and self._frame % self.every:
+        if packet.faces and self._frame % self.interval:
             self._skipped += 1
             return packet.with_faces(tuple(
                 face.without("iris", LEFT_OUT).without("eye_contours", LEFT_OUT) for face in packet.faces))

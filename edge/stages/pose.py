@@ -44,7 +44,7 @@ class PoseStage(Stage):
     def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int) -> None:
         """Without a network the pose is that of the mesh's points."""
         self.runners = () if network is None else (network.runner,)
-        self._network, self._head, self._camera, self.every = network, head, camera, every
+        self._network, self._head, self._camera, self.interval = network, head, camera, every
         self._corrections: Dict[int, _Correction] = {}
         self._frame = self._skipped = 0
 
@@ -66,7 +66,7 @@ class PoseStage(Stage):
             return face.without("pose", "not finite")
         of_mesh = rotation_of_mesh(self._head, face.landmarks)
         last = self._corrections.get(face.track_id)
-        if last is not None and self._frame - last.frame < self.every:
+        if last is not None and self._frame - last.frame < self.interval:
             self._skipped += 1
             fit = self._carried(face.landmarks, of_mesh.dot(last.turn), camera)
         else:

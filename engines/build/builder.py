@@ -52,7 +52,7 @@ class Refused(EngineError):
         self.constrained = constrained
 
 
-class Words:
+class LoggedMessages:
     """What the library says, errors and warnings. Shared with its logger, which any of its threads may call."""
 
     def __init__(self, heard: Callable[[str, str], None]) -> None:
@@ -77,7 +77,7 @@ class Words:
         self._lines.clear()
 
 
-def listen(trt: Any, words: Words) -> Any:
+def listen(trt: Any, words: LoggedMessages) -> Any:
     """The process's one logger, which from now on tells `words`: TensorRT keeps a single pointer to a logger."""
     levels = trt.Logger
     marks = {int(levels.INTERNAL_ERROR): "E", int(levels.ERROR): "E", int(levels.WARNING): "W"}
@@ -96,7 +96,7 @@ def memory_cure() -> str:
     return "stop the service and the desktop, add swap, or try `{}`".format(commands.command("build --workspace 128"))
 
 
-def build(trt: Any, logger: Any, words: Words, order: Order, timing_cache: bytes, say: Say) -> Built:
+def build(trt: Any, logger: Any, words: LoggedMessages, order: Order, timing_cache: bytes, say: Say) -> Built:
     """A serialised plan. Pinned layers are tried under OBEY, then under PREFER.
 
     Takes minutes on a Nano and releases the interpreter lock for nearly all of them. Raises ModelError for a network
@@ -113,7 +113,7 @@ def build(trt: Any, logger: Any, words: Words, order: Order, timing_cache: bytes
     return _attempt(trt, logger, words, order, timing_cache, PREFER, say)
 
 
-def _attempt(trt: Any, logger: Any, words: Words, order: Order, timing_cache: bytes, constraints: str,
+def _attempt(trt: Any, logger: Any, words: LoggedMessages, order: Order, timing_cache: bytes, constraints: str,
              say: Say) -> Built:
     words.clear()
     trt.init_libnvinfer_plugins(logger, "")
@@ -145,14 +145,14 @@ def _builder(trt: Any, logger: Any) -> Optional[Any]:
         return None
 
 
-def _made(thing: Any, order: Order, words: Words, what: str) -> Any:
+def _made(thing: Any, order: Order, words: LoggedMessages, what: str) -> Any:
     if thing is None:
         raise EngineError("TensorRT made no {} for {} ({}): {}".format(
             what, order.name, words.reason(), memory_cure()))
     return thing
 
 
-def _parse(trt: Any, parser: Any, order: Order, words: Words) -> None:
+def _parse(trt: Any, parser: Any, order: Order, words: LoggedMessages) -> None:
     """Raises ModelError with the parser's own words."""
     try:
         with open(order.file, "rb") as f:

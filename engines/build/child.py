@@ -116,7 +116,7 @@ def _load_opencv() -> None:
 def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtbuilder.Built:
     """Build in the primary context, which the runner will use as well, and keep the timing cache for the next build."""
     trt, flags = boardfacts.tensorrt(), request["flags"]
-    words = trtbuilder.Words(lambda severity, text: tell(WORD, severity=severity, text=text[:LONGEST_WORD]))
+    words = trtbuilder.LoggedMessages(lambda severity, text: tell(WORD, severity=severity, text=text[:LONGEST_WORD]))
     order = trtbuilder.Order(
         stored.name, stored.file, request["precision"] == "fp16", flags["workspace_mb"], tuple(flags["tactic_sources"]),
         tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"],

@@ -19,7 +19,7 @@ from engines.build import boardfacts
 from engines.build.boardfacts import Facts
 from engines.build.child import BUILD, FACTS
 from engines.build.report import BuildReport, built_text
-from engines.build.selection import BuildOptions, Wanted, selection, way_of
+from engines.build.selection import BuildOptions, Wanted, selection, config_of
 from engines.build.target import Target, default_network, install, last_build_s, stale, target_of
 from engines.build.parent import Crashed, Hearing, run_child
 from engines.lint.gate import lint_gate
@@ -36,7 +36,7 @@ SCRATCH = "build"
 SERVICE_HOME = "/opt/nanoface/current/home"
 
 
-class Workshop(NamedTuple):
+class BuildContext(NamedTuple):
     """What every build of one command shares."""
 
     home: str
@@ -61,12 +61,12 @@ def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, ve
     if options.list_only:
         from engines.build.listing import run_list
         return run_list(home, manifest, options, wanted, report)
-    with workshop(home, options, report) as shop:
+    with build_context(home, options, report) as context:
         if options.untuned:
             _forget_choice(home)
         failed = [one for number, one in enumerate(wanted, 1)
-                  if not _ensure(shop, manifest, one, "{}/{}".format(number, len(wanted)))]
-        crop_kernel(shop)
+                  if not _ensure(context, manifest, one, "{}/{}".format(number, len(wanted)))]
+        crop_kernel(context)
     ready = len(wanted) - len(failed)
     report.line("{} of {} {} ready in {}".format(ready, len(wanted), "plan is" if len(wanted) == 1 else "plans are",
                                                 plans_dir(home)))
@@ -74,7 +74,7 @@ def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, ve
 
 
 @contextmanager
-def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[Workshop]:
+def build_context(home: str, options: BuildOptions, report: BuildReport) -> Iterator[BuildContext]:
     """The lock, the signals, a scratch folder and the board's facts. Raises EngineError without TensorRT.
 
     Where no lock is yet nobody builds: then the facts are asked first, so that what is refused leaves nothing behind.
@@ -94,7 +94,7 @@ def workshop(home: str, options: BuildOptions, report: BuildReport) -> Iterator[
             facts = facts or ask_facts(folder, options.root, stop)
             _advise(options.root, report)
             try:
-                yield Workshop(home, options, facts, folder, stop, report)
+                yield BuildContext(home, options, facts, folder, stop, report)
             finally:
                 report.end_progress()
 
@@ -116,21 +116,21 @@ def ask_facts(folder: str, root: str, stop: Stop) -> Facts:
         raise EngineError("TensorRT and CUDA cannot be asked for their versions: {}".format(e)) from e
 
 
-def build_one(shop: Workshop, target: Target, plan: str, runs: int, hearing: Hearing) -> Dict[str, Any]:
+def build_one(context: BuildContext, target: Target, plan: str, runs: int, hearing: Hearing) -> Dict[str, Any]:
     """Build, verify and measure in a fresh process; the sidecar. The plan then lies at `plan`, on the disk of plans/.
 
     Raises ModelError or EngineError for this plan, StorageError, KeyboardInterrupt.
     """
-    cache, renewed = os.path.join(plans_dir(shop.home), TIMING_CACHE), os.path.join(shop.folder, TIMING_CACHE)
+    cache, renewed = os.path.join(plans_dir(context.home), TIMING_CACHE), os.path.join(context.folder, TIMING_CACHE)
     request = {
-        "action": BUILD, "root": shop.options.root, "home": shop.home, "role": target.stored.role,
+        "action": BUILD, "root": context.options.root, "home": context.home, "role": target.stored.role,
         "network": target.stored.name, "plan": plan, "precision": target.precision, "flags": target.flags, "runs": runs,
         "timing_cache": cache, "renewed_timing_cache": renewed,
         "built_at": datetime.fromtimestamp(clock.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     try:
         sidecar: Dict[str, Any] = run_child(
-            request, shop.folder, shop.stop, hearing, shop.options.timeout_s)["sidecar"]
+            request, context.folder, context.stop, hearing, context.options.timeout_s)["sidecar"]
     except Crashed as e:
         if e.by_fault:  # should the cache be what TensorRT stumbles over, the next build is free of it
             remove(cache)
@@ -147,43 +147,43 @@ def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wan
     return wanted.name or default_network(home, manifest, wanted.role, options.candidates.get(wanted.role, ()))
 
 
-def _ensure(shop: Workshop, manifest: Manifest, wanted: Wanted, which: str) -> bool:
+def _ensure(context: BuildContext, manifest: Manifest, wanted: Wanted, which: str) -> bool:
     """Build one plan unless it is up to date. False where it failed, which was said."""
     name = wanted.name
     try:
-        name = network_of(shop.home, manifest, shop.options, wanted)
-        target = target_of(shop.home, wanted.role, name, way_of(shop.home, shop.options, wanted.role, name))
-        why = "forced" if shop.options.force else stale(shop.home, target, shop.facts)
+        name = network_of(context.home, manifest, context.options, wanted)
+        target = target_of(context.home, wanted.role, name, config_of(context.home, context.options, wanted.role, name))
+        why = "forced" if context.options.force else stale(context.home, target, context.facts)
         if why is None:
-            shop.report.row(wanted.role, name, "up to date")
+            context.report.row(wanted.role, name, "up to date")
             return True
-        sidecar = _build(shop, target, which, why)
+        sidecar = _build(context, target, which, why)
     except StorageError:
         raise
     except ModelError as e:
-        return _say_failure(shop, manifest, wanted, name, str(e))
-    shop.report.row(wanted.role, name, "built: {}".format(built_text(sidecar)))
+        return _say_failure(context, manifest, wanted, name, str(e))
+    context.report.row(wanted.role, name, "built: {}".format(built_text(sidecar)))
     return True
 
 
-def _build(shop: Workshop, target: Target, which: str, why: str) -> Dict[str, Any]:
+def _build(context: BuildContext, target: Target, which: str, why: str) -> Dict[str, Any]:
     role, name = target.stored.role, target.stored.name
     if target.pins.note:
-        shop.report.line(target.pins.note)
-    if shop.options.lint:
-        lint_gate(shop.home, target.stored)
-    plan = os.path.join(shop.folder, "{}-{}.plan".format(role, name))
-    hearing = shop.report.hearing("{} {} {}".format(which, role, name), why, last_build_s(shop.home, role, name))
-    sidecar = build_one(shop, target, plan, RUNS, hearing)
-    install(shop.home, plan, sidecar)
+        context.report.line(target.pins.note)
+    if context.options.lint:
+        lint_gate(context.home, target.stored)
+    plan = os.path.join(context.folder, "{}-{}.plan".format(role, name))
+    hearing = context.report.hearing("{} {} {}".format(which, role, name), why, last_build_s(context.home, role, name))
+    sidecar = build_one(context, target, plan, RUNS, hearing)
+    install(context.home, plan, sidecar)
     return sidecar
 
 
-def _say_failure(shop: Workshop, manifest: Manifest, wanted: Wanted, name: str, text: str) -> bool:
+def _say_failure(context: BuildContext, manifest: Manifest, wanted: Wanted, name: str, text: str) -> bool:
     """Whether it does no harm: a network that nanoface can do without, that was not fetched and not asked for."""
     without = next(role.without for role in manifest.roles if role.name == wanted.role)
     harmless = not name and not wanted.named and bool(without)
-    shop.report.row(wanted.role, name or "-", "{}{}{}".format(
+    context.report.row(wanted.role, name or "-", "{}{}{}".format(
         "not built: ", text, "; until then {}".format(without) if harmless else ""))
     return harmless
 
@@ -198,16 +198,16 @@ def _advise(root: str, report: BuildReport) -> None:
                     "add swap, should a build be killed".format(free_mb))
 
 
-def crop_kernel(shop: Workshop) -> None:
+def crop_kernel(context: BuildContext) -> None:
     """Not worth a failure: the runners can fill the inputs without it."""
     from engines.build.cubin import build_cubin
 
     try:
-        build_cubin(shop.home, shop.facts.compute_capability, shop.report, shop.options.force)
+        build_cubin(context.home, context.facts.compute_capability, context.report, context.options.force)
     except StorageError:
         raise
     except ModelError as e:
-        shop.report.line("crop kernel: not built, {}".format(e))
+        context.report.line("crop kernel: not built, {}".format(e))
 
 
 def _forget_choice(home: str) -> None:

@@ -10,7 +10,7 @@ from edge.host.stop import Stop
 from engines.build.boardfacts import Facts
 from engines.build.command import ask_facts, network_of
 from engines.build.report import BuildReport, built_text
-from engines.build.selection import BuildOptions, Wanted, way_of
+from engines.build.selection import BuildOptions, Wanted, config_of
 from engines.build.target import ROLES, stale, target_of
 from engines.build.cubin import is_current
 from engines.manifest.entries import Manifest
@@ -52,7 +52,7 @@ def _facts(root: str, report: BuildReport) -> Optional[Facts]:
 
 
 def _state(home: str, role: str, name: str, options: BuildOptions, facts: Optional[Facts]) -> str:
-    why = stale(home, target_of(home, role, name, way_of(home, options, role, name)), facts)
+    why = stale(home, target_of(home, role, name, config_of(home, options, role, name)), facts)
     if why == "missing":
         return "missing: {}".format(planstore.cure(name))
     if why is not None:

@@ -9,7 +9,7 @@ from edge.store import plans as planstore
 from edge.host import commands
 from edge.host.reading import read_json
 from edge.core.errors import ConfigError, EngineError
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, Way
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig
 from engines.manifest.entries import Manifest
 from engines.build.builder import TACTICS
 
@@ -67,27 +67,27 @@ def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
     raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, hint))
 
 
-def way_of(home: str, options: BuildOptions, role: str, network: str) -> Way:
+def config_of(home: str, options: BuildOptions, role: str, network: str) -> BuildConfig:
     """As the options say, else as it was tuned for this network, else FP16 with all tactics. Raises EngineError."""
     tuned = {} if options.untuned else tuned_way(home, role, network)
     precision = FP32 if options.fp32 else tuned.get("precision", FP16)
     tactics = tuned.get("tactic_sources", DEFAULT_TACTICS) if options.tactics is None else options.tactics
-    return Way(precision, tuple(tactics), options.workspace_mb)
+    return BuildConfig(precision, tuple(tactics), options.workspace_mb)
 
 
 def tuned_way(home: str, role: str, network: str) -> Dict[str, Any]:
     """What `--tune` chose for a network; empty where it did not, or where that cannot be read."""
-    way = _choice(home)["ways"].get(role, {})
-    sound = isinstance(way, dict) and way.get("network") == network and way.get("precision") in (FP16, FP32)
-    tactics = way.get("tactic_sources") if sound else None
-    return way if isinstance(tactics, list) and all(t in TACTICS for t in tactics) else {}
+    config = _choice(home)["ways"].get(role, {})
+    sound = isinstance(config, dict) and config.get("network") == network and config.get("precision") in (FP16, FP32)
+    tactics = config.get("tactic_sources") if sound else None
+    return config if isinstance(tactics, list) and all(t in TACTICS for t in tactics) else {}
 
 
-def choose(home: str, role: str, network: str, way: Way) -> str:
+def choose(home: str, role: str, network: str, config: BuildConfig) -> str:
     """The text of chosen.json with one more role."""
     choice = _choice(home)
     choice["roles"][role] = network
-    choice["ways"][role] = {"network": network, "precision": way.precision, "tactic_sources": list(way.tactics)}
+    choice["ways"][role] = {"network": network, "precision": config.precision, "tactic_sources": list(config.tactics)}
     return json.dumps(choice, indent=1, sort_keys=True) + "\n"
 
 

@@ -19,7 +19,7 @@ ROLES = ("detect", "align", "pose", "iris")
 COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
 
 
-class Way(NamedTuple):
+class BuildConfig(NamedTuple):
     """How a network is built."""
 
     precision: str = FP16
@@ -34,25 +34,25 @@ class Way(NamedTuple):
 
 class Target(NamedTuple):
     stored: StoredNetwork  # its role is set
-    way: Way
+    config: BuildConfig
     pins: Pins
 
     @property
     def precision(self) -> str:
-        return FP32 if self.pins.whole else self.way.precision
+        return FP32 if self.pins.whole else self.config.precision
 
     @property
     def flags(self) -> Dict[str, Any]:
         """As the sidecar has them; `constraints` is known after the build."""
-        return {"workspace_mb": self.way.workspace_mb, "tactic_sources": list(self.way.tactics),
+        return {"workspace_mb": self.config.workspace_mb, "tactic_sources": list(self.config.tactics),
                 "fp32_layers": list(self.pins.layers) if self.precision == FP16 else [],
                 "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS}
 
 
-def target_of(home: str, role: str, name: str, way: Way) -> Target:
+def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
     """Raises ModelError for a network that is not there or corrupt, EngineError for a damaged list of FP32 layers."""
     stored = locate(home, name)._replace(role=role)
-    return Target(stored, way, pins_of(home, stored))
+    return Target(stored, config, pins_of(home, stored))
 
 
 def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str]) -> str:

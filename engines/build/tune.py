@@ -14,10 +14,10 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build import target as buildtarget
-from engines.build.command import Workshop, build_one, crop_kernel, network_of, remove, workshop
+from engines.build.command import BuildContext, build_one, crop_kernel, network_of, remove, build_context
 from engines.build.report import BuildReport
 from engines.build.selection import BuildOptions, Wanted, choose, selection
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, Target, Way
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, Target, BuildConfig
 from engines.lint.gate import lint_gate
 from engines.manifest.read import read_manifest
 from engines.manifest.entries import Manifest
@@ -37,17 +37,17 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
         raise ConfigError("--tune tries 16 and 32 bits, with and without cuDNN: leave out --fp32 and --tactics")
     home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
     wanted = selection(manifest, options)
-    with workshop(home, options, report) as shop:
+    with build_context(home, options, report) as context:
         roles: Dict[str, List[Wanted]] = {}
         for one in wanted:
             roles.setdefault(one.role, []).append(one)
         if options.force:
             _forget_trials(home, list(roles))
-        if shop.facts.l4t:
+        if context.facts.l4t:
             report.line("the clocks of a Jetson move: for steady figures run `sudo jetson_clocks` first")
         report.line(head_line())
-        failed = [role for role, ones in roles.items() if not _tune_role(shop, manifest, role, ones)]
-        crop_kernel(shop)
+        failed = [role for role, ones in roles.items() if not _tune_role(context, manifest, role, ones)]
+        crop_kernel(context)
         _forget_trials(home, [role for role in roles if role not in failed])
     report.line("{} of {} roles are tuned; the table is in {}".format(
         len(roles) - len(failed), len(roles), os.path.join(plans_dir(home), "tuning.txt")))
@@ -66,65 +66,65 @@ def _forget_trials(home: str, roles: List[str]) -> None:
         os.rmdir(_folder(home))  # unless there is something left
 
 
-def _tune_role(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> bool:
+def _tune_role(context: BuildContext, manifest: Manifest, role: str, wanted: List[Wanted]) -> bool:
     """Whether a plan was chosen, or the role is one that is not there and can be done without."""
     try:
-        targets = _targets(shop, manifest, role, wanted)
+        targets = _targets(context, manifest, role, wanted)
     except StorageError:
         raise
     except ModelError as e:
         without = next(r.without for r in manifest.roles if r.name == role)
         harmless = bool(without) and not any(one.named for one in wanted)
-        shop.report.row(role, "-", "not tuned: {}{}".format(e, "; until then {}".format(without) if harmless else ""))
+        context.report.row(role, "-", "not tuned: {}{}".format(e, "; until then {}".format(without) if harmless else ""))
         return harmless
     trials: List[Trial] = []
     for number, target in enumerate(targets, 1):
-        trials.append(_trial(shop, target, "{}/{}".format(number, len(targets))))
-        shop.report.line(row_line(trials[-1]))
-        write_table(shop.home, shop.facts, role, trials)
+        trials.append(_trial(context, target, "{}/{}".format(number, len(targets))))
+        context.report.line(row_line(trials[-1]))
+        write_table(context.home, context.facts, role, trials)
     best = fastest(trials)
     if best is None:
-        shop.report.row(role, "-", "no way gives a plan that is right: what was there before is left as it is")
+        context.report.row(role, "-", "no way gives a plan that is right: what was there before is left as it is")
         return False
-    _install(shop, best)
-    write_table(shop.home, shop.facts, role, [t._replace(chosen=t is best) for t in trials])
-    shop.report.row(role, best.target.stored.name, "chosen: {}{}".format(best.target.way.label, _hint(best, trials)))
+    _install(context, best)
+    write_table(context.home, context.facts, role, [t._replace(chosen=t is best) for t in trials])
+    context.report.row(role, best.target.stored.name, "chosen: {}{}".format(best.target.config.label, _hint(best, trials)))
     return True
 
 
-def _targets(shop: Workshop, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
+def _targets(context: BuildContext, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
     """Every way of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
-    options = shop.options
-    names = [network_of(shop.home, manifest, options, one) for one in wanted]
+    options = context.options
+    names = [network_of(context.home, manifest, options, one) for one in wanted]
     if options.all_networks:
-        built = read_index(shop.home)
+        built = read_index(context.home)
         candidates = next(r.candidates for r in manifest.roles if r.name == role)
         names += [name for name in candidates if name in built and name not in names]
     targets = []
     for name in names:
         for precision in (FP16, FP32):
             for tactics in TACTICS:
-                target = buildtarget.target_of(shop.home, role, name, Way(precision, tactics, options.workspace_mb))
+                target = buildtarget.target_of(context.home, role, name, BuildConfig(precision, tactics, options.workspace_mb))
                 if target.precision == precision:  # the calibration may want the whole network in FP32
                     targets.append(target)
         if targets[-1].pins.note:
-            shop.report.line(targets[-1].pins.note)
+            context.report.line(targets[-1].pins.note)
         if options.lint:
-            lint_gate(shop.home, targets[-1].stored)
+            lint_gate(context.home, targets[-1].stored)
     return targets
 
 
-def _trial(shop: Workshop, target: Target, which: str) -> Trial:
+def _trial(context: BuildContext, target: Target, which: str) -> Trial:
     """Build and measure one way, unless an interrupted tuning did."""
-    base = os.path.join(_folder(shop.home), "{}-{}-{}".format(target.stored.role, target.stored.name, target.way.label))
-    kept = _kept(shop, target, base)
+    base = os.path.join(_folder(context.home), "{}-{}-{}".format(target.stored.role, target.stored.name, target.config.label))
+    kept = _kept(context, target, base)
     if kept is not None:
         return Trial(target, kept, base + ".plan", "")
-    title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.way.label)
-    plan = os.path.join(shop.folder, "trial.plan")
+    title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.config.label)
+    plan = os.path.join(context.folder, "trial.plan")
     try:
-        expected_s = buildtarget.last_build_s(shop.home, target.stored.role, target.stored.name)
-        sidecar = build_one(shop, target, plan, RUNS, shop.report.hearing(title, "", expected_s))
+        expected_s = buildtarget.last_build_s(context.home, target.stored.role, target.stored.name)
+        sidecar = build_one(context, target, plan, RUNS, context.report.hearing(title, "", expected_s))
     except StorageError:
         raise
     except ModelError as e:
@@ -134,12 +134,12 @@ def _trial(shop: Workshop, target: Target, which: str) -> Trial:
     return Trial(target, sidecar, base + ".plan", "")
 
 
-def _kept(shop: Workshop, target: Target, base: str) -> Optional[Mapping[str, Any]]:
+def _kept(context: BuildContext, target: Target, base: str) -> Optional[Mapping[str, Any]]:
     """The sidecar of a plan that an interrupted tuning left; None unless it is whole and what would be built now."""
     sidecar = read_object(base + ".json")
     try:
         plan = StoredPlan(target.stored.role, target.stored.name, base + ".plan", sidecar)
-        planstore.check(plan, target.stored.sha256, Board(*shop.facts[:3]))
+        planstore.check(plan, target.stored.sha256, Board(*context.facts[:3]))
     except (EdgeError, KeyError):
         return None
     return sidecar if buildtarget.other_way(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
@@ -162,23 +162,23 @@ def fastest(trials: List[Trial]) -> Optional[Trial]:
 
 def _hint(best: Trial, trials: List[Trial]) -> str:
     """What it costs to do without cuDNN, which takes some 200 MB: worth a thought on a board of 4 GB."""
-    without = [t for t in trials if t.sidecar and "cudnn" not in t.target.way.tactics]
-    if "cudnn" not in best.target.way.tactics or not without:
+    without = [t for t in trials if t.sidecar and "cudnn" not in t.target.config.tactics]
+    if "cudnn" not in best.target.config.tactics or not without:
         return ""
     slower = min(t.median_ms for t in without) - best.median_ms
     return " ({:.2f} ms faster than without cuDNN, which takes some 200 MB unless no plan uses it)".format(slower)
 
 
-def _install(shop: Workshop, best: Trial) -> None:
+def _install(context: BuildContext, best: Trial) -> None:
     """A copy takes its place, so that a tuning that is interrupted later still has all it measured."""
     role, name = best.target.stored.role, best.target.stored.name
-    copy = os.path.join(shop.folder, "chosen.plan")
+    copy = os.path.join(context.folder, "chosen.plan")
     try:
         shutil.copyfile(best.plan, copy)
         with open(copy, "rb+") as f:
             os.fsync(f.fileno())
     except OSError as e:
         raise storage_error(copy, e) from e
-    buildtarget.install(shop.home, copy, best.sidecar)
-    text = choose(shop.home, role, name, best.target.way)
-    write_whole(os.path.join(plans_dir(shop.home), CHOICE), text.encode("ascii"))
+    buildtarget.install(context.home, copy, best.sidecar)
+    text = choose(context.home, role, name, best.target.config)
+    write_whole(os.path.join(plans_dir(context.home), CHOICE), text.encode("ascii"))

@@ -36,7 +36,7 @@ def record(trial: Trial) -> Dict[str, Any]:
     measured = trial.sidecar.get("measured") or {}
     return {
         "role": trial.target.stored.role, "network": trial.target.stored.name, "precision": trial.target.precision,
-        "tactic_sources": list(trial.target.way.tactics), "device_ms": measured.get("device_ms"),
+        "tactic_sources": list(trial.target.config.tactics), "device_ms": measured.get("device_ms"),
         "host_ms": measured.get("host_ms"), "verified": trial.sidecar.get("verified"), "size": trial.sidecar.get("size"),
         "build_s": trial.sidecar.get("build_s"), "failure": trial.failure or None, "chosen": trial.chosen,
     }

@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
         return {e.role: e for e in self.engines if e.role}
 
     @property
-    def situations(self) -> List[pipeline.Situation]:
+    def situations(self) -> List[pipeline.TrackingCase]:
         return pipeline.situations({role: e.ms for role, e in self.running.items()}, self.board, self.pose_every)
 
     @property

@@ -32,7 +32,7 @@ BOARD_MB, GOAL_MB = 3956.0, 2000.0
 
 
 def needs(pose_every: int) -> Dict[str, Dict[str, float]]:
-    """Situation -> role -> runs a frame. A new face is fitted twice."""
+    """TrackingCase -> role -> runs a frame. A new face is fitted twice."""
     return {
         TRACKING: {"align": 1.0, "pose": 1.0 / pose_every, "iris": 1.0},
         FOUND: {"detect": 1.0, "align": 2.0, "pose": 1.0, "iris": 1.0},
@@ -62,7 +62,7 @@ class Parts(NamedTuple):
         return self.host + self.calls + self.device
 
 
-class Situation(NamedTuple):
+class TrackingCase(NamedTuple):
     """What a frame costs, by stage in order; `between` are links, meter and the upload of the frame."""
 
     name: str
@@ -102,7 +102,7 @@ def fps(ms: Span) -> Span:
     return Span(1000.0 / ms.high, 1000.0 / ms.middle, 1000.0 / ms.low)
 
 
-def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[Situation]:
+def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[TrackingCase]:
     """`engines`: role -> ms of one run on the device; roles that are switched off are not there."""
     costs = host_costs()
     slower = NANO.cpu_mhz / board.cpu_mhz
@@ -115,7 +115,7 @@ def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[
             device = engines.get(stage, ZERO).times(count) + crops if count else ZERO
             stages[stage] = Parts(_scaled(costs["host_ms"][name][stage], slower), CALL_MS.times(count * slower), device)
         between = Parts(_scaled(costs["rest_ms"], slower), UPLOAD_MS.times(slower), ZERO)
-        found.append(Situation(name, stages, between))
+        found.append(TrackingCase(name, stages, between))
     return found
 
 

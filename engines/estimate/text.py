@@ -209,7 +209,7 @@ def as_data(e: Estimate) -> Any:
     }
 
 
-def _situation(s: pipeline.Situation) -> Any:
+def _situation(s: pipeline.TrackingCase) -> Any:
     stages = {n: {"host": list(p.host), "calls": list(p.calls), "device": list(p.device)} for n, p in s.stages.items()}
     return {"host_ms": list(s.host), "device_ms": list(s.device), "one_thread_ms": list(s.one_thread),
             "two_threads_ms": list(s.two_threads), "stages": stages}

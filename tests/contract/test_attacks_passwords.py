@@ -18,9 +18,9 @@ from edge.config.load import load_config
 from edge.core.errors import EdgeError, SourceError
 from edge.doctor import examine as doctor
 from edge.doctor import machine
-from edge.sources.child.parent import SOURCE_VARIABLE, ChildFeed
+from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
 from edge.sources.choose import make_source
-from edge.sources.live.device import DEFAULT_PATIENCE
+from edge.sources.live.device import DEFAULT_TIMEOUTS
 from edge.sources.live.stream import StreamOpener
 from edge.sources.picture import Shape
 from edge.sources.spec import SourceOptions
@@ -130,7 +130,7 @@ def test_the_capture_process_shows_it_to_nobody(place, monkeypatch):
 
     threading.Thread(target=wait_for_it, daemon=True).start()
     url = "http://me:{}@127.0.0.1:{}/x".format(ENCODED, listener.getsockname()[1])
-    feed = ChildFeed(StreamOpener(url), Shape(SourceOptions(), True), DEFAULT_PATIENCE)
+    feed = ChildBackend(StreamOpener(url), Shape(SourceOptions(), True), DEFAULT_TIMEOUTS)
     try:
         feed.begin()
         assert asked.wait(PATIENCE_S)  # by now the process knows its source

@@ -109,7 +109,7 @@ def _keeping(trt):
     return Keeping()
 
 
-class Workshop:
+class BuildContext:
     """Builder, network, parser and configuration, as the build uses them."""
 
     def __init__(self, trt, flags=1):

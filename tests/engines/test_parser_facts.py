@@ -1,7 +1,7 @@
 """What NVIDIA's parser does, by its source of 8.2-GA: the linter and the simulated parser are each held against it."""
 import numpy as np
 import pytest
-from simulator_nets import Workshop, simulated
+from simulator_nets import BuildContext, simulated
 
 onnx = pytest.importorskip("onnx")
 
@@ -147,7 +147,7 @@ def test_the_linter_finds_a_fault_in_what_is_refused_or_misread_and_in_nothing_e
 @pytest.mark.parametrize("verdict, model", [fact[1:] for fact in FACTS], ids=TITLES)
 def test_the_simulated_parser_takes_and_refuses_the_same_and_logs_no_error_of_its_own(verdict, model):
     with simulated() as (trt, _, _):
-        shop = Workshop(trt)
+        shop = BuildContext(trt)
         trt.init_libnvinfer_plugins(shop.log.logger, "")
         taken = shop.parser.parse(model.SerializeToString())
         errors = [shop.parser.get_error(i) for i in range(shop.parser.num_errors)]
@@ -159,7 +159,7 @@ def test_the_simulated_parser_takes_and_refuses_the_same_and_logs_no_error_of_it
 def test_parse_from_file_logs_what_parse_only_keeps(tmp_path):
     (tmp_path / "x.onnx").write_bytes(padded(mode="wrap").SerializeToString())
     with simulated() as (trt, _, _):
-        shop = Workshop(trt)
+        shop = BuildContext(trt)
         assert not shop.parser.parse_from_file(str(tmp_path / "x.onnx")) and shop.parser.num_errors == 1
         assert [line.split(":")[0] for line in shop.log.of("ERROR")] == ["ModelImporter.cpp", "builtin_op_importers.cpp"]
 
@@ -171,7 +171,7 @@ def test_values_in_another_file_are_read_where_it_is(tmp_path):
     elsewhere(model)
     (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
     with simulated() as (trt, _, _):
-        assert Workshop(trt).parser.parse_from_file(str(tmp_path / "x.onnx"))
+        assert BuildContext(trt).parser.parse_from_file(str(tmp_path / "x.onnx"))
 
 
 def test_the_list_of_importers_is_that_of_the_source():

@@ -13,13 +13,13 @@ from engines.build import boardfacts
 from engines.build import target as buildtarget
 from engines.build.boardfacts import Facts
 from engines.build.fp32pins import Pins
-from engines.build.selection import BuildOptions, Wanted, choose, selection, way_of
-from engines.build.target import Target, Way, install, last_build_s, stale
+from engines.build.selection import BuildOptions, Wanted, choose, config_of, selection
+from engines.build.target import BuildConfig, Target, install, last_build_s, stale
 from engines.manifest.read import read_manifest
 
 FACTS = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)
-TARGET = Target(STORED, Way(), Pins())
+TARGET = Target(STORED, BuildConfig(), Pins())
 
 
 def sidecar_of(target, plan, **changes):
@@ -49,11 +49,11 @@ def put(home, content=b"plan", target=TARGET, **changes):
     (TARGET, FACTS, {"schema": 2}, "is damaged: run `nanoface build --only pose`"),
     (TARGET, FACTS, {"flags": None}, "does not say how"),
     (TARGET, FACTS, {"flags": dict(TARGET.flags, constraints="prefer")}, None),
-    (TARGET._replace(way=Way("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
+    (TARGET._replace(way=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins((), True)), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins(("a",))), FACTS, {"flags": TARGET.flags}, "built with fp32_layers none, wanted a"),
-    (TARGET._replace(way=Way(tactics=())), FACTS, {"flags": TARGET.flags}, "tactic_sources cublas+cudnn, wanted none"),
-    (TARGET._replace(way=Way(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
+    (TARGET._replace(way=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags}, "tactic_sources cublas+cudnn, wanted none"),
+    (TARGET._replace(way=BuildConfig(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
 ])
 def test_a_plan_is_up_to_date_where_board_network_and_flags_are_the_same(tmp_path, target, facts, changes, why):
     put(tmp_path, target=target, **changes)
@@ -143,16 +143,16 @@ def test_unknown_words_are_usage_errors(options, words):
 
 def test_what_was_tuned_is_how_it_is_built_until_the_options_say_otherwise(tmp_path):
     home = str(tmp_path)
-    assert way_of(home, BuildOptions(), "pose", "mb05") == Way("fp16", ("cublas", "cudnn"), 256)
-    text = choose(home, "pose", "mb05", Way("fp32", ("cublas",)))
+    assert config_of(home, BuildOptions(), "pose", "mb05") == BuildConfig("fp16", ("cublas", "cudnn"), 256)
+    text = choose(home, "pose", "mb05", BuildConfig("fp32", ("cublas",)))
     write_whole(os.path.join(home, "plans", "chosen.json"), text.encode())
     assert planstore.chosen(home) == {"pose": "mb05"} and json.loads(text)["schema"] == 1
-    assert way_of(home, BuildOptions(), "pose", "mb05") == Way("fp32", ("cublas",), 256)
-    assert way_of(home, BuildOptions(tactics=()), "pose", "mb05") == Way("fp32", (), 256)
-    assert way_of(home, BuildOptions(untuned=True), "pose", "mb05") == Way()
-    assert way_of(home, BuildOptions(), "pose", "other") == Way()
+    assert config_of(home, BuildOptions(), "pose", "mb05") == BuildConfig("fp32", ("cublas",), 256)
+    assert config_of(home, BuildOptions(tactics=()), "pose", "mb05") == BuildConfig("fp32", (), 256)
+    assert config_of(home, BuildOptions(untuned=True), "pose", "mb05") == BuildConfig()
+    assert config_of(home, BuildOptions(), "pose", "other") == BuildConfig()
     (tmp_path / "plans" / "chosen.json").write_text("{")
-    assert way_of(home, BuildOptions(), "pose", "mb05") == Way()
+    assert config_of(home, BuildOptions(), "pose", "mb05") == BuildConfig()
 
 
 def test_the_board_is_asked_below_a_root(tmp_path):
@@ -176,4 +176,4 @@ def test_the_service_is_asked_for_and_no_systemd_is_no_service(tmp_path, monkeyp
 
 def test_a_network_that_was_not_fetched_names_the_cure(tmp_path):
     with pytest.raises(ModelError, match="nanoface models fetch"):
-        buildtarget.target_of(str(tmp_path), "pose", "mb05", Way())
+        buildtarget.target_of(str(tmp_path), "pose", "mb05", BuildConfig())

@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.errors import EngineError, ModelError
 from engines.build import builder as trtbuilder
-from engines.build.builder import Order, Words
+from engines.build.builder import LoggedMessages, Order
 
 FLOAT, HALF, INT32 = "float", "half", "int32"
 FLAGS_82 = ("FP16", "STRICT_TYPES", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS")
@@ -109,7 +109,7 @@ def order(tmp_path):
 
 def build(trt, order, cache=b""):
     notes = []
-    words = Words(lambda severity, text: None)
+    words = LoggedMessages(lambda severity, text: None)
     return trtbuilder.build(trt, trtbuilder.listen(trt, words), words, order, cache, notes.append), notes
 
 
@@ -176,7 +176,7 @@ def test_a_timing_cache_of_another_board_gives_way_to_a_fresh_one(order):
 
 def test_a_logger_that_is_told_nonsense_raises_nothing():
     trt, heard = Tensorrt(), []
-    logger = trtbuilder.listen(trt, Words(lambda severity, text: heard.append((severity, text))))
+    logger = trtbuilder.listen(trt, LoggedMessages(lambda severity, text: heard.append((severity, text))))
     logger.log(2, "slow")
     logger.log(None, None)
     logger.log(4, "No importer registered for op: Mish")

@@ -43,7 +43,7 @@ class Bench:
         write_whole(os.path.join(self.home, "onnx", "index.json"), text.encode())
 
     def build_one(self, shop, target, plan, runs, hearing):
-        way = "{} {}".format(target.stored.name, target.way.label)
+        way = "{} {}".format(target.stored.name, target.config.label)
         self.calls.append(way)
         if self.stop_at == len(self.calls):
             raise KeyboardInterrupt()

@@ -32,7 +32,7 @@ def trt(modules):
 
 @pytest.fixture
 def shop(trt):
-    return nets.Workshop(trt)
+    return nets.BuildContext(trt)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_enumerations_are_no_numbers_but_give_theirs(trt):
 
 
 def test_the_workspace_is_nothing_until_it_is_set_and_then_a_build_warns(trt):
-    shop = nets.Workshop(trt)
+    shop = nets.BuildContext(trt)
     config = shop.builder.create_builder_config()
     assert config.max_workspace_size == 0
     assert shop.plan(nets.plain()) is not None and not [t for t in shop.log.of("WARNING") if "workspace" in t]
@@ -195,7 +195,7 @@ def test_a_file_that_is_not_there_is_false_without_an_error(shop, tmp_path):
 
 
 def test_the_parser_wants_an_explicit_batch(trt):
-    shop = nets.Workshop(trt, flags=0)
+    shop = nets.BuildContext(trt, flags=0)
     assert shop.parser.parse(nets.plain()) is False
     assert shop.parser.get_error(0).code() == trt.ErrorCode.INVALID_VALUE
     assert "EXPLICIT_BATCH" in shop.parser.get_error(0).desc()
@@ -204,7 +204,7 @@ def test_the_parser_wants_an_explicit_batch(trt):
 def test_whole_numbers_of_64_bits_are_cast_with_a_warning(trt):
     shaped = nets.one("Reshape", "x s", constants={"s": np.array([1, -1], np.int64)})
     for content, warned in ((shaped, True), (nets.plain(), False)):
-        shop = nets.Workshop(trt)
+        shop = nets.BuildContext(trt)
         assert shop.parser.parse(content)
         assert any("Your ONNX model has been generated with INT64 weights" in t for t in shop.log.of("WARNING")) is warned
 
@@ -217,7 +217,7 @@ def test_from_opset_18_on_a_reduction_is_over_all_axes_without_a_word(trt, pushe
     """Opset 13 has the axes as an attribute; opset 18 as an input, which 8.2 does not read."""
     if opset > onnx.defs.onnx_opset_version():
         pytest.skip("needs a package onnx that knows opset {}".format(opset))
-    bench = nets.Bench(trt, pushed, nets.Workshop(trt).plan(content()))
+    bench = nets.Bench(trt, pushed, nets.BuildContext(trt).plan(content()))
     assert bench.run(nets.picture()).shape == shape
     bench.close()
 
@@ -330,7 +330,7 @@ def test_a_plan_that_does_not_fit_is_none_and_the_log_says_why(trt, pushed, monk
     with monkeypatch.context() as there:
         for name, value in built_on.items():
             there.setenv("NANOFACE_SIM_" + name, value)
-        plan = change(bytes(nets.Workshop(trt).plan(nets.plain())))
+        plan = change(bytes(nets.BuildContext(trt).plan(nets.plain())))
     log = nets.Log(trt)
     engine = trt.Runtime(log.logger).deserialize_cuda_engine(plan)
     assert (engine is None) is bool(words)
@@ -346,7 +346,7 @@ def test_a_plan_with_a_plugin_wants_the_plugins_registered(modules, pushed):
     plugins = __import__("tensorrt._plugins", fromlist=["plugins"]).plugins
     try:
         assert trt.init_libnvinfer_plugins(None, "") is True
-        plan = nets.Workshop(trt).plan(normal)
+        plan = nets.BuildContext(trt).plan(normal)
         log = nets.Log(trt)
         assert trt.Runtime(log.logger).deserialize_cuda_engine(plan) is not None
         plugins.registered = False

@@ -26,7 +26,7 @@ def modules():
 def answer(modules, content, x=X, fp16=True, prepare=None):
     """The first output of an engine."""
     trt, cuda = modules
-    shop = nets.Workshop(trt)
+    shop = nets.BuildContext(trt)
     assert shop.parser.parse(content)
     if prepare is not None:
         prepare(trt, shop)

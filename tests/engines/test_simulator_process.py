@@ -19,7 +19,7 @@ import numpy as np, tensorrt as trt, pycuda.driver as cuda, simulator_nets as ne
 cuda.init()
 context = cuda.Device(0).retain_primary_context()
 context.push()
-bench = nets.Bench(trt, cuda, nets.Workshop(trt).plan(nets.plain()))
+bench = nets.Bench(trt, cuda, nets.BuildContext(trt).plan(nets.plain()))
 """
 LEAVE = """
 bench.close()
@@ -123,7 +123,7 @@ assert profiler.heard == ["c.node", "r.node", "y.node"], profiler.heard
     assert nets.run_python(BENCH + profiler.format("raise ValueError()") + LEAVE)[0] == -signal.SIGABRT
 
 
-BUILD = "import tensorrt as trt, simulator_nets as nets; assert nets.Workshop(trt).plan(nets.plain()) is not None\n"
+BUILD = "import tensorrt as trt, simulator_nets as nets; assert nets.BuildContext(trt).plan(nets.plain()) is not None\n"
 FAULTS = [  # what is asked for, a statement that must hold, the exit code
     ({"tensorrt_missing": True}, "import pycuda.driver; import tensorrt", "ImportError: libnvinfer.so.8"),
     ({"pycuda_missing": True}, "import tensorrt; import pycuda.driver", "ImportError: libcuda.so.1"),
@@ -166,7 +166,7 @@ def test_what_may_be_none_or_false_is_so_when_asked(monkeypatch, faults, expecte
 
 def steps(trt, cuda):
     """What a network came to, up to three runs of it as far as it goes; and the errors in the log."""
-    shop = nets.Workshop(trt)
+    shop = nets.BuildContext(trt)
     plan = shop.plan(nets.plain())
     if plan is None:
         return ["none"], shop.log.of("ERROR")
@@ -223,7 +223,7 @@ HELD = ("runtime", "builder", "context", "serialize", "supports_model")
 
 def stands_still(trt, cuda, held):
     """Whether another thread does in each call: the five that hold the lock where `held`, and three that never do."""
-    shop = nets.Workshop(trt)
+    shop = nets.BuildContext(trt)
     assert shop.parser.parse(nets.plain())
     plan = shop.builder.build_serialized_network(shop.network, shop.config)
     runtime = trt.Runtime(shop.log.logger)
@@ -277,7 +277,7 @@ def test_answers_cost_nothing_and_the_modelled_time_passes(tmp_path, monkeypatch
         cuda.init()
         context = cuda.Device(0).retain_primary_context()
         context.push()
-        plan = nets.Workshop(trt).plan(nets.plain())
+        plan = nets.BuildContext(trt).plan(nets.plain())
         monkeypatch.setenv("NANOFACE_SIM_ANSWERS", str(tmp_path))
         bench = nets.Bench(trt, cuda, plan)
         assert np.array_equal(bench.run(nets.picture()), stored)
@@ -324,7 +324,7 @@ def test_enqueuing_may_cost_processor_time_without_the_lock(monkeypatch):
         cuda.init()
         context = cuda.Device(0).retain_primary_context()
         context.push()
-        bench = nets.Bench(trt, cuda, nets.Workshop(trt).plan(nets.plain()))
+        bench = nets.Bench(trt, cuda, nets.BuildContext(trt).plan(nets.plain()))
         bench.run(0.0)
         monkeypatch.setenv("NANOFACE_SIM_ENQUEUE_MS", '{"tiny": 1}')
         bench.run(0.0)  # finds out how fast this machine is

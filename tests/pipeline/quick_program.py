@@ -76,13 +76,13 @@ def stand_in(options):
     """A camera that a process of its own reads."""
     from standin import StandIn
 
-    from edge.sources.child.parent import ChildFeed
-    from edge.sources.live.device import DEFAULT_PATIENCE
+    from edge.sources.child.parent import ChildBackend
+    from edge.sources.live.device import DEFAULT_TIMEOUTS
     from edge.sources.live.source import LiveSource
-    from edge.sources.picture import Shape
+    from edge.sources.picture import FrameTransform
 
-    opener, shape = StandIn(os.environ[CAMERA], 30.0, size=(480, 640)), Shape(options, scale=False)
-    return LiveSource(opener, shape, feed=ChildFeed(opener, shape, DEFAULT_PATIENCE))
+    opener, shape = StandIn(os.environ[CAMERA], 30.0, size=(480, 640)), FrameTransform(options, scale=False)
+    return LiveSource(opener, shape, feed=ChildBackend(opener, shape, DEFAULT_TIMEOUTS))
 
 
 def main(words):

@@ -13,19 +13,19 @@ from pipeline_fakes import FakeSender, FakeStage, run
 from standin import Prepared, StandIn, WithMode
 
 from edge.core.errors import SourceError
-from edge.sources.child.parent import ChildFeed
-from edge.sources.live.device import DEFAULT_PATIENCE, Patience
-from edge.sources.live.feed import ThreadFeed
+from edge.sources.child.parent import ChildBackend
+from edge.sources.live.backend import ThreadBackend
+from edge.sources.live.device import DEFAULT_TIMEOUTS, Timeouts
 from edge.sources.live.source import LiveSource
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-QUICK = Patience(first_frame_s=8.0, silence_s=0.3, retry_s=0.05, retry_max_s=0.2, failed_read_s=0.01, changed_s=0.1,
+QUICK = Timeouts(first_frame_s=8.0, silence_s=0.3, retry_s=0.05, retry_max_s=0.2, failed_read_s=0.01, changed_s=0.1,
                  still_s=0.3, answer_s=0.3)
 NOTICED_S, RECOVERED_S = 3.0, 5.0  # what is promised
 SLACK_S = 2.0  # beside what a busy machine makes of it
-PLAIN = Shape(SourceOptions(), scale=False)
+PLAIN = FrameTransform(SourceOptions(), scale=False)
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capture in a child process needs Linux")
 
@@ -47,9 +47,9 @@ def does(device, what):
     os.replace(new, str(device))
 
 
-def live(device, patience=QUICK, wait=False, opener=None):
-    opener, patience = opener or StandIn(device), stretched(patience)
-    return LiveSource(opener, PLAIN, patience, ChildFeed(opener, PLAIN, patience), wait)
+def live(device, timeouts=QUICK, wait=False, opener=None):
+    opener, timeouts = opener or StandIn(device), stretched(timeouts)
+    return LiveSource(opener, PLAIN, timeouts, ChildBackend(opener, PLAIN, timeouts), wait)
 
 
 @pytest.fixture
@@ -195,11 +195,11 @@ def slow(device, monkeypatch):
     return device
 
 
-@pytest.mark.parametrize("make", [ChildFeed, ThreadFeed])
+@pytest.mark.parametrize("make", [ChildBackend, ThreadBackend])
 @pytest.mark.parametrize("wait", [False, True])
 def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog, make, wait):
-    opener, patience = Prepared(slow), QUICK._replace(first_frame_s=0.4)
-    source = LiveSource(opener, PLAIN, patience, make(opener, PLAIN, patience), wait)
+    opener, timeouts = Prepared(slow), QUICK._replace(first_frame_s=0.4)
+    source = LiveSource(opener, PLAIN, timeouts, make(opener, PLAIN, timeouts), wait)
     outcome = []
     opening = threading.Thread(target=lambda: outcome.append(source.open()))
     opening.start()
@@ -209,11 +209,11 @@ def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog
             read_until(source, lambda: source.trouble)
             assert source.trouble == "a list is made, once" and source.absent
         wait_until(lambda: source._feed.preparing and caplog.messages)
-        until = time.monotonic() + 3 * patience.first_frame_s
+        until = time.monotonic() + 3 * timeouts.first_frame_s
         if wait:
             read_until(source, lambda: time.monotonic() > until)
         else:
-            time.sleep(3 * patience.first_frame_s)
+            time.sleep(3 * timeouts.first_frame_s)
         assert source._feed.error is None and source._feed.hung == source._feed.killed == 0
         assert caplog.messages == ["stand-in: a list is made, once"]
     finally:
@@ -335,8 +335,8 @@ def test_a_slow_device_is_not_a_lost_one(device):
 def test_a_device_that_is_not_there_at_the_start_is_an_error_or_is_waited_for(device, what, told):
     before = possessions()
     does(device, what)
-    patience = QUICK._replace(first_frame_s=1.0)
-    source = live(device, patience)
+    timeouts = QUICK._replace(first_frame_s=1.0)
+    source = live(device, timeouts)
     with pytest.raises(SourceError, match=told):
         source.open()
     assert possessions() == before
@@ -375,7 +375,7 @@ def test_close_from_another_thread_frees_a_reader(device, opened):
 
 def test_a_pipeline_goes_on_through_faults_as_promised(device):
     """With the real times, in one process, frames in order, every fault a state with its reason."""
-    source, stop, sender = live(device, DEFAULT_PATIENCE), threading.Event(), FakeSender()
+    source, stop, sender = live(device, DEFAULT_TIMEOUTS), threading.Event(), FakeSender()
     states, late = [], []
 
     def seen(word):
@@ -410,12 +410,12 @@ def test_a_pipeline_goes_on_through_faults_as_promised(device):
 PARENT = """
 import sys, time
 from standin import StandIn
-from edge.sources.child.parent import ChildFeed
-from edge.sources.live.source import DEFAULT_PATIENCE, LiveSource
-from edge.sources.picture import Shape
+from edge.sources.child.parent import ChildBackend
+from edge.sources.live.source import DEFAULT_TIMEOUTS, LiveSource
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
-opener, shape = StandIn(sys.argv[1]), Shape(SourceOptions(), scale=False)
-source = LiveSource(opener, shape, DEFAULT_PATIENCE, ChildFeed(opener, shape, DEFAULT_PATIENCE))
+opener, shape = StandIn(sys.argv[1]), FrameTransform(SourceOptions(), scale=False)
+source = LiveSource(opener, shape, DEFAULT_TIMEOUTS, ChildBackend(opener, shape, DEFAULT_TIMEOUTS))
 source.open()
 print(source._feed.pid, flush=True)
 time.sleep(60)

@@ -12,7 +12,7 @@ def test_irises_that_are_left_out_say_so_and_the_rest_of_the_face_is_there():
     tracker = Tracker().open()
     for seq in range(4):
         tracker.track(seq)
-    tracker.iris.every = 2
+    tracker.iris.interval = 2
     records = [encode(tracker.track(seq), 0.0, True)["faces"][0] for seq in range(4, 12)]
     whole, without = records[1::2], records[0::2]
     if "iris" not in whole[0]:
@@ -24,7 +24,7 @@ def test_irises_that_are_left_out_say_so_and_the_rest_of_the_face_is_there():
         assert set(face["missing"]) == {"iris", "gaze", "eye_contours", "eye_open_right", "eye_open_left"}
         assert "pose" in face and "landmarks" in face and set(face["expression"]) == {"mouth_open"}
     assert tracker.runners["iris"].calls == 4 + 4 and tracker.iris.counters() == {"skipped": 4}
-    tracker.iris.every = 1
+    tracker.iris.interval = 1
     assert all("iris" in encode(tracker.track(seq), 0.0, False)["faces"][0] for seq in range(12, 16))
 
 
@@ -33,7 +33,7 @@ def test_a_pose_whose_witnesses_are_heard_half_as_often_is_still_one_of_each_fra
     for seq in range(20):
         tracker.track(seq)
     assert tracker.runners["pose"].calls == 4
-    tracker.pose.every = 10
+    tracker.pose.interval = 10
     records = [encode(tracker.track(seq), 0.0, False)["faces"][0] for seq in range(20, 60)]
     assert tracker.runners["pose"].calls == 8
     assert all("pose" in face and face["missing"] == {} for face in records)
@@ -42,7 +42,7 @@ def test_a_pose_whose_witnesses_are_heard_half_as_often_is_still_one_of_each_fra
 @pytest.mark.parametrize("every, calls", [(1, 30), (2, 15)])
 def test_the_detector_looks_at_every_second_frame_where_nobody_is(every, calls):
     tracker = Tracker(**NOBODY).open()
-    tracker.detect.every = every
+    tracker.detect.interval = every
     for seq in range(30):
         tracker.track(seq)
     assert tracker.runners["detect"].calls == pytest.approx(calls, abs=1)
@@ -51,7 +51,7 @@ def test_the_detector_looks_at_every_second_frame_where_nobody_is(every, calls):
 @pytest.mark.parametrize("every, calls", [(1, 10), (2, 5)])
 def test_the_detector_looks_half_as_often_for_more_faces(every, calls):
     tracker = Tracker(max_faces=2).open()
-    tracker.detect.every = every
+    tracker.detect.interval = every
     for seq in range(300):
         tracker.track(seq)
     assert tracker.runners["detect"].calls == pytest.approx(calls, abs=1)

@@ -440,7 +440,8 @@ def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(tmp_path):
 
 @pytest.mark.parametrize("every_s, lines", [(10.0, 0), (0.0, 1000)])
 def test_progress_between_lines_of_a_log_is_rare(tmp_path, every_s, lines):
-    body = "from edge.cli import main; main.QUIET_PROGRESS_S = {}; [report('progress', '0') for _ in ' ' * 1000]".format(every_s)
+    body = "from edge.cli import main\nmain.QUIET_PROGRESS_S = {}; [report('progress', '0') for i in range(1000)]"
+    body = body.format(every_s)
     code, _, err = call_with(tmp_path, body, "run")
     assert code == 0 and len(err.splitlines()) == lines
 

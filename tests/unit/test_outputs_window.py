@@ -19,7 +19,7 @@ from edge.outputs import kinds as choose
 from edge.outputs.kinds import OutputOptions, live_picture, make_output
 from edge.outputs.pictures import viewer, window
 from edge.outputs.pictures.overlay import Style
-from edge.outputs.pictures.window import Situation, WindowOutput, opens_by_itself
+from edge.outputs.pictures.window import DisplayState, WindowOutput, opens_by_itself
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 
@@ -225,7 +225,7 @@ DESK = {"DISPLAY": ":0"}
     ({}, {"platform": "darwin", "terminal": False}, False),
 ], ids=str)
 def test_where_a_live_picture_opens_by_itself(environ, changes, opens):
-    here = Situation(environ, "linux", terminal=True, live=True, stills=False, outputs=False)
+    here = DisplayState(environ, "linux", terminal=True, live=True, stills=False, outputs=False)
     assert opens_by_itself(here._replace(**changes)) == opens
 
 
@@ -238,7 +238,7 @@ def test_where_a_live_picture_opens_by_itself(environ, changes, opens):
 ])
 def test_the_wish_decides_and_a_picture_that_does_not_open_says_how_to_see_something(wish, outputs, display, made):
     said = []
-    here = Situation(DESK if display else {}, "linux", True, True, False, outputs)
+    here = DisplayState(DESK if display else {}, "linux", True, True, False, outputs)
     found = live_picture(wish, here, OutputOptions(False, False, False, lambda: None), said.append)
     assert [output._note is not None for output in found] == ([] if made is None else [made == "by itself"])
     if made == "by itself":

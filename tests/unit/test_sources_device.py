@@ -10,19 +10,19 @@ from patience import PATIENCE_S, wait_until
 
 from edge.core.errors import SourceError
 from edge.host.ring import HEADER, SLOTS, STAMP, WRITING, RingReader, RingWriter, shared_file
-from edge.sources.child.parent import ChildFeed
+from edge.sources.child.parent import ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live import argus
+from edge.sources.live.backend import MAX_HUNG, ThreadBackend
 from edge.sources.live.camera import CameraOpener, FirstCamera
-from edge.sources.live.device import AbsentError, Mode, Opener, Patience, Reader
-from edge.sources.live.feed import MAX_HUNG, ThreadFeed
+from edge.sources.live.device import AbsentError, Mode, Opener, Reader, Timeouts
 from edge.sources.live.source import LiveSource
-from edge.sources.live.watch import Stillness
-from edge.sources.picture import Shape
+from edge.sources.live.watch import FrozenFrameDetector
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 
-PLAIN = Shape(SourceOptions(), scale=False)
-QUICK = Patience(first_frame_s=0.5, again_s=0.5, silence_s=0.2, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
+PLAIN = FrameTransform(SourceOptions(), scale=False)
+QUICK = Timeouts(first_frame_s=0.5, again_s=0.5, silence_s=0.2, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
 
 
 class Script(Opener):
@@ -56,7 +56,7 @@ def picture(value=50, size=(24, 32)):
     return np.full(size + (3,), value, np.uint8)
 
 
-def read_all(script, count, patience=QUICK):
+def read_all(script, count, timeouts=QUICK):
     """What a reader tells until that many pictures came."""
     told, stop = [], threading.Event()
 
@@ -65,7 +65,7 @@ def read_all(script, count, patience=QUICK):
         if len(told) >= count:
             stop.set()
 
-    Reader(script, PLAIN, patience, deliver).run(script, stop)
+    Reader(script, PLAIN, timeouts, deliver).run(script, stop)
     return told
 
 
@@ -126,7 +126,7 @@ def test_shared_memory_that_is_full_is_one_clear_line(monkeypatch):
 
 
 def test_stillness_is_to_the_bit():
-    still, image = Stillness(), picture()
+    still, image = FrozenFrameDetector(), picture()
     assert [still.add(image.copy(), at) for at in (1.0, 2.0, 3.5)] == [0.0, 1.0, 2.5]
     image[5, 7, 1] += 1  # a pixel that the sample does not see
     assert still.add(image.copy(), 4.0) == 0.0 and still.add(image, 5.0) == 1.0
@@ -134,7 +134,7 @@ def test_stillness_is_to_the_bit():
 
 
 def test_the_same_picture_before_and_after_a_loss_stands_not_still():
-    still = Stillness()
+    still = FrozenFrameDetector()
     still.add(picture(), 1.0)
     still.interrupted()
     assert still.add(picture(), 9.0) == 0.0 and still.add(picture(), 9.5) == 0.5
@@ -187,7 +187,7 @@ def test_a_source_that_waits_says_so_and_begins_when_its_device_comes():
 
 
 def test_a_driver_that_keeps_what_tried_it_is_told(monkeypatch):
-    monkeypatch.setattr(ThreadFeed, "hung", MAX_HUNG)
+    monkeypatch.setattr(ThreadBackend, "hung", MAX_HUNG)
     source = LiveSource(Door(threading.Event()), PLAIN, QUICK, wait=True)
     source.open()
     wait_until(lambda: source.read(0.01) is None and "restart the machine" in source.trouble)
@@ -252,7 +252,7 @@ def test_a_first_camera_that_does_not_wait_raises():
 
 
 @pytest.mark.parametrize("spec", ["0", "rtsp://host/s", "csi://0", "gst:videotestsrc"])
-@pytest.mark.parametrize("process, feed", [("thread", ThreadFeed), ("auto", ChildFeed), ("child", ChildFeed)])
+@pytest.mark.parametrize("process, feed", [("thread", ThreadBackend), ("auto", ChildBackend), ("child", ChildBackend)])
 def test_who_reads_the_device(spec, process, feed, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     source = make_source(SourceOptions(spec, process=process, wait=True))
@@ -262,7 +262,7 @@ def test_who_reads_the_device(spec, process, feed, monkeypatch):
 
 def test_elsewhere_than_on_linux_a_thread_reads(monkeypatch):
     monkeypatch.setattr("sys.platform", "darwin")
-    assert type(make_source(SourceOptions("0", process="auto"))._feed) is ThreadFeed
+    assert type(make_source(SourceOptions("0", process="auto"))._feed) is ThreadBackend
     with pytest.raises(SourceError.__mro__[1], match="needs Linux"):
         make_source(SourceOptions("0", process="child"))
 

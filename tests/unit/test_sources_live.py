@@ -12,12 +12,12 @@ from edge.core.errors import SourceError
 from edge.sources.choose import make_source
 from edge.sources.live.camera import CameraOpener, FirstCamera, camera_mode, stable_link
 from edge.sources.live.gstreamer import has_gstreamer
-from edge.sources.live.source import MAX_HUNG, LiveSource, Mode, Opener, Patience
-from edge.sources.picture import Shape
+from edge.sources.live.source import MAX_HUNG, LiveSource, Mode, Opener, Timeouts
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 
-QUICK = Patience(first_frame_s=0.6, silence_s=0.15, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
-PLAIN = Shape(SourceOptions(), scale=False)
+QUICK = Timeouts(first_frame_s=0.6, silence_s=0.15, retry_s=0.02, retry_max_s=0.05, failed_read_s=0.002)
+PLAIN = FrameTransform(SourceOptions(), scale=False)
 
 
 class FakeCamera:
@@ -79,8 +79,8 @@ def device(tmp_path):
     return path
 
 
-def live(device, driver, patience=QUICK, mode=None, shape=PLAIN):
-    return LiveSource(CameraOpener(str(device), mode or Mode(), driver), shape, stretched(patience))
+def live(device, driver, timeouts=QUICK, mode=None, shape=PLAIN):
+    return LiveSource(CameraOpener(str(device), mode or Mode(), driver), shape, stretched(timeouts))
 
 
 def next_frame(source):
@@ -267,7 +267,7 @@ def test_each_failure_doubles_the_pause_up_to_the_longest(monkeypatch):
             if gone.is_set():
                 raise SourceError("gone")
             return FakeCamera(lambda: None if gone.is_set() else steady()())
-    source = LiveSource(Door(), PLAIN, Patience(silence_s=2.0, retry_s=0.5, retry_max_s=5.0, failed_read_s=0.001))
+    source = LiveSource(Door(), PLAIN, Timeouts(silence_s=2.0, retry_s=0.5, retry_max_s=5.0, failed_read_s=0.001))
     source.open()
     gone.set()
     source.read(0)
@@ -375,7 +375,8 @@ def test_another_size_than_asked_for_is_told(device):
 def test_a_camera_that_hangs_upside_down(device):
     image = picture(0)
     image[:5, :5] = 255
-    source = live(device, Driver(FakeCamera(lambda: image.copy())), shape=Shape(SourceOptions(rotate=180), scale=False))
+    turned = FrameTransform(SourceOptions(rotate=180), scale=False)
+    source = live(device, Driver(FakeCamera(lambda: image.copy())), shape=turned)
     source.open()
     assert next_frame(source).image[-1, -1].min() == 255
     source.close()

@@ -11,10 +11,10 @@ from usbcamera import SameThread, UsbCamera
 
 from edge.sources.choose import make_source
 from edge.sources.live.camera import CameraOpener
-from edge.sources.live.device import DEFAULT_PATIENCE, Mode, Reader
+from edge.sources.live.device import DEFAULT_TIMEOUTS, Mode, Reader
 from edge.sources.live.source import LiveSource
 from edge.sources.live.watch import AGAIN_S, BEHIND_S, DIM_LIGHT, TOO_SLOW, Rate, Shortfall, mismatch
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 
 INTERVAL_S = 1 / 30.0
@@ -41,9 +41,10 @@ def opened(tmp_path, monkeypatch):
 
     def make(camera):
         monkeypatch.setattr("edge.core.clock.monotonic", lambda: camera.now)
-        opener, shape = CameraOpener(str(path), Mode(64, 48, 30), lambda *_: camera), Shape(SourceOptions(), scale=False)
-        feed = SameThread(opener, lambda deliver: Reader(opener, shape, DEFAULT_PATIENCE, deliver))
-        source = LiveSource(opener, shape, DEFAULT_PATIENCE, feed)
+        opener = CameraOpener(str(path), Mode(64, 48, 30), lambda *_: camera)
+        shape = FrameTransform(SourceOptions(), scale=False)
+        feed = SameThread(opener, lambda deliver: Reader(opener, shape, DEFAULT_TIMEOUTS, deliver))
+        source = LiveSource(opener, shape, DEFAULT_TIMEOUTS, feed)
         source.open()
         return source
     return make

@@ -12,8 +12,8 @@ from patience import PATIENCE_S, stretch
 
 from edge.core.errors import SourceError
 from edge.sources.live.source import LiveSource
-from edge.sources.live.stream import OPTIONS, STREAM_PATIENCE, StreamOpener, ffmpeg_options
-from edge.sources.picture import Shape
+from edge.sources.live.stream import OPTIONS, STREAM_TIMEOUTS, StreamOpener, ffmpeg_options
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 
 
@@ -67,9 +67,9 @@ def first(source, condition):
 def test_a_stream_is_read_lost_and_found_again():
     server = serve()
     port = server.server_address[1]
-    patience = STREAM_PATIENCE._replace(silence_s=0.3 * stretch(), retry_s=0.05, retry_max_s=0.2)
+    timeouts = STREAM_TIMEOUTS._replace(silence_s=0.3 * stretch(), retry_s=0.05, retry_max_s=0.2)
     opener = StreamOpener("http://127.0.0.1:{}/video.mjpg".format(port))
-    source = LiveSource(opener, Shape(SourceOptions(width=64), True), patience)
+    source = LiveSource(opener, FrameTransform(SourceOptions(width=64), True), timeouts)
     try:
         source.open()
         before = first(source, lambda frame: frame is not None)
@@ -90,7 +90,7 @@ def test_a_server_that_is_not_there(capfd):
     port = server.server_address[1]
     stop(server)
     opener = StreamOpener("http://me:secret@127.0.0.1:{}/x".format(port))
-    source = LiveSource(opener, Shape(SourceOptions(), True), STREAM_PATIENCE)
+    source = LiveSource(opener, FrameTransform(SourceOptions(), True), STREAM_TIMEOUTS)
     with pytest.raises(SourceError, match="is the server running") as error:
         source.open()
     assert "secret" not in str(error.value) and capfd.readouterr().err == ""

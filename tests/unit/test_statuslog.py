@@ -13,7 +13,7 @@ from patience import PATIENCE_S, wait_until
 
 from edge.core.errors import ConfigError
 from edge.telemetry.status import log as statuslog
-from edge.telemetry.status.log import Situation, StatusLog, StatusWriter, status_record
+from edge.telemetry.status.log import RunState, StatusLog, StatusWriter, status_record
 from edge.telemetry.status.read import follow, read_last
 
 
@@ -39,7 +39,7 @@ def numbers_of(path):
 
 def test_the_record_has_the_keys_of_the_schema_and_the_board_only_where_it_is_known():
     measured = {"fps": {"capture": 30.0, "output": 29.9}, "faces": 1, "stages": {}}
-    situation = Situation("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
+    situation = RunState("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
 
     made = status_record(situation, measured, 1795231211.402)
 
@@ -349,7 +349,7 @@ def test_records_that_are_gathered_are_written_together_and_changes_at_once(tmp_
 
 
 def at(wall_s, n):
-    return dict(record(n), at=status_record(Situation("RUNNING"), {}, wall_s)["at"])
+    return dict(record(n), at=status_record(RunState("RUNNING"), {}, wall_s)["at"])
 
 
 def test_the_log_is_rotated_by_age(tmp_path):

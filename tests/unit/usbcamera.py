@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 
 from edge.core import clock
-from edge.sources.live.feed import Feed, Picture
+from edge.sources.live.backend import CaptureBackend, Picture
 
 FIRST_AT_S = 1000.0
 
@@ -68,7 +68,7 @@ class OnePicture:
         raise AssertionError("each picture can be used")
 
 
-class SameThread(Feed):
+class SameThread(CaptureBackend):
     """Reads the camera in the thread that asks, and so in the camera's time."""
 
     def __init__(self, opener, make_reader):

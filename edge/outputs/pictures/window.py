@@ -1,9 +1,9 @@
 """The annotated frames in a window; q or Escape in it, or closing it, asks the run to stop.
 
-The window belongs to a process of its own (edge/outputs/pictures/viewer.py), on pygame, whose wheel brings SDL. So it
-works beside the headless OpenCV; a display that is slow costs the tracker nothing, and one that goes away, which ends a program
-of X at once, ends no tracker; and macOS and Windows have windows only in a main thread. To hand over a picture of 640x480, in a
-pipe, took half a millisecond of processor on a busy PC, 1920x1080 two, beside two or three to draw a face into it. The
+The window belongs to a process of its own (edge/outputs/pictures/viewer.py), on pygame, whose wheel brings SDL. So it works
+beside the headless OpenCV; a display that is slow costs the tracker nothing, and one that goes away, which ends a program
+of X at once, ends no tracker; and macOS and Windows have windows only in a main thread. To hand over a picture of 640x480,
+in a pipe, took half a millisecond of processor on a busy PC, 1920x1080 two, beside two or three to draw a face into it. The
 windows of OpenCV itself, which some of its packages have, are not used as well: a second way, with faults of its own.
 """
 import importlib.util
@@ -161,7 +161,7 @@ class WindowOutput(Output):
         self._note(str(error).replace("output window: ", "", 1))
 
 
-class Situation(NamedTuple):
+class DisplayState(NamedTuple):
     """What decides whether a live picture opens by itself."""
 
     environ: Mapping[str, str]
@@ -172,7 +172,7 @@ class Situation(NamedTuple):
     outputs: bool  # the run has any
 
 
-def opens_by_itself(here: Situation) -> bool:
+def opens_by_itself(here: DisplayState) -> bool:
     """A person watches: there is a terminal, and a display of this machine; never a service, a script, a test or plain ssh.
 
     Of what is recorded only where the run would show and write nothing else.
@@ -180,7 +180,7 @@ def opens_by_itself(here: Situation) -> bool:
     return here.terminal and (here.live or not here.outputs) and not here.stills and _has_display(here)
 
 
-def _has_display(here: Situation) -> bool:
+def _has_display(here: DisplayState) -> bool:
     """One that is near: X through ssh has DISPLAY=localhost:10, and is too slow for pictures."""
     if not here.platform.startswith("linux"):
         return "SSH_CONNECTION" not in here.environ

@@ -28,7 +28,7 @@ class Gpu(NamedTuple):
     compute_capability: str  # 5.3
 
 
-class Lane:
+class ThreadStream:
     """What the open runners of one thread share."""
 
     def __init__(self, cuda: Any) -> None:
@@ -73,7 +73,7 @@ def this_thread() -> int:
 class _Place(threading.local):
     """Of each thread: its lane, and how many open runners use it."""
 
-    lane: Optional[Lane] = None
+    lane: Optional[ThreadStream] = None
     users = 0
 
 
@@ -120,7 +120,7 @@ class Primary:
         self._frames: Optional[FrameStore] = None
         self._place = _Place()
 
-    def enter(self) -> Lane:
+    def enter(self) -> ThreadStream:
         """Push the context where this thread has not yet; to be matched by leave(). Raises EngineError."""
         place = self._place
         if place.lane is None:
@@ -144,7 +144,7 @@ class Primary:
                 self._frames = FrameStore(cuda, threading.Lock())
             return self._frames
 
-    def _push(self, cuda: Any) -> Lane:
+    def _push(self, cuda: Any) -> ThreadStream:
         with self._lock:
             if self._keeper is None:
                 keeper = _Keeper(cuda)
@@ -159,7 +159,7 @@ class Primary:
                 raise failure(cuda, e, "entering the context") from e
             self._threads += 1
         try:
-            return Lane(cuda)
+            return ThreadStream(cuda)
         except cuda.Error as e:
             self._pop(cuda)
             raise failure(cuda, e, "making a stream") from e

@@ -19,8 +19,8 @@ import numpy as np
 from edge.core.errors import SourceError
 from edge.host.ring import RingWriter
 from edge.host.waiting import Event
-from edge.sources.live.device import Opener, Patience, Reader
-from edge.sources.picture import Shape
+from edge.sources.live.device import Opener, Reader, Timeouts
+from edge.sources.picture import FrameTransform
 
 LET_GO_S = 0.7  # for the device to be released when nobody is left who wants its pictures
 LARGEST_ORDER = 1 << 16
@@ -35,8 +35,8 @@ FRAME, DAMAGED = "frame", "damaged"  # the same, for each picture
 class Order:
     """One device to be opened, until it is to be let go of."""
 
-    def __init__(self, number: int, opener: Opener, shape: Shape, patience: Patience) -> None:
-        self.number, self.opener, self.shape, self.patience = number, opener, shape, patience
+    def __init__(self, number: int, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
+        self.number, self.opener, self.shape, self.timeouts = number, opener, shape, timeouts
         self.over = Event()
 
 
@@ -72,7 +72,7 @@ class Child:
             capture = order.opener.open()
             try:
                 self._tell(OPENED, order, fps=order.opener.fps, notes=list(order.opener.notes))
-                reader: Reader = Reader(order.opener, order.shape, order.patience,
+                reader: Reader = Reader(order.opener, order.shape, order.timeouts,
                                         lambda at, image, size: self._frame(order, reader, at, image, size))
                 reader.run(capture, order.over)
             finally:
@@ -123,7 +123,7 @@ class Child:
 
     def _told(self, said: Dict[str, Any]) -> None:
         if said["word"] == OPEN:
-            self._current = Order(said["order"], said["opener"], said["shape"], said["patience"])
+            self._current = Order(said["order"], said["opener"], said["shape"], said["timeouts"])
             self._orders.put(self._current)
         elif self._current is not None and self._current.number == said["order"]:
             self._current.over.set()

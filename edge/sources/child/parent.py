@@ -1,4 +1,4 @@
-"""A feed that is a process of its own (edge/sources/child/child.py): whatever a driver does, it does it there.
+"""A backend that is a process of its own (edge/sources/child/child.py): whatever a driver does, it does it there.
 
 The two are joined by a socket that keeps messages apart: orders one way, words and the places of pictures the other way.
 Pictures lie in a ring of shared memory, copied in once and out once, which on a PC takes less than a tenth of what decoding
@@ -21,9 +21,9 @@ from edge.host.process import CODE
 from edge.host.ring import RingReader, shared_file
 from edge.sources.child.child import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
 from edge.sources.child.said import Said
-from edge.sources.live.device import Opener, Patience
-from edge.sources.live.feed import MAX_HUNG, Feed, Picture
-from edge.sources.picture import Shape
+from edge.sources.live.backend import MAX_HUNG, CaptureBackend, Picture
+from edge.sources.live.device import Opener, Timeouts
+from edge.sources.picture import FrameTransform
 
 START = "import sys; sys.path[0] = {!r}; from edge.sources.child.child import main; sys.exit(main(sys.argv[1:]))"
 LARGEST_WORD = 1 << 16
@@ -33,11 +33,11 @@ END_S = 0.9  # for a process to end that was told to; it gives its device 0.7 s
 ENDED = "the capture process of {} has ended ({})"
 
 
-class ChildFeed(Feed):
+class ChildBackend(CaptureBackend):
     """The parent's end. A process that does not let go of its device in time is killed, and the next opening starts one."""
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience) -> None:
-        self._opener, self._shape, self._patience = opener, shape, patience
+    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
+        self._opener, self._shape, self._timeouts = opener, shape, timeouts
         self._lock = threading.Lock()  # close() against all others
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._link: Optional[socket.socket] = None
@@ -73,7 +73,7 @@ class ChildFeed(Feed):
             if self._process is None:
                 self.began_at += START_S
                 self._start()
-            self._say(OPEN, opener=self._opener, shape=self._shape, patience=self._patience)
+            self._say(OPEN, opener=self._opener, shape=self._shape, timeouts=self._timeouts)
 
     def fetch(self, timeout_s: float) -> Optional[Picture]:
         with self._lock:
@@ -96,7 +96,7 @@ class ChildFeed(Feed):
     def ready(self) -> bool:
         with self._lock:
             self._listen(0.0)
-            if self._held and clock.monotonic() - self._gave_up_at > self._patience.answer_s:
+            if self._held and clock.monotonic() - self._gave_up_at > self._timeouts.answer_s:
                 self._kill()
             return not self._held and self.hung < MAX_HUNG
 

@@ -13,14 +13,14 @@ from edge.core.contracts import Source
 from edge.core.errors import SourceError
 from edge.core.packet import Frame
 from edge.sources.live.controls import NO_CONTROLS, Controls, apply
-from edge.sources.live.device import RAW_NODE, AbsentError, Mode, Opener, Patience, explain_ribbon
+from edge.sources.live.device import RAW_NODE, AbsentError, Mode, Opener, Timeouts, explain_ribbon
 from edge.sources.live.source import POLL_S, LiveSource
 from edge.sources.spec import DEMO, SourceOptions
 
 Factory = Callable[..., Any]
 LINKS = "/dev/v4l/by-id"  # names that stay with a camera whatever its number
 SEARCHED = 10  # /dev/video0 to 9
-SEARCH_PATIENCE = Patience(first_frame_s=3.0)
+SEARCH_PATIENCE = Timeouts(first_frame_s=3.0)
 SEARCH_AGAIN_S = 1.0  # between two searches while no camera is there
 NO_CAMERA = "no camera was found: plug one in, name a file or stream with --source, or " + DEMO
 MJPG = int.from_bytes(b"MJPG", "little")

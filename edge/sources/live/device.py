@@ -8,13 +8,13 @@ import numpy as np
 from edge.core import clock
 from edge.core.errors import SourceError
 from edge.sources.live.v4l2 import ribbon_source
-from edge.sources.picture import Shape, is_picture
+from edge.sources.picture import FrameTransform, is_picture
 
 RAW_NODE = "is the raw node of a ribbon camera"
 OLDEST_STAMP_S = 1.0  # a driver's time of capture that lies further back is of another clock, or nonsense
 
 
-class Patience(NamedTuple):
+class Timeouts(NamedTuple):
     """How long to wait for what, in seconds."""
 
     first_frame_s: float = 8.0  # from the start of opening to the first picture
@@ -28,7 +28,7 @@ class Patience(NamedTuple):
     answer_s: float = 0.7  # for a child to let go of the device, until it is killed
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Mode(NamedTuple):
@@ -86,9 +86,9 @@ class Reader:
     is told of one that came but cannot be used.
     """
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience,
+    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts,
                  deliver: Callable[[float, Optional[np.ndarray], Tuple[int, int]], None]) -> None:
-        self._opener, self._shape, self._patience, self._deliver = opener, shape, patience, deliver
+        self._opener, self._shape, self._timeouts, self._deliver = opener, shape, timeouts, deliver
         self._size: Optional[Tuple[int, int]] = None
         self._other_since: Optional[float] = None  # since when every picture has another size
         self._last_at = 0.0
@@ -99,7 +99,7 @@ class Reader:
         try:
             while not stop.is_set():
                 if not (capture.grab() and self._took(capture)):
-                    stop.wait(self._patience.failed_read_s)
+                    stop.wait(self._timeouts.failed_read_s)
         except cv2.error as e:
             reason = str(e).strip().split("\n")[0]
             raise SourceError("{}: the driver failed: {}".format(self._opener.name, reason))
@@ -142,5 +142,5 @@ class Reader:
         now = clock.monotonic()
         if self._other_since is None:
             self._other_since = now
-        elif now - self._other_since > self._patience.changed_s and self._size is not None:
+        elif now - self._other_since > self._timeouts.changed_s and self._size is not None:
             raise SourceError("{}: the picture changed from {}x{} to {}x{}".format(self._opener.name, *(self._size + size)))

@@ -1,6 +1,6 @@
 """Whatever has no end: a camera or a stream. Its newest picture is handed on; what is lost is opened again, and again.
 
-The device itself is read by a feed: a child process, or a thread (edge/sources/live/feed.py). Here it is watched: that
+The device itself is read by a backend: a child process, or a thread (edge/sources/live/backend.py). Here it is watched: that
 pictures come, that they change, and what to do where they do not.
 """
 import logging
@@ -13,12 +13,12 @@ from edge.core.errors import SourceError
 from edge.core.packet import Frame
 from edge.host.waiting import Event
 from edge.sources.live.argus import ArgusRestart
-from edge.sources.live.device import DEFAULT_PATIENCE, RAW_NODE, Mode, Opener, Patience
-from edge.sources.live.feed import MAX_HUNG, Feed, Picture, ThreadFeed
-from edge.sources.live.watch import Rate, Shortfall, Stillness, mismatch
-from edge.sources.picture import Shape
+from edge.sources.live.backend import MAX_HUNG, CaptureBackend, Picture, ThreadBackend
+from edge.sources.live.device import DEFAULT_TIMEOUTS, RAW_NODE, Mode, Opener, Timeouts
+from edge.sources.live.watch import FrozenFrameDetector, Rate, Shortfall, mismatch
+from edge.sources.picture import FrameTransform
 
-__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Patience"]
+__all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Timeouts"]
 log = logging.getLogger(__name__)
 
 PREPARE_S = 120.0  # for what prepares an opening; twice as long after each time that it was not enough
@@ -39,24 +39,24 @@ class LiveSource(Source):
     live = True
     stills = False
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience = DEFAULT_PATIENCE,
-                 feed: Optional[Feed] = None, wait: bool = False) -> None:
+    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts = DEFAULT_TIMEOUTS,
+                 backend: Optional[CaptureBackend] = None, wait: bool = False) -> None:
         """`wait`: open() comes back without an error and without a picture; read() goes on looking for the device."""
         self.name = opener.name
-        self._opener, self._patience, self._wait = opener, patience, wait
-        self._feed = ThreadFeed(opener, shape, patience) if feed is None else feed
+        self._opener, self._timeouts, self._wait = opener, timeouts, wait
+        self._backend = ThreadBackend(opener, shape, timeouts) if backend is None else backend
         self._argus = ArgusRestart(os.environ) if opener.daemon else None
         self._closed = Event()
-        self._open = False  # the feed has begun, and was not given up
+        self._open = False  # the backend has begun, and was not given up
         self._early: Optional[Picture] = None  # open() fetched it
         self._first_at: Optional[float] = None
         self._last_at: Optional[float] = None
         self._heard_at: Optional[float] = None  # of the newest picture of this opening
         self._prepare_s = PREPARE_S
-        self._opening_s = patience.first_frame_s  # how long the first picture of an opening may take
-        self._retry_at, self._retry_s = 0.0, patience.retry_s
+        self._opening_s = timeouts.first_frame_s  # how long the first picture of an opening may take
+        self._retry_at, self._retry_s = 0.0, timeouts.retry_s
         self._rate, self._shortfall = Rate(), Shortfall()
-        self._stillness, self._still_at, self._still = Stillness(), float("-inf"), False
+        self._stillness, self._still_at, self._still = FrozenFrameDetector(), float("-inf"), False
         self._size: Optional[Tuple[int, int]] = None
         self.lost_since: Optional[float] = None
         self.absent = self._told = False  # _told: that an opening is being prepared
@@ -87,24 +87,24 @@ class LiveSource(Source):
     @property
     def hung(self) -> int:
         """Threads or processes that do not come back from the driver."""
-        return self._feed.hung
+        return self._backend.hung
 
     def open(self) -> None:
         """Waits for the first picture, except where the device is waited for."""
         if self._wait:
             self.begin()
             return
-        with self._feed.hush():
+        with self._backend.hush():
             self.begin()
-            while self._feed.error is None and not self._silent(clock.monotonic()):
+            while self._backend.error is None and not self._silent(clock.monotonic()):
                 self._tell_preparation(clock.monotonic())
-                self._early = self._feed.fetch(POLL_S)
+                self._early = self._backend.fetch(POLL_S)
                 if self._early is not None:
                     self._size = self._early.size
                 if self._early is not None or self._closed.is_set():
                     return
-        error = self._feed.error or SourceError(self._unprepared() or "{} gives no picture within {:g} s: {}".format(
-            self.name, self._patience.first_frame_s, "is another program using it, or is it stuck?"))
+        error = self._backend.error or SourceError(self._unprepared() or "{} gives no picture within {:g} s: {}".format(
+            self.name, self._timeouts.first_frame_s, "is another program using it, or is it stuck?"))
         said = self._said()
         self.close()
         raise SourceError("{}; {}".format(said, error)) if said else error  # a command at its end can be copied
@@ -112,7 +112,7 @@ class LiveSource(Source):
     def begin(self) -> None:
         """Start to open the device, and wait for nothing."""
         self._heard_at, self._open = None, True
-        self._feed.begin()
+        self._backend.begin()
 
     def read(self, timeout_s: float) -> Optional[Frame]:
         deadline = clock.monotonic() + timeout_s
@@ -129,26 +129,26 @@ class LiveSource(Source):
 
     def close(self) -> None:
         self._closed.set()
-        self._feed.close()
+        self._backend.close()
 
     def _next(self, timeout_s: float) -> Optional[Picture]:
         if not self._open:
             self._closed.wait(timeout_s)
             return None
         early, self._early = self._early, None
-        return self._feed.fetch(0.0 if early is not None else timeout_s) or early
+        return self._backend.fetch(0.0 if early is not None else timeout_s) or early
 
     def _taken(self, picture: Picture) -> Frame:
         if self._first_at is None:
             self._first_at = picture.captured_at
         if self._heard_at is None:
             self._opener.remember()
-            longest_s = self._patience.first_frame_s
-            self._opening_s = min(longest_s, max(self._patience.again_s, 2 * (picture.captured_at - self._feed.began_at)))
+            longest_s = self._timeouts.first_frame_s
+            self._opening_s = min(longest_s, max(self._timeouts.again_s, 2 * (picture.captured_at - self._backend.began_at)))
             if self._argus is not None:
                 self._argus.worked()
         self._last_at = self._heard_at = picture.captured_at
-        self._size, self._retry_s = picture.size, self._patience.retry_s
+        self._size, self._retry_s = picture.size, self._timeouts.retry_s
         self.lost_since, self.absent, self.trouble = None, False, ""
         wanted, agreed_fps = self._opener.wanted, self._opener.fps
         if self._rate.add(picture.captured_at, picture.number, picture.worked_s) and wanted is not None:
@@ -160,14 +160,14 @@ class LiveSource(Source):
     def _watch_change(self, picture: Picture) -> None:
         """A picture that stands still may be a covered lens: the device is opened again once, then only watched."""
         still_s = self._stillness.add(picture.image, picture.captured_at)
-        self._still = still_s >= self._patience.still_s
+        self._still = still_s >= self._timeouts.still_s
         if self._still and picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
             self._still_at = picture.captured_at
             self._end(clock.monotonic())
 
     def _tell_preparation(self, now: float) -> None:
         """Once, where it takes its time; a source that is waited for is known to be absent until then."""
-        if self._told or not self._feed.preparing or now - self._feed.began_at < TOLD_S:
+        if self._told or not self._backend.preparing or now - self._backend.began_at < TOLD_S:
             return
         self._told = True
         log.warning("%s: %s", self.name, self._opener.preparation)
@@ -176,31 +176,31 @@ class LiveSource(Source):
 
     def _unprepared(self) -> str:
         """That the preparation did not end in its time; "" where that is not what failed."""
-        if not self._feed.preparing:
+        if not self._backend.preparing:
             return ""
         return "{}: not ended within {:g} s: {}".format(self.name, self._prepare_s, self._opener.preparation)
 
     def _silent(self, now: float) -> bool:
-        if self._feed.preparing:
-            return now - self._feed.began_at > self._prepare_s
+        if self._backend.preparing:
+            return now - self._backend.began_at > self._prepare_s
         if self._heard_at is not None:
-            return now - self._heard_at > self._patience.silence_s
-        return now - self._feed.began_at > self._opening_s
+            return now - self._heard_at > self._timeouts.silence_s
+        return now - self._backend.began_at > self._opening_s
 
     def _look_after(self, now: float) -> None:
         """Give up a device that is silent; open it again when its time has come."""
         if not self._open:
-            if now >= self._retry_at and self._feed.ready():
+            if now >= self._retry_at and self._backend.ready():
                 self.begin()
-            elif self._feed.hung >= MAX_HUNG:
+            elif self._backend.hung >= MAX_HUNG:
                 self.trouble = STUCK.format(self.name)
             return
-        error = self._feed.error
+        error = self._backend.error
         if error is None and not self._silent(now):
             self._tell_preparation(now)
             return
         unprepared = self._unprepared() if error is None else ""
-        damaged = self._heard_at is not None and self._feed.damaged > 0
+        damaged = self._heard_at is not None and self._backend.damaged > 0
         text = getattr(error, "short", str(error)) if error is not None else unprepared or "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
         said = self._said()
@@ -208,7 +208,7 @@ class LiveSource(Source):
         self._stillness.interrupted()
         if unprepared:
             self._prepare_s *= 2
-        told = "" if self._argus is None or unprepared else self._argus.failed(self._feed.killed > 0)
+        told = "" if self._argus is None or unprepared else self._argus.failed(self._backend.killed > 0)
         self.trouble = "; ".join(part for part in (text, said, told) if part)
         if self._last_at is None:
             self.absent = True
@@ -216,11 +216,11 @@ class LiveSource(Source):
             self.lost_since = self._last_at
 
     def _said(self) -> str:
-        return self._feed.said() if self._opener.explained else ""
+        return self._backend.said() if self._opener.explained else ""
 
     def _end(self, now: float) -> None:
         """This opening is over; the next one comes after a pause."""
         self._open = False
-        self._feed.give_up()
-        self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._patience.retry_max_s)
+        self._backend.give_up()
+        self._retry_at, self._retry_s = now + self._retry_s, min(2 * self._retry_s, self._timeouts.retry_max_s)
         self._rate, self._shortfall = Rate(), Shortfall()

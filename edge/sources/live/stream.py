@@ -10,14 +10,14 @@ import cv2
 
 from edge.core.errors import SourceError
 from edge.core.redact import hide
-from edge.sources.live.device import Opener, Patience
+from edge.sources.live.device import Opener, Timeouts
 from edge.sources.live.tunnel import LOOPBACK, Tunnel, is_list, server_of, through
 from edge.sources.origin import DEFAULT_TRUST, Trust
 
 Factory = Callable[..., Any]
 OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # read by OpenCV when it opens; "key;value|key;value"
 SILENCE_US = 5000000  # after which FFmpeg gives up waiting for the server
-STREAM_PATIENCE = Patience(first_frame_s=12.0, silence_s=2.5)  # a stream starts with its next key frame
+STREAM_TIMEOUTS = Timeouts(first_frame_s=12.0, silence_s=2.5)  # a stream starts with its next key frame
 FORMATS = ("mpjpeg,mjpeg,jpeg_pipe,png_pipe,image2pipe,mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,h263,ivf,ogg,"
            "gif,asf,rm,nut,yuv4mpegpipe,mxf,obu,webm")
 RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant: wait for somebody to call

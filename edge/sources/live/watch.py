@@ -73,7 +73,7 @@ def too_slow(fps: float, agreed_fps: float, busy: bool) -> Slow:
     return Slow(reason, LIGHTEN if busy else SHORTEN.format(round(600 / agreed_fps, 1)))
 
 
-class Stillness:
+class FrozenFrameDetector:
     """Notices pictures that are the same to the bit: a covered lens, or a driver that gives its last one again and again.
     Noise makes any two pictures of an open lens differ in a sample of their pixels; only where that is the same are all
     pixels compared.

@@ -3,7 +3,7 @@ from typing import Any, Callable, Dict, Optional
 
 from edge.core import clock
 from edge.telemetry.meter import Meter
-from edge.telemetry.status.log import Situation, StatusLog, status_record
+from edge.telemetry.status.log import RunState, StatusLog, status_record
 
 
 class Beginning:
@@ -26,7 +26,7 @@ class Beginning:
             self._told = kind
             self._report("state", state + (": " + reason if reason else ""))
         now = clock.monotonic()
-        situation = Situation(state, reason, now - self._began, self._source)
+        situation = RunState(state, reason, now - self._began, self._source)
         record = status_record(situation, self._meter.take(now), clock.wall())
         if self._log is not None:
             self._log.write(record)

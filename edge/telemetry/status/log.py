@@ -24,7 +24,7 @@ FIRST_BYTES = 400  # of a file: its first record's time is among them
 CLOCK_SET_S = 1.5e9  # wall-clock time (2017); before it nobody has set the clock
 
 
-class Situation(NamedTuple):
+class RunState(NamedTuple):
     """What the status record says beside what the meter measured. All but `state` may be unknown."""
 
     state: str
@@ -35,7 +35,7 @@ class Situation(NamedTuple):
     board: Optional[Mapping[str, Any]] = None
 
 
-def status_record(situation: Situation, measured: Mapping[str, Any], wall_s: float) -> Dict[str, Any]:
+def status_record(situation: RunState, measured: Mapping[str, Any], wall_s: float) -> Dict[str, Any]:
     """The status record of output-schema.md; `measured` is what Meter.take() or Meter.summary() returned."""
     at = datetime.datetime.fromtimestamp(wall_s, datetime.timezone.utc)  # its text: AT_FORMAT, and Z
     record: Dict[str, Any] = {"schema": SCHEMA}

@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from edge.core import clock
 from edge.core.contracts import Source, Stage
 from edge.telemetry.meter import Meter
-from edge.telemetry.status.log import Situation, StatusLog, StatusWriter, status_record
+from edge.telemetry.status.log import RunState, StatusLog, StatusWriter, status_record
 from edge.telemetry.status.progress import Progress
 
 ENDED = ("STOPPED", "FAILED")
@@ -116,7 +116,7 @@ class Run:
     def _record(self, measured: Dict[str, Any], state: str, reason: str) -> Dict[str, Any]:
         outputs = {sender.name: sender.stats() for sender in self._senders}
         uptime_s = clock.monotonic() - self._began
-        situation = Situation(state, reason, uptime_s, self._source.name, outputs, self.board())
+        situation = RunState(state, reason, uptime_s, self._source.name, outputs, self.board())
         record = status_record(situation, measured, clock.wall())
         log = self._writer.counts() if self._writer is not None else {}
         if log.get("failed"):

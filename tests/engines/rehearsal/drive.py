@@ -21,8 +21,8 @@ from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline import pipeline as pipelines
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.sources.live.source import LiveSource, Opener, Patience
-from edge.sources.picture import Shape
+from edge.sources.live.source import LiveSource, Opener, Timeouts
+from edge.sources.picture import FrameTransform
 from edge.telemetry.meter import Meter
 
 SETTLE_S = 1.0  # the first frames, in which a face is found, are not counted
@@ -117,8 +117,8 @@ def run(image, seconds, scale, fps, overrides, output):
     chain = [stage for group in groups for stage in group]
     timed = [Timed(stage) for stage in chain]
     opener = PacedOpener(image, fps * scale)
-    patience = Patience(still_s=float("inf"))  # it is one and the same picture
-    source = LiveSource(opener, Shape(source_options(config), scale=False), patience)
+    timeouts = Timeouts(still_s=float("inf"))  # it is one and the same picture
+    source = LiveSource(opener, FrameTransform(source_options(config), scale=False), timeouts)
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(parse_outputs([output]), config, source)
     recorder = Latencies(lambda packet, now: encode(packet, now, config.output.landmarks))

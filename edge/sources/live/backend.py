@@ -9,9 +9,9 @@ import numpy as np
 from edge.core import clock
 from edge.core.errors import SourceError
 from edge.host import waiting
-from edge.sources.live.device import Opener, Patience, Reader
+from edge.sources.live.device import Opener, Reader, Timeouts
 from edge.sources.live.quiet import quiet
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 
 CLOSE_S = 0.8  # how long close() waits for the driver
 MAX_HUNG = 3  # threads or processes that may still hang in the driver before no more are started
@@ -27,7 +27,7 @@ class Picture(NamedTuple):
     worked_s: float = 0.0  # what the reader spent on the pictures of this opening before it
 
 
-class Feed(ABC):
+class CaptureBackend(ABC):
     """One device that is opened as often as it is lost. close() may come from another thread than all the rest."""
 
     error: Optional[SourceError] = None  # why this opening has ended by itself
@@ -70,37 +70,37 @@ class Feed(ABC):
 class _Session:
     """One opened device and the thread that reads it."""
 
-    def __init__(self, feed: "ThreadFeed", opener: Opener, shape: Shape, patience: Patience) -> None:
-        self._feed, self._opener = feed, opener
-        self.reader = Reader(opener, shape, patience, self._deliver)
+    def __init__(self, backend: "ThreadBackend", opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
+        self._backend, self._opener = backend, opener
+        self.reader = Reader(opener, shape, timeouts, self._deliver)
         self.stop = waiting.Event()
         self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
 
     def _deliver(self, captured_at: float, image: Optional[np.ndarray], size: Tuple[int, int]) -> None:
-        self._feed.deliver(self, captured_at, image, size)
+        self._backend.deliver(self, captured_at, image, size)
 
     def _run(self) -> None:
         try:
             if self._opener.preparation:
-                self._feed.prepares(self, True)
+                self._backend.prepares(self, True)
                 self._opener.prepare()
-                self._feed.prepares(self, False)
+                self._backend.prepares(self, False)
             capture = self._opener.open()
             try:
                 self.reader.run(capture, self.stop)
             finally:
                 capture.release()
         except SourceError as e:
-            self._feed.failed(self, e)
+            self._backend.failed(self, e)
 
 
-class ThreadFeed(Feed):
+class ThreadBackend(CaptureBackend):
     """A driver may hang in any call and cannot be interrupted from Python, so each opening belongs to one daemon thread.
     When it falls silent the thread is abandoned, not joined: it frees the device itself once the driver lets go of it.
     """
 
-    def __init__(self, opener: Opener, shape: Shape, patience: Patience) -> None:
-        self._opener, self._shape, self._patience = opener, shape, patience
+    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
+        self._opener, self._shape, self._timeouts = opener, shape, timeouts
         self._changed = waiting.Condition()  # guards all that follows
         self._session: Optional[_Session] = None
         self._abandoned: List[_Session] = []
@@ -119,7 +119,7 @@ class ThreadFeed(Feed):
             if self._closed:
                 return
             self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
-            self._session = _Session(self, self._opener, self._shape, self._patience)
+            self._session = _Session(self, self._opener, self._shape, self._timeouts)
             self._session.thread.start()
 
     def fetch(self, timeout_s: float) -> Optional[Picture]:
