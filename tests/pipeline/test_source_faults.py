@@ -120,7 +120,7 @@ def released(device):
 
 def strike(device, source, fault):
     if fault.startswith("SIG"):
-        os.kill(source._feed.pid, getattr(signal, fault))
+        os.kill(source._backend.pid, getattr(signal, fault))
     else:
         does(device, fault)
 
@@ -130,7 +130,7 @@ def test_frames_come_through_shared_memory_numbered_timed_and_sealed(device):
     source = live(device)
     source.open()
     frames = [next_frame(source) for _ in range(5)]
-    child = source._feed.pid
+    child = source._backend.pid
     assert children() == before[2] + [child] and os.getsid(child) != os.getsid(0)  # Ctrl-C is not for it
     now = time.monotonic()
     assert all(b.seq > a.seq and b.time_s > a.time_s and b.image[0, 0, 0] != a.image[0, 0, 0]
@@ -160,7 +160,7 @@ def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
     source = live(device)
     source.open()
     last = next_frame(source)
-    child = source._feed.pid
+    child = source._backend.pid
     strike(device, source, fault)
     last = (read_until(source, lambda: told in source.trouble) or [last])[-1]
     assert source.lost_since == last.captured_at and not source.absent
@@ -168,7 +168,7 @@ def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
     after = next_frame(source)
     assert after.seq > last.seq and after.time_s > last.time_s and after.captured_at > last.captured_at
     assert (source.lost_since, source.trouble, source.hung) == (None, "", 0)
-    assert (source._feed.pid != child) is replaced and gone(child) is replaced
+    assert (source._backend.pid != child) is replaced and gone(child) is replaced
     source.close()
     assert possessions() == before
 
@@ -182,7 +182,7 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
     assert read_until(source, lambda: source.trouble) is not None and "nvargus" not in source.trouble
     does(device, "unplugged")
     read_until(source, lambda: source.trouble.endswith("sudo systemctl restart nvargus-daemon"))
-    assert source._feed.killed == 1 and source.trouble.startswith("no camera at stand-in; ")
+    assert source._backend.killed == 1 and source.trouble.startswith("no camera at stand-in; ")
     source.close()
 
 
@@ -208,13 +208,13 @@ def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog
             opening.join()
             read_until(source, lambda: source.trouble)
             assert source.trouble == "a list is made, once" and source.absent
-        wait_until(lambda: source._feed.preparing and caplog.messages)
+        wait_until(lambda: source._backend.preparing and caplog.messages)
         until = time.monotonic() + 3 * timeouts.first_frame_s
         if wait:
             read_until(source, lambda: time.monotonic() > until)
         else:
             time.sleep(3 * timeouts.first_frame_s)
-        assert source._feed.error is None and source._feed.hung == source._feed.killed == 0
+        assert source._backend.error is None and source._backend.hung == source._backend.killed == 0
         assert caplog.messages == ["stand-in: a list is made, once"]
     finally:
         does(slow, "works")
@@ -292,7 +292,7 @@ def test_a_device_that_prints_without_end_is_no_fault_of_ours(device):
 def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     first = next_frame(opened)
     does(device, "torn")
-    read_until(opened, lambda: opened._feed.damaged > 0)
+    read_until(opened, lambda: opened._backend.damaged > 0)
     does(device, "works")
     after = next_frame(opened)
     assert after.image.shape == first.image.shape and after.seq > first.seq + 1
@@ -417,7 +417,7 @@ from edge.sources.spec import SourceOptions
 opener, shape = StandIn(sys.argv[1]), FrameTransform(SourceOptions(), scale=False)
 source = LiveSource(opener, shape, DEFAULT_TIMEOUTS, ChildBackend(opener, shape, DEFAULT_TIMEOUTS))
 source.open()
-print(source._feed.pid, flush=True)
+print(source._backend.pid, flush=True)
 time.sleep(60)
 """
 

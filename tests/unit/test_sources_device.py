@@ -256,13 +256,13 @@ def test_a_first_camera_that_does_not_wait_raises():
 def test_who_reads_the_device(spec, process, feed, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     source = make_source(SourceOptions(spec, process=process, wait=True))
-    assert type(source._feed) is feed and source._wait
+    assert type(source._backend) is feed and source._wait
     source.close()
 
 
 def test_elsewhere_than_on_linux_a_thread_reads(monkeypatch):
     monkeypatch.setattr("sys.platform", "darwin")
-    assert type(make_source(SourceOptions("0", process="auto"))._feed) is ThreadBackend
+    assert type(make_source(SourceOptions("0", process="auto"))._backend) is ThreadBackend
     with pytest.raises(SourceError.__mro__[1], match="needs Linux"):
         make_source(SourceOptions("0", process="child"))
 

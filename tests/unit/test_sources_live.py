@@ -102,7 +102,7 @@ def test_frames_are_numbered_at_the_driver_and_only_the_newest_is_kept(device):
     first = source.read(1.0)
     for _ in range(5):
         gate.release()
-    wait_until(lambda: source._feed.number == 5)
+    wait_until(lambda: source._backend.number == 5)
     newest = source.read(1.0)
     assert (first.seq, newest.seq) == (0, 5) and newest.image[0, 0, 0] == 6
     assert first.time_s == 0 and newest.time_s == newest.captured_at - first.captured_at

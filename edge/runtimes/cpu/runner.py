@@ -36,7 +36,7 @@ class CpuRunner(Runner):
         self.run_s = 0.0
         self._file = network.cpu_file
         self._warper = Warper()
-        self._feed: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input
+        self._backend: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input
         self._results: Dict[str, np.ndarray] = {}  # the network's outputs
         self._failures: Tuple[Type[Exception], ...] = (RuntimeError,)  # what the runtime raises for a bad network
 
@@ -47,9 +47,9 @@ class CpuRunner(Runner):
             if not os.path.isfile(self._file):
                 raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, cure()))
             self.inputs, self.outputs = self._load()
-            self._feed = np.zeros(image_input(self.model, self.inputs).shape, np.float32)
+            self._backend = np.zeros(image_input(self.model, self.inputs).shape, np.float32)
             self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
-            self._bind(self._feed, self._results)
+            self._bind(self._backend, self._results)
             self._run()
         except EdgeError:
             self.close()
@@ -60,21 +60,21 @@ class CpuRunner(Runner):
         self.run_s = 0.0
 
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
-        feed = opened(self, self._feed)
+        feed = opened(self, self._backend)
         check_crops(self, crops)
         for crop, part in zip(crops, feed):
             self._warper.fill(image, crop, part)
         return Finished(self._timed_run())
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        feed = opened(self, self._feed)
+        feed = opened(self, self._backend)
         check_feeds(self, feeds)
         np.copyto(feed, feeds[self.inputs[0].name])
         return self._timed_run()
 
     def close(self) -> None:
         self._unload()
-        self._feed, self._results = None, {}
+        self._backend, self._results = None, {}
 
     def _timed_run(self) -> Dict[str, np.ndarray]:
         began_at = clock.thread_cpu()

@@ -32,7 +32,7 @@ class DeviceSession:
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
         self._done: Any = None
-        self._feed: Optional[Buffer] = None
+        self._backend: Optional[Buffer] = None
         self._answers: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
 
@@ -43,8 +43,8 @@ class DeviceSession:
         if self.kernel is not None:
             self._frames = cuda.PRIMARY.frames(lent)
         # what the kernel writes and the engine reads the host never sees: device memory, which is cached there
-        self._feed = buffer_of(lent, memory if self.kernel is None else PINNED, self.plan.inputs[0].shape)
-        addresses = {self.plan.inputs[0].name: self._feed.address}
+        self._backend = buffer_of(lent, memory if self.kernel is None else PINNED, self.plan.inputs[0].shape)
+        addresses = {self.plan.inputs[0].name: self._backend.address}
         for tensor in self.plan.outputs:
             answer = self._answers[tensor.name] = buffer_of(lent, memory, tensor.shape)
             addresses[tensor.name] = answer.address
@@ -53,7 +53,7 @@ class DeviceSession:
 
     def start(self, values: np.ndarray) -> None:
         """Run the network on a ready-made input, (N, 3, H, W) float32. What was started before is waited for already."""
-        feed: Any = self._feed
+        feed: Any = self._backend
         feed.put(values)
         self._began.record(self.lane.stream)
         feed.to_device(self.lane.stream)
@@ -64,7 +64,7 @@ class DeviceSession:
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, feed = self._frames, self._feed  # type: Any, Any
+        frames, feed = self._frames, self._backend  # type: Any, Any
         frame = frames.hold(image, self.lane.stream, self._began)
         try:
             address, step = feed.address, feed.host[0].nbytes
@@ -97,8 +97,8 @@ class DeviceSession:
             pass  # the device has failed: who waited for it was told, and nothing is enqueued any more
         self.plan.close()
         self.kernel = self._frames = None
-        buffers = list(self._answers.values()) + ([] if self._feed is None else [self._feed])
-        self._feed, self._answers, self._addresses = None, {}, []
+        buffers = list(self._answers.values()) + ([] if self._backend is None else [self._backend])
+        self._backend, self._answers, self._addresses = None, {}, []
         for buffer in buffers:
             buffer.free()
         self._began = self._read = self._done = None
