@@ -88,7 +88,7 @@ class Liar(Runner):
 
     def __init__(self, true, feed=None, answer=None, image=None, crops=None):
         self._true, self.inputs, self.outputs, self.model = true, true.inputs, true.outputs, true.model
-        self._backend, self._answer, self._image, self._crops = (
+        self._feed, self._answer, self._image, self._crops = (
             change or (lambda value: value) for change in (feed, answer, image, crops))
 
     def open(self):
@@ -98,7 +98,7 @@ class Liar(Runner):
         """Whoever opened the true one closes it."""
 
     def infer(self, feeds):
-        true = self._true.infer({k: np.ascontiguousarray(self._backend(v.copy())) for k, v in feeds.items()})
+        true = self._true.infer({k: np.ascontiguousarray(self._feed(v.copy())) for k, v in feeds.items()})
         return self._answer({k: v.copy() for k, v in true.items()})
 
     def submit(self, image, crops):
