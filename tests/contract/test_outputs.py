@@ -10,10 +10,10 @@ import pytest
 from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
-from edge.outputs.kinds import OutputOptions, make_output
+from edge.outputs.kinds import KINDS, OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
-from edge.outputs.spec import FORMS, parse_output
+from edge.outputs.spec import parse_output
 
 FILES = {"jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
 FULL = Face(
@@ -64,7 +64,7 @@ def frames_in(kind, path):
 
 
 def test_every_kind_that_can_be_named_can_be_made(tmp_path):
-    for kind in FORMS:
+    for kind in KINDS:
         target = "" if kind == "window" else ":" + str(tmp_path / FILES[kind])
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target

@@ -58,7 +58,7 @@ def governed(tracker, seconds, while_at=lambda level: None):
     steering = Steering(Governor(FPS, len(steps)), steps, on_change=changed)
     sender = FakeSender()
     camera = Camera(seconds)
-    plan = Plan(camera, [tracker.stages], [sender], lambda p, now: encode(p, now, False), meter,
+    plan = Plan(camera, [tracker.stages], [sender], encode, meter,
                 on_work=steering.on_work, halved=halve)
     Pipeline(plan).run(threading.Event())
     return sender.items, levels, meter, camera.seq - camera.first
