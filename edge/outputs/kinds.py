@@ -92,13 +92,12 @@ def forms() -> str:
 def explained() -> str:
     """The table, for people: the kinds, then each option once."""
     lines = ["{:<16}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
-    having: Dict[Tuple[str, str], List[str]] = {}
+    having: Dict[str, List[str]] = {}
     for name, kind in KINDS.items():
-        for key, found in kind.keys.items():
-            values, text = "|".join(found.rule.choices), "{}, {}".format(found.text, found.rule.allowed)
-            word = ("{}={}".format(key, values or "VALUE"), found.text if values else text)
-            having.setdefault(word, []).append(name)
-    return "\n".join(lines + ["?{:<23}{} (of {})".format(key, text, ", ".join(names)) for (key, text), names in having.items()])
+        for key, (rule, text) in kind.keys.items():
+            row = "?{:<23}{}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
+            having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
+    return "\n".join(lines + ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> Output:

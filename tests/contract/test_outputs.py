@@ -72,6 +72,34 @@ def test_every_kind_that_can_be_named_can_be_made(tmp_path):
         assert output.needs_picture == (kind not in ("jsonl", "csv"))
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_option_of_one_output_goes_before_what_the_run_is_told(kind, told):
+    for own, expected in (("", told), ("?landmarks=yes", True), ("?landmarks=no", False)):
+        assert make_output(parse_output(kind + ":a" + own), options(landmarks=told)).landmarks == expected
+
+
+@pytest.mark.parametrize("kind", ["image", "images"])
+def test_an_option_of_a_picture_does_what_the_configuration_does(kind, tmp_path):
+    packet = list(packets())[1]
+    packet = packet._replace(frame=packet.frame._replace(image=np.zeros((480, 640, 3), np.uint8)))  # with room for a panel
+
+    def written(keys, **told):
+        text = "{}:{}{}".format(kind, tmp_path / FILES[kind], keys)
+        output = make_output(parse_output(text), options(**told))
+        output.open()
+        output.emit(packet)
+        output.close()
+        return (tmp_path / FILES[kind] / ("000001.jpg" if kind == "images" else "")).read_bytes()
+
+    plain = written("")
+    for key in ("mirror", "draw_times"):
+        changed = written("", **{key: key == "mirror"})
+        assert changed != plain
+        assert written("?{}={}".format(key, "yes" if key == "mirror" else "no")) == changed
+    assert len(written("?quality=30")) < len(plain) == len(written("?quality=92"))
+
+
 @pytest.mark.parametrize("kind", sorted(FILES))
 def test_a_file_is_written_whole_and_the_packets_stay_as_they_are(kind, tmp_path):
     path = str(tmp_path / "new" / FILES[kind])
