@@ -108,7 +108,7 @@ def packet(lacking, faces=1):
 ])
 def test_of_halved_records_those_stay_that_lack_nothing(kinds, delivered):
     sender = FakeSender()
-    stage = Delivery([sender], lambda packet, now: {}, time.monotonic, lambda: 1.0, lambda: True)
+    stage = Delivery([sender], lambda *_: {}, time.monotonic, lambda: 1.0, lambda: True)
     passed = "".join(kind if stage.process(packet(kind == "L")) is not None else "-" for kind in kinds)
     assert passed == delivered
     assert len(sender.items) == len(delivered.replace("-", "")) and stage.counters() == {"skipped": delivered.count("-")}
