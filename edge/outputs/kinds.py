@@ -42,7 +42,7 @@ KINDS: Dict[str, Kind] = {
                   "jsonl:clip.jsonl?landmarks=true", RECORD, (".jsonl", ".json")),
     "csv": Kind(FILE, "files.csv:make", "a table, one row a face (- is standard output)", "csv:clip.csv", RECORD, (".csv",)),
     "video": Kind(FILE, "pictures.video:make", "the film with what was found drawn into it",
-                  "video:demo.mp4?mirror=true&draw_times=false", PICTURE, (".mp4",), True),
+                  "video:demo.mp4?mirror=true", PICTURE, (".mp4",), True),
     "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
@@ -95,9 +95,10 @@ def explained() -> str:
     having: Dict[str, List[str]] = {}
     for name, kind in KINDS.items():
         for key, (rule, text) in kind.keys.items():
-            row = "?{:<23}{}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
+            row = "?{:<22} {}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
             having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
-    return "\n".join(lines + ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()])
+    lines += ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()]
+    return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> Output:

@@ -13,7 +13,7 @@ from edge.core.rules import parse_address
 from edge.core.spelling import did_you_mean, nearest
 from edge.outputs.kinds import ADDRESS, FILE, FOLDER, KINDS, NOTHING, STDOUT, Kind, OutputSpec, form_of, forms
 
-KEYS = re.compile(r"(.*)\?(\w+=[^?]*)\Z", re.DOTALL)
+KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
 ESCAPES = re.compile("%(25|26|3F)", re.IGNORECASE)
 # extensions that a picture keeps when it is written again, and how OpenCV calls the format
 FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}

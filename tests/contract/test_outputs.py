@@ -169,9 +169,21 @@ def test_close_without_open_is_fine(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(FILES))
-def test_a_place_that_cannot_be_is_an_output_error_that_names_the_option(kind, tmp_path):
+@pytest.mark.parametrize("place, words", [
+    ("file/{}", "part of the path is a file"), ("{}", "it is a folder; add a file name"),
+    ("x" * 300 + "/{}", "choose another place"),
+], ids=["a file for a folder", "a folder for a file", "too long a name"])
+def test_a_place_that_cannot_be_is_one_clear_line_that_names_the_option(kind, place, words, tmp_path):
     (tmp_path / "file").write_text("")
-    text = "{}:{}".format(kind, tmp_path / "file" / FILES[kind])
+    target = tmp_path / place.format(FILES[kind])
+    if place == "{}" and kind == "images":
+        target.write_text("")
+        words = "part of the path is a file"
+    elif place == "{}":
+        target.mkdir()
+    text = "{}:{}".format(kind, target)
     with pytest.raises(OutputError) as caught:
         Sender(make_output(parse_output(text), options())).start()
-    assert str(caught.value).startswith("output " + text) and caught.value.exit_code == 5
+    message = str(caught.value)
+    assert message.startswith("output {}: ".format(text)) and words in message and "\n" not in message
+    assert caught.value.exit_code == 5
