@@ -153,8 +153,8 @@ def whole_frame():
     """The record of a frame in which everything is known."""
     contours = Eyes(np.zeros((71, 2)), np.ones((71, 2)))
     iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0)
-    face = Face(1, Roi(1.0, 1.0, 1.0, 0.0), 1.0, (0.0, 0.0, 1.0, 1.0), np.zeros((468, 3)), pose, Eyes(iris, iris), contours,
-                Gaze((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), np.ones(3)),
+    face = Face(1, Roi(1.0, 1.0, 1.0, 0.0), 1.0, (0.0, 0.0, 1.0, 1.0), np.zeros((468, 3)), pose, Eyes(iris, iris),
+                contours, Gaze((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), np.ones(3)),
                 {path[1]: 1.0 for _, path in FACE_COLUMNS if path[0] == "expression"})
     return encode(Packet(Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8), "a.jpg"), (face,)), 0.0, True)
 
