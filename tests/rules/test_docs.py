@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from codebase import ROOT, Fault, files, read, report
 
+from edge import cli
 from edge.configrules import RULES
 from edge.core.contracts import Output, Runner, Stage
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
@@ -27,6 +28,12 @@ MADE = ("engines/onnx", "engines/plans", "engines/cache")  # by commands; not th
 PLACEHOLDERS = {"ROLE": "align", "NAME": "yunet_s", "COMMAND": "run", "bash|zsh|fish": "bash"}
 SECTIONS = {key.split(".")[0] for key in RULES if "." in key}
 RECORDS, STATUS = "docs/records.md", "\n## The status record\n"
+# what the inputs of errors.md name
+FILES = {
+    "typo.yaml": b"tracking:\n  max_face: 2\n", "notes.txt": b"notes\n", "cam.json": b'{"fx": 600}',
+    "c.mp4": b"a film", "cut.mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\1\0mdat" + bytes(500),
+}
+OUTPUT = 5  # exit code of inputs that need networks
 
 
 def code(text):
@@ -209,3 +216,28 @@ def test_records_md_has_the_reasons_that_stages_give():
     given = {reason for text in texts for reason in re.findall(r"\.without\([^,()]+, \"([^\"]+)\"", text)}
     assert given and given <= documented
     assert [reason for reason in sorted(documented) if not any('"{}"'.format(reason) in text for text in texts)] == []
+
+
+def wrong_inputs():
+    """(command line, line on standard error, exit code) of each input that is a command line and nothing else."""
+    found = re.findall(r"^\| `([^`]+)` \| `+(.+?)`+ \| (\d) \|$", read("docs/errors.md"), re.MULTILINE)
+    return [(words, line.strip(), int(code)) for words, line, code in found if int(code) != OUTPUT]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_errors_md_has_inputs_of_every_kind():
+    assert {code for _, _, code in wrong_inputs()} == {2, 3, 4} and len(wrong_inputs()) >= 15
+
+
+@pytest.mark.parametrize("words, line, code", wrong_inputs(), ids=[words for words, _, _ in wrong_inputs()])
+def test_a_wrong_input_says_what_errors_md_says(folder, capfd, words, line, code):
+    assert cli.main(shlex.split(words)) == code
+    assert capfd.readouterr().err.strip() == "nanoface: " + line
