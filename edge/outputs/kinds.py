@@ -4,10 +4,12 @@ A new kind is a file with a function `make(spec, options) -> Output`, which is i
 line in KINDS.
 """
 from importlib import import_module
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from edge.core.contracts import Output
 from edge.core.rules import Address, Rule, flag, whole
+
+if TYPE_CHECKING:
+    from edge.core.contracts import Output  # brings numpy, and every command reads this table
 
 FILE, FOLDER, ADDRESS, NOTHING = "file", "folder", "address", "nothing"  # what an output needs as its target
 STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
@@ -101,9 +103,9 @@ def explained() -> str:
     return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
-def make_output(spec: OutputSpec, options: OutputOptions) -> Output:
+def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
     """The output, not yet opened."""
     module, _, function = KINDS[spec.kind].make.partition(":")
     own = {key: value for key, value in spec.keys.items() if key in OutputOptions._fields}
-    made: Output = getattr(import_module("edge.outputs." + module), function)(spec, options._replace(**own))
+    made: "Output" = getattr(import_module("edge.outputs." + module), function)(spec, options._replace(**own))
     return made
