@@ -1,7 +1,7 @@
 """The table of wrong inputs: each ends with its exit code and one line that says what is wrong and how to cure it.
 
-Real processes, real files, no network: what is asked of them fails before one would be loaded. Words of the command line
-and mistakes in the configuration file are in test_cli.py and test_config.py.
+Real files, no network: what is asked for fails before one would be loaded. One case of each exit code is a real process, the
+others run in this one. Words of the command line and mistakes in the configuration file are in test_cli.py and test_config.py.
 """
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
+from in_process import InProcess
 from whole_runs import RUNTIMES, finish, launch, one_line, python_path, write_index
 
 from edge.core.packages import fastest_runtime
@@ -72,12 +73,11 @@ def some_runtime(tmp_path_factory):
 
 
 @pytest.fixture
-def nanoface(folder, some_runtime):
-    """nanoface(word ...) -> the process's end; `program` and environment variables may be given."""
-    def call(*words, **more):
-        more["PYTHONPATH"] = python_path(*some_runtime)
-        return finish(str(folder), launch(str(folder), str(folder / "home"), words, **more))
-    return call
+def nanoface(folder, some_runtime, capfd, monkeypatch):
+    """nanoface(word ...) -> what it came to; variables of the environment may be given."""
+    for path in some_runtime:
+        monkeypatch.syspath_prepend(path)
+    return InProcess(folder, capfd)
 
 
 def run_words(words):
@@ -99,6 +99,18 @@ def named(value):
     if isinstance(value, tuple):
         value = " ".join(value)
     return ascii(value)[1:-1][:60] if isinstance(value, str) else ""
+
+
+@pytest.mark.parametrize("words, code, parts", [
+    (("--sorce", "portrait"), USAGE, ["did you mean --source?"]),
+    (("--config", "range.yaml"), USAGE, ["range.yaml:2", "1 to 4"]),
+    (("--source", "text.mp4"), SOURCE, ["text.mp4 is no video"]),
+    (("--source", "portrait", "--detector", "rfb320"), MODEL, ["nanoface models fetch"]),
+    (("--source", "portrait", "--output", "csv:text.mp4/a.csv"), OUTPUT, ["part of the path is a file"]),
+], ids=["words", "configuration", "source", "model", "output"])
+def test_a_process_ends_with_its_exit_code_and_one_line_on_standard_error(folder, some_runtime, words, code, parts):
+    process = launch(str(folder), str(folder / "home"), run_words(words), PYTHONPATH=python_path(*some_runtime))
+    check(finish(str(folder), process), code, parts)
 
 
 # usage: what each option allows by itself is in test_cli.py
@@ -264,9 +276,10 @@ def test_a_network_or_runtime_that_is_not_there_is_exit_code_4(nanoface, words, 
     (("--runtime", "onnxruntime"), ["onnxruntime"], ["onnxruntime is not installed", "-m pip install 'onnxruntime>="]),
     ((), list(RUNTIMES), ["no runtime is installed", "-m pip install '" + fastest_runtime()]),
 ], ids=named)
-def test_a_runtime_that_is_not_installed_is_exit_code_4_with_its_cure(nanoface, words, hidden, parts):
-    hide = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli; sys.exit(edge.cli.main())".format(hidden)
-    check(nanoface(*(DEMO + words), program=("-c", hide)), MODEL, parts)
+def test_a_runtime_that_is_not_installed_is_exit_code_4_with_its_cure(nanoface, monkeypatch, words, hidden, parts):
+    for name in hidden:
+        monkeypatch.setitem(sys.modules, name, None)
+    check(nanoface(*(DEMO + words)), MODEL, parts)
 
 
 def test_a_home_that_is_a_file_is_exit_code_4(nanoface, folder):
