@@ -142,10 +142,11 @@ def test_the_measured_head_is_a_mean_face_and_is_symmetric(shared):
     table = np.array(heads.measured_head.TABLE)
     found = procrustes.fit(table[:, 1:], canonical[table[:, 0].astype(int)])
     off = found.scale * table[:, 1:].dot(found.rotation.T) + found.translation - canonical[table[:, 0].astype(int)]
-    assert abs(found.scale - 1.0) < 0.03 and np.sqrt((off * off).sum(axis=1)).max() < 16.0
+    assert abs(found.scale - 1.0) < 1e-3 and np.sqrt((off * off).sum(axis=1)).max() < 8.0
     place = {int(row[0]): row[1:] for row in table}
     for right, left in measure_head.PAIRS:
         assert np.allclose(place[right] * (-1, 1, 1), place[left], atol=0.5), (right, left)
+    assert max(abs(place[point][0]) for point in measure_head.MIDLINE) < 0.2
 
 
 def test_mb05_looks_from_above_the_brows_to_below_the_chin():
