@@ -7,21 +7,28 @@ import sys
 import pytest
 import setuptools
 from in_process import InProcess
+from whole_runs import finish, launch
 
 from edge.core import packages
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ALL = packages.CONVERTERS + packages.RUNTIMES
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli; sys.exit(edge.cli.main())"
 
 
 @pytest.fixture
 def without(tmp_path, capfd, monkeypatch):
     """without(packages, word ...) -> exit code and the lines of both streams of a nanoface whose home is empty and that finds
     none of these packages."""
-    def call(hidden, *words):
-        for name in hidden:
-            monkeypatch.setitem(sys.modules, name, None)
-        done = InProcess(tmp_path, capfd)(*words, HOME=str(tmp_path), NANOFACE_MIRROR=str(tmp_path))
+    def call(hidden, *words, fresh=False):
+        more = {"HOME": str(tmp_path), "NANOFACE_MIRROR": str(tmp_path)}
+        if fresh:  # nothing was imported before
+            process = launch(str(tmp_path), str(tmp_path / "home"), words, ("-c", WITHOUT.format(list(hidden))), **more)
+            done = finish(str(tmp_path), process)
+        else:
+            for name in hidden:
+                monkeypatch.setitem(sys.modules, name, None)
+            done = InProcess(tmp_path, capfd)(*words, **more)
         return done.code, (done.out + done.err).strip().split("\n")
     return call
 
@@ -84,7 +91,7 @@ def test_what_is_missing_is_said_before_anything_is_fetched(tmp_path, without, w
 @pytest.mark.parametrize("words", [("models", "list"), ("help",), ("completion", "bash"), ("status", "absent"), ("doctor",)],
                          ids=" ".join)
 def test_what_needs_no_network_works_without_the_packages(without, words):
-    code, lines = without(ALL, *words)
+    code, lines = without(ALL, *words, fresh=True)
     assert "internal error" not in "".join(lines) and "Traceback" not in "".join(lines)
     assert code == {"status": 2, "doctor": 1}.get(words[0], 0)
     if words[0] == "doctor":

@@ -18,7 +18,7 @@ from edge.geometry.filters import OneEuroSettings
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
-from edge.models.spec import Detections
+from edge.models.spec import Detections, Input
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
@@ -91,6 +91,22 @@ def test_two_regions_found_one_face_from_an_overlap_on(iou, faces):
     assert len(aligned(mesh(), REGION, REGION._replace(cx=REGION.cx + moved_for(iou, SIDE)))) == faces
 
 
+def test_of_two_faces_in_one_place_the_tracked_one_stays_and_then_the_surer_one():
+    stage = Align(FakeRunner(lambda crops: mesh(presence=0.7 if crops[0].matrix[0, 2] > -224.5 else 0.9)), FaceLandmark(),
+                  Tracks(1.0), AlignSettings(0.5))
+    beside = REGION._replace(cx=REGION.cx + 4.0)  # surer
+    for ids, stays in (((0, 0), 0.9), ((7, 0), 0.7), ((7, 8), 0.7), ((8, 7), 0.9)):
+        found, = stage.process(packet(Face(i, roi, 0.0, (0, 0, 1, 1)) for i, roi in zip(ids, (REGION, beside)))).faces
+        assert found.score == pytest.approx(stays, abs=1e-6), ids
+
+
+def test_only_tracks_are_lost():
+    stage = Align(FakeRunner(lambda crops: mesh(presence=0.1)), FaceLandmark(), Tracks(1.0), AlignSettings(0.5))
+    for ids, lost in (((), 0), ((0,), 0), ((3, 0), 1), ((3, 4), 3)):
+        stage.process(packet(Face(i, REGION, 0.0, (0, 0, 1, 1)) for i in ids))
+        assert stage.counters() == {"lost": lost}
+
+
 def test_the_next_region_is_half_as_large_again_as_the_face():
     face, = aligned(mesh(0.9), REGION)
     assert face.roi == pytest.approx((320.0, 240.0, 1.5 * 0.9 * SIDE, 0.0), abs=1e-3)
@@ -100,18 +116,19 @@ def test_the_next_region_is_half_as_large_again_as_the_face():
 # detect and tracks
 
 class OneAnswer:
-    """A detector that always sees the same boxes."""
+    """A detector that always sees the same boxes, and maybe eyes in them."""
 
-    threshold = 0.5
+    threshold, input = 0.5, Input((160, 160), BGR, 1.0, (0.0, 0.0, 0.0))
 
     def __init__(self, *boxes):
-        self.boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        self.boxes, self.eyes, self.looked_at = np.array(boxes, np.float32).reshape(-1, 4), None, []
 
     def crop(self, width, height):
         return Crop(np.eye(2, 3), (width, height), BGR, 1.0, (0.0, 0.0, 0.0))
 
     def decode(self, outputs, crop, threshold, limit):
-        return Detections(self.boxes, np.full(len(self.boxes), 0.9, np.float32), None)
+        self.looked_at.append(crop.size)
+        return Detections(self.boxes, np.full(len(self.boxes), 0.9, np.float32), self.eyes)
 
 
 def detect(tracks, settings, *boxes):
@@ -127,6 +144,22 @@ def test_a_detection_is_the_tracked_face_from_an_overlap_on(iou, faces):
     stage, _ = detect(tracks, DetectSettings(2, None, 0.0), (270 + x, 170, 330 + x, 230))
     found = stage.process(packet(time_s=0.1)).faces
     assert len(found) == faces and found[0].box == pytest.approx((270, 170, 330, 230))
+
+
+def test_a_new_region_stands_as_the_eyes_do():
+    detector = OneAnswer((270, 170, 330, 250))
+    detector.eyes = np.array([[[280, 200], [320, 240], [9, 9]]], np.float32)  # the subject's right and left one, and a nose
+    stage = Detect(FakeRunner(lambda crops: {}), detector, FaceLandmark(), Tracks(1.0), DetectSettings(1, None, 1.0))
+    face, = stage.process(packet()).faces
+    assert face.roi == pytest.approx((300.0, 210.0, 120.0, math.radians(45.0))) and detector.looked_at == [(640, 480)]
+
+
+@pytest.mark.parametrize("closer, size, looks", [(False, (640, 480), 1), (True, (640, 320), 1 + 5 * 2), (True, (160, 160), 1)])
+def test_a_closer_look_is_one_at_each_tile_too(closer, size, looks):
+    detector = OneAnswer((70, 70, 80, 80))
+    stage = Detect(FakeRunner(lambda crops: {}), detector, FaceLandmark(), Tracks(1.0),
+                   DetectSettings(1, None, 1.0, closer_look=closer))
+    assert len(stage.process(packet(size=size)).faces) == 1 and len(detector.looked_at) == looks
 
 
 def looks(settings, fps, until_s, every=1, tracked=False):
@@ -249,6 +282,15 @@ def test_the_radius_is_the_mean_of_four_and_the_score_says_how_well_they_agree()
     assert iris.radius == pytest.approx(6.0, abs=1e-5) and iris.score == pytest.approx(1.0 - 1.0 / 6.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("every, skipped", [(1, [0, 0, 0, 0]), (2, [1, 1, 2, 2]), (3, [1, 2, 2, 3])])
+def test_irises_are_looked_for_in_every_so_manieth_frame(every, skipped):
+    stage = IrisStage(FakeRunner(lambda crops: eye_answer()), IrisLandmark())
+    stage.every = every
+    for i, count in enumerate(skipped):
+        face, = stage.process(packet([eyed_face(64.0 / 2.3)])).faces
+        assert stage.counters() == {"skipped": count} and (face.irises is not None) == ((i + 1) % every == 0)
+
+
 # express
 
 def expressive(distance, yaw=0.0, pitch=0.0, track_id=1):
@@ -294,6 +336,13 @@ def test_lids_are_learned_of_a_face_that_looks_nearly_here(yaw, pitch, learned):
     expressed(stage, 0.0, expressive(0.36, yaw, pitch))
     face, = expressed(stage, 0.0, expressive(0.24))
     assert (face.expression["eye_open_left"] < 0.9) == learned
+
+
+def test_without_a_pose_both_eyes_are_taken_as_seen_from_the_front():
+    stage = express()
+    for distance, openness in ((0.36, 1.0), (0.24, 0.6)):
+        face, = expressed(stage, 0.0, expressive(distance)._replace(pose=None))
+        assert [face.expression["eye_open_" + side] for side in ("right", "left")] == pytest.approx([openness] * 2, abs=0.02)
 
 
 @pytest.mark.parametrize("gone_s, known", [(4.95, True), (5.05, False)])
