@@ -13,7 +13,7 @@ from edge.core.contracts import BGR, Crop
 from edge.core.packet import Eyes, Face, Frame, Iris, Packet, Pose, Roi
 from edge.face import head as heads
 from edge.geometry import rotation as rot
-from edge.geometry.camera import CameraGuess
+from edge.geometry.camera import CameraGuess, from_fov
 from edge.geometry.filters import OneEuroSettings
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
@@ -244,6 +244,12 @@ def test_all_estimators_are_asked_in_every_fifth_frame():
     _, face = posed_face(0, 0, 0, (0, 0, 600), CameraGuess(None, FOV).of_size(640, 480))
     skipped = [stage.counters()["skipped"] for _ in range(11) if stage.process(packet([face]))]
     assert skipped == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8]
+
+
+def test_a_camera_that_nobody_measured_sees_sixty_degrees():
+    model, face = posed_face(0, 0, 0, (0, 0, 600), from_fov(640, 480, 60.0))
+    pose = PoseStage(None, model, CameraGuess(None, DEFAULTS.camera.fov_deg), 1).process(packet([face])).faces[0].pose
+    assert pose.translation_mm[2] == pytest.approx(600.0, abs=5.0)
 
 
 # iris
