@@ -14,6 +14,7 @@ from edge.face import head as heads
 from edge.geometry import procrustes
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
+from edge.models import mb05
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
@@ -21,6 +22,7 @@ from edge.models.mb05 import Mb05
 PLAIN = {"mean": [0.0] * 12, "std": [1.0] * 12}
 turned = st.floats(-1.5, 1.5)
 RNG = np.random.RandomState(5)
+CANONICAL = "media/head/canonical_face_model.obj"
 
 
 @given(st.floats(0, 600), st.floats(0, 400), st.floats(30, 500), turned)
@@ -135,10 +137,15 @@ def test_the_canonical_face_is_fitted_at_every_ninth_point_and_turned_by_its_wei
     assert 0.1 < 1.5 * off[0] < off[1] < 45.0
 
 
-@pytest.mark.shared("media/head/canonical_face_model.obj")
-def test_the_measured_head_is_a_mean_face_and_is_symmetric(shared):
-    with open(os.path.join(shared, "media/head/canonical_face_model.obj")) as f:
-        canonical = 10.0 * np.array([line.split()[1:4] for line in f if line.startswith("v ")], float)
+@pytest.fixture
+def canonical(shared):
+    """(468, 3) points of MediaPipe's canonical face, millimetres."""
+    with open(os.path.join(shared, CANONICAL)) as f:
+        return 10.0 * np.array([line.split()[1:4] for line in f if line.startswith("v ")], float)
+
+
+@pytest.mark.shared(CANONICAL)
+def test_the_measured_head_is_a_mean_face_and_is_symmetric(canonical):
     table = np.array(heads.measured_head.TABLE)
     found = procrustes.fit(table[:, 1:], canonical[table[:, 0].astype(int)])
     off = found.scale * table[:, 1:].dot(found.rotation.T) + found.translation - canonical[table[:, 0].astype(int)]
@@ -147,6 +154,16 @@ def test_the_measured_head_is_a_mean_face_and_is_symmetric(shared):
     for right, left in measure_head.PAIRS:
         assert np.allclose(place[right] * (-1, 1, 1), place[left], atol=0.5), (right, left)
     assert max(abs(place[point][0]) for point in measure_head.MIDLINE) < 0.2
+
+
+@pytest.mark.shared(CANONICAL)
+def test_what_mb05_measures_a_face_by_is_the_same_on_both_sides_and_the_edge_of_the_face(canonical):
+    outline = canonical[mb05.OUTLINE]
+    mirrored = np.abs(outline[:, None] - outline[None] * (-1, 1, 1)).max(axis=2).min(axis=1)
+    assert mirrored.max() < 0.01 and len({tuple(point) for point in outline}) == len(outline)
+    middle = canonical[:, :2].mean(axis=0)
+    inner = np.hypot(*(canonical[[4, 61, 291, 33, 263, 133, 362], :2] - middle).T).max()
+    assert np.hypot(*(outline[:, :2] - middle).T).min() > 0.9 * inner
 
 
 def test_mb05_looks_from_above_the_brows_to_below_the_chin():

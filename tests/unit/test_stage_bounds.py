@@ -110,6 +110,8 @@ def test_only_tracks_are_lost():
 def test_the_next_region_is_half_as_large_again_as_the_face():
     face, = aligned(mesh(0.9), REGION)
     assert face.roi == pytest.approx((320.0, 240.0, 1.5 * 0.9 * SIDE, 0.0), abs=1e-3)
+    turned, = aligned(mesh(0.9, eyes=(0.2, -0.1, 0.0)), REGION)
+    assert turned.roi.angle == pytest.approx(math.atan2(-0.1, 0.2), abs=1e-5)
     assert face.box == pytest.approx((320 - 0.45 * SIDE, 240 - 0.45 * SIDE, 320 + 0.45 * SIDE, 240 + 0.45 * SIDE), abs=1e-3)
 
 
