@@ -363,25 +363,6 @@ def test_names_of_models_may_stand_before_and_behind_options(words, names, every
     assert (args.action, args.names, args.all, args.force) == ("fetch", names, everything, force)
 
 
-@pytest.mark.parametrize("words, code, parts", [
-    (["--source", "absent.mp4"], 3, ["absent.mp4"]),
-    (["--source", "portrat"], 3, ["portrat", "did you mean portrait"]),
-    (["--source", "foo://bar"], 3, ["foo://bar"]),
-    (["--source", "0", "--loop"], 2, ["--loop"]),
-    (["--source", "portrait", "--output", "josnl:a"], 2, ["josnl:a", "jsonl:PATH"]),
-    (["--source", "portrait", "--output", "a.mp4"], 2, ["video:a.mp4"]),
-    (["--source", "portrait"], 4, ["nanoface models fetch"]),
-    (["--source", "portrait", "--detector", "rfb320"], 4, ["rfb320", "nanoface models fetch"]),
-    (["--source", "portrait", "--intrinsics", "absent.json"], 2, ["absent.json"]),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
-def test_wrong_wishes_that_the_tracker_finds_are_one_line_too(call, words, code, parts):
-    found, out, err = call("run", *words)
-    assert (found, out) == (code, "")
-    line = one_line(err)
-    for part in parts:
-        assert part in line
-
-
 @pytest.mark.parametrize("error, code", [
     (ConfigError, 2), (SourceError, 3), (ModelError, 4), (EngineError, 4), (OutputError, 5), (FrameError, 1),
 ])

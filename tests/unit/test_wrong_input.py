@@ -126,6 +126,7 @@ def test_a_process_ends_with_its_exit_code_and_one_line_on_standard_error(folder
     (("--source", "portrait", "--output", "jsonl:"), ["jsonl:", "where to?", "jsonl:PATH"]),
     (("--source", "portrait", "--output", "video:a.avi"), ["video:a.avi", "must end in .mp4"]),
     (("--source", "portrait", "--output", ""), ["--output", "KIND:TARGET"]),
+    (("--source", "portrait", "--output", "a.mp4"), ["video:a.mp4"]),
     (("--source", "portrait", "--output", "jsonl:a", "--output", "csv:./a"), ["jsonl:a", "csv:./a", "the same place"]),
     (("--source", "good.jpg", "--output", "jsonl:./good.jpg"), ["jsonl:./good.jpg", "write over the source good.jpg"]),
     (("--source", "good.jpg", "--output", "image:good.jpg"), ["image:good.jpg", "write over the source"]),
@@ -158,6 +159,7 @@ def test_wrong_wishes_of_other_commands_are_exit_code_2(nanoface, words, parts):
     (("--config", "type.yaml"), ["type.yaml:1", "source.loop", "true or false"]),
     (("--config", "section.yaml"), ["section.yaml:1", "source.spec"]),
     (("--config", "output.yaml", "--source", "portrait"), ["josnl:a", "did you mean jsonl:PATH"]),
+    (("--source", "portrait", "--intrinsics", "absent.json"), ["absent.json"]),
     (("--source", "portrait", "--intrinsics", "bad.json"), ["bad.json", "cannot be read"]),
     (("--source", "portrait", "--intrinsics", "good.jpg"), ["good.jpg", "cannot be read"]),
     (("--source", "portrait", "--intrinsics", "nofx.json"), ["nofx.json", "must be a number"]),
@@ -175,7 +177,7 @@ def test_the_configuration_that_the_environment_names_must_exist(nanoface):
 # source
 
 @pytest.mark.parametrize("words, parts", [
-    (("good.jgp",), ["there is no good.jgp", "did you mean good.jpg?"]),
+    (("good.jgp",), ["there is no good.jgp", "did you mean good.jpg?"]), (("portrat",), ["did you mean portrait"]),
     (("pair/000000.jpeg",), ["did you mean pair/000000.jpg?"]),
     (("nofolder/a.mp4",), ["there is no folder nofolder"]),
     (("good.jpg", "godo.jpg"), ["there is no godo.jpg", "did you mean good.jpg?"]),
@@ -192,7 +194,7 @@ def test_the_configuration_that_the_environment_names_must_exist(nanoface):
     (("empty.jpg,text.jpg",), ["no picture in it can be read"]),
     (("camera",), ["by its number", "--source 0"]),
     (("-1",), ["cameras are counted from 0"]),
-    (("rtps://127.0.0.1/x",), ["unknown kind of address", "did you mean rtsps://?"]),
+    (("foo://bar",), ["foo://bar"]), (("rtps://127.0.0.1/x",), ["unknown kind of address", "did you mean rtsps://?"]),
     (("portrait", "--start", "11"), ["no frame between 11 s and its end", "10.0 s long"]),
     (("a\nb.mp4",), ["there is no a b.mp4"]),
     ((os.fsdecode(b"caf\xe9.mp4"),), ["there is no caf", ".mp4"]),
