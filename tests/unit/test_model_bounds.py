@@ -1,6 +1,7 @@
 """Every limit of the detectors, from both sides: scores, overlaps, sizes, and where a closer look is worth it."""
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -8,7 +9,8 @@ from edge.core.contracts import BGR, Crop
 from edge.models.detectors import make_detector
 from edge.models.spec import Detections, Input, whole_frame_crop
 from edge.models.tiles import merge, tile_crops
-from tests.unit.test_detectors import ENCODE, FAR, NEAR, each_network
+from edge.models.warp import Warper
+from tests.unit.test_detectors import COUNTS, ENCODE, FAR, NEAR, each_network
 
 THRESHOLDS = {"yunet_s": 0.6, "yunet_n": 0.6, "blazeface_short": 0.5, "blazeface_full": 0.6, "fmr_8and16": 0.6,
               "fmr_16and32": 0.6, "rfb320": 0.9, "faceboxes": 0.6}
@@ -24,6 +26,7 @@ def answer(network, faces, limit=400):
 @each_network
 def test_a_face_is_one_from_the_threshold_of_its_network_on(network):
     limit = THRESHOLDS[network]
+    assert (answer(network, []).keypoints is None) == (network not in COUNTS)
     assert [len(answer(network, [(NEAR[0], limit + off)]).boxes) for off in (0.005, -0.005)] == [1, 0]
 
 
@@ -93,6 +96,12 @@ def test_tiles_show_three_times_as_much_where_that_is_more(frame, scale):
     assert scale_of(frame) == (None if scale is None else pytest.approx(scale))
 
 
+def test_the_outer_tiles_end_where_the_frame_does():
+    (first, _, _, last), scale = tile_crops(1280, 600, LOOK)[:4], 0.75
+    assert first.matrix.dot((-0.5, -0.5, 1.0)) == pytest.approx((-0.5, -0.5))
+    assert last.matrix.dot((1279.5, -0.5, 1.0)) == pytest.approx((319.5, -0.5)) and last.matrix[1, 1] == scale
+
+
 @pytest.mark.parametrize("size, width, count", [
     ((320, 256), 560, 2), ((320, 256), 561, 3), ((128, 128), 192, 2), ((128, 128), 193, 3)])
 def test_neighbours_share_eighty_pixels_or_half_of_a_small_input(size, width, count):
@@ -129,3 +138,13 @@ def test_the_frames_own_border_cuts_nothing_off():
 def test_the_surest_face_is_the_first(network):
     scores = answer(network, [(FAR[0], 0.92), (NEAR[0], 0.97)]).scores
     assert list(scores) == pytest.approx([0.97, 0.92], abs=1e-3)
+
+
+@pytest.mark.parametrize("off, resized", [(0.0, True), (1 / 70.0, True), (1 / 58.0, False)])
+def test_a_frame_that_lands_on_whole_pixels_is_resized_and_else_warped(off, resized):
+    """A sixty-fourth of a pixel beside is as good as on it; a warp then samples a thirty-second beside."""
+    image = np.random.RandomState(2).randint(0, 256, (48, 64, 3)).astype(np.uint8)
+    matrix = np.array([[0.5, 0.0, -0.25 + off], [0.0, 0.5, -0.25]])
+    found = np.empty((3, 24, 32), np.float32)
+    Warper().fill(image, Crop(matrix, (32, 24), BGR, 1.0, (0.0, 0.0, 0.0)), found)
+    assert np.array_equal(found, cv2.resize(image, (32, 24)).transpose(2, 0, 1)) == resized
