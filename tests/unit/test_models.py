@@ -106,7 +106,8 @@ def test_the_meshs_own_depth_tells_the_rotation(yaw, pitch, roll):
 
 
 @pytest.mark.parametrize("points, turns", [
-    ((61, 291), False), ((152,), False), ((70, 105, 107, 300, 334, 336), False), ((58, 172, 136, 150, 149, 176, 148, 377, 400, 378, 379, 365, 397, 288), False),
+    ((61, 291), False), ((152,), False), ((70, 105, 107, 300, 334, 336), False),
+    ((58, 172, 136, 150, 149, 176, 148, 377, 400, 378, 379, 365, 397, 288), False),
     ((33, 133, 362, 263), True), ((234, 454), True), ((1, 4, 5), True), ((10,), True),
 ], ids=["corners of the mouth", "chin", "brows", "jaw", "corners of the eyes", "temples", "nose", "forehead"])
 def test_lips_jaw_and_brows_do_not_turn_the_head(points, turns):
