@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason=
 # commands that are in the middle of something for ever, with a thread inside a call that no Python sees
 STUCK = """
 import ctypes, sys, threading, types
-from edge import stop
+from edge.host import stop
 stop.SIGNALS.note()
 from edge import cli
 libc = ctypes.CDLL(None)

@@ -156,7 +156,7 @@ READ = """
 import sys
 sys.path.insert(0, {!r})
 from edge.core.errors import SourceError
-from edge.sources import still
+from edge.sources.pictures import still
 for path in sys.argv[1:]:
     try:
         print(still.read(path, 120 * 10 ** 6).image.shape)

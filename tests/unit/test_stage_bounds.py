@@ -168,7 +168,7 @@ def looks(settings, fps, until_s, every=1, tracked=False):
     """When the detector looked at frames in which nobody is, or one face is tracked."""
     tracks, times = Tracks(1.0), []
     stage, runner = detect(tracks, settings)
-    stage.every = every
+    stage.interval = every
     for i in range(int(until_s * fps) + 1):
         before = runner.calls
         stage.process(packet(time_s=i / fps))
@@ -293,7 +293,7 @@ def test_the_radius_is_the_mean_of_four_and_the_score_says_how_well_they_agree()
 @pytest.mark.parametrize("every, skipped", [(1, [0, 0, 0, 0]), (2, [1, 1, 2, 2]), (3, [1, 2, 2, 3])])
 def test_irises_are_looked_for_in_every_so_manieth_frame(every, skipped):
     stage = IrisStage(FakeRunner(lambda crops: eye_answer()), IrisLandmark())
-    stage.every = every
+    stage.interval = every
     for i, count in enumerate(skipped):
         face, = stage.process(packet([eyed_face(64.0 / 2.3)])).faces
         assert stage.counters() == {"skipped": count} and (face.irises is not None) == ((i + 1) % every == 0)
