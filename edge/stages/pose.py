@@ -10,11 +10,12 @@ import numpy as np
 
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Face, Packet, Pose
+from edge.core.roles import POSE
 from edge.face.head import HeadModel, rotation_of_mesh
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
 from edge.geometry.camera import Camera, CameraGuess, Fit, place, solve_pnp
-from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.models.mb05 import Mb05
 
 
@@ -39,7 +40,8 @@ class PoseStage(Stage):
     slowly, and hearing them is most of the work.
     """
 
-    name = "pose"
+    name = POSE
+    fills = ("pose",)
 
     def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int) -> None:
         """Without a network the pose is that of the mesh's points."""

@@ -4,11 +4,12 @@ from typing import Any, Mapping, Tuple, Type
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.roles import ONNXRUNTIME
 from edge.host.analytics import load_runtime
 from edge.host.packages import install
 from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
 
-PACKAGE = "onnxruntime"
+PACKAGE = ONNXRUNTIME
 CURE = install(PACKAGE)
 FATAL_ONLY = 4  # log severity: what goes wrong comes as an exception as well
 

@@ -4,12 +4,13 @@ from typing import Any, Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.roles import OPENVINO
 from edge.host.packages import install
 from edge.runtimes.cpu import signalstack
 from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
-PACKAGE = "openvino"
+PACKAGE = OPENVINO
 CURE = install(PACKAGE)
 CONFIG = {
     "INFERENCE_PRECISION_HINT": "f32",  # its default is bfloat16 where the processor has that

@@ -32,8 +32,6 @@ class CpuRunner(Runner):
 
     def __init__(self, network: StoredNetwork) -> None:
         self.model = network.name
-        # processor time inside the network's own runs since open(), seconds; both runtimes work in the calling thread
-        self.run_s = 0.0
         self._file = network.cpu_file
         self._warper = Warper()
         self._backend: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input

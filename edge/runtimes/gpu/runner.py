@@ -44,7 +44,6 @@ class TensorRtRunner(Runner):
             if value not in known:
                 raise ConfigError("{} must be {}, not {}".format(name, " or ".join(known), value))
         self.model = network.name
-        self.run_s = 0.0  # processor time of the calling thread, enqueuing and waiting, since open()
         self._network, self._plan, self._memory, self._crops = network, plan, memory, crops
         self._device_ms: Deque[float] = deque(maxlen=TIMES_KEPT)
         self._warper = Warper()

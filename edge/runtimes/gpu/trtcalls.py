@@ -8,10 +8,11 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
 
+from edge.core.roles import TENSORRT
 from edge.runtimes.cpu.runner import imported
 from edge.runtimes.gpu.context import this_thread
 
-PACKAGE = "tensorrt"
+PACKAGE = TENSORRT
 CURE = "sudo apt install python3-libnvinfer (it comes with JetPack 4.6.1 or later)"
 KEPT = 8  # errors of a thread
 LONGEST = 300  # characters of TensorRT's words in a message
