@@ -48,9 +48,10 @@ class OpenVinoRunner(CpuRunner):
                           port.get_element_type() == float32)
             for port in ports)
 
-    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+    def _bind(self, feeds: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> None:
         tensor = imported(PACKAGE, CURE).Tensor
-        self._request.set_input_tensor(0, tensor(feed, shared_memory=True))
+        for i, wanted in enumerate(self.inputs):
+            self._request.set_input_tensor(i, tensor(feeds[wanted.name], shared_memory=True))
         for i, output in enumerate(self.outputs):
             self._request.set_output_tensor(i, tensor(results[output.name], shared_memory=True))
 
