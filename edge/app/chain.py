@@ -1,5 +1,5 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
+from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
@@ -90,13 +90,15 @@ def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report:
 
 def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     """What is given up to keep the rate, in this order."""
-    def halved(stage: Any, usual: int) -> Callable[[bool], None]:
-        return lambda given_up: setattr(stage, "interval", 2 * usual if given_up else usual)
+    def halved(stage: Stage, usual: int) -> Callable[[bool], None]:
+        def give_up(given_up: bool) -> None:
+            stage.interval = 2 * usual if given_up else usual
+        return give_up
 
     steps = []
     if stages.iris is not None:
         steps.append(Step("irises in every second frame only", halved(stages.iris, 1)))
     if stages.pose is not None:
-        steps.append(Step("all witnesses of the pose half as often", halved(stages.pose, stages.pose.interval)))
+        steps.append(Step("all estimators of the pose half as often", halved(stages.pose, stages.pose.interval)))
     return steps + [Step("the detector half as often", halved(stages.detect, 1)),
                     Step("records of every second frame only", halve_output.set)]

@@ -82,6 +82,7 @@ class Stage(ABC):
 
     name = ""
     fills = ()  # type: Tuple[str, ...]  # fields of Face; who composes a run leaves out a stage that fills nothing new
+    interval = 1  # of a stage that may work on every n-th frame only: n; may be set from another thread
     runners = ()  # type: Tuple[Runner, ...]  # what the status lists as backend and model of the stage
 
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""468 points in each region; whoever is no face, or one that is there already, goes. Seals the tracks for the next frame."""
+"""468 points in each region; what is no face, or one that is there already, is rejected. Commits the tracks of the frame."""
 import math
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
@@ -52,7 +52,7 @@ class Align(Stage):
             faces = self._distinct([f for f in (self._align(packet, face) for face in packet.faces) if f is not None])
             sightings = [Sighting(f.track_id, f.roi, f.box) for f in faces]
         finally:
-            ids = self._tracks.seal(packet.frame.time_s, sightings)
+            ids = self._tracks.commit(packet.frame.time_s, sightings)
         return packet.with_faces(tuple(f._replace(track_id=i) for f, i in zip(faces, ids)))
 
     def _align(self, packet: Packet, face: Face) -> Optional[Face]:

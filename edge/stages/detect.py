@@ -28,7 +28,7 @@ class DetectSettings(NamedTuple):
 class Detect(Stage):
     """Fills `faces` with regions: tracked ones with their id, new ones with id 0.
 
-    Where the network is due, only every `every`-th time: a knob that may be turned from another thread.
+    Where the network is due, only every `interval`-th time, which another thread may change.
     """
 
     name = DETECT

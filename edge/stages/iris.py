@@ -11,7 +11,7 @@ MIN_EYE_PX = 6.0  # distance of the eye's corners below which an iris is a pixel
 
 
 class IrisStage(Stage):
-    """Fills `irises` and `eye_contours`, on every `every`-th frame: a knob that may be turned from another thread."""
+    """Fills `irises` and `eye_contours`, on every `interval`-th frame, which another thread may change."""
 
     name = IRIS
     fills = ("irises", "eye_contours")
