@@ -20,6 +20,7 @@ from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
+GIVEN = "{} gives its values"
 
 
 class Stages(NamedTuple):
@@ -63,7 +64,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
         pose = PoseStage(looks, networks.head(), camera, tracking.pose_every)
         filled.update(pose.fills)
     if _runs(IrisStage, config, filled, mesh.name, report):
-        of_eyes = networks.optional(IRIS, config.models.iris, "there is no iris, blink or gaze")
+        instead = "there is no iris, blink or gaze" if "irises" not in filled else GIVEN.format(mesh.name)
+        of_eyes = networks.optional(IRIS, config.models.iris, instead)
         iris = None if of_eyes is None else IrisStage(of_eyes[0], IrisLandmark())
         filled.update(() if iris is None else iris.fills)
 
@@ -83,8 +85,7 @@ def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report:
     """
     if not filled.issuperset(stage.fills) or "models." + stage.name in config.chosen:
         return True
-    report("note", "{0}: left out, {1} gives its values; --{0} NAME has a network of its own give them".format(
-        stage.name, by))
+    report("note", "{0}: left out, {1}; --{0} NAME has a network of its own give them".format(stage.name, GIVEN.format(by)))
     return False
 
 
