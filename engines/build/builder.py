@@ -9,7 +9,7 @@ from typing import Any, Callable, Deque, FrozenSet, List, NamedTuple, Optional, 
 from edge.host import commands
 from edge.core.errors import EngineError, ModelError
 from edge.store.models import cure
-from edge.runtimes.gpu.trtcalls import log_of
+from edge.runtimes.gpu.plan import log_of
 from engines.build.fp32pins import pinned
 
 OBEY, PREFER = "obey", "prefer"
