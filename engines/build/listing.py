@@ -8,7 +8,7 @@ from edge.store import plans as planstore
 from edge.core.errors import ModelError
 from edge.host.stop import Stop
 from engines.build.boardfacts import Facts
-from engines.build.command import ask_facts, network_of
+from engines.build.context import ask_facts, network_of
 from engines.build.report import BuildReport, built_text
 from engines.build.selection import BuildOptions, Wanted, config_of
 from engines.build.target import ROLES, stale, target_of
