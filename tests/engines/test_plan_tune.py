@@ -11,8 +11,7 @@ from edge.host.disk import write_whole
 from edge.store import plans as planstore
 from edge.store.models import sha256_of
 from engines.build import command as build
-from engines.build import context
-from engines.build import tune
+from engines.build import context, tune
 from engines.build.boardfacts import Facts
 from engines.build.command import BuildOptions, run_build
 from engines.build.tune import run_tune
