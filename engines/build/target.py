@@ -3,9 +3,9 @@ import json
 import os
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from edge.store import plans as planstore
-from edge.host.disk import storage_error, write_whole
 from edge.core.errors import EngineError, ModelError
+from edge.host.disk import storage_error, write_whole
+from edge.store import plans as planstore
 from edge.store.models import StoredNetwork, first_available, locate
 from edge.store.plans import Board
 from engines.build.boardfacts import Facts

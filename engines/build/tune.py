@@ -14,7 +14,7 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build import target as buildtarget
-from engines.build.command import BuildContext, build_one, crop_kernel, network_of, remove, build_context
+from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove
 from engines.build.report import BuildReport
 from engines.build.selection import BuildOptions, Wanted, choose, selection
 from engines.build.target import DEFAULT_TACTICS, FP16, FP32, Target, BuildConfig

@@ -14,7 +14,8 @@ from edge.core.errors import EdgeError, ModelError
 from edge.store.plans import plans_dir
 from edge.store.renewal import Need
 from edge.telemetry.notify import Notifier
-from engines.build.command import SERVICE_HOME, refuse_beside_tracker, remove, run_build
+from engines.build.command import run_build
+from engines.build.context import SERVICE_HOME, refuse_beside_tracker, remove
 from engines.build.report import BuildReport, span
 from engines.build.selection import BuildOptions
 from engines.build.parent import Hearing
