@@ -9,9 +9,9 @@ import shutil
 import subprocess
 from typing import List, Optional, Sequence, Tuple
 
+from edge.core.errors import EngineError
 from edge.host import commands
 from edge.host.disk import part_folder, write_whole
-from edge.core.errors import EngineError
 from edge.store import cubin as stored
 from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
 from engines.progress import Report
