@@ -9,9 +9,9 @@ from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
 from edge.store import models as modelstore
 from edge.store import plans as planstore
+from edge.store.cubin import source_sha256
 from edge.store.plans import Board, StoredPlan
 
-KERNEL_SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes", "gpu", "crop.cu")
 SLOWER = "its network runs on the CPU, many times slower"
 
 
@@ -72,8 +72,8 @@ def _check_kernel(plans: str) -> Finding:
 
 
 def _stale(told: Mapping[str, Any], cubin: str) -> str:
-    """Raises OSError."""
-    if told.get("source_sha256") != modelstore.sha256_of(KERNEL_SOURCE):
+    """Raises OSError, EngineError."""
+    if told.get("source_sha256") != source_sha256():
         return "was built of another version"
     if told.get("size") != os.path.getsize(cubin) or told.get("sha256") != modelstore.sha256_of(cubin):
         return "was cut short or altered"

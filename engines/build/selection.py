@@ -5,13 +5,13 @@ import os
 from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
-from edge.store import plans as planstore
+from edge.core.errors import ConfigError, EngineError
 from edge.host import commands
 from edge.host.reading import read_json
-from edge.core.errors import ConfigError, EngineError
+from edge.store import plans as planstore
+from engines.build.builder import TACTICS
 from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig
 from engines.manifest.entries import Manifest
-from engines.build.builder import TACTICS
 
 
 class BuildOptions(NamedTuple):

@@ -5,10 +5,10 @@ from edge.core.errors import ModelError
 from edge.host import commands
 from edge.host.disk import StorageError
 from engines.fetch.fetch import Fetcher, Unavailable
-from engines.fetch.onnxpackage import missing, need_converters
 from engines.fetch.store import build_network, forget, index_or_empty, is_current, is_damaged, lint_stored
 from engines.lint.gate import FAULTS, LINT
 from engines.manifest.entries import Manifest, Network, Role
+from engines.onnxpackage import missing, need_converters
 from engines.progress import Report, size_text
 
 

@@ -7,11 +7,11 @@ from edge.host.disk import one_builder, remove_leftovers
 from edge.store.models import cure, onnx_dir, read_index
 from engines.fetch.acquire import Acquisition
 from engines.fetch.fetch import MIRROR_VARIABLE, cache_dir, cached_path
-from engines.fetch.onnxpackage import fetch_cure
 from engines.fetch.store import damaged_files, is_ready, recipe, size_on_disk
 from engines.lint.gate import is_linted
 from engines.manifest.entries import Network
 from engines.manifest.read import read_manifest
+from engines.onnxpackage import fetch_cure
 from engines.progress import Report, size_text
 
 _CURE = "connect this machine to the network, or set {} to a folder that has the files".format(MIRROR_VARIABLE)

@@ -9,9 +9,9 @@ from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
 from edge.store.models import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
-from engines.fetch.onnxpackage import need_onnx
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
+from engines.onnxpackage import need_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto

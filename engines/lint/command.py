@@ -8,8 +8,8 @@ from edge.core.errors import ModelError
 from edge.core.redact import one_line
 from edge.host.process import CODE
 from edge.store.models import cure, locate, onnx_dir, read_index
-from engines.fetch.onnxpackage import need_onnx
 from engines.manifest.read import read_manifest
+from engines.onnxpackage import need_onnx
 from engines.progress import Report
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from edge.host.disk import write_whole
 from edge.host.reading import parse_json, reason
 from edge.store.models import StoredNetwork, locate, onnx_dir, read_index
 from edge.store.models import cure as fetch
-from engines.fetch.zipreading import DAMAGE, open_npz
 from engines.manifest.entries import Input
 from engines.manifest.read import read_manifest
 from engines.verify import stills
 from engines.verify.agreement import quantities_of
+from engines.zipreading import DAMAGE, open_npz
 
 SCHEMA = 1
 RUNTIME = "onnxruntime"

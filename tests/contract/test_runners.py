@@ -413,7 +413,7 @@ def test_loading_a_network_leaves_the_threads_signal_stack_alone(tmp_path):
     pytest.importorskip("openvino")
     import ctypes
 
-    from edge.runtimes.cpu.signalstack import _Stack
+    from edge.runtimes.cpu.openvino import _Stack
 
     def now():
         stack = _Stack()

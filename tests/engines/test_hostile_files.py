@@ -14,7 +14,8 @@ import pytest
 import tiny_nets
 
 from edge.core.errors import ModelError
-from engines.fetch import web, wheel, zipreading
+from engines import zipreading
+from engines.fetch import web, wheel
 from engines.fetch.fetch import Fetcher, Unavailable, cache_dir
 from engines.lint.frame import check_frame
 from engines.progress import Report

@@ -190,7 +190,7 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 import tiny_nets
 from pytest import MonkeyPatch
-from engines import onnxstore
+from engines.fetch import store as onnxstore
 from engines.manifest.read import read_manifest
 replace, count = os.replace, [0]
 def counted(*a, **folders):

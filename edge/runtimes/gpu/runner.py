@@ -15,14 +15,11 @@ from edge.models.warp import Warper
 from edge.runtimes.cpu.runner import check_crops, check_feeds, opened, sees_pictures, zeros
 from edge.runtimes.gpu import context as cuda
 from edge.runtimes.gpu import crop as cropkernel
-from edge.runtimes.gpu import trtcalls
-from edge.runtimes.gpu.devicememory import KINDS, PINNED
-from edge.runtimes.gpu.session import DeviceSession
+from edge.runtimes.gpu.plan import CURE, PACKAGE, package  # noqa: F401  (choose.py asks each runtime for both)
+from edge.runtimes.gpu.session import KINDS, PINNED, DeviceSession
 from edge.store.models import StoredNetwork, home_dir
 from edge.store.plans import Board, StoredPlan, check, cure, find
 
-PACKAGE = trtcalls.PACKAGE
-CURE = trtcalls.CURE
 AUTO, CPU = "auto", "cpu"  # who makes the crops: the kernel where it was built, or the CPU
 CROPS = (AUTO, CPU)
 WARM_UP = 5  # runs; the first ones load libraries and raise the clocks
@@ -31,7 +28,7 @@ TIMES_KEPT = 1024  # device times that nobody took
 
 def version() -> str:
     """Raises EngineError where TensorRT cannot be used."""
-    return str(trtcalls.package().__version__)
+    return str(package().__version__)
 
 
 class TensorRtRunner(Runner):
@@ -55,13 +52,13 @@ class TensorRtRunner(Runner):
     def open(self) -> None:
         """Check the plan, load it, allocate and warm up. May be called again after close()."""
         self.close()
-        trt, lent, plan, gpu = trtcalls.package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
+        trt, driver, plan, gpu = package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
         check(plan, self._network.sha256, Board(str(trt.__version__), gpu.name, gpu.compute_capability))
         self._session = DeviceSession(plan)
         try:
             self._load(self._session, gpu)
-        except lent.Error as e:
-            told = cuda.failure(lent, e, "opening network {}".format(self.model))
+        except driver.Error as e:
+            told = cuda.failure(driver, e, "opening network {}".format(self.model))
             self.close()
             raise told from e
         except EdgeError:
@@ -79,7 +76,7 @@ class TensorRtRunner(Runner):
                     self._warper.fill(image, crop, part)
                 return self._started(clock.thread_cpu(), session.start, self._feeds)
             return self._started(clock.thread_cpu(), session.start_crops, image, crops)
-        except session.lane.cuda.Error as e:
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -88,7 +85,7 @@ class TensorRtRunner(Runner):
         self._settle()
         try:
             return self._started(clock.thread_cpu(), session.start, feeds).result()
-        except session.lane.cuda.Error as e:
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
 
     def close(self) -> None:
@@ -115,7 +112,7 @@ class TensorRtRunner(Runner):
         self._pending = None
         try:
             self._device_ms.append(session.wait())
-        except session.lane.cuda.Error as e:
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
         session.copy_results(self._results)
         self.run_s += clock.thread_cpu() - began_at
@@ -166,7 +163,7 @@ class TensorRtRunner(Runner):
         return self._pending
 
     def _failure(self, session: DeviceSession, error: Exception) -> EngineError:
-        return cuda.failure(session.lane.cuda, error, "running network {}".format(self.model))
+        return cuda.failure(session.thread.cuda, error, "running network {}".format(self.model))
 
 
 class _Submitted(Ticket):
