@@ -25,7 +25,7 @@ import crop_cases
 from crop_twin import filled
 from edge.core.contracts import REPLICATE, RGB
 from edge.core.errors import EdgeError
-from edge.runtimes import cropkernel
+from edge.runtimes.gpu import crop as cropkernel
 
 def refused(call, *arguments):
     try:

@@ -225,7 +225,7 @@ import sys
 for name in ("onnx", "onnxruntime", "openvino", "tflite"):
     sys.modules[name] = None
 sys.path.insert(0, {root!r})
-from engines import references
+from engines.verify import references
 assert len(references.current_cases({home!r}, "mb05")) == 4
 """
 
