@@ -28,11 +28,13 @@ from edge.core.errors import EngineError, OutputError
 from edge.doctor.examine import Probe, Software
 from edge.doctor.machine import Machine
 from edge.store import plans as planstore
+from edge.store.models import StoredNetwork
 from engines.report import engines as fieldengines
 from engines.report import facts as fieldfacts
 from engines.report import readings as boardreadings
 from engines.report.command import TITLE, ReportFile
 from engines.report.privacy import Privacy
+from engines.verify import timing
 
 SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
 GPU = "sys/devices/57000000.gpu/"
@@ -229,14 +231,14 @@ class Runner:
 
 
 def test_network_is_timed_on_host_and_device_without_its_warm_up():
-    timed = fieldengines.time_runner(Runner(), "detect", "yunet_s")
-    assert len(timed.host_ms) == len(timed.device_ms) == fieldengines.MOST_RUNS
-    assert fieldengines.spread(timed.device_ms).startswith("p50 2.50 ms, p95 2.50 ms")
+    timed = timing.time_runner(Runner(), StoredNetwork("yunet_s", "", "", {}, "detect"))
+    assert len(timed.host_ms) == len(timed.device_ms) == timing.MOST_RUNS
+    assert timing.spread(timed.device_ms).startswith("p50 2.50 ms, p95 2.50 ms")
 
 
 def test_estimate_stands_beside_what_was_measured(monkeypatch):
-    timed = {"detect": fieldengines.Timed("yunet_s", "x", [4.0], [2.5]),
-             "pose": fieldengines.Timed("mb05", "x", [1.0], [])}
+    timed = {"detect": timing.Timed("yunet_s", "x", [4.0], [2.5]),
+             "pose": timing.Timed("mb05", "x", [1.0], [])}
 
     class Estimate:
         @staticmethod

@@ -109,7 +109,7 @@ def test_a_network_of_the_default_set_sees_what_it_sees_in_onnx_runtime(books, t
     assert set(runner.outputs) == set(reference.outputs) and runner.inputs == reference.inputs
     image, asked = stills.live_view(network.role, name)
     wanted, found = reference.submit(image, asked).result(), runner.submit(image, asked).result()
-    compared = differences(network.role, name, wanted, found, network.decode)
+    compared = differences(network, wanted, found)
     assert all(d.within for d in compared) and max(d.worst for d in compared) > 0.0, compared
     runner.close()
 
