@@ -4,6 +4,7 @@ from typing import Dict, Tuple
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
 STAGES = (DETECT, ALIGN, POSE, IRIS, EXPRESS)  # in the order of the pipeline
 OFF = "none"
+# role -> the networks that its stage can run: those of engines/manifest/manifest.yaml
 NETWORKS: Dict[str, Tuple[str, ...]] = {
     DETECT: (
         "yunet_s", "yunet_n", "fmr_8and16", "fmr_16and32", "rfb320", "faceboxes", "blazeface_short", "blazeface_full",
@@ -12,6 +13,7 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
     POSE: ("mb05",),
     IRIS: ("iris_landmark",),
 }
+ROLES = tuple(NETWORKS)  # in the order of the pipeline
 CAN_BE_OFF = (POSE, IRIS)
 
 AUTO = "auto"  # of a runtime: the fastest that is there

@@ -24,6 +24,7 @@ from edge.doctor.system import check_films, check_folders, check_source, check_s
 from edge.host import commands
 from edge.host.packages import fastest_runtime, install
 from edge.store import models as modelstore
+from edge.store import plans as planstore
 
 NEWEST_TESTED = (3, 13)
 PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
@@ -200,7 +201,9 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
 def check_models(config: Config, machine: Machine) -> List[Finding]:
     """Of each role: which network would be used, whether its files are whole."""
     home = modelstore.home_dir(machine.environ)
-    return [_check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
+    filled = {role: n.name for n in planstore.in_use(home, config.models, {}).values() for role in n.also}
+    return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
+            _check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
 
 
 def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:

@@ -1,10 +1,10 @@
 """The TensorRT plans and the crop kernel of this board: there, whole, and made of what is here now."""
 import os
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional
 
 from edge.config.load import Config
-from edge.core.errors import EngineError, ModelError
-from edge.core.roles import NETWORKS, OFF, TENSORRT, WITH_PLANS
+from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
 from edge.store import models as modelstore
@@ -24,21 +24,13 @@ def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Find
         tuned = planstore.chosen(home)
     except EngineError as e:
         return [_finding("plans", bad, str(e))]
-    findings = [_check_role(home, role, getattr(config.models, role), tuned.get(role), tensorrt, bad) for role in NETWORKS]
-    kernel = [] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))]
-    return [finding for finding in findings if finding is not None] + kernel
+    used = planstore.in_use(home, config.models, tuned)  # of a role without a network something else tells
+    findings = [_check_role(home, role, network, tensorrt, bad) for role, network in used.items()]
+    return findings + ([] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))])
 
 
-def _check_role(home: str, role: str, names: Sequence[str], best: Optional[str], tensorrt: str,
-                bad: str) -> Optional[Finding]:
-    """None where there is no network to have a plan of; that is told elsewhere."""
+def _check_role(home: str, role: str, network: modelstore.StoredNetwork, tensorrt: str, bad: str) -> Finding:
     name = "plan " + role
-    if tuple(names) == (OFF,):
-        return None
-    try:
-        network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
-    except ModelError:
-        return None
     try:
         plan = planstore.find(home, role, network.name)
         if plan is None:

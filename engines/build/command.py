@@ -9,10 +9,10 @@ from typing import Any, Dict, Optional, TextIO
 from edge.core.errors import ModelError
 from edge.host.disk import StorageError
 from edge.store.plans import CHOICE, plans_dir
-from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove
+from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
 from engines.build.listing import run_list
 from engines.build.report import BuildReport, built_text
-from engines.build.selection import BuildOptions, Wanted, config_of, selection
+from engines.build.selection import BuildOptions, Wanted, config_of
 from engines.build.target import Target, install, last_build_s, stale, target_of
 from engines.lint.gate import lint_gate
 from engines.manifest.entries import Manifest
@@ -33,7 +33,7 @@ def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, ve
     """
     home, manifest = os.path.abspath(home), read_manifest()
     report = report or BuildReport(out or sys.stdout, verbose)
-    wanted = selection(manifest, options)
+    wanted = selected(home, manifest, options)
     if options.list_only:
         return run_list(home, manifest, options, wanted, report)
     with build_context(home, options, report) as context:

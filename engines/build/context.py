@@ -3,7 +3,7 @@ import os
 import tempfile
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from edge.core import clock
 from edge.core.errors import EngineError, ModelError
@@ -16,7 +16,7 @@ from engines.build.boardfacts import Facts
 from engines.build.child import BUILD, FACTS
 from engines.build.parent import Crashed, Hearing, run_child
 from engines.build.report import BuildReport
-from engines.build.selection import BuildOptions, Wanted
+from engines.build.selection import BuildOptions, Wanted, selection
 from engines.build.target import Target, default_network
 from engines.manifest.entries import Manifest
 
@@ -107,9 +107,25 @@ def build_one(context: BuildContext, target: Target, plan: str, runs: int, heari
     return sidecar
 
 
+def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wanted]:
+    """selection() without the roles that the network of an earlier one fills: a run has no network for them either, unless
+    the user named them.
+    """
+    found: List[Wanted] = []
+    names: List[str] = []
+    for one in selection(manifest, options):
+        if manifest.fills(names, one.role) and not one.named and "models." + one.role not in options.named:
+            continue
+        found.append(one)
+        with suppress(ModelError):  # whoever wants to build it says why not
+            names.append(network_of(home, manifest, options, one))
+    return found
+
+
 def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
     """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
-    return wanted.name or default_network(home, manifest, wanted.role, options.candidates.get(wanted.role, ()))
+    return wanted.name or default_network(
+        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned)
 
 
 def _advise(root: str, report: BuildReport) -> None:

@@ -5,6 +5,7 @@ import re
 from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import ROLES as ROLES
 from edge.host import commands
 from edge.host.disk import storage_error, write_whole
 from edge.store import plans as planstore
@@ -16,7 +17,6 @@ from engines.manifest.entries import Manifest
 FP16, FP32 = "fp16", "fp32"
 DEFAULT_TACTICS = ("cublas", "cudnn")
 MIN_TIMINGS, AVG_TIMINGS = 1, 4  # few: a Nano times slowly, and the timing cache remembers
-ROLES = ("detect", "align", "pose", "iris")
 COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
 PINS, PINS_SCHEMA = "fp16.json", 1
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), PINS)
@@ -69,13 +69,13 @@ def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
     return Target(stored, config, pins_of(home, stored))
 
 
-def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str]) -> str:
-    """The network that a run would use: of the candidates the tuned one, else the first that was fetched.
+def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False) -> str:
+    """The network that a run would use: of the candidates the tuned one, unless `untuned`, else the first that was fetched.
 
     Raises ModelError where none was.
     """
     try:
-        tuned = planstore.chosen(home).get(role)
+        tuned = None if untuned else planstore.chosen(home).get(role)
     except EngineError:  # a run says that, and its cure is a build
         tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)

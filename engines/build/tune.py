@@ -19,9 +19,9 @@ from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build import target as buildtarget
 from engines.build.boardfacts import Facts
-from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove
+from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
 from engines.build.report import BuildReport
-from engines.build.selection import BuildOptions, Wanted, choose, selection
+from engines.build.selection import BuildOptions, Wanted, choose
 from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig, Target
 from engines.lint.gate import lint_gate
 from engines.manifest.entries import Manifest
@@ -60,7 +60,7 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
     if options.fp32 or options.tactics not in (None, DEFAULT_TACTICS):
         raise ConfigError("--tune tries 16 and 32 bits, with and without cuDNN: leave out --fp32 and --tactics")
     home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
-    wanted = selection(manifest, options)
+    wanted = selected(home, manifest, options)
     with build_context(home, options, report) as context:
         roles: Dict[str, List[Wanted]] = {}
         for one in wanted:

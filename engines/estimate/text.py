@@ -4,6 +4,7 @@ from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 
+from edge.core.roles import ROLES
 from engines.estimate import pipeline
 from engines.estimate.board import Span, total
 from engines.estimate.kernels import CLASSES, class_of
@@ -171,14 +172,14 @@ def _errors(e: Estimate) -> Section:
 
 def _comparison(e: Estimate) -> Section:
     theirs, s = e.fit.dlvyf, e.situations[1]
-    ours = [s.stages[role].whole for role in pipeline.ENGINE_ROLES]
-    rows = [["DLVYF, measured by its authors"] + ["{:.1f}".format(theirs[r + "_ms"]) for r in pipeline.ENGINE_ROLES]
+    ours = [s.stages[role].whole for role in ROLES]
+    rows = [["DLVYF, measured by its authors"] + ["{:.1f}".format(theirs[r + "_ms"]) for r in ROLES]
             + ["{:.2f}".format(theirs["fps"])],
             ["nanoface, ESTIMATE, every stage in every frame (align twice)"] + [_ranged(span, 1) for span in ours]
             + [_ranged(pipeline.fps(s.one_thread), 0)],
             ["nanoface, ESTIMATE, tracking"] + ["-"] * 4 + [_ranged(pipeline.fps(e.situations[0].one_thread), 0)]]
     return Section("A published face tracker on a Nano, and the ESTIMATE, ms a stage (middle and range)",
-                   ["tracker"] + list(pipeline.ENGINE_ROLES) + ["FPS"], rows)
+                   ["tracker"] + list(ROLES) + ["FPS"], rows)
 
 
 def _ranged(span: Span, digits: int) -> str:

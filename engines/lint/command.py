@@ -89,7 +89,7 @@ def _networks(home: str, names: Sequence[str], everything: bool) -> Tuple[List[T
     missing = [network.name for network in wanted if network.name not in built] if everything else []
     if everything and len(missing) == len(wanted):
         raise ModelError("no network is in {}: {}".format(onnx_dir(home), cure()))
-    return [(n.name, n.role, locate(home, n.name).file) for n in wanted if n.name not in missing], missing
+    return [(n.name, "+".join(n.roles), locate(home, n.name).file) for n in wanted if n.name not in missing], missing
 
 
 def _lint(title: str, role: str, path: str, ours: bool) -> Linted:

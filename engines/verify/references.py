@@ -65,7 +65,7 @@ def make(home: str, name: str) -> bool:
     if network is None or network.input is None:
         return False
     stored = locate(home, name)
-    quantities_of(stored.role, name)
+    quantities_of(stored, {})
     pixels = stills.crops(stored.role, name)
     about = {"schema": SCHEMA, "sha256": stored.sha256, "runtime": "", "input": "", "cases": len(pixels),
              "scale": network.input.scale, "offset": list(network.input.offset)}

@@ -154,7 +154,7 @@ STORED = StoredNetwork("chain", "", "", {}, "detect", "0" * 64)
 
 
 def judged(monkeypatch, model, tolerance, low=0.5, high=1.0):
-    def differences(role, network, expected, found, decode):
+    def differences(stored, expected, found):
         apart = np.abs(expected["out"] - found["out"])
         worst = float(apart.max()) if np.isfinite(apart).all() else np.inf
         return [Difference("out", "px", worst, worst, tolerance)]
