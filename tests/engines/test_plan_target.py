@@ -52,7 +52,8 @@ def put(home, content=b"plan", target=TARGET, **changes):
     (TARGET._replace(config=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins((), True)), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins(("a",))), FACTS, {"flags": TARGET.flags}, "built with fp32_layers none, wanted a"),
-    (TARGET._replace(config=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags}, "tactic_sources cublas+cudnn, wanted none"),
+    (TARGET._replace(config=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags},
+     "tactic_sources cublas+cudnn, wanted none"),
     (TARGET._replace(config=BuildConfig(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
 ])
 def test_a_plan_is_up_to_date_where_board_network_and_flags_are_the_same(tmp_path, target, facts, changes, why):

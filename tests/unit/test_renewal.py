@@ -88,6 +88,17 @@ def test_another_release_of_tensorrt_makes_all_engines_unfit(board, version):
     assert len(board.need(iris=("none",)).why) == 3
 
 
+def test_a_role_that_the_network_of_an_earlier_one_fills_has_no_engine_unless_the_user_names_its_network(board):
+    board.networks["face_landmark"]["roles"] = ["align", "iris"]
+    with open(os.path.join(board.home, "onnx", "index.json"), "w") as f:
+        json.dump({"schema": 1, "networks": board.networks}, f)
+    board.tensorrt('__version__ = "8.2.5.1"\n')
+    assert len(board.need().why) == 3 and sorted(board.need().networks) == ["align", "detect", "pose"]
+    models = configuration().models
+    assert list(planstore.in_use(board.home, models, {})) == ["detect", "align", "pose"]
+    assert list(planstore.in_use(board.home, models, {}, {"models.iris"})) == ["detect", "align", "pose", "iris"]
+
+
 @pytest.mark.parametrize("text", [None, "raise ImportError('libnvinfer.so.8')\n"])
 def test_without_a_tensorrt_that_loads_there_is_nothing_to_build(board, text):
     if text is None:
