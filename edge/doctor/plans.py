@@ -4,21 +4,22 @@ from typing import Any, List, Mapping, Optional
 
 from edge.config.load import Config
 from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
 from edge.store import models as modelstore
 from edge.store import plans as planstore
+from edge.store.cubin import source_sha256
 from edge.store.plans import Board, StoredPlan
 
-KERNEL_SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes", "gpu", "crop.cu")
 SLOWER = "its network runs on the CPU, many times slower"
 
 
 def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Finding]:
     """`tensorrt`: the installed version, "" where it is not told, None where there is none: then no plan is looked at."""
-    if tensorrt is None or config.models.runtime not in ("auto", "tensorrt"):
+    if tensorrt is None or config.models.runtime not in WITH_PLANS:
         return []
-    bad = FAIL if config.models.runtime == "tensorrt" else WARN  # auto takes what else is installed
+    bad = FAIL if config.models.runtime == TENSORRT else WARN  # auto takes what else is installed
     try:
         tuned = planstore.chosen(home)
     except EngineError as e:
@@ -63,8 +64,8 @@ def _check_kernel(plans: str) -> Finding:
 
 
 def _stale(told: Mapping[str, Any], cubin: str) -> str:
-    """Raises OSError."""
-    if told.get("source_sha256") != modelstore.sha256_of(KERNEL_SOURCE):
+    """Raises OSError, EngineError."""
+    if told.get("source_sha256") != source_sha256():
         return "was built of another version"
     if told.get("size") != os.path.getsize(cubin) or told.get("sha256") != modelstore.sha256_of(cubin):
         return "was cut short or altered"

@@ -1,12 +1,12 @@
 """Puts an estimate together: the engines that would run on a board, the pipeline made of them, and their memory."""
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from calibration.estimate.fit import Fitted, fitted
 from edge.config.load import Config, load_config
 from edge.core.roles import OFF, ROLES
 from edge.store.plans import chosen
 from engines.estimate import pipeline
 from engines.estimate.board import Board, Span, board_of, engine_memory, engine_span
+from engines.estimate.fitted import Fitted, fitted
 from engines.estimate.layers import Layer
 from engines.estimate.table import layers_for, stored
 from engines.manifest.read import read_manifest

@@ -33,7 +33,7 @@ def build(home, stored, fp16=True):
     import tensorrt as trt
 
     from edge.runtimes.gpu import context as cuda
-    from edge.runtimes.gpu.trtcalls import log_of
+    from edge.runtimes.gpu.plan import log_of
 
     cuda.PRIMARY.enter()
     try:
@@ -85,14 +85,14 @@ def reseal(home, stored, **changes):
 
 def write_cubin(home, arch="sm_53", content=None):
     """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
-    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import cubin as cubinstore
 
     os.makedirs(planstore.plans_dir(home), exist_ok=True)
     path = os.path.join(planstore.plans_dir(home), planstore.CUBIN)
     with open(path, "wb") as f:
         f.write(content or "SIMULATOR CUBIN {} crop".format(arch).encode("ascii"))
-    sidecar = dict(schema=cropkernel.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
-                   source_sha256=cropkernel.source_sha256(), arch=arch, nvcc="none")
+    sidecar = dict(schema=cubinstore.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
+                   source_sha256=cubinstore.source_sha256(), arch=arch, nvcc="none")
     with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
         json.dump(sidecar, f)
 

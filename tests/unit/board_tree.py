@@ -3,10 +3,10 @@ import hashlib
 import json
 import os
 
-from edge.doctor import plans
 from edge.doctor.machine import Machine
 from edge.sources.live.v4l2 import Camera, Mode
 from edge.store import plans as planstore
+from edge.store.cubin import source_sha256
 from edge.store.models import sha256_of
 
 GPU = "sys/devices/57000000.gpu/devfreq/57000000.gpu/"
@@ -82,5 +82,5 @@ def kernel(folder, code="code", **changes):
     place = folder / "home" / "plans"
     (place / planstore.CUBIN).write_text(code)
     sidecar = {"schema": 1, "arch": "sm_53", "size": 4, "sha256": hashlib.sha256(b"code").hexdigest(),
-               "source_sha256": sha256_of(plans.KERNEL_SOURCE)}
+               "source_sha256": source_sha256()}
     (place / planstore.CUBIN_SIDECAR).write_text(json.dumps(dict(sidecar, **changes)))

@@ -50,14 +50,14 @@ def prepare(folder):
 
 def stand_in_for_the_kernel(home):
     """What the simulator takes for a cubin: here is no nvcc."""
-    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import cubin as cubinstore
     from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
 
     cubin = b"SIMULATOR CUBIN sm_53 crop"
     with open(os.path.join(plans_dir(home), CUBIN), "wb") as f:
         f.write(cubin)
-    sidecar = {"schema": cropkernel.SCHEMA, "sha256": hashlib.sha256(cubin).hexdigest(), "size": len(cubin),
-               "source_sha256": cropkernel.source_sha256(), "arch": "sm_53", "nvcc": "none: a simulator's stand-in"}
+    sidecar = {"schema": cubinstore.SCHEMA, "sha256": hashlib.sha256(cubin).hexdigest(), "size": len(cubin),
+               "source_sha256": cubinstore.source_sha256(), "arch": "sm_53", "nvcc": "none: a simulator's stand-in"}
     with open(os.path.join(plans_dir(home), CUBIN_SIDECAR), "w") as f:
         json.dump(sidecar, f)
 
