@@ -134,8 +134,9 @@ def test_one_plan_is_built_and_verified_for_both_and_none_is_missed_for_the_iris
 
 
 def test_the_irises_have_a_network_of_their_own_where_the_user_names_it(copy):
-    code, said = copy.run("build", "--list", "--only", "iris", "--set", "models.align=whole")
-    assert "iris      -                cannot be built: the network iris_landmark is not in" in said, said
+    for words in (["--only", "iris"], ["--set", "models.iris=iris_landmark"]):
+        code, said = copy.run("build", "--list", "--set", "models.align=whole", *words)
+        assert "iris      -                cannot be built: the network iris_landmark is not in" in said, said
 
 
 def test_it_is_counted_once_in_the_estimate(copy):
