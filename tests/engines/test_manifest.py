@@ -10,10 +10,13 @@ import yaml
 from edge.core import roles
 from edge.core.errors import ConfigError, ModelError
 from edge.core.packet import Roi
+from edge.models.aligners import ALIGNERS
 from edge.models.detectors.table import DETECTORS
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
+from edge.stages.iris import IrisStage
+from edge.stages.pose import PoseStage
 from engines import convert
 from engines.manifest.read import ASSET_KINDS, MANIFEST, NETWORK_KINDS, read_manifest
 
@@ -220,3 +223,11 @@ def test_every_detector_has_a_decoder_and_what_can_be_off_is_what_the_manifest_c
     manifest = read_manifest()
     assert set(DETECTORS) == {name for name, network in manifest.networks.items() if network.role == "detect"}
     assert [role.name for role in manifest.roles if not role.required and role.name in roles.ROLES] == list(roles.CAN_BE_OFF)
+
+
+def test_the_roles_of_an_align_network_are_those_of_the_stages_that_its_decoder_makes_superfluous():
+    stages = {"pose": PoseStage.fills, "iris": IrisStage.fills}
+    manifest = read_manifest()
+    for name, aligner in ALIGNERS.items():
+        filled = [role for role, fields in stages.items() if set(fields) <= set(aligner.fills)]
+        assert list(manifest.network(name).roles) == ["align"] + filled, name
