@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the toys are run with ONNX Runtime")
 pytest.importorskip("onnx", reason="the toys are networks made with the package onnx")
+from fakes.simulated import onnx_bytes
 from whole_runs import ROOT, Program, write_index
 
 from edge.core.roles import NETWORKS
 from edge.store.models import sha256_of
-from tests.engines.simulator_nets import onnx_bytes
 from tests.unit.test_eyes import contour
 from tests.unit.test_stages import mesh_in_crop
 

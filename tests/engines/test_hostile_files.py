@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
-import tiny_nets
+from fakes import tiny_nets
 
 from edge.core.errors import ModelError
 from engines import zipreading

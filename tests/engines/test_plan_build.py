@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from fakes import SIMULATOR
 
 from edge.cli import boardcommands
 from edge.cli.table import read_words
@@ -25,7 +26,6 @@ from engines.fetch import store as onnxstore
 from engines.manifest.read import read_manifest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
 ASK_FACTS, RUN_CHILD = context.ask_facts, context.run_child
 NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "")
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}

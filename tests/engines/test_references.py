@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from verify_home import NETWORKS, change_index, home_with
+from fakes.verify_home import NETWORKS, change_index, home_with
 
 from edge.core.errors import EngineError, ModelError
 from edge.core.packet import Roi

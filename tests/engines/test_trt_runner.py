@@ -1,4 +1,4 @@
-"""The TensorRT runner on the simulator of tests/engines/simulator: right answers, and no rule of CUDA or TensorRT broken."""
+"""The TensorRT runner on the simulator of tests/simulator: right answers, and no rule of CUDA or TensorRT broken."""
 import threading
 
 import numpy as np
@@ -6,9 +6,10 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-import trt_runner_home as runner_home
+from fakes import KERNELS
+from fakes import plans as runner_home
+from fakes.simulated import onnx_bytes
 from patience import PATIENCE_S
-from simulator_nets import onnx_bytes
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.core.errors import EngineError, FrameError, ModelError
@@ -37,7 +38,7 @@ def simulator():
 def books(simulator, monkeypatch, tmp_path):
     """Every test ends with nothing alive, nothing on a context stack, and no rule broken."""
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", runner_home.TWINS)
+    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
     monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
     simulator.ledger.clear()
     yield simulator

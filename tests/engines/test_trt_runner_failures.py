@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-import trt_runner_home as runner_home
+from fakes import KERNELS
+from fakes import plans as runner_home
 from patience import PATIENCE_S
 
 from edge.core.contracts import RGB, Crop
@@ -42,7 +43,7 @@ def books(simulator, monkeypatch, tmp_path):
     from nanoface_simulator.contexts import driver
 
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", runner_home.TWINS)
+    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
     monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
     simulator.ledger.clear()
     yield simulator

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from verify_home import DEFAULT, NETWORKS, damaged, home_of, home_with, rounded
+from fakes.verify_home import DEFAULT, NETWORKS, damaged, home_of, home_with, rounded
 
 from edge.core.contracts import BGR, RGB, Runner
 from edge.runtimes.choose import open_runner

@@ -7,10 +7,10 @@ import socket
 
 import pytest
 import traced
-from whole_runs import DEFAULT_NETWORKS, ROOT, RUNTIMES, copy_home, need_networks, need_runtime, python_path
+from fakes import SIMULATOR
+from whole_runs import DEFAULT_NETWORKS, RUNTIMES, copy_home, need_networks, need_runtime, python_path
 
 CLI = ("-m", "edge")
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
 STATE = os.path.join(".local", "state", "nanoface", "")
 DEMO = CLI + ("run", "--source", "portrait", "--runtime")
 PICTURES = ("--output", "video:demo.mp4", "--output", "image:demo.jpg", "--output", "jsonl:-")

@@ -17,7 +17,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
+SIMULATOR = os.path.join(ROOT, "tests", "simulator")
 SCALE = 7.0  # how much slower a Cortex-A57 at 1.43 GHz runs a thread than the machine of the measurements
 FPS = 30.0
 MOST_P95_MS, FLOOR_FPS = 60.0, 10.0

@@ -1,4 +1,4 @@
-"""Plans for the tests of the TensorRT runner, built by the simulator of tests/engines/simulator: no GPU is needed."""
+"""Plans for the tests of the TensorRT runner, built by the simulator: no GPU is needed."""
 import json
 import os
 import sys
@@ -7,9 +7,8 @@ import numpy as np
 
 from edge.store import models as modelstore
 from edge.store import plans as planstore
+from fakes import SIMULATOR
 
-SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
-TWINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crop_twin.py")
 PACKAGES = ("tensorrt", "pycuda")  # the books that nanoface_simulator keeps are those of the whole process
 
 
