@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from fakes import SIMULATOR
 from patience import PATIENCE_S
 
 pytest.importorskip("onnx")
@@ -19,7 +20,6 @@ from edge.store import models as modelstore
 from edge.store import plans as planstore
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OUTPUTS = {"landmarks": 1404, "presence": 1, "iris": 30, "contour": 426, "lips": 160}
 ENTRY = """  whole:
