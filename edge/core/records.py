@@ -20,7 +20,7 @@ KINDS = {dict: "an object", list: "a list", str: "a text", type(None): "null", b
 
 def _same(one: Any, other: Any) -> bool:
     """Equality that arrays may take part in."""
-    if isinstance(one, tuple) and isinstance(other, tuple):
+    if isinstance(one, tuple) or isinstance(other, tuple):
         return type(one) is type(other) and len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return bool(np.array_equal(one, other))
@@ -193,13 +193,21 @@ def _object(value: Any, where: str) -> Dict[str, Any]:
 def _array(value: Any, where: str, shape: Tuple[int, ...]) -> np.ndarray:
     """float64 of just this shape; from this process's own writer it may be one already."""
     expected = "{} numbers".format(" x ".join(map(str, shape)))
-    try:
-        found = value if isinstance(value, np.ndarray) else np.array(_expect(value, list, where, expected))
-    except ValueError:  # rows of different lengths
+    if not isinstance(value, np.ndarray) and not _has_shape(value, shape):
         raise _wrong(where, expected, value)
+    found = value if isinstance(value, np.ndarray) else np.array(value)
     if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
         raise _wrong(where, expected, value)
     return found.astype(np.float64, copy=False)
+
+
+def _has_shape(value: Any, shape: Tuple[int, ...]) -> bool:
+    """Looked at first: of rows that differ, numpy's versions make different things."""
+    if not isinstance(value, list) or len(value) != shape[0]:
+        return False
+    if len(shape) > 1:
+        return all(_has_shape(row, shape[1:]) for row in value)
+    return not any(isinstance(one, (list, dict)) for one in value)
 
 
 def _box(value: Any, where: str) -> Box:
