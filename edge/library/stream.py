@@ -45,7 +45,7 @@ class Stream:
         self._source: Any = make_source(source_options(self._config))
         self._chain = StageChain(self._config, self._source.stills, self._source.live, report)
         self._opened, self._told = False, ""
-        self._taken = self._lost = 0
+        self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at
 
     @property
@@ -66,27 +66,29 @@ class Stream:
     def __next__(self) -> Tuple[Optional[StreamFrame], List[Face]]:
         """Raises SourceError, and StopIteration at the end. After an error there is nothing more."""
         with self._lock:
-            if self._opened and not self._over:
+            if self._over:
+                raise StopIteration
+            if self._opened:
                 self._chain.open()  # raises in another thread
-            step = None
+            step, closed = None, False
             try:
                 step = self._step()
             finally:
                 if step is None:
-                    self._free()
+                    closed = self._over  # by another thread
+                    self._close_source()
+                    self._chain.close()
         if step is not None:
             return step
-        lost, self._lost = self._lost, 0
-        if self._config.source.strict and lost:
+        lost = self._source.lost
+        if self._config.source.strict and lost and not closed:
             raise SourceError("{} frame{} of the source could not be read, and source.strict is true".format(
                 lost, "s" if lost > 1 else ""))
         raise StopIteration
 
     def close(self) -> None:
         """Free the device and the networks. May be called twice, and from another thread: a step that is being taken ends."""
-        self._over = True
-        if self._process == os.getpid():  # else this was forked, and the device is the parent's
-            self._source.close()
+        self._close_source()
         if self._lock.acquire(False):
             try:
                 self._chain.close()
@@ -103,9 +105,14 @@ class Stream:
         if hasattr(self, "dropped"):  # else the constructor has failed
             self.close()
 
+    def _close_source(self) -> None:
+        self._over = True
+        if self._process == os.getpid():  # else this was forked, and the device is the parent's
+            self._source.close()
+
     def _step(self) -> Optional[Tuple[Optional[StreamFrame], List[Face]]]:
         """None at the end."""
-        if not self._opened and not self._over:
+        if not self._opened:
             self._source.open()
             self._chain.open()
             self._opened = True
@@ -135,9 +142,3 @@ class Stream:
         if warning and warning != self._told:
             self._report("warning", warning)
         self._told = warning
-
-    def _free(self) -> None:
-        self._lost = self._source.lost
-        self._over = True
-        self._source.close()
-        self._chain.close()
