@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from patience import PATIENCE_S
-from whole_runs import ROOT, environment, quick, whole_program
+from whole_runs import ROOT, RUNTIMES, environment, need_runtime, quick, whole_program
 
 from edge.core.records import read_record
 from edge.library.tracker import Tracker
@@ -111,12 +111,14 @@ def test_unrelated_pictures_give_what_a_folder_gives(home, program, tmp_path):
     assert [len(record.faces) for record in records] == [1, 0, 2]
 
 
-def test_nothing_else_of_the_process_is_changed(home, tmp_path, models_home):
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_nothing_else_of_the_process_is_changed(home, tmp_path, models_home, runtime):
+    need_runtime(runtime)
     env = {k: v for k, v in environment(tmp_path, models_home).items() if k not in (
         "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "ORT_DISABLE_TELEMETRY", "PYTHONPATH")}
     more = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and os.path.abspath(path) != ROOT]
     env["PYTHONPATH"] = os.pathsep.join(more)
-    done = subprocess.run([sys.executable, "-c", STATE, ROOT, json.dumps(RUNTIME)], cwd=str(tmp_path), env=env,
+    done = subprocess.run([sys.executable, "-c", STATE, ROOT, json.dumps({"runtime": runtime})], cwd=str(tmp_path), env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=PATIENCE_S)
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("\n") == 1
     before, inside, after = json.loads(done.stdout)

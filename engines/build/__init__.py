@@ -1,0 +1,1 @@
+"""`nanoface build`: engines for this machine, of the converted networks."""
