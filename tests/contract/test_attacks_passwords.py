@@ -22,10 +22,10 @@ from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live.device import DEFAULT_TIMEOUTS
 from edge.sources.live.stream import StreamOpener
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 from edge.telemetry.notify import Notifier
-from edge.telemetry.status.log import Situation, StatusLog, status_record
+from edge.telemetry.status.log import RunState, StatusLog, status_record
 from engines.report.privacy import Privacy
 
 SECRET = "hunt!er'2 2/@x"  # what a password is not meant to hold, and holds
@@ -89,7 +89,7 @@ def test_what_a_source_says_of_itself_and_of_its_end(place):
 def test_status_record_service_manager_doctor_and_report(place, written):
     config = load_config(written(SPECS[place]), {}, {})
     reason = "{} is lost: [rtsp @ 0x55] 401 for me:{}".format(SPECS[place], SECRET)
-    record = json.dumps(status_record(Situation("DEGRADED", reason, source=SPECS[place]), {}, 0.0))
+    record = json.dumps(status_record(RunState("DEGRADED", reason, source=SPECS[place]), {}, 0.0))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0nanoface-attacks-{}".format(os.getpid()))
         manager.settimeout(PATIENCE_S)
@@ -130,7 +130,7 @@ def test_the_capture_process_shows_it_to_nobody(place, monkeypatch):
 
     threading.Thread(target=wait_for_it, daemon=True).start()
     url = "http://me:{}@127.0.0.1:{}/x".format(ENCODED, listener.getsockname()[1])
-    feed = ChildBackend(StreamOpener(url), Shape(SourceOptions(), True), DEFAULT_TIMEOUTS)
+    feed = ChildBackend(StreamOpener(url), FrameTransform(SourceOptions(), True), DEFAULT_TIMEOUTS)
     try:
         feed.begin()
         assert asked.wait(PATIENCE_S)  # by now the process knows its source
