@@ -15,7 +15,7 @@ from edge.library.fetching import fetch_missing
 from edge.library.options import Options, tracker_config
 from edge.library.stream import Stream
 
-LONGEST_SIDE = 32767  # pixels: OpenCV cannot crop from a larger picture
+LONGEST_SIDE = 32766  # pixels: OpenCV cannot crop from a larger picture
 STILL_STEP_S = 1.0 / 30.0  # between unrelated pictures, as between those of a folder
 
 

@@ -1,4 +1,4 @@
-"""The library with the real networks: what the command line gives, to the last digit, and nothing else of the process changed."""
+"""The library with the real networks: what the command line gives, to the last digit, and a process that stays as it was."""
 import json
 import os
 import subprocess
@@ -24,9 +24,9 @@ import nanoface
 
 def state():
     return {"environment": dict(os.environ), "folder": os.getcwd(), "path": list(sys.path), "filters": repr(warnings.filters),
-            "opencv": cv2.getNumThreads(), "switch": sys.getswitchinterval(), "numpy": numpy.geterr(), "gc": gc.get_threshold(),
+            "opencv": cv2.getNumThreads(), "switch": sys.getswitchinterval(), "numpy": numpy.geterr(),
             "signals": [repr(signal.getsignal(n)) for n in range(1, 32)], "log": repr(logging.root.handlers),
-            "level": logging.root.level, "threads": len(threading.enumerate()), "hooks": repr((sys.excepthook, sys.stdout)),
+            "level": logging.root.level, "gc": gc.get_threshold(), "threads": len(threading.enumerate()), "hooks": repr((sys.excepthook, sys.stdout)),
             "frozen": gc.get_freeze_count() if hasattr(gc, "get_freeze_count") else 0, "limit": sys.getrecursionlimit()}
 
 warnings.filterwarnings("ignore", message="none such")

@@ -26,11 +26,13 @@ def test_without_options_it_is_what_the_defaults_say():
 @pytest.mark.parametrize("given, path, value", [
     (dict(max_faces=2), "tracking.max_faces", 2), (dict(runtime="onnxruntime"), "models.runtime", "onnxruntime"),
     (dict(presence=0.4), "tracking.presence", 0.4), (dict(detect="yunet_n"), "models.detect", ("yunet_n",)),
-    (dict(detect=("yunet_n", "yunet_s")), "models.detect", ("yunet_n", "yunet_s")), (dict(iris="none"), "models.iris", ("none",)),
+    (dict(detect=("yunet_n", "yunet_s")), "models.detect", ("yunet_n", "yunet_s")),
+    (dict(iris="none"), "models.iris", ("none",)),
     (dict(smoothing=False), "smoothing.enabled", False), (dict(smoothing={"beta": 5}), "smoothing.beta", 5.0),
     (dict(options={"tracking.max_faces": 3}), "tracking.max_faces", 3), ({"tracking.max_faces": 3}, "tracking.max_faces", 3),
     (dict(max_faces=np.int64(2)), "tracking.max_faces", 2), (dict(fov_deg=np.float32(70)), "camera.fov_deg", 70.0),
-    (dict(intrinsics=pathlib.Path("c.json")), "camera.intrinsics", "c.json"), (dict(detect_score=None), "tracking.detect_score", None),
+    (dict(intrinsics=pathlib.Path("c.json")), "camera.intrinsics", "c.json"),
+    (dict(detect_score=None), "tracking.detect_score", None),
 ])
 def test_each_way_to_name_a_key(given, path, value):
     section, key = path.split(".")
@@ -39,7 +41,8 @@ def test_each_way_to_name_a_key(given, path, value):
 
 @pytest.mark.parametrize("given, told", [
     (dict(max_face=2), "there is no option 'max_face', did you mean max_faces?"), (dict(zzz=1), "there is no option 'zzz'"),
-    ({"tracking.max_facs": 2}, "did you mean tracking.max_faces?"), (dict(enabled=False), "smoothing.enabled or governor.enabled"),
+    ({"tracking.max_facs": 2}, "did you mean tracking.max_faces?"),
+    (dict(enabled=False), "smoothing.enabled or governor.enabled"),
     (dict(max_faces=9), "tracking.max_faces is 9; allowed: a whole number from 1 to 4"),
     (dict(max_faces="2"), "without quotes"), (dict(max_faces=True), "allowed: a whole number"),
     (dict(max_faces=2, options={"tracking.max_faces": 3}), "tracking.max_faces is given twice, once as max_faces"),

@@ -118,7 +118,7 @@ def test_the_values_have_names_and_shapes():
 
 def test_two_faces_can_be_compared():
     first, again, other = (read_face(one(fields)) for fields in ({}, {}, {"landmarks": np.zeros((468, 3))}))
-    assert first == again and not first != again and first != other and not first == other
+    assert (first == again, first != again, first == other, first != other) == (True, False, False, True)
     assert first in [other, again] and first.pose == again.pose and first.gaze != again.pose and first != "a face"
 
 
