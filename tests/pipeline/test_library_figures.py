@@ -49,6 +49,7 @@ def program(models_home, tmp_path_factory):
 
 @pytest.fixture
 def home(models_home, monkeypatch):
+    need_runtime(*RUNTIMES)
     monkeypatch.setenv("NANOFACE_HOME", models_home)
 
 
