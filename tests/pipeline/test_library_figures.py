@@ -26,7 +26,8 @@ def state():
     return {"environment": dict(os.environ), "folder": os.getcwd(), "path": list(sys.path), "filters": repr(warnings.filters),
             "opencv": cv2.getNumThreads(), "switch": sys.getswitchinterval(), "numpy": numpy.geterr(),
             "signals": [repr(signal.getsignal(n)) for n in range(1, 32)], "log": repr(logging.root.handlers),
-            "level": logging.root.level, "gc": gc.get_threshold(), "threads": len(threading.enumerate()), "hooks": repr((sys.excepthook, sys.stdout)),
+            "level": logging.root.level, "gc": gc.get_threshold(), "threads": len(threading.enumerate()),
+            "hooks": repr((sys.excepthook, sys.stdout)),
             "frozen": gc.get_freeze_count() if hasattr(gc, "get_freeze_count") else 0, "limit": sys.getrecursionlimit()}
 
 warnings.filterwarnings("ignore", message="none such")

@@ -39,7 +39,8 @@ def folder(tmp_path):
     picture = portrait.load()
     frames = [portrait.render(picture, i) for i in range(FRAMES)]
     assert cv2.imwrite(str(tmp_path / "face.jpg"), frames[0])
-    film = cv2.VideoWriter(str(tmp_path / "film.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (portrait.WIDTH, portrait.HEIGHT))
+    size = (portrait.WIDTH, portrait.HEIGHT)
+    film = cv2.VideoWriter(str(tmp_path / "film.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
     for frame in frames:
         film.write(frame)
     film.release()
