@@ -1,1 +1,1 @@
-"""`nanoface build`: engines for this machine, of the converted networks."""
+"""From an ONNX network to a TensorRT plan of this board."""

@@ -12,9 +12,8 @@ from edge.store.plans import Board
 from engines.build import boardfacts
 from engines.build import target as buildtarget
 from engines.build.boardfacts import Facts
-from engines.build.fp32pins import Pins
 from engines.build.selection import BuildOptions, Wanted, choose, config_of, selection
-from engines.build.target import BuildConfig, Target, install, last_build_s, stale
+from engines.build.target import BuildConfig, Pins, Target, install, last_build_s, stale
 from engines.manifest.read import read_manifest
 
 FACTS = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")
@@ -52,7 +51,8 @@ def put(home, content=b"plan", target=TARGET, **changes):
     (TARGET._replace(config=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins((), True)), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins(("a",))), FACTS, {"flags": TARGET.flags}, "built with fp32_layers none, wanted a"),
-    (TARGET._replace(config=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags}, "tactic_sources cublas+cudnn, wanted none"),
+    (TARGET._replace(config=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags},
+     "tactic_sources cublas+cudnn, wanted none"),
     (TARGET._replace(config=BuildConfig(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
 ])
 def test_a_plan_is_up_to_date_where_board_network_and_flags_are_the_same(tmp_path, target, facts, changes, why):
