@@ -115,9 +115,9 @@ test-board: .venv-board/.test
 endif
 
 lint: $(VENV)/.dev
-	@$(BIN)/ruff check --config tests/ruff.toml edge engines calibration tests setup.py
-	@$(BIN)/mypy --config-file tests/mypy.ini edge engines calibration
-	@$(BIN)/vermin -t=3.6- --no-tips edge engines calibration
+	@$(BIN)/ruff check --config tests/ruff.toml edge engines calibration nanoface.py tests setup.py
+	@$(BIN)/mypy --config-file tests/mypy.ini edge engines calibration nanoface.py
+	@$(BIN)/vermin -t=3.6- --no-tips edge engines calibration nanoface.py
 
 BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media/video/flame.mp4,portrait)
 .venv-mediapipe/.bench:

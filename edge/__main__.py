@@ -1,4 +1,4 @@
-"""The command `nanoface` as a process of its own; a program of others takes edge.cli.main.main()."""
+"""The command as `python -m edge`; `nanoface` begins in nanoface.py, as do programs of others."""
 from edge.host.stop import SIGNALS, leave
 
 

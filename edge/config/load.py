@@ -160,17 +160,19 @@ NO_SPELLING = {}  # type: Dict[str, str]
 def load_config(
     path: Optional[str],
     overrides: Mapping[str, Any],
-    environ: Mapping[str, str],
+    environ: Optional[Mapping[str, str]],
     spelled: Mapping[str, str] = NO_SPELLING,
 ) -> Config:
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
     `spelled` says by which option each came, for the errors. Raises ConfigError.
+
+    `environ` None is for a program of others, whose own values the overrides are: nothing but `path` is read then.
     """
     layers: List[Dict[str, Found]] = []
-    user_file = choose_file(path, environ)
+    user_file = choose_file(path, environ) if environ is not None else None if path is None else UserFile(path, "config=")
     if user_file is not None:
         layers.append(read_file(user_file))
-    if environ.get(SOURCE_VARIABLE):
+    if environ is not None and environ.get(SOURCE_VARIABLE):
         layers.append({"source.spec": Found(environ[SOURCE_VARIABLE], "$" + SOURCE_VARIABLE)})
     layers.append({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()})
     values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
@@ -178,7 +180,7 @@ def load_config(
         values.update(_one_source(_checked(layer), layer))
         if "output.window" in layer and values["output.window"] is False:  # also none that was named before
             values["outputs"] = tuple(text for text in values["outputs"] if text.partition("?")[0].strip().lower() != "window")
-    values["source.spec"] = _source(values, layers, user_file)
+    values["source.spec"] = _source(values, layers, user_file, environ is not None)
     config = _tree(values)._replace(chosen=frozenset(key for layer in layers for key in layer))
     contradiction = _contradiction(config.source)
     if contradiction:
@@ -194,14 +196,15 @@ def _one_source(values: Dict[str, Any], layer: Mapping[str, Found]) -> Dict[str,
     return dict(dict.fromkeys(SOURCE_KEYS), **values) if named else values
 
 
-def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile]) -> Optional[str]:
+def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile],
+            on_command_line: bool) -> Optional[str]:
     """From now on its passwords are known, and shown nowhere; says where others can read them."""
     path = values["source.spec_file"]
     spec = RULES["source.spec"].read(read_line(path)) if path is not None else values["source.spec"]
     redact.learn(spec or "")
     if spec is None or not redact.has_secret(spec):
         return spec
-    if layers[-1].get("source.spec") is not None:
+    if on_command_line and layers[-1].get("source.spec") is not None:
         log.warning("a password on the command line can be seen by everybody on this machine: set $%s, or source.spec_file",
                     SOURCE_VARIABLE)
     holder = path if path is not None else user_file.path if user_file and "source.spec" in layers[0] else None

@@ -25,6 +25,20 @@ class ConfigError(EdgeError):
     exit_code = 2
 
 
+class InputError(EdgeError, ValueError):
+    """What a program hands over as a picture, a time or a frame record, and is none."""
+
+    exit_code = 2
+
+
+class InputTypeError(InputError, TypeError):
+    """The same of another type altogether."""
+
+
+class StateError(EdgeError, RuntimeError):
+    """Something is used that was closed, or by another thread or process than it belongs to."""
+
+
 class SourceError(EdgeError):
     """A camera, file or stream that cannot be opened or read."""
 

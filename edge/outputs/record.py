@@ -9,8 +9,8 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 import numpy as np
 
 from edge.core.packet import Eyes, Face, Gaze, Iris, Packet, Pose
+from edge.core.records import SCHEMA
 
-SCHEMA = 1
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
 NOT_FINITE = "not finite"
 NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
@@ -19,8 +19,12 @@ Record = Dict[str, Any]
 Missing = Dict[str, str]
 
 
-def encode(packet: Packet, now: float, landmarks: bool) -> Record:
-    """The record of one frame; `now` is the monotonic time of writing, `landmarks` adds the points and eye contours."""
+def encode(packet: Packet, now: float, landmarks: bool, as_lists: bool = True) -> Record:
+    """The record of one frame; `now` is the monotonic time of writing, `landmarks` adds the points and eye contours.
+
+    `as_lists` False leaves those two as arrays, rounded in the same way: for this process's own reader, which would make
+    arrays of the lists again. Either takes more time than all the rest.
+    """
     frame = packet.frame
     times = (("captured_at", frame.captured_at, TIME), ("time_s", frame.time_s, TIME),
              ("age_ms", (now - frame.captured_at) * 1000.0, 3))
@@ -33,14 +37,14 @@ def encode(packet: Packet, now: float, landmarks: bool) -> Record:
             record[key] = number
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
-    record["faces"] = [_face(face, landmarks) for face in packet.faces]
+    record["faces"] = [_face(face, landmarks, as_lists) for face in packet.faces]
     return record
 
 
-def _face(face: Face, landmarks: bool) -> Record:
+def _face(face: Face, landmarks: bool, as_lists: bool) -> Record:
     missing = {str(key): str(reason) for key, reason in face.missing.items()}
     record: Record = {"id": int(face.track_id)}
-    for key, value, encoder in _quantities(face, landmarks):
+    for key, value, encoder in _quantities(face, landmarks, as_lists):
         if key in missing:  # a stage does not trust it, whatever it left there
             continue
         encoded = None if value is None else encoder(value, missing)
@@ -52,18 +56,18 @@ def _face(face: Face, landmarks: bool) -> Record:
     return record
 
 
-def _quantities(face: Face, landmarks: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
+def _quantities(face: Face, landmarks: bool, as_lists: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
     """(key, value or None, encoder) in the order of the record."""
     yield "score", face.score, _score
     yield "box", face.box, _box
     if landmarks:
-        yield "landmarks", face.landmarks, _points
+        yield "landmarks", face.landmarks, lambda points, missing: _array(points, PIXEL, as_lists)
     yield "pose", face.pose, _pose
     yield "iris", _known(face.irises), _irises
     yield "gaze", face.gaze, _gaze
     yield "expression", face.expression, _expression
     if landmarks:
-        yield "eye_contours", _known(face.eye_contours), _contours
+        yield "eye_contours", _known(face.eye_contours), lambda eyes, missing: _contours(eyes, missing, as_lists)
 
 
 def _known(eyes: Optional[Eyes]) -> Optional[Eyes]:
@@ -81,11 +85,13 @@ def _numbers(values: Iterable[float], digits: int) -> Optional[List[float]]:
     return None if None in numbers else numbers  # type: ignore[return-value]
 
 
-def _array(values: np.ndarray, digits: int) -> Optional[List[Any]]:
-    """The same for an array of any shape, as nested lists. Rounds in float64: a float32 would print all its digits."""
+def _array(values: np.ndarray, digits: int, as_lists: bool = True) -> Any:
+    """The same for an array of any shape, as nested lists or an array. In float64: a float32 would print all its digits."""
     with np.errstate(over="ignore"):  # what overflows is reported as not finite
         rounded = np.round(np.asarray(values, np.float64), digits) + 0.0
-    return rounded.tolist() if np.isfinite(rounded).all() else None
+    if not np.isfinite(rounded).all():
+        return None
+    return rounded.tolist() if as_lists else rounded
 
 
 def _score(value: float, missing: Missing) -> Optional[float]:
@@ -94,10 +100,6 @@ def _score(value: float, missing: Missing) -> Optional[float]:
 
 def _box(value: Iterable[float], missing: Missing) -> Optional[List[float]]:
     return _numbers(value, PIXEL)
-
-
-def _points(value: np.ndarray, missing: Missing) -> Optional[List[Any]]:
-    return _array(value, PIXEL)
 
 
 def _pose(pose: Pose, missing: Missing) -> Optional[Record]:
@@ -155,9 +157,9 @@ def _iris(iris: Iris) -> Optional[Record]:
     return {"center": center, "radius": radius, "score": score}
 
 
-def _contours(contours: Eyes, missing: Missing) -> Optional[Record]:
+def _contours(contours: Eyes, missing: Missing, as_lists: bool) -> Optional[Record]:
     record: Record = {}
-    _per_eye(record, contours, "eye_contours", missing, lambda points: _array(points, PIXEL))
+    _per_eye(record, contours, "eye_contours", missing, lambda points: _array(points, PIXEL, as_lists))
     return record or None
 
 

@@ -13,12 +13,13 @@ from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps, all_to_disk
 
 PACKAGES = ("calibration", "edge", "engines")
+ENTRY = "nanoface.py"  # beside them
 LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the networks of a checkout
 DIGEST = "digest"
 CHECK = ("-I", "-m", "edge.service.selftest")  # -I: by nothing that lies elsewhere
 HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
 START = """#!{}/bin/python3 -s
-from edge.__main__ import console
+from nanoface import console
 console()
 """
 
@@ -91,6 +92,7 @@ def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packag
 def _copy_ours(site: str, share: str) -> None:
     for package in PACKAGES:
         shutil.copytree(os.path.join(CODE, package), os.path.join(site, package), ignore=_left_out)
+    shutil.copy(os.path.join(CODE, ENTRY), os.path.join(site, ENTRY))
     os.makedirs(share)
     for file in places.SHIPPED:
         shutil.copy(os.path.join(places.shipped_folder(), file), share)
@@ -133,6 +135,7 @@ def _files() -> Iterator[Tuple[str, str]]:
             for name in sorted(names):
                 path = os.path.join(place, name)
                 yield path, os.path.relpath(path, CODE)
+    yield os.path.join(CODE, ENTRY), ENTRY
     for file in places.SHIPPED:
         yield os.path.join(places.shipped_folder(), file), "{}/{}".format(places.SHARE, file)
 

@@ -89,9 +89,8 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def _environment() -> Dict[str, str]:
     """Ours, with the packages that we have: the process starts in a folder of its own."""
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if CODE not in paths:
-        paths.append(CODE)
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(paths), PYTHONIOENCODING="utf-8")
+    ours_first = [CODE] + [path for path in paths if path != CODE]  # before a stranger's engines/
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(ours_first), PYTHONIOENCODING="utf-8")
 
 
 class _Talk:

@@ -16,6 +16,9 @@ DEMO = CLI + ("run", "--source", "portrait", "--runtime")
 PICTURES = ("--output", "video:demo.mp4", "--output", "image:demo.jpg", "--output", "jsonl:-")
 SHORT = ("--max-frames", "20")
 LONG = ("--realtime", "--fps", "2", "--max-frames", "30")  # ONNX Runtime 1.32 asks 9 s after it was loaded
+PROGRAM = """from nanoface import Tracker
+with Tracker() as tracker:
+    print(sum(len(tracker(frame.image)) for frame, _ in Tracker.stream("portrait", max_frames=5)))"""
 CONVERTED = ("onnx", "onnxruntime")
 COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "demo on OpenVINO": (("openvino",), DEMO + ("openvino",) + PICTURES),
@@ -28,6 +31,7 @@ COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "estimate": (("onnx",), CLI + ("estimate",)),
     "calibrate": (CONVERTED, CLI + ("calibrate", "fp16", "mb05", "--frames", "1")),
     "report": ((), CLI + ("report", "--seconds", "1", "--source", "portrait")),
+    "a program of others": ((), ("-c", PROGRAM)),
     "as a library": ((), ("-c", "from edge.runtimes import choose; print(choose.available_runtimes())")),
 }
 

@@ -7,6 +7,7 @@ import pytest
 from codebase import CODE, ROOT, Source, dotted, files, report, sources
 
 BELOW = "core host"
+FACE = "nanoface.py"
 # a room of edge/ -> what it may import of edge besides itself; "models.spec" is one file or folder of a room
 MAY_IMPORT = {
     "core": "",
@@ -27,12 +28,16 @@ MAY_IMPORT = {
     "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
     "cli": "app bench doctor service config store outputs telemetry " + BELOW,
+    "library": "app config store sources outputs " + BELOW,
     "__main__": "cli host",
 }
 
+ABOVE_ALL = ("cli", "library")  # what a person uses, and what a program does: both may have networks fetched
+
 # package -> files that may import it
 THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
-           "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py")
+           "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
+           "edge/library/*")  # starts none: it tells its callers' threads apart
 BEHIND = {
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "edge/outputs/pictures/*", "calibration/*"),
     "tensorrt": ("edge/runtimes/gpu/*", "engines/build/*"),
@@ -104,6 +109,9 @@ def check_rooms(source, modules):
     faults = []
     for found in imports(source, modules):
         target = found.name.split(".")
+        unasked = not (found.inside or found.typing_only)
+        if source.path == FACE and target[0] in ("edge", "engines", "calibration") and unasked:
+            faults.append(source.fault(found.node, "{} imports {} on load: the command begins here".format(FACE, found.name)))
         if parts[0] != "edge" or target[0] not in ("edge", "engines", "calibration", "tests"):
             if target[0] == "tests":
                 faults.append(source.fault(found.node, "imports the tests"))
@@ -111,8 +119,8 @@ def check_rooms(source, modules):
                 faults.append(source.fault(found.node, "engines imports calibration: freeze what it needs into a table"))
             continue
         if target[0] != "edge":
-            if room != "cli" or target[0] == "tests":
-                text = "edge imports {}: only edge.cli may, inside a function".format(target[0])
+            if room not in ABOVE_ALL or target[0] == "tests":
+                text = "edge imports {}: only edge.cli may, and edge.library, inside a function".format(target[0])
                 faults.append(source.fault(found.node, text))
             elif not found.inside:
                 faults.append(source.fault(found.node, "{} is imported on load: do it inside".format(found.name)))
@@ -218,6 +226,12 @@ def test_no_room_reaches_itself_through_another():
     ("edge/cli/main.py", "def f():\n    from engines import commands", None),
     ("edge/cli/main.py", "from engines import commands", "on load"),
     ("edge/app/run.py", "from tests import conftest", "edge imports tests"),
+    ("edge/library/x.py", "def f():\n    from engines.fetch import fetch", None),
+    ("edge/library/x.py", "from engines.fetch import fetch", "on load"),
+    ("edge/app/run.py", "from edge.library.tracker import Tracker", "edge.app may not import edge.library.tracker"),
+    ("nanoface.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from edge import core", None),
+    ("nanoface.py", "def f():\n    import edge.__main__", None),
+    ("nanoface.py", "from edge.core import errors", "imports edge.core.errors on load"),
     ("engines/x.py", "from edge.app.run import Stages", None),
     ("engines/x.py", "import tests.conftest", "imports the tests"),
     ("engines/estimate/x.py", "def f():\n    from calibration.estimate import fit", "engines imports calibration"),

@@ -10,6 +10,7 @@ MOST_LINES, MOST_FUNCTION_LINES, MOST_WIDTH = 300, 50, 120
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "base", "manager", "misc"}
 BROAD = {"Exception", "BaseException"}
 BROAD_ALLOWED = {"edge/pipeline/worker.py", "edge/outputs/sender.py", "edge/cli/main.py", "edge/telemetry/board/jtop.py"}
+LAZY = "nanoface.py"  # changes its own class, as a module of Python 3.6 can look up names in no other way
 TEXTS = (".py", ".md", ".yaml", ".yml", ".ini", ".toml", ".txt", ".cfg", ".service", ".sh", "Makefile", "run")
 
 # split so that this file does not find itself
@@ -101,7 +102,7 @@ def check_import_time(source):
 
     def in_value(node):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(isinstance(target, (ast.Attribute, ast.Subscript)) for target in targets):
+        if any(isinstance(target, (ast.Attribute, ast.Subscript)) for target in targets) and source.path != LAZY:
             yield source.fault(node, "changes something else at import: put it into a function")
         for called in calls_now(node.value):
             name = dotted(called.func if isinstance(called, ast.Call) else called)

@@ -51,7 +51,8 @@ def checkout(folder):
     for name in ("edge", "engines", "calibration", "systemd"):
         shutil.copytree(os.path.join(ROOT, name), os.path.join(folder, name), ignore=shutil.ignore_patterns(
             "__pycache__", "onnx", "plans", "cache"))
-    shutil.copy(os.path.join(ROOT, "setup.py"), folder)
+    for name in ("setup.py", "nanoface.py"):
+        shutil.copy(os.path.join(ROOT, name), folder)
 
 
 def networks(home, folder):

@@ -1,4 +1,5 @@
 """The command line: exit codes, what goes to which stream, signals, and that no mistake ends in a trace."""
+import importlib
 import json
 import os
 import re
@@ -34,8 +35,8 @@ RECORD = {
 # a tracker that stands in for edge.app.run: what it does is the text of RUN
 STANDS_IN = """
 import sys, time, types
-from edge.cli import main
-from edge.errors import *
+from edge.cli.main import main
+from edge.core.errors import *
 app = types.ModuleType("edge.app.run")
 def run(config, stop, report):
     RECORD = {record!r}
@@ -632,7 +633,7 @@ def test_models_hand_over_to_the_build_step_and_return_its_exit_code(monkeypatch
             return 4
         setattr(fake, "run_" + name, act)
     monkeypatch.setitem(sys.modules, "engines.fetch.commands", fake)
-    monkeypatch.setattr(__import__("engines"), "commands", fake, raising=False)
+    monkeypatch.setattr(importlib.import_module("engines.fetch"), "commands", fake, raising=False)
     assert cli.main(["models"] + action) == 4
     assert heard == [tuple(str(tmp_path) if word == "HOME" else word for word in expected)]
 

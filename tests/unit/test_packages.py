@@ -101,7 +101,7 @@ def test_what_needs_no_network_works_without_the_packages(without, words):
 
 def test_no_cure_names_an_extra_of_a_distribution_that_is_on_no_index():
     cure, found = re.compile(r"pip install[^\n`]*\bnanoface(?![-_/.*])\S*|'nanoface\[\w+\]'"), []
-    for top in ("edge", "engines", "calibration", "docs", "systemd", "README.md"):
+    for top in ("edge", "engines", "calibration", "docs", "systemd", "README.md", "nanoface.py"):
         place = os.path.join(ROOT, top)
         for folder, _, names in os.walk(place) if os.path.isdir(place) else [(ROOT, (), [top])]:
             for path in [os.path.join(folder, name) for name in names if name.endswith((".py", ".md", ".yaml", ".sh"))]:

@@ -1,0 +1,119 @@
+"""The stages of a run in the caller's thread: a frame in, faces out.
+
+What a program gets is read from the frame record that `nanoface run` would write of the frame, so both give the same numbers.
+"""
+import logging
+import os
+import threading
+from contextlib import ExitStack
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from edge.app.chain import make_stages
+from edge.config.load import Config
+from edge.core import clock
+from edge.core.contracts import Stage
+from edge.core.errors import FrameError, StateError
+from edge.core.packet import Frame, Packet
+from edge.core.records import Face, read_face
+from edge.outputs.record import encode
+from edge.store import lock as buildlock
+from edge.store.models import home_dir
+
+log = logging.getLogger(__name__)
+
+OURS = "edge"  # the logger above all of ours
+Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
+
+
+def to_log(event: str, text: str) -> None:
+    """The report of a program that gave none."""
+    log.log(logging.WARNING if event == "warning" else logging.INFO, "%s", text)
+
+
+def quiet() -> None:
+    """A program that does not log gets no words of ours on its standard error; logging prints warnings that nobody takes."""
+    logger = logging.getLogger(OURS)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+class StageChain:
+    """Every stage of one kind of frames. Opened by its first frame, and from then on of that thread.
+
+    On a GPU the context is the thread's: what was opened there is closed there, or it stays until the process ends.
+    """
+
+    def __init__(self, config: Config, stills: bool, live: bool, report: Report) -> None:
+        """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
+        quiet()
+        stages = make_stages(config, stills, report, live)
+        self.stages: Tuple[Stage, ...] = tuple(
+            stage for group in stages.groups(config.pipeline.groups()) for stage in group)
+        self._report, self._process = report, os.getpid()
+        self._thread: Optional[int] = None  # that opened it
+        self._closing = ExitStack()
+        self._over = ""  # why it cannot be used any more
+
+    @property
+    def over(self) -> bool:
+        return bool(self._over)
+
+    def open(self) -> None:
+        """Nothing where it is open. Raises StateError in another thread, or process, than that which may use it."""
+        if self._over:
+            raise StateError("the tracker cannot be used any more, {}: make a new one".format(self._over))
+        if self._process != os.getpid():
+            raise StateError("the tracker belongs to the process that made it, from which this one was forked: make one here")
+        if self._thread is None:
+            self._open()
+        elif self._thread != threading.get_ident():
+            raise StateError("the tracker belongs to the thread that gave its first picture: make one for each thread")
+
+    def faces(self, frame: Frame) -> List[Face]:
+        """Raises FrameError for a frame that cannot be looked at; the next one can. Any other error ends the chain, as does an
+        interruption: its stages may be left waiting for each other.
+        """
+        whole = False
+        try:
+            found = self._faces(frame)
+            whole = True
+        except FrameError:
+            whole = True
+            raise
+        finally:
+            if not whole:
+                self.close("it was interrupted in the middle of a picture")
+        return found
+
+    def close(self, why: str = "it was closed") -> None:
+        """May be called twice, and from any thread while no frame is looked at."""
+        self._over = self._over or why
+        closing, self._closing = self._closing, ExitStack()
+        self.stages = ()
+        if self._process == os.getpid() and self._thread == threading.get_ident():
+            closing.close()
+        # else what it holds goes with it; what a fork has inherited is the parent's
+
+    def backends(self) -> Dict[str, str]:
+        """Stage -> what runs its network, and the network's name; once it is open."""
+        return {stage.name: ", ".join("{} {}".format(runner.model, runner.backend).strip() for runner in stage.runners)
+                for stage in self.stages if stage.runners}
+
+    def _open(self) -> None:
+        with ExitStack() as closing:
+            closing.enter_context(buildlock.tracking(home_dir(), self._waiting, lambda: False))
+            for stage in self.stages:
+                closing.callback(stage.close)
+                stage.open()
+            self._thread, self._closing = threading.get_ident(), closing.pop_all()
+
+    def _waiting(self) -> None:
+        self._report("note", "waiting for the engines, which nanoface build makes now")
+
+    def _faces(self, frame: Frame) -> List[Face]:
+        packet: Any = Packet(frame)
+        for stage in self.stages:
+            packet = stage.process(packet)
+            if packet is None:
+                return []
+        return [read_face(face) for face in encode(packet, clock.monotonic(), True, as_lists=False)["faces"]]
