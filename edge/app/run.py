@@ -4,15 +4,15 @@ from contextlib import ExitStack
 from typing import Any, Dict, Optional
 
 from edge.app.chain import make_stages, steps_of
-from edge.app.ends import make_senders, source_options
+from edge.app.ends import NOTHING, make_senders, source_options
 from edge.app.networks import Report
 from edge.app.targets import NewFolders, check_targets
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, UnfitError
 from edge.core.redact import has_secret
+from edge.core.roles import FAILED, STARTING, STOPPED
 from edge.models.warp import use_one_thread
-from edge.outputs.kinds import NOTHING
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline.governor import Governor, Steering, Switch
@@ -43,13 +43,13 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
 
     def waiting(text: str = "the engines, which nanoface build makes now") -> None:
         health.waiting(text)
-        before.say("STARTING", text)
+        before.say(STARTING, text)
 
     try:
         unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
         with buildlock.tracking(home, waiting, stop.is_set):
             if before.waited and stop.is_set():
-                return before.say("STOPPED", "")
+                return before.say(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)
     except EdgeError as e:
         told = e
@@ -57,7 +57,7 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
             told = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
         health.failed(str(told))
         if (unfit or before.waited) and not before.over:
-            before.say("FAILED", str(told))
+            before.say(FAILED, str(told))
         raise told
 
 
@@ -87,10 +87,9 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
             report("note", made)
         this.on_state(state, reason)
 
-    plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
-                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
-                output_thread=len(groups) > 1)
+    plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
+                on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
+                limit=config.source.max_frames, output_thread=len(groups) > 1)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

@@ -10,10 +10,10 @@ from edge.cli.parser import DEMO
 from edge.cli.table import ACTIONS, MAKERS
 from edge.config.rules import RULES
 from edge.core.roles import NETWORKS
+from edge.outputs.kinds import KINDS, NOTHING
 
 FILES = ("FILE", "PATH", "DIR", "PYTHON")  # metavars of what is on the disk
 SOURCES = ("SPEC", "SOURCE")
-OUTPUTS = ("jsonl:", "csv:", "video:", "images:", "image:", "window")
 ANY_NETWORK = tuple(name for names in NETWORKS.values() for name in names)
 
 
@@ -65,7 +65,7 @@ def _values(command: str, action: argparse.Action) -> Values:
     if metavar in FILES:
         return Values(files=True)
     if metavar == "KIND:TARGET":
-        return Values(OUTPUTS)
+        return Values(tuple(name if kind.target == NOTHING else name + ":" for name, kind in KINDS.items()))
     if metavar == "KEY=VALUE":
         return Values(tuple(key + "=" for key in RULES))
     if command == "build" and metavar == "NAME":

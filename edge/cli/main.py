@@ -177,6 +177,8 @@ def _run(args: Any) -> int:
     stop = Stop()  # type: Any  # in the place of a threading.Event
     with stopped_by_signals(stop):
         from edge.app import run as app
+        from edge.outputs.kinds import STDOUT
+        from edge.outputs.spec import parse_outputs
         from edge.telemetry.status import table
 
         try:
@@ -184,7 +186,7 @@ def _run(args: Any) -> int:
         finally:
             report.end_line()
     if not args.quiet:
-        stream = sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else sys.stdout
+        stream = sys.stderr if any(spec.target == STDOUT for spec in parse_outputs(config.outputs)) else sys.stdout
         _say(table.render(record, console.on(stream).width), stream)
     lost = record.get("lost", 0)
     if config.source.strict and lost:

@@ -19,6 +19,7 @@ from edge.cli.parser import (
 )
 from edge.core.errors import ConfigError
 from edge.core.roles import NETWORKS
+from edge.outputs.kinds import explained, forms
 
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
@@ -50,8 +51,7 @@ TRACKING_OPTIONS = (
     Option("--workers", "pipeline.workers", "GROUPS", 'threads, such as "detect+align | pose+iris+express"'),
 )
 OUTPUT_OPTIONS = (
-    Option("--output", "outputs", "KIND:TARGET", "jsonl:PATH, csv:PATH, video:PATH.mp4, images:FOLDER, image:PATH.jpg, "
-           "window; - is standard output; may be repeated"),
+    Option("--output", "outputs", "KIND:TARGET", forms() + "; may be repeated; see below"),
     Option("--no-window", "output.window", "", "open no live picture; by itself one opens where there is a display",
            False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),
@@ -76,6 +76,7 @@ def _run() -> ArgumentParser:
     add(group, OUTPUT_OPTIONS)
     group.add_argument("--quiet", action="store_true", help="print nothing but errors and what was lost of a film")
     add_config(words)
+    words.add_argument_group("kinds of outputs, as KIND:TARGET?KEY=VALUE&KEY=VALUE (between quotes)", explained())
     return words
 
 

@@ -15,14 +15,14 @@ from edge.config.file import SYSTEM_FILE, choose_file, own_file
 from edge.config.load import Config
 from edge.core.errors import ModelError
 from edge.core.redact import hide, one_line
-from edge.core.roles import NETWORKS, OFF
+from edge.core.roles import IRIS, NETWORKS, OFF, POSE, RUNTIMES, TENSORRT
 from edge.doctor.gstreamer import check_gstreamer, kind_of
 from edge.doctor.machine import FAIL, OK, WARN, Finding, Machine, check_board, check_cameras, is_jetson
 from edge.doctor.plans import check_plans
 from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
-from edge.host.packages import RUNTIMES, fastest_runtime, install
+from edge.host.packages import fastest_runtime, install
 from edge.store import models as modelstore
 from edge.store import plans as planstore
 
@@ -32,7 +32,7 @@ PROBE_TIMEOUT_S = 60.0
 ILLEGAL_INSTRUCTION = -4
 SETUP = "run `sh setup.sh` (docs/jetson-nano.md)"
 FROM_PIP = "site-packages"  # in the path of what pip installed; JetPack's own lies in dist-packages
-WITHOUT = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # what still runs
+WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
 
 
 class Probe(NamedTuple):
@@ -58,7 +58,7 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     findings = [check_python(software.python), check_numpy(software),
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
-    findings += check_plans(config, home, software.version_of("tensorrt")) + check_folders(config, machine)
+    findings += check_plans(config, home, software.version_of(TENSORRT)) + check_folders(config, machine)
     findings += check_system_logs(machine) + [check_films()]
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
     findings += check_gstreamer(config, machine, jetson)
@@ -184,7 +184,7 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
         Finding("runtime", OK, "{} {}".format(name, version).strip())
         for name, version in found.items() if version is not None
     ]
-    if jetson and found["tensorrt"] is None:
+    if jetson and found[TENSORRT] is None:
         cure = "sudo apt install python3-libnvinfer"
         findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", cure))
     elif jetson and software.version_of("pycuda") is None:

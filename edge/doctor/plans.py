@@ -4,6 +4,7 @@ from typing import Any, List, Mapping, Optional
 
 from edge.config.load import Config
 from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
 from edge.store import models as modelstore
@@ -16,9 +17,9 @@ SLOWER = "its network runs on the CPU, many times slower"
 
 def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Finding]:
     """`tensorrt`: the installed version, "" where it is not told, None where there is none: then no plan is looked at."""
-    if tensorrt is None or config.models.runtime not in ("auto", "tensorrt"):
+    if tensorrt is None or config.models.runtime not in WITH_PLANS:
         return []
-    bad = FAIL if config.models.runtime == "tensorrt" else WARN  # auto takes what else is installed
+    bad = FAIL if config.models.runtime == TENSORRT else WARN  # auto takes what else is installed
     try:
         tuned = planstore.chosen(home)
     except EngineError as e:

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Tuple
 
 from edge.core import clock
 from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.host import commands
 from edge.store import lock as buildlock
 from edge.store import plans as planstore
@@ -25,8 +26,6 @@ REQUEST = "NANOFACE_ENGINES_REQUEST"  # environment: the request's path; only th
 PROGRESS = ".progress"  # behind the request's name: one line of text, what is being built
 TRIED = "tried.json"  # in plans/
 NEVER = "never"  # engines.rebuild
-RUNTIMES = ("auto", "tensorrt")
-TENSORRT = "tensorrt"
 POLL_S = 0.2
 SAY_EVERY_S = 5.0
 TAKEN_UP_S = 90.0  # a busy board may take so long to start the unit's program
@@ -48,7 +47,7 @@ class Need(NamedTuple):
 
 def need(home: str, models: Any) -> Need:
     """`models`: a ModelsConfig. Looks at files alone, so that neither CUDA nor TensorRT takes memory from a build."""
-    version = release() if models.runtime in RUNTIMES else ""
+    version = release() if models.runtime in WITH_PLANS else ""
     if not version:
         return Need("", {}, ())
     try:

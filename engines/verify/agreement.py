@@ -7,10 +7,10 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from edge.core.errors import ModelError
+from edge.face.mesh import POINTS
 from edge.geometry import rotation as rot
 from edge.models import face_landmark, iris_landmark, mb05
 from edge.models.detectors.table import DETECTORS, make_detector
-from edge.models.face_landmark import POINTS
 from edge.models.mb05 import Mb05
 from edge.models.spec import Detections, Detector
 from edge.store.models import StoredNetwork

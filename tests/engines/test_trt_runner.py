@@ -8,6 +8,7 @@ pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes wi
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 from fakes import KERNELS
 from fakes import plans as runner_home
+from fakes.simulated import onnx_bytes
 from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
@@ -17,6 +18,7 @@ from edge.runtimes.choose import available_runtimes, open_runner
 from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.fallback import FallbackRunner
 from edge.runtimes.gpu.runner import TensorRtRunner
+from edge.store.models import StoredNetwork, sha256_of
 from engines.verify import stills
 from engines.verify.agreement import differences
 
@@ -254,6 +256,30 @@ def test_it_works_between_open_and_close_only_and_may_be_opened_again(tiny, ways
         with pytest.raises(EngineError) as caught:
             ticket.result()
         assert "closed before its result" in str(caught.value)
+
+
+@pytest.mark.parametrize("shapes", [((1, 146, 2), (1, 146, 2)), ((1, 292), (1, 292)), ((2, 3, 12, 16), (2, 3, 12, 16))],
+                         ids=["points", "vectors", "two batches of pictures"])
+def test_a_network_with_several_inputs_of_any_shape_is_run_on_tensors(books, tmp_path, shapes, ways):
+    path = tmp_path / "numbers.onnx"
+    path.write_bytes(onnx_bytes([("Relu", "points", "positive", {}), ("Add", "positive usual", "sum", {})],
+                                list(zip(("points", "usual"), shapes)), [("sum", shapes[0])]))
+    network = StoredNetwork("numbers", str(path), str(path), {}, "express", sha256_of(str(path)))
+    runner_home.build(str(tmp_path), network)
+    runner = TensorRtRunner(network, **ways)
+    runner.open()
+    assert {t.name: t.shape for t in runner.inputs} == dict(zip(("points", "usual"), shapes)) and runner.note == ""
+    assert runner.take_device_ms() == [] and runner.run_s == 0.0
+    for seed in range(3):
+        points, usual = np.random.RandomState(seed).uniform(-2, 2, (2,) + shapes[0]).astype(np.float32)
+        assert_close(runner.infer({"points": points, "usual": usual}), {"sum": np.maximum(points, 0) + usual}, HALF)
+    for call, text in ((lambda: runner.submit(frame(), crops()), "numbers takes no crops"),
+                       (lambda: runner.infer({"points": points}), "has the inputs points, usual, not points")):
+        with pytest.raises(ModelError) as caught:
+            call()
+        assert text in str(caught.value)
+    assert len(runner.take_device_ms()) == 3 and runner.run_s > 0.0
+    runner.close()
 
 
 def test_a_thread_may_close_last_that_did_not_open_first(tiny):

@@ -196,7 +196,7 @@ def test_a_network_that_is_not_float32_is_refused(books, tmp_path):
 
     for changes, text in (({"get_binding_dtype": lambda self, i: DataType.HALF}, "not float32"),
                           ({"get_binding_shape": lambda self, i: (-1, 3, 12, 16)}, "(?, 3, 12, 16)"),
-                          ({"binding_is_input": lambda self, i: False}, "must have one input")):
+                          ({"binding_is_input": lambda self, i: False}, "has the inputs , and not those of its sidecar")):
         with pytest.MonkeyPatch.context() as patched:
             for name, change in changes.items():
                 patched.setattr(ICudaEngine, name, change)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "store": BELOW,
     "geometry": BELOW,
     "face": "geometry " + BELOW,
-    "models": "geometry " + BELOW,
+    "models": "face.mesh geometry " + BELOW,
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
     "sources": BELOW,

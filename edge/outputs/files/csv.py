@@ -7,12 +7,12 @@ import io
 from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 from edge.core.contracts import Output
+from edge.face.mesh import POINTS
 from edge.outputs.files.file import LineFile
-from edge.outputs.spec import OutputSpec
+from edge.outputs.kinds import OutputOptions, OutputSpec
 
 Path = Tuple[Union[str, int], ...]  # how to get to a value in the record or in the face
 Column = Tuple[str, Path]
-LANDMARKS = 468
 
 FRAME_COLUMNS: Tuple[Column, ...] = (
     ("frame", ("frame",)),  # from 0; a gap is a dropped frame
@@ -56,7 +56,7 @@ MISSING_COLUMN = "missing"  # "gaze: both eyes closed; iris.left: ..."
 
 def landmark_columns() -> Tuple[Column, ...]:
     """landmark_0_x_px, landmark_0_y_px, landmark_0_z_px, landmark_1_x_px ..."""
-    points = ((i, k, axis) for i in range(LANDMARKS) for k, axis in enumerate("xyz"))
+    points = ((i, k, axis) for i in range(POINTS) for k, axis in enumerate("xyz"))
     return tuple(("landmark_{}_{}_px".format(i, axis), ("landmarks", i, k)) for i, k, axis in points)
 
 
@@ -66,7 +66,7 @@ class CsvOutput(Output):
     fatal = True
 
     def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool) -> None:
-        self.name, self.blocking = spec.text, blocking
+        self.name, self.blocking, self.landmarks = spec.text, blocking, landmarks
         self._face_columns = FACE_COLUMNS + (landmark_columns() if landmarks else ())
         self._file = LineFile(spec, _lines([self.header()]))
 
@@ -89,6 +89,10 @@ class CsvOutput(Output):
 
     def close(self) -> None:
         self._file.close()
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return CsvOutput(spec, options.blocking, options.landmarks)
 
 
 def _lines(rows: Iterable[List[Any]]) -> str:

@@ -7,11 +7,12 @@ from typing import Any, Iterator, Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.roles import OPENVINO
 from edge.host.packages import install
 from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
-PACKAGE = "openvino"
+PACKAGE = OPENVINO
 CURE = install(PACKAGE)
 CONFIG = {
     "INFERENCE_PRECISION_HINT": "f32",  # its default is bfloat16 where the processor has that
@@ -75,9 +76,10 @@ class OpenVinoRunner(CpuRunner):
                           port.get_element_type() == float32)
             for port in ports)
 
-    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+    def _bind(self, feeds: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> None:
         tensor = imported(PACKAGE, CURE).Tensor
-        self._request.set_input_tensor(0, tensor(feed, shared_memory=True))
+        for i, wanted in enumerate(self.inputs):
+            self._request.set_input_tensor(i, tensor(feeds[wanted.name], shared_memory=True))
         for i, output in enumerate(self.outputs):
             self._request.set_output_tensor(i, tensor(results[output.name], shared_memory=True))
 

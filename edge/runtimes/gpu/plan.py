@@ -11,12 +11,13 @@ from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Option
 
 from edge.core.contracts import Tensor
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import TENSORRT
 from edge.host import commands
-from edge.runtimes.cpu.runner import image_input, imported, rebuild, static_tensor
+from edge.runtimes.cpu.runner import imported, rebuild, static_tensor
 from edge.runtimes.gpu.context import FREE_MEMORY, gpu_cure, this_thread
 from edge.store.plans import StoredPlan
 
-PACKAGE = "tensorrt"
+PACKAGE = TENSORRT
 CURE = "sudo apt install python3-libnvinfer (it comes with JetPack 4.6.1 or later)"
 KEPT = 8  # errors of a thread
 LONGEST = 300  # characters of TensorRT's words in a message
@@ -142,13 +143,12 @@ class LoadedPlan:
         self._runtime = None
 
     def _describe(self, trt: Any) -> None:
-        """Raises EngineError unless all is static float32, of one batch of pictures, and what the sidecar says."""
+        """Raises EngineError unless all is static float32, and what the sidecar says."""
         found, plan = bindings(trt, self._engine), self._plan
         try:
             tensors = [static_tensor(plan.network, b.name, b.shape, b.is_float32) for b in found]
             self.inputs = tuple(t for b, t in zip(found, tensors) if b.is_input)
             self.outputs = tuple(t for b, t in zip(found, tensors) if not b.is_input)
-            image_input(plan.network, self.inputs)
         except ModelError as e:
             told = str(e).replace(": " + rebuild(), "")  # the network's cure, not the plan's
             raise EngineError("{} cannot be used, {}: {}".format(plan.file, told, again(plan))) from e

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.core.contracts import Crop
 from edge.core.errors import EngineError
+from edge.runtimes.cpu.runner import sees_pictures
 from edge.runtimes.gpu.context import PRIMARY
 from edge.runtimes.gpu.frames import FrameStore
 from edge.runtimes.gpu.plan import LoadedPlan
@@ -102,12 +103,12 @@ class DeviceSession:
         """Enters the CUDA context. Raises EngineError, with nothing to close."""
         self.thread = PRIMARY.enter()
         self.plan = LoadedPlan(plan)
-        self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device
+        self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device, where it is pictures
         self._frames: Optional[FrameStore] = None
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
         self._done: Any = None
-        self._backend: Optional[Buffer] = None
+        self._feeds: Dict[str, Buffer] = {}
         self._answers: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
 
@@ -115,23 +116,26 @@ class DeviceSession:
         """Load the plan and allocate. Raises EngineError and pycuda's errors."""
         cuda = self.thread.cuda
         self.plan.load()
+        if not sees_pictures(self.plan.inputs):
+            self.kernel = None
         if self.kernel is not None:
             self._frames = PRIMARY.frames(cuda)
         # what the kernel writes and the engine reads the host never sees: device memory, which is cached there
-        self._backend = buffer_of(cuda, memory if self.kernel is None else PINNED, self.plan.inputs[0].shape)
-        addresses = {self.plan.inputs[0].name: self._backend.address}
+        for tensor in self.plan.inputs:
+            self._feeds[tensor.name] = buffer_of(cuda, memory if self.kernel is None else PINNED, tensor.shape)
         for tensor in self.plan.outputs:
-            answer = self._answers[tensor.name] = buffer_of(cuda, memory, tensor.shape)
-            addresses[tensor.name] = answer.address
-        self._addresses = self.plan.order(addresses)
+            self._answers[tensor.name] = buffer_of(cuda, memory, tensor.shape)
+        self._addresses = self.plan.order({name: buffer.address for of in (self._feeds, self._answers)
+                                           for name, buffer in of.items()})
         self._began, self._read, self._done = cuda.Event(), cuda.Event(), cuda.Event(BLOCKING_SYNC)
 
-    def start(self, values: np.ndarray) -> None:
-        """Run the network on a ready-made input, (N, 3, H, W) float32. What was started before is waited for already."""
-        feed: Any = self._backend
-        feed.put(values)
+    def start(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Run the network on ready-made float32 inputs, by name. What was started before is waited for already."""
+        for name, values in feeds.items():
+            self._feeds[name].put(values)
         self._began.record(self.thread.stream)
-        feed.to_device(self.thread.stream)
+        for feed in self._feeds.values():
+            feed.to_device(self.thread.stream)
         self._run()
 
     def start_crops(self, image: np.ndarray, crops: Sequence[Crop]) -> None:
@@ -139,7 +143,7 @@ class DeviceSession:
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, feed = self._frames, self._backend  # type: Any, Any
+        frames, feed = self._frames, next(iter(self._feeds.values()))  # type: Any, Any
         frame = frames.hold(image, self.thread.stream, self._began)
         try:
             address, step = feed.address, feed.host[0].nbytes
@@ -172,8 +176,8 @@ class DeviceSession:
             pass  # the device has failed: who waited for it was told, and nothing is enqueued any more
         self.plan.close()
         self.kernel = self._frames = None
-        buffers = list(self._answers.values()) + ([] if self._backend is None else [self._backend])
-        self._backend, self._answers, self._addresses = None, {}, []
+        buffers = list(self._answers.values()) + list(self._feeds.values())
+        self._feeds, self._answers, self._addresses = {}, {}, []
         for buffer in buffers:
             buffer.free()
         self._began = self._read = self._done = None
