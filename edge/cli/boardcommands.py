@@ -18,7 +18,7 @@ def build(args: Any, out: TextIO) -> int:
         only=tuple(args.only), networks=tuple(args.networks), all_networks=args.all_networks, fp32=args.fp32,
         workspace_mb=args.workspace, tactics=args.tactics, force=args.force, list_only=args.list, lint=not args.no_lint,
         timeout_s=60.0 * args.timeout, untuned=args.untuned,
-        candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)})
+        candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)}, named=config.chosen)
     if args.unattended:
         from engines.build.unattended import run_unattended
 

@@ -201,7 +201,8 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
 def check_models(config: Config, machine: Machine) -> List[Finding]:
     """Of each role: which network would be used, whether its files are whole."""
     home = modelstore.home_dir(machine.environ)
-    filled = {role: n.name for n in planstore.in_use(home, config.models, {}).values() for role in n.also}
+    used = planstore.in_use(home, config, {})
+    filled = {role: network.name for network in used.values() for role in network.also if role not in used}
     return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
             _check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
 

@@ -24,7 +24,7 @@ def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Find
         tuned = planstore.chosen(home)
     except EngineError as e:
         return [_finding("plans", bad, str(e))]
-    used = planstore.in_use(home, config.models, tuned)  # of a role without a network something else tells
+    used = planstore.in_use(home, config, tuned)  # of a role without a network something else tells
     findings = [_check_role(home, role, network, tensorrt, bad) for role, network in used.items()]
     return findings + ([] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))])
 

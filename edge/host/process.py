@@ -2,6 +2,7 @@
 
 The command line calls prepare_process() first of all; nothing heavy may be imported until it has.
 """
+import ctypes
 import os
 import platform
 import site
@@ -14,6 +15,7 @@ BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 TEGRA_RELEASE = "/etc/nv_tegra_release"
 DEVICE_TREE = "/proc/device-tree/compatible"
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the folder that holds our packages
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 F_SETPIPE_SZ = 1031  # linux/fcntl.h
 LARGEST_PIPE_BYTES = 1 << 20  # that Linux allows everybody
 
@@ -54,6 +56,18 @@ def _leave_user_site() -> None:
         system = set(site.getsitepackages())  # follow it; between are the folders that its .pth files name
         last = next((i for i in range(first, len(sys.path)) if sys.path[i] in system), len(sys.path))
         del sys.path[first:last]
+
+
+def follow_parent(parent: int, wake: int) -> None:
+    """In a child process: Linux sends it the signal `wake` when its parent ends, however it does. Exits where the process with
+    that number has ended already.
+    """
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, wake, 0, 0, 0)
+    except (AttributeError, OSError, TypeError):
+        pass  # not Linux
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def widen(fd: int) -> None:

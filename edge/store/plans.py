@@ -4,7 +4,7 @@
 been compared with the board: TensorRT answers a plan of another version, GPU or length with None, or not at all.
 """
 import os
-from typing import Any, Container, Dict, Iterable, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 from edge.core.errors import EngineError, ModelError
 from edge.core.roles import OFF, ROLES
@@ -123,15 +123,14 @@ def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
     return sorted(candidates, key=lambda name: name != tuned)
 
 
-def in_use(home: str, models: Any, tuned: Mapping[str, str], named: Container[str] = ()) -> Dict[str, StoredNetwork]:
-    """Role -> network that a run with this ModelsConfig would take, as far as they were fetched and are whole; `tuned` as
-    chosen() has it. A role that the network of an earlier one fills has none of its own, unless the user named one: `named`
-    has the keys of the configuration that were set.
+def in_use(home: str, config: Any, tuned: Mapping[str, str]) -> Dict[str, StoredNetwork]:
+    """Role -> network that a run with this Config would take, as far as they were fetched and are whole; `tuned` as chosen()
+    has it. A role that the network of an earlier one fills has none of its own, unless the user named one.
     """
     found: Dict[str, StoredNetwork] = {}
     for role in ROLES:
-        names, filled = getattr(models, role), any(role in network.roles for network in found.values())
-        if tuple(names) == (OFF,) or (filled and "models." + role not in named):
+        names, filled = getattr(config.models, role), any(role in network.roles for network in found.values())
+        if tuple(names) == (OFF,) or (filled and "models." + role not in config.chosen):
             continue
         try:
             found[role] = first_available(home, tuned_first(names, tuned.get(role)))[0]

@@ -45,16 +45,16 @@ class Need(NamedTuple):
         return {"tensorrt": self.tensorrt, "networks": self.networks}
 
 
-def need(home: str, models: Any) -> Need:
-    """`models`: a ModelsConfig. Looks at files alone, so that neither CUDA nor TensorRT takes memory from a build."""
-    version = release() if models.runtime in WITH_PLANS else ""
+def need(home: str, config: Any) -> Need:
+    """`config`: a Config. Looks at files alone, so that neither CUDA nor TensorRT takes memory from a build."""
+    version = release() if config.models.runtime in WITH_PLANS else ""
     if not version:
         return Need("", {}, ())
     try:
         tuned = planstore.chosen(home)
     except EngineError:
         tuned = {}
-    used = planstore.in_use(home, models, tuned)
+    used = planstore.in_use(home, config, tuned)
     networks = {role: "{} {}".format(network.name, network.sha256) for role, network in used.items()}
     why = [_unfit(home, role, network, version) for role, network in used.items()]
     return Need(version, networks, tuple(text for text in why if text))
@@ -102,7 +102,7 @@ def settle(home: str, config: Any, environ: Mapping[str, str], waiting: Callable
     Why something still does not fit, with the cure; "" where nothing is wrong, or this is not the tracker of the service.
     """
     request = environ.get(REQUEST, "")
-    wanted = need(home, config.models) if request else None
+    wanted = need(home, config) if request else None
     if wanted is None or not wanted.why:
         return ""
     if config.engines.rebuild == NEVER:
@@ -112,7 +112,7 @@ def settle(home: str, config: Any, environ: Mapping[str, str], waiting: Callable
         failed = "nanoface-engines.path did not start their build"
     if stopped():
         return ""
-    left = need(home, config.models)
+    left = need(home, config)
     return _told(left, failed or tried(home, left) or "their build was ended") if left.why else ""
 
 

@@ -4,12 +4,12 @@ A build takes more memory than anything else here, and a network that TensorRT c
 so each has a process of its own, the first that the system ends when memory runs out. What happens is told as lines of
 JSON on what was standard output. Whatever the libraries print goes to standard error.
 """
-import ctypes
 import importlib
 import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, ModelError
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
+from edge.host.process import follow_parent
 from edge.runtimes.gpu.context import PRIMARY
 from edge.store.models import StoredNetwork, locate
 from edge.store.plans import SCHEMA, StoredPlan
@@ -27,7 +28,6 @@ from engines.lint.gate import nodes_of
 
 WARM_UPS = 10
 LONGEST_WORD = 1000  # characters; a pipe takes 4096 bytes in one piece
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OOM_SCORE = "700"  # of 1000: ended before the command that started us and before what else runs
 FACTS, BUILD = "facts", "build"
 NOTE, STEP, WORD, DONE, FAILED = "note", "step", "word", "done", "failed"
@@ -72,15 +72,10 @@ def _teller() -> Tell:
 
 
 def _die_with(parent: int) -> None:
-    """Linux ends this process when the command ends, however it does. And the out-of-memory killer looks here first."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        with open("/proc/self/oom_score_adj", "w") as f:
-            f.write(OOM_SCORE)
-    except (AttributeError, OSError, TypeError):
-        pass  # not Linux
-    if os.getppid() != parent:
-        sys.exit(1)
+    """The out-of-memory killer looks here first."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as f:
+        f.write(OOM_SCORE)
+    follow_parent(parent, signal.SIGKILL)
 
 
 def _build(request: Mapping[str, Any], tell: Tell) -> Dict[str, Any]:

@@ -5,7 +5,6 @@ import re
 from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.errors import EngineError, ModelError
-from edge.core.roles import ROLES as ROLES
 from edge.host import commands
 from edge.host.disk import storage_error, write_whole
 from edge.store import plans as planstore

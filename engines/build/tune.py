@@ -12,6 +12,7 @@ from glob import escape, glob
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
 from edge.core.errors import ConfigError, EdgeError, ModelError
+from edge.core.roles import ROLES
 from edge.host.disk import StorageError, storage_error, write_whole
 from edge.host.reading import read_json
 from edge.store import plans as planstore
@@ -22,7 +23,7 @@ from engines.build.boardfacts import Facts
 from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
 from engines.build.report import BuildReport
 from engines.build.selection import BuildOptions, Wanted, choose
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig, Target
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, BuildConfig, Target
 from engines.lint.gate import lint_gate
 from engines.manifest.entries import Manifest
 from engines.manifest.read import read_manifest

@@ -70,7 +70,7 @@ def run_unattended(home: str, config: Any, options: BuildOptions, environ: Mappi
     request = environ.get(renewal.REQUEST, "")
     report = ToldReport(out, Notifier(environ), request + renewal.PROGRESS if request else "", verbose)
     try:
-        wanted = renewal.need(home, config.models)
+        wanted = renewal.need(home, config)
         if config.engines.rebuild == renewal.NEVER or not wanted.why:
             report.line("nothing is built: {}".format(
                 "engines.rebuild is never" if wanted.why else
@@ -98,14 +98,14 @@ def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: 
     finally:
         if failed is not None:
             _note(home, config, wanted, failed)
-    return ModelError.exit_code if renewal.need(home, config.models).why else 0
+    return ModelError.exit_code if renewal.need(home, config).why else 0
 
 
 def _note(home: str, config: Any, wanted: Need, failed: str) -> None:
     """What is not to be tried again; of a build that mended all, nothing."""
     path = os.path.join(plans_dir(home), renewal.TRIED)
     with suppress(StorageError):  # the build has said that
-        if renewal.need(home, config.models).why:
+        if renewal.need(home, config).why:
             write_whole(path, renewal.note_of(wanted, failed))
         else:
             remove(path)

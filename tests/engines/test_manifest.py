@@ -7,11 +7,16 @@ import pytest
 import yaml
 from fakes import tiny_nets
 
+from edge.core import roles
 from edge.core.errors import ConfigError, ModelError
 from edge.core.packet import Roi
+from edge.models.aligners import ALIGNERS
+from edge.models.detectors.table import DETECTORS
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
+from edge.stages.iris import IrisStage
+from edge.stages.pose import PoseStage
 from engines import convert
 from engines.manifest.read import ASSET_KINDS, MANIFEST, NETWORK_KINDS, read_manifest
 
@@ -140,6 +145,7 @@ def changed(*path_and_value):
 
 SHARP = ("networks", "sharp")
 SOURCE = SHARP + ("sources", 0)
+TWO = {key: value for key, value in tiny_nets.content()["networks"]["mesh"].items() if key != "role"}
 GOOD = "acme/nets@{}:weights/sharp.bin".format(tiny_nets.COMMIT)
 
 
@@ -156,6 +162,12 @@ GOOD = "acme/nets@{}:weights/sharp.bin".format(tiny_nets.COMMIT)
     (changed(*SOURCE, "sha265", "f" * 64), "sources[0]", "did you mean sha256?"),
     (changed(*SHARP, "sources", []), "networks.sharp", "list"),
     (changed(*SHARP, "role", "dettect"), "networks.sharp", "role is one of"),
+    (changed(*SHARP, "role", ["detect"]), "networks.sharp", "role is one of"),
+    (changed(*SHARP, "role", ...), "networks.sharp", "one of role and roles"),
+    (changed(*SHARP, "roles", ["detect"]), "networks.sharp", "one of role and roles"),
+    (changed("networks", "mesh", dict(TWO, roles=[])), "networks.mesh.roles", "list"),
+    (changed("networks", "mesh", dict(TWO, roles=["align", "irises"])), "networks.mesh", "role is one of"),
+    (changed("networks", "iris", dict(TWO, roles=["iris", "align"])), "roles.iris", "'iris' runs as align"),
     (changed(*SHARP, "outputs", {}), "networks.sharp", "outputs are missing"),
     (changed(*SHARP, "outputs", "points", [1, "x"]), "networks.sharp.outputs.points", "whole number"),
     (changed(*SHARP, "convert", {"kind": "caffe"}), "networks.sharp", "convert.kind is one of"),
@@ -197,3 +209,25 @@ def test_the_tiny_manifest_of_these_tests_is_itself_right(tmp_path):
     manifest = tiny_nets.tiny_manifest(tmp_path)
     assert sorted(source.location for source in all_sources(manifest)) == sorted(
         place for _, places, _ in tiny_nets.NETWORKS.values() for place in places)
+
+
+def test_a_network_of_two_roles_runs_as_the_first_of_the_pipeline_and_stands_for_both(tmp_path):
+    manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["iris", "align"])
+    assert manifest.network("mesh").roles == ("align", "iris") and manifest.network("mesh").role == "align"
+    assert manifest.network("sharp").roles == ("detect",)
+    assert manifest.defaults() == ["sharp", "mesh", "pose", "head"]
+    assert tiny_nets.tiny_manifest(tmp_path).defaults() == ["sharp", "mesh", "pose", "iris", "head"]
+
+
+def test_every_detector_has_a_decoder_and_what_can_be_off_is_what_the_manifest_can_do_without():
+    manifest = read_manifest()
+    assert set(DETECTORS) == {name for name, network in manifest.networks.items() if network.role == "detect"}
+    assert [role.name for role in manifest.roles if not role.required and role.name in roles.ROLES] == list(roles.CAN_BE_OFF)
+
+
+def test_the_roles_of_an_align_network_are_those_of_the_stages_that_its_decoder_makes_superfluous():
+    stages = {"pose": PoseStage.fills, "iris": IrisStage.fills}
+    manifest = read_manifest()
+    for name, aligner in ALIGNERS.items():
+        filled = [role for role, fields in stages.items() if set(fields) <= set(aligner.fills)]
+        assert list(manifest.network(name).roles) == ["align"] + filled, name

@@ -97,6 +97,22 @@ def test_force_builds_again_what_is_up_to_date(world):
     assert world.converter.calls == ["tflite", "tflite"]
 
 
+def test_a_network_that_fills_a_later_role_is_fetched_for_both_and_listed_with_both(world, tmp_path):
+    world.manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["align", "iris"])
+    said = world.fetch().splitlines()
+    assert world.code == 0 and world.built() == ["head", "mesh", "pose", "sharp"]
+    assert said[1] == "align+iris mesh             12 kB from the mirror, built"
+    assert world.list()["mesh"].split()[:3] == ["*", "mesh", "align+iris"] and not world.list()["iris"].startswith("*")
+
+
+def test_where_it_cannot_be_had_each_role_takes_a_network_of_its_own(world, tmp_path):
+    world.manifest = tiny_nets.tiny_manifest(tmp_path, sharp=["detect", "align"])
+    world.remove(GITHUB[:1])
+    said = world.fetch()
+    assert world.code == 0 and world.built() == ["head", "iris", "mesh", "plain", "pose"]
+    assert "detect: plain takes the place of sharp" in said
+
+
 def test_names_fetch_these_networks_only(world):
     assert "2 networks are ready" in world.fetch("plain", "head")
     assert world.built() == ["head", "plain"]

@@ -241,6 +241,30 @@ def test_the_index_says_what_a_network_was_made_of(world):
     assert entry["recipe"]["converter"] == onnxstore.converter_version()
 
 
+def test_roles_stand_in_the_index_where_there_are_several_and_an_entry_of_before_is_outdated(world, tmp_path):
+    world.build("mesh")
+    assert "roles" not in modelstore.read_index(world.home)["mesh"]
+    assert modelstore.locate(world.home, "mesh").roles == ("align",)
+    world.manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["align", "iris"])
+    assert not onnxstore.is_current(world.manifest.networks["mesh"], world.home)
+    assert world.build("mesh").fresh and not world.build("mesh").fresh
+    entry = modelstore.read_index(world.home)["mesh"]
+    assert (entry["role"], entry["roles"]) == ("align", ["align", "iris"])  # an earlier program reads the first of them
+    stored = modelstore.locate(world.home, "mesh")
+    assert (stored.role, stored.also, stored.roles) == ("align", ("iris",), ("align", "iris"))
+
+
+@pytest.mark.parametrize("roles", ["iris", [1], {"iris": 1}])
+def test_roles_in_the_index_that_are_no_list_of_names_are_a_damage_with_its_cure(world, roles):
+    world.build("mesh")
+    networks = modelstore.read_index(world.home)
+    networks["mesh"]["roles"] = roles
+    with open(world.path("index.json"), "w") as f:
+        json.dump({"schema": 1, "networks": networks}, f)
+    with pytest.raises(ModelError, match="the entry of mesh in .* is damaged: delete that file and run `.*models fetch`"):
+        modelstore.locate(world.home, "mesh")
+
+
 @pytest.mark.skipif(not os.path.isdir(MIRROR), reason="needs ../shared/models")
 @pytest.mark.parametrize("name", sorted(read_manifest().networks))
 def test_a_real_network_is_what_its_manifest_entry_says_and_builds_to_the_same_bytes_twice(tmp_path, name):

@@ -67,8 +67,13 @@ def write_manifest(path, data=None):
     return str(path)
 
 
-def tiny_manifest(tmp_path):
-    return read_manifest(write_manifest(tmp_path / "tiny.yaml"))
+def tiny_manifest(tmp_path, **roles):
+    """`roles`: network -> those that it has instead of its one."""
+    data = content()
+    for name, several in roles.items():
+        del data["networks"][name]["role"]
+        data["networks"][name]["roles"] = several
+    return read_manifest(write_manifest(tmp_path / "tiny.yaml", data))
 
 
 def write_mirror(folder, places=tuple(FILES)):

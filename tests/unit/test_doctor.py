@@ -1,4 +1,5 @@
 """The doctor: what it finds on machines that are trees of files made here, and that every problem has a cure."""
+import json
 import os
 import sys
 
@@ -133,6 +134,17 @@ def test_models_are_judged_by_what_a_run_would_use(tmp_path, names, damage, expe
     assert [f.state for f in findings] == expected
     assert all(bool(f.cure) == (f.state != OK) for f in findings)
     assert all("models fetch" in f.cure for f in findings if f.cure)
+
+
+def test_a_role_that_the_network_of_an_earlier_one_fills_needs_no_network(tmp_path):
+    stored(tmp_path, ["yunet_s", "face_landmark"])
+    path = tmp_path / "home" / "onnx" / "index.json"
+    index = json.loads(path.read_text())
+    index["networks"]["face_landmark"].update(role="align", roles=["align", "iris"])
+    path.write_text(json.dumps(index))
+    found = {f.name: f for f in doctor.check_models(CONFIG, tree(tmp_path, {}))}
+    assert (found["model iris"].state, found["model iris"].text) == (OK, "face_landmark fills it as well")
+    assert found["model pose"].state == WARN and found["model align"].state == OK
 
 
 def test_index_that_is_no_json_is_a_failure_and_roles_switched_off_are_none(tmp_path):

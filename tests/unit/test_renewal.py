@@ -16,9 +16,10 @@ OLD, NEW = "8.2.1.8", "8.2.5.1"
 ROLES = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
 
 
-def configuration(runtime="auto", rebuild="auto", **roles):
+def configuration(runtime="auto", rebuild="auto", chosen=(), **roles):
     models = {role: roles.get(role, (name,)) for role, name in ROLES.items()}
-    return SimpleNamespace(models=SimpleNamespace(runtime=runtime, **models), engines=SimpleNamespace(rebuild=rebuild))
+    return SimpleNamespace(models=SimpleNamespace(runtime=runtime, **models), engines=SimpleNamespace(rebuild=rebuild),
+                           chosen=chosen)
 
 
 class Board:
@@ -57,7 +58,7 @@ class Board:
                            compute_capability="5.3", precision="fp16"), f)
 
     def need(self, **config):
-        return renewal.need(self.home, configuration(**config).models)
+        return renewal.need(self.home, configuration(**config))
 
     def settle(self, config=None, waiting=lambda text: None, stopped=lambda: False):
         return renewal.settle(self.home, config or configuration(), {renewal.REQUEST: self.request}, waiting, stopped)
@@ -86,6 +87,15 @@ def test_another_release_of_tensorrt_makes_all_engines_unfit(board, version):
     assert all("was built for TensorRT 8.2.1.8, here is 8.2.5.1" in line and "nanoface" not in line for line in found.why)
     assert board.need(runtime="onnxruntime").why == ()
     assert len(board.need(iris=("none",)).why) == 3
+
+
+def test_a_role_that_the_network_of_an_earlier_one_fills_has_no_engine_unless_the_user_names_its_network(board):
+    board.networks["face_landmark"]["roles"] = ["align", "iris"]
+    with open(os.path.join(board.home, "onnx", "index.json"), "w") as f:
+        json.dump({"schema": 1, "networks": board.networks}, f)
+    board.tensorrt('__version__ = "8.2.5.1"\n')
+    assert len(board.need().why) == 3 and sorted(board.need().networks) == ["align", "detect", "pose"]
+    assert sorted(board.need(chosen=("models.iris",)).networks) == ["align", "detect", "iris", "pose"]
 
 
 @pytest.mark.parametrize("text", [None, "raise ImportError('libnvinfer.so.8')\n"])

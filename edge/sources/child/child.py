@@ -3,7 +3,6 @@
 A driver that hangs takes this process with it and nothing else. It lets go of the device when it is told to, and when the
 other end of the socket is gone; it opens the next one without being started anew.
 """
-import ctypes
 import os
 import pickle
 import queue
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 
 from edge.core.errors import SourceError
+from edge.host.process import follow_parent
 from edge.host.ring import RingWriter
 from edge.host.waiting import Event
 from edge.sources.live.device import Opener, Reader, Timeouts
@@ -25,7 +25,6 @@ from edge.sources.picture import FrameTransform
 LET_GO_S = 0.7  # for the device to be released when nobody is left who wants its pictures
 LARGEST_ORDER = 1 << 16
 TOLD_WITHIN_S = 5.0  # a word that the other end does not take for so long is lost
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OPEN, RELEASE = "open", "release"  # what the parent says
 # what the child says
 PREPARING, OPENING, OPENED, FAILED, RELEASED = "preparing", "opening", "opened", "failed", "released"
@@ -129,24 +128,13 @@ class Child:
             self._current.over.set()
 
 
-def follow(parent: int) -> None:
-    """Where this process was stopped, Linux wakes it when its parent ends: it then finds the end of the socket.
-
-    Killing it at once would leave a sensor with the board's camera daemon that nobody releases.
-    """
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
-    except (AttributeError, OSError, TypeError):
-        pass  # not Linux
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
 def main(argv: List[str]) -> int:
     """`argv`: descriptors of the socket and the ring, the parent's process number."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the parent, which tells us
         signal.signal(number, signal.SIG_IGN)
-    follow(int(argv[2]))
+    # where it was stopped it wakes when the parent ends, and finds the end of the socket; to kill it at once would leave a
+    # sensor with the board's camera daemon that nobody releases
+    follow_parent(int(argv[2]), signal.SIGCONT)
     cv2.setNumThreads(1)
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(argv[0]))
     link.settimeout(TOLD_WITHIN_S)
