@@ -109,8 +109,9 @@ def test_board_is_read_below_its_root(tmp_path):
     found = reading(tmp_path)
     assert found.gpu_mhz == 921.6 and found.gpu_range_mhz == (76.8, 921.6) and found.gpu_load == 0.42
     assert found.temperatures_c == {"AO-therm": 41.5, "GPU-therm": 39.0} and found.slowed_by == {}
-    assert found.power_mw == {"POM_5V_IN": 4523.0} and found.voltage_mv == {"POM_5V_IN": 5032.0}
-    assert found.cpu_mhz == (1428.0,) and found.memory_mb["NvMapMemUsed"] == 100.0
+    assert found.power_mw == {"POM_5V_IN": 4523.0, "POM_5V_GPU": 1210.0}
+    assert found.voltage_mv == {"POM_5V_IN": 5032.0, "POM_5V_GPU": 5010.0}
+    assert found.cpu_mhz == (1428.0, 918.0) and found.memory_mb["NvMapMemUsed"] == 100.0
     text = "\n".join(boardreadings.lines(found))
     for part in ("GPU 922 MHz (may be 77 to 922)", "42 % busy", "schedutil", "AO-therm 41.5 C", "4523 mW at 5032 mV"):
         assert part in text

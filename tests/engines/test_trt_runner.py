@@ -6,7 +6,6 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-from fakes import KERNELS
 from fakes import plans as runner_home
 from fakes.simulated import onnx_bytes
 from patience import PATIENCE_S
@@ -22,28 +21,10 @@ from edge.store.models import StoredNetwork, sha256_of
 from engines.verify import stills
 from engines.verify.agreement import differences
 
+simulator, books = runner_home.simulator, runner_home.books  # fixtures of every test here
 DEFAULT = ("yunet_s", "face_landmark", "mb05", "iris_landmark")
 TINY = (2, 3, 12, 16)
 HALF = 2e-3  # of the largest value: what FP16 costs the tiny network
-
-
-@pytest.fixture(scope="module", autouse=True)
-def simulator():
-    leave = runner_home.enter_simulator()
-    yield __import__("nanoface_simulator")
-    leave()
-
-
-@pytest.fixture(autouse=True)
-def books(simulator, monkeypatch, tmp_path):
-    """Every test ends with nothing alive, nothing on a context stack, and no rule broken."""
-    monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
-    monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
-    simulator.ledger.clear()
-    yield simulator
-    report = simulator.report()
-    assert report["clean"], {key: report[key] for key in ("violations", "alive", "not_popped")}
 
 
 @pytest.fixture

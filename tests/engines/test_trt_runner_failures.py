@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-from fakes import KERNELS
 from fakes import plans as runner_home
 from patience import PATIENCE_S
 
@@ -22,34 +21,13 @@ from edge.runtimes.gpu import plan as trtplan
 from edge.runtimes.gpu.runner import TensorRtRunner
 from edge.store import plans as planstore
 
+simulator, books = runner_home.simulator, runner_home.books  # fixtures of every test here
 CROPS = (Crop(np.array([[0.5, 0.1, 0.0], [-0.1, 0.5, 2.0]]), (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),) * 2
 IMAGE = np.random.RandomState(1).randint(0, 256, (40, 60, 3)).astype(np.uint8)
 REBUILD, AGAIN = "run `nanoface build --only iris`", "run `nanoface build --only iris --force`"
 FREE = "free memory: stop the desktop (`sudo systemctl isolate multi-user.target`)"
 WARM = 5  # executions of a runner before its first frame
 BUFFERS = 12000  # bytes of the device: enough for the plan, not for what goes in and out
-
-
-@pytest.fixture(scope="module", autouse=True)
-def simulator():
-    leave = runner_home.enter_simulator()
-    yield __import__("nanoface_simulator")
-    leave()
-
-
-@pytest.fixture(autouse=True)
-def books(simulator, monkeypatch, tmp_path):
-    """Every test ends with nothing alive, nothing on a context stack, and no rule broken."""
-    from nanoface_simulator.contexts import driver
-
-    monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
-    monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
-    simulator.ledger.clear()
-    yield simulator
-    driver.failure, driver.launches = "", 0
-    report = simulator.report()
-    assert report["clean"], {key: report[key] for key in ("violations", "alive", "not_popped")}
 
 
 @pytest.fixture

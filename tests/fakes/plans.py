@@ -4,10 +4,11 @@ import os
 import sys
 
 import numpy as np
+import pytest
 
 from edge.store import models as modelstore
 from edge.store import plans as planstore
-from fakes import SIMULATOR
+from fakes import KERNELS, SIMULATOR
 
 PACKAGES = ("tensorrt", "pycuda")  # the books that nanoface_simulator keeps are those of the whole process
 
@@ -25,6 +26,28 @@ def enter_simulator():
             del sys.modules[name]
         sys.modules.update(before)
     return leave
+
+
+@pytest.fixture(scope="module", autouse=True)
+def simulator():
+    leave = enter_simulator()
+    yield __import__("nanoface_simulator")
+    leave()
+
+
+@pytest.fixture(autouse=True)
+def books(simulator, monkeypatch, tmp_path):
+    """Every test ends with nothing alive, nothing on a context stack, and no rule broken, but what it failed on purpose."""
+    from nanoface_simulator.contexts import driver
+
+    monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
+    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
+    monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
+    simulator.ledger.clear()
+    yield simulator
+    driver.failure, driver.launches = "", 0
+    report = simulator.report()
+    assert report["clean"], {key: report[key] for key in ("violations", "alive", "not_popped")}
 
 
 def build(home, stored, fp16=True):

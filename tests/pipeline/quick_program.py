@@ -82,7 +82,7 @@ def stand_in(options):
     from edge.sources.picture import FrameTransform
 
     opener, shape = StandIn(os.environ[CAMERA], 30.0, size=(480, 640)), FrameTransform(options, scale=False)
-    return LiveSource(opener, shape, feed=ChildBackend(opener, shape, DEFAULT_TIMEOUTS))
+    return LiveSource(opener, shape, backend=ChildBackend(opener, shape, DEFAULT_TIMEOUTS))
 
 
 def main(words):

@@ -2,7 +2,6 @@
 
 The bound is generous, as other tests run at the same time: a wait that follows the wall clock pauses for the whole step.
 """
-import os
 import sys
 
 import kills
@@ -11,7 +10,6 @@ from patience import PATIENCE_S, stretch, wait_until
 from quick_program import BOARD, CAMERA
 from stepped_clock import STEPS_S, Stepped, build
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PAUSE_S = PATIENCE_S  # half of the smallest step
 MOST_S = 2.0  # for the end; beside what a busy machine makes of it
 TEMPERATURE = "sys/devices/virtual/thermal/thermal_zone1/temp"
@@ -49,7 +47,7 @@ def until_board_tells(folder, celsius):
 @pytest.mark.parametrize("camera", [False, True], ids=["at its own pace", "camera in a child process"])
 def test_no_step_of_the_wall_clock_stops_anything(tmp_path, library, board, camera):
     (tmp_path / "camera").write_text("works")
-    more = {CAMERA: str(tmp_path / "camera"), "PYTHONPATH": HERE} if camera else {}
+    more = {CAMERA: str(tmp_path / "camera")} if camera else {}
     stepped = Stepped(str(tmp_path), library, **dict(more, **{BOARD: str(board)}))
     try:
         stepped.pauses(3, kills.PATIENCE_S)

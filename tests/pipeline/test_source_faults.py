@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ca
 @pytest.fixture
 def device(tmp_path, monkeypatch):
     """The file that says what the device does."""
-    monkeypatch.setenv("PYTHONPATH", os.path.dirname(HERE))  # where the child finds the stand-in
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.path.dirname(HERE)]))  # where the child finds the stand-in
     path = tmp_path / "device"
     path.write_text("works")
     return path
