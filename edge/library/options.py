@@ -5,6 +5,8 @@ Nothing but what the program says is taken: no file of the user or the machine, 
 import os
 from typing import Any, Dict, List, Mapping, Optional
 
+import numpy as np
+
 from edge.config.load import Config, load_config
 from edge.config.rules import RULES, SECTIONS, no_such_key
 from edge.core.errors import ConfigError
@@ -88,6 +90,6 @@ def _as_yaml(value: Any) -> Any:
         return [_as_yaml(one) for one in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if type(value).__module__ == "numpy" and hasattr(value, "item") and not getattr(value, "shape", ()):
+    if isinstance(value, np.generic) or isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
     return value

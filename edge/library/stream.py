@@ -34,6 +34,8 @@ class Stream:
     A live source is read beside this, and the newest frame is handed out; of a recording, each is.
     """
 
+    _whole = False  # once the constructor has not failed
+
     def __init__(self, source: Any, config: Optional[Any], options: Optional[Options], keywords: Options, report: Report,
                  fetch: bool, timeout_s: Optional[float]) -> None:
         """Raises ConfigError, SourceError for what does not exist, ModelError, EngineError."""
@@ -47,6 +49,7 @@ class Stream:
         self._opened, self._told = False, ""
         self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at
+        self._whole = True
 
     @property
     def source(self) -> Any:
@@ -102,7 +105,7 @@ class Stream:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "dropped"):  # else the constructor has failed
+        if self._whole:
             self.close()
 
     def _close_source(self) -> None:

@@ -25,6 +25,8 @@ class Tracker:
     Each tracker is one thread's, that of its first picture; any number of them may be at work side by side.
     """
 
+    _chains: Mapping[bool, StageChain] = {}  # before the constructor has made its own
+
     def __init__(self, config: Optional[Any] = None, options: Optional[Options] = None, report: Optional[Report] = None,
                  fetch: bool = False, **keywords: Any) -> None:
         """`keywords` and `options` are keys of the configuration, by their last parts and as a whole; `config` is the path
@@ -101,7 +103,7 @@ class Tracker:
         self.close()
 
     def __del__(self) -> None:
-        for chain in getattr(self, "_chains", {}).values():
+        for chain in self._chains.values():
             chain.close()
 
     def __reduce__(self) -> Any:
