@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from edge.core import clock
+from edge.core.figures import median, percentile
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
 from edge.core.errors import EdgeError, EngineError, ModelError
@@ -202,7 +203,7 @@ def _measured(runner: Any, runs: int) -> Dict[str, Any]:
 def _shares(values_ms: List[float]) -> Optional[Dict[str, float]]:
     if not values_ms:
         return None
-    return {"p50": round(float(np.percentile(values_ms, 50)), 3), "p95": round(float(np.percentile(values_ms, 95)), 3)}
+    return {"p50": round(median(values_ms), 3), "p95": round(percentile(values_ms, 95.0), 3)}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What `nanoface build` is asked for: the options, and the networks that they mean."""
-import difflib
 import json
 import os
 from collections import OrderedDict
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
+from edge.core.spelling import nearest
 from edge.store import plans as planstore
 from edge.host import commands
 from edge.host.reading import read_json
@@ -62,8 +62,8 @@ def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
 
 def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
     known = list(roles) + [n for n, network in manifest.networks.items() if network.role in ROLES]
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
+    near = nearest(name, known)
+    hint = "did you mean {}?".format(near) if near else "`{}` names them".format(commands.command("models list"))
     raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, hint))
 
 

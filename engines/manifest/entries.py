@@ -1,8 +1,8 @@
 """What the manifest says, as types: sources, networks, roles. Reading and checking the file is manifest.py's."""
-import difflib
 from typing import Any, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError
+from edge.core.spelling import nearest
 from edge.host import commands
 
 ASSET_KINDS = ("canonical_face",)  # of converter; what they make is no network
@@ -86,8 +86,8 @@ class Manifest(NamedTuple):
         """Raises ConfigError that names the nearest network."""
         if name in self.networks:
             return self.networks[name]
-        near = difflib.get_close_matches(name, self.networks, 1, 0.5)
-        hint = "did you mean {}?".format(near[0]) if near else "`{}` names them".format(commands.command("models list"))
+        near = nearest(name, self.networks)
+        hint = "did you mean {}?".format(near) if near else "`{}` names them".format(commands.command("models list"))
         raise ConfigError("there is no network called {}: {}".format(name or "''", hint))
 
     def members(self, requirement: str) -> List[Source]:

@@ -2,7 +2,6 @@
 
 Needs PyYAML only. A mistake in the file is one ModelError with the place and the cure; unknown keys are mistakes.
 """
-import difflib
 import os
 import re
 from typing import Any, Collection, Dict, List, Mapping, NoReturn, Tuple
@@ -10,6 +9,7 @@ from typing import Any, Collection, Dict, List, Mapping, NoReturn, Tuple
 import yaml
 
 from edge.core.errors import ModelError
+from edge.core.spelling import did_you_mean, nearest
 from engines.manifest.entries import ASSET_KINDS, GITHUB, PIP, Input, Manifest, Network, Role, Source, Wheel
 
 SCHEMA = 1
@@ -38,8 +38,7 @@ def _keys(value: Any, where: str, required: Collection[str], optional: Collectio
     known = list(required) + list(optional)
     for key in value:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            _wrong(where, "unknown key {!r}{}".format(key, ": did you mean {}?".format(near[0]) if near else ""))
+            _wrong(where, "unknown key {!r}{}".format(key, did_you_mean(nearest(str(key), known))))
     for key in required:
         if key not in value:
             _wrong(where, "{} is missing".format(key))

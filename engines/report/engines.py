@@ -8,6 +8,7 @@ from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Runner
 from edge.core.errors import EdgeError, EngineError
+from edge.core.figures import median, percentile
 from edge.doctor.machine import Machine
 from edge.store.models import StoredNetwork
 from engines.verify import stills
@@ -85,9 +86,8 @@ def time_runner(runner: Runner, role: str, network: str) -> Timed:
 
 
 def spread(times_ms: Sequence[float]) -> str:
-    known = sorted(times_ms)
     return "p50 {:.2f} ms, p95 {:.2f} ms, most {:.2f} ms ({} runs)".format(
-        known[len(known) // 2], known[min(len(known) - 1, int(0.95 * len(known)))], known[-1], len(known))
+        median(times_ms), percentile(times_ms, 95.0), max(times_ms), len(times_ms))
 
 
 def against_estimate(timed: Dict[str, Timed], home: str, board: str) -> List[str]:
@@ -109,7 +109,7 @@ def against_estimate(timed: Dict[str, Timed], home: str, board: str) -> List[str
 
 
 def _median(times_ms: Sequence[float]) -> str:
-    return "{:.2f}".format(sorted(times_ms)[len(times_ms) // 2]) if times_ms else "-"
+    return "{:.2f}".format(median(times_ms)) if times_ms else "-"
 
 
 def board_name(machine: Machine) -> str:
