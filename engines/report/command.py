@@ -12,8 +12,9 @@ from edge import __version__
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, OutputError
-from edge.doctor.examine import Software, examine, this_software
+from edge.doctor.examine import examine
 from edge.doctor.machine import Machine
+from edge.doctor.packages import Software, this_software
 from edge.host import commands
 from edge.host.safeopen import open_new, open_read
 from edge.host.stop import Stop, stopped_by_signals

@@ -17,12 +17,12 @@ from edge.cli import main as cli
 from edge.config.load import load_config
 from edge.core.errors import EdgeError, SourceError
 from edge.doctor import examine as doctor
-from edge.doctor import machine
+from edge.doctor import machine, packages
 from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live.device import DEFAULT_TIMEOUTS
 from edge.sources.live.stream import StreamOpener
-from edge.sources.picture import Shape
+from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 from edge.telemetry.notify import Notifier
 from edge.telemetry.status.log import Situation, StatusLog, status_record
@@ -65,7 +65,7 @@ def tells(text):
 ], ids=" ".join)
 def test_what_the_command_line_says(place, words, monkeypatch, written):
     monkeypatch.setenv("NANOFACE_CONFIG", written("portrait"))
-    logging.getLogger().handlers = [h for h in logging.getLogger().handlers if "_Warnings" not in type(h).__name__]
+    logging.getLogger().handlers = [h for h in logging.getLogger().handlers if "Warnings" not in type(h).__name__]
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         cli.main([word.replace("SPEC", SPECS[place]) for word in words])
@@ -95,7 +95,7 @@ def test_status_record_service_manager_doctor_and_report(place, written):
         manager.settimeout(PATIENCE_S)
         Notifier({"NOTIFY_SOCKET": "@nanoface-attacks-{}".format(os.getpid())}).status(reason)
         told = manager.recv(4096).decode("utf-8")
-    found = doctor.examine(config, machine.Machine({"PATH": ""}), doctor.this_software())
+    found = doctor.examine(config, machine.Machine({"PATH": ""}), packages.this_software())
     report = Privacy("", "", "").hide(reason)
     for text in (record, told, "\n".join(doctor.lines(found)), json.dumps(doctor.as_json(found)), report):
         assert text and not tells(text)
@@ -130,7 +130,7 @@ def test_the_capture_process_shows_it_to_nobody(place, monkeypatch):
 
     threading.Thread(target=wait_for_it, daemon=True).start()
     url = "http://me:{}@127.0.0.1:{}/x".format(ENCODED, listener.getsockname()[1])
-    feed = ChildBackend(StreamOpener(url), Shape(SourceOptions(), True), DEFAULT_TIMEOUTS)
+    feed = ChildBackend(StreamOpener(url), FrameTransform(SourceOptions(), True), DEFAULT_TIMEOUTS)
     try:
         feed.begin()
         assert asked.wait(PATIENCE_S)  # by now the process knows its source

@@ -25,8 +25,8 @@ from whole_runs import (
 )
 
 from edge.core.errors import EngineError, OutputError
-from edge.doctor.examine import Probe, Software
 from edge.doctor.machine import Machine
+from edge.doctor.packages import Probe, Software
 from edge.store import plans as planstore
 from engines.report import engines as fieldengines
 from engines.report import facts as fieldfacts

@@ -49,11 +49,12 @@ def put(home, content=b"plan", target=TARGET, **changes):
     (TARGET, FACTS, {"schema": 2}, "is damaged: run `nanoface build --only pose`"),
     (TARGET, FACTS, {"flags": None}, "does not say how"),
     (TARGET, FACTS, {"flags": dict(TARGET.flags, constraints="prefer")}, None),
-    (TARGET._replace(way=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
+    (TARGET._replace(config=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins((), True)), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),
     (TARGET._replace(pins=Pins(("a",))), FACTS, {"flags": TARGET.flags}, "built with fp32_layers none, wanted a"),
-    (TARGET._replace(way=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags}, "tactic_sources cublas+cudnn, wanted none"),
-    (TARGET._replace(way=BuildConfig(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
+    (TARGET._replace(config=BuildConfig(tactics=())), FACTS, {"flags": TARGET.flags},
+     "tactic_sources cublas+cudnn, wanted none"),
+    (TARGET._replace(config=BuildConfig(workspace_mb=128)), FACTS, {"flags": TARGET.flags}, "workspace_mb 256, wanted 128"),
 ])
 def test_a_plan_is_up_to_date_where_board_network_and_flags_are_the_same(tmp_path, target, facts, changes, why):
     put(tmp_path, target=target, **changes)

@@ -23,10 +23,10 @@ def run(args: Any, out: TextIO) -> int:
     """1 where something stops a run or the service, else 0."""
     config = config_of(args)
     from edge.doctor import examine as doctor
-    from edge.doctor import machine
+    from edge.doctor import machine, packages
 
     here = machine.Machine(os.environ)
-    findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, doctor.this_software())
+    findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, packages.this_software())
     told = doctor.as_json(findings)
     out.write((json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
     return 0 if told["can_run"] else UNFIT
