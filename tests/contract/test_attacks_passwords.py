@@ -25,7 +25,7 @@ from edge.sources.live.stream import StreamOpener
 from edge.sources.picture import FrameTransform
 from edge.sources.spec import SourceOptions
 from edge.telemetry.notify import Notifier
-from edge.telemetry.status.log import Situation, StatusLog, status_record
+from edge.telemetry.status.log import RunState, StatusLog, status_record
 from engines.report.privacy import Privacy
 
 SECRET = "hunt!er'2 2/@x"  # what a password is not meant to hold, and holds
@@ -89,7 +89,7 @@ def test_what_a_source_says_of_itself_and_of_its_end(place):
 def test_status_record_service_manager_doctor_and_report(place, written):
     config = load_config(written(SPECS[place]), {}, {})
     reason = "{} is lost: [rtsp @ 0x55] 401 for me:{}".format(SPECS[place], SECRET)
-    record = json.dumps(status_record(Situation("DEGRADED", reason, source=SPECS[place]), {}, 0.0))
+    record = json.dumps(status_record(RunState("DEGRADED", reason, source=SPECS[place]), {}, 0.0))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0nanoface-attacks-{}".format(os.getpid()))
         manager.settimeout(PATIENCE_S)

@@ -343,7 +343,7 @@ def test_the_former_file_stays_whole_when_its_replacement_does_not_come_to_an_en
 
 KILLED = """
 import os, signal
-from edge import disk
+from edge.host import disk
 os.replace = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
 disk.write_whole({path!r}, b"half of it")
 """

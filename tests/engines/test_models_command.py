@@ -268,11 +268,11 @@ def test_a_name_that_no_file_can_have_is_damage(world):
     assert world.list()["mesh"].split()[-2:] == ["damaged", "MIT"]
 
 
-def test_list_and_the_readme_give_the_sizes_of_the_manifest(tmp_path):
+def test_list_and_the_page_of_the_networks_give_the_sizes_of_the_manifest(tmp_path):
     out = io.StringIO()
     commands.run_list(str(tmp_path), out)
     listed = {line[2:].split()[0]: " ".join(line.split()) for line in out.getvalue().splitlines()}
-    with open(os.path.join(os.path.dirname(commands.__file__), os.pardir, "README.md"), encoding="utf-8") as f:
+    with open(os.path.join(ROOT, "docs", "networks.md"), encoding="utf-8") as f:
         rows = [[cell.strip(" *") for cell in line.split("|")] for line in f]
     written = {row[2]: row[4] for row in rows if len(row) == 8}
     for name, network in read_manifest().networks.items():

@@ -18,7 +18,7 @@ raise ImportError("a stand-in")
 AS_BOARD = """
 import platform, sys
 platform.machine, platform.release = lambda: {machine!r}, lambda: {kernel!r}
-from edge.core import process
+from edge.host import process
 process.TEGRA_RELEASE, process.DEVICE_TREE = {files!r}
 from edge.cli.main import main
 sys.exit(main(sys.argv[1:]))
