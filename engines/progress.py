@@ -33,8 +33,12 @@ class Report:
         self._line.end()
         self._out.write(text + "\n")
 
+    def show(self, text: str) -> None:
+        """How far it is: one line of a terminal that is redrawn at most ten times a second."""
+        self._line.show(text)
+
     def progress(self, title: str, total: int) -> Callable[[int], None]:
         """A function that takes the bytes so far."""
         def update(done: int) -> None:
-            self._line.show("{}: {} of {}, {:.0f} %".format(title, size_text(done), size_text(total), 100.0 * done / total))
+            self.show("{}: {} of {}, {:.0f} %".format(title, size_text(done), size_text(total), 100.0 * done / total))
         return update

@@ -45,7 +45,7 @@ class BuildReport(Report):
         self._line.begin()
 
         def tick(step: str, elapsed_s: float) -> None:
-            self._line.show("{}: {}, {} of {}".format(title, step, span(elapsed_s), expected))
+            self.show("{}: {}, {} of {}".format(title, step, span(elapsed_s), expected))
 
         def word(severity: str, text: str) -> None:
             if self._verbose:

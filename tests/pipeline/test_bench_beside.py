@@ -49,7 +49,8 @@ def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, s
 
 @pytest.mark.parametrize("words, code, part", [
     ([], 2, "name a Python that has mediapipe"), (["absent/python"], 2, "absent/python: No such file"),
-    ([sys.executable], 4, "it does not run MediaPipe's FaceMesh"), ([sys.executable, "--sorce", "x"], 2, "did you mean --source"),
+    ([sys.executable], 4, "it does not run MediaPipe's FaceMesh"),
+    ([sys.executable, "--sorce", "x"], 2, "did you mean --source"),
 ])
 def test_wrong_words_for_the_peer_are_one_line(models_home, words, code, part):
     source = ["--source", "portrait", "--frames", "1"] if len(words) == 1 else []
