@@ -1,19 +1,21 @@
 """Both ends of a pipeline, from the configuration: what the source is asked for, and the senders of the outputs."""
 import os
 import sys
-from typing import List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from edge.app.networks import Report
 from edge.config.load import Config
-from edge.core.contracts import Source
-from edge.outputs.kinds import OutputOptions, live_picture, make_output
-from edge.outputs.pictures.window import DisplayState
+from edge.core.contracts import Output, Source
+from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
+from edge.outputs.pictures.window import DisplayState, opens_by_itself
 from edge.outputs.sender import Sender
-from edge.outputs.spec import OutputSpec
+from edge.outputs.spec import parse_output
 from edge.sources.live.controls import Controls
 from edge.sources.spec import SourceOptions
 
 FILE_QUEUE = 4  # items that wait before a file output that may make the pipeline wait: writing comes in bursts
+NOTHING = ("this run shows and writes nothing: --output image:PATH.jpg keeps its newest frame, --output video:PATH.mp4 "
+           "the film")
 
 
 def source_options(config: Config) -> SourceOptions:
@@ -34,3 +36,13 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
         outputs += live_picture(config.output.window, here, options, lambda text: report("note", text))
     return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
+
+
+def live_picture(wanted: Any, here: DisplayState, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:
+    """The window that nobody named among the outputs, if there is to be one: `wanted` is output.window. `note` is told, in
+    any thread, why one that opens by itself does not."""
+    if wanted is not True and (wanted is False or not opens_by_itself(here)):
+        return []
+    hint = "" if here.outputs else "; " + NOTHING
+    by_itself = options._replace(note=lambda reason: note("no live picture: {}{}".format(reason, hint)))
+    return [make_output(parse_output("window"), options if wanted is True else by_itself)]

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Any, Dict, Optional
 
 from edge.app.chain import make_stages, steps_of
-from edge.app.ends import make_senders, source_options
+from edge.app.ends import NOTHING, make_senders, source_options
 from edge.app.networks import Report
 from edge.app.targets import NewFolders, check_targets
 from edge.config.load import Config
@@ -12,7 +12,6 @@ from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, UnfitError
 from edge.core.redact import has_secret
 from edge.models.warp import use_one_thread
-from edge.outputs.kinds import NOTHING
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline.governor import Governor, Steering, Switch
@@ -87,10 +86,9 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Begi
             report("note", made)
         this.on_state(state, reason)
 
-    plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                on_state=on_state, on_tick=this.on_tick, on_watch=health.tick, on_open=health.opening,
-                on_work=steering.on_work, halved=halve_output, reasons=this.reasons, limit=config.source.max_frames,
-                output_thread=len(groups) > 1)
+    plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
+                on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
+                limit=config.source.max_frames, output_thread=len(groups) > 1)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

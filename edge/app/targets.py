@@ -6,17 +6,18 @@ from typing import List, Sequence, Set, Tuple
 
 from edge.config.load import Config
 from edge.core.errors import ConfigError
-from edge.outputs.spec import STDOUT, OutputSpec, PictureNames
+from edge.outputs.kinds import FOLDER, KINDS, OutputSpec
+from edge.outputs.spec import PictureNames
 from edge.sources.spec import Kind, classify
 from edge.telemetry.status.file import check_status, names_of
 
-PICTURE = re.compile(r"\d{6,}\.jpg")  # that images:FOLDER writes of a film
+PICTURE = re.compile(r"\d{6,}\.jpg")  # that a folder gets of a film
 NO_FILE = Kind("", "")
 
 
 def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
     """Raises ConfigError before anything is opened."""
-    outputs = [spec for spec in specs if spec.target not in ("", STDOUT)]
+    outputs = [spec for spec in specs if spec.path]
     kind = NO_FILE if config.source.spec is None else classify(config.source.spec)
     status, read = config.status.file(os.environ), read_files(config, kind)
     names = _annotated(kind)
@@ -29,7 +30,7 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
             if _writes(spec, path, names):
                 raise ConfigError("--output {} and --status {} go to the same place".format(spec.text, status))
     for one, other in combinations(outputs, 2):
-        if _writes(one, other.target, names) or _writes(other, one.target, names):
+        if _writes(one, other.path, names) or _writes(other, one.path, names):
             raise ConfigError("--output {} and --output {} go to the same place".format(one.text, other.text))
     for path in read:
         if any(_same(path, name) for name in log_files):
@@ -42,8 +43,7 @@ class NewFolders:
     """Folders that a run is going to make for what it was told to write; made before anything is opened."""
 
     def __init__(self, specs: Sequence[OutputSpec], config: Config) -> None:
-        targets = [spec.target if spec.kind == "images" else os.path.dirname(spec.target) for spec in specs
-                   if spec.target not in ("", STDOUT)]
+        targets = [spec.path if _is_folder(spec) else os.path.dirname(spec.path) for spec in specs if spec.path]
         targets += [os.path.dirname(config.status.path)] if config.status.path else []
         self._missing = [path for path in sorted(set(targets)) if path and not os.path.isdir(path)]
 
@@ -68,18 +68,22 @@ def _annotated(kind: Kind) -> Set[str]:
 
 def _writes(spec: OutputSpec, path: str, names: Set[str]) -> bool:
     """Whether an output writes to `path`; `names` as _annotated() has them."""
-    if _same(spec.target, path):
+    if _same(spec.path, path):
         return True
     folder, name = os.path.split(os.path.abspath(path))
-    return spec.kind == "images" and (name in names or PICTURE.fullmatch(name) is not None) and _same(spec.target, folder)
+    return _is_folder(spec) and (name in names or PICTURE.fullmatch(name) is not None) and _same(spec.path, folder)
+
+
+def _is_folder(spec: OutputSpec) -> bool:
+    return KINDS[spec.kind].target == FOLDER
 
 
 def _over(spec: OutputSpec, names: Set[str], read: Sequence[str]) -> str:
     """The picture in the output's folder that leads to one that is read, by a link; "" where there is none."""
-    if spec.kind != "images":
+    if not _is_folder(spec):
         return ""
     sources = {os.path.realpath(path) for path in read} | {_number(path) for path in read}
-    written = (os.path.join(spec.target, name) for name in sorted(names))
+    written = (os.path.join(spec.path, name) for name in sorted(names))
     return next((path for path in written if os.path.exists(path) and sources & {os.path.realpath(path), _number(path)}), "")
 
 

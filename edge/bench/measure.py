@@ -77,8 +77,7 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
         watch = Stopwatch(len(frames), runners, lambda: senders[0].stats()["sent"], after_round)
         source = Replay(frames, rounds + 1, watch.between)
         senders = make_senders(specs, config, source)
-        plan = Plan(source, groups, senders, lambda packet, now: encode(packet, now, config.output.landmarks), meter,
-                    output_thread=len(groups) > 1)
+        plan = Plan(source, groups, senders, encode, meter, output_thread=len(groups) > 1)
         Pipeline(plan).run(Stop())
     buffer_mb = sum(f.nbytes for f in frames) / 1048576.0
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1048576.0 if sys.platform == "darwin" else 1024.0)

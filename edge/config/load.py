@@ -174,7 +174,7 @@ def load_config(
     for layer in layers:
         values.update(_one_source(_checked(layer), layer))
         if "output.window" in layer and values["output.window"] is False:  # also none that was named before
-            values["outputs"] = tuple(text for text in values["outputs"] if text.strip().lower() != "window")
+            values["outputs"] = tuple(text for text in values["outputs"] if text.partition("?")[0].strip().lower() != "window")
     values["source.spec"] = _source(values, layers, user_file)
     config = _tree(values)
     contradiction = _contradiction(config.source)

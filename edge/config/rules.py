@@ -1,24 +1,14 @@
 """What each key of the configuration allows: one table, read by the file loader and by the command line."""
 import os
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.core.roles import CAN_BE_OFF, NETWORKS, OFF, STAGES
+from edge.core.rules import Address, Rule, choice, flag, number, numeral, parse_address, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
 
 LONGEST_S = 1e7  # no recording is longer
-LOOPBACK = "127.0.0.1"
-ADDRESS = re.compile(r"^(?:(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?:)?(?P<port>[0-9]{1,5})$")
-
-
-class Rule(NamedTuple):
-    """`read` raises ValueError, with the reason where `allowed` alone would not explain it."""
-
-    allowed: str  # ends the sentence "allowed: ..."
-    read: Callable[[Any], Any]  # what YAML or from_text gave -> what the configuration holds
-    from_text: Callable[[str], Any]  # a word of the command line -> what YAML would have given
-    choices: Tuple[str, ...] = ()  # what a shell completes
 
 
 def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
@@ -34,63 +24,6 @@ def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
     if tuple(named) != STAGES:
         raise ValueError("the stages are out of order")
     return groups
-
-
-def _numeral(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _expect_number(value: Any, kinds: Any, low: float, high: float) -> None:
-    if isinstance(value, str) and not isinstance(_numeral(value), str):
-        raise ValueError("write the number without quotes" + (", as 1.0e+3" if "e" in value.lower() else ""))
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        raise ValueError
-    if not low <= value <= high:
-        raise ValueError
-
-
-def _number(low: float, high: float, unit: str = "") -> Rule:
-    def read(value: Any) -> float:
-        _expect_number(value, (int, float), low, high)
-        return float(value)
-
-    return Rule("a number from {:g} to {:g}{}".format(low, high, unit and " " + unit), read, _numeral)
-
-
-def _whole(low: int, high: int, unit: str = "") -> Rule:
-    def read(value: Any) -> int:
-        _expect_number(value, (int,), low, high)
-        return int(value)
-
-    return Rule("a whole number from {} to {}{}".format(low, high, unit and " " + unit), read, _numeral)
-
-
-def _choice(*values: Any) -> Rule:
-    def read(value: Any) -> Any:
-        for known in values:
-            if type(value) is type(known) and value == known:
-                return known
-        near = nearest(value, (v for v in values if isinstance(v, str))) if isinstance(value, str) else None
-        raise ValueError("did you mean {}?".format(near) if near else "")
-
-    words = tuple(str(v) for v in values)
-    return Rule("one of " + ", ".join(words), read, _numeral if isinstance(values[0], int) else str, words)
-
-
-def _flag() -> Rule:
-    words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
-    def read(value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-
-    return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
 
 
 def _text(allowed: str, source: bool = False) -> Rule:
@@ -171,76 +104,75 @@ def _or_auto(rule: Rule, kind: Callable[[Any], Any] = float) -> Rule:
 
 
 def _address() -> Rule:
-    def read(value: Any) -> Tuple[str, int]:
+    def read(value: Any) -> Address:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        found = ADDRESS.match(text) if isinstance(text, str) else None
-        if found is None or not 1 <= int(found.group("port")) <= 65535:
+        if not isinstance(text, str):
             raise ValueError
-        return (found.group("host") or "").strip("[]") or LOOPBACK, int(found.group("port"))
+        return parse_address(text)
 
-    return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, _numeral)
+    return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, numeral)
 
 
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address, or a list of pictures", source=True)),
     "source.spec_file": _or_null(_text("the path of a file with one line")),
-    "source.tls": _choice("verify", "insecure"),
+    "source.tls": choice("verify", "insecure"),
     "source.ca_file": _or_null(_text("the path of a PEM file")),
-    "source.width": _or_null(_whole(16, 16384, "pixels")),
-    "source.height": _or_null(_whole(16, 16384, "pixels")),
-    "source.fps": _or_null(_number(0.1, 1000, "frames per second")),
-    "source.flip": _choice("none", "horizontal", "vertical", "both"),
-    "source.rotate": _choice(0, 90, 180, 270),
-    "source.loop": _flag(),
-    "source.start_s": _number(0, LONGEST_S, "s"),
-    "source.end_s": _or_null(_number(0, LONGEST_S, "s")),
-    "source.pace": _choice("auto", "every-frame", "realtime"),
-    "source.sequence": _flag(),
-    "source.max_pixels": _or_null(_whole(4096, 10 ** 9, "pixels")),
-    "source.strict": _flag(),
-    "source.max_frames": _or_null(_whole(1, 10 ** 12)),
-    "source.process": _choice("auto", "thread", "child"),
-    "source.wait": _flag(),
-    "camera.fov_deg": _number(10, 170, "degrees"),
+    "source.width": _or_null(whole(16, 16384, "pixels")),
+    "source.height": _or_null(whole(16, 16384, "pixels")),
+    "source.fps": _or_null(number(0.1, 1000, "frames per second")),
+    "source.flip": choice("none", "horizontal", "vertical", "both"),
+    "source.rotate": choice(0, 90, 180, 270),
+    "source.loop": flag(),
+    "source.start_s": number(0, LONGEST_S, "s"),
+    "source.end_s": _or_null(number(0, LONGEST_S, "s")),
+    "source.pace": choice("auto", "every-frame", "realtime"),
+    "source.sequence": flag(),
+    "source.max_pixels": _or_null(whole(4096, 10 ** 9, "pixels")),
+    "source.strict": flag(),
+    "source.max_frames": _or_null(whole(1, 10 ** 12)),
+    "source.process": choice("auto", "thread", "child"),
+    "source.wait": flag(),
+    "camera.fov_deg": number(10, 170, "degrees"),
     "camera.intrinsics": _or_null(_text("the path of a JSON file")),
-    "camera.exposure": _or_null(_or_auto(_number(0.01, 10000, "ms"))),
-    "camera.gain": _or_null(_or_auto(_number(0, 10000))),
-    "camera.white_balance": _or_null(_or_auto(_number(1000, 15000, "kelvin"))),
-    "camera.power_line_hz": _or_null(_or_auto(_choice(50, 60))),
+    "camera.exposure": _or_null(_or_auto(number(0.01, 10000, "ms"))),
+    "camera.gain": _or_null(_or_auto(number(0, 10000))),
+    "camera.white_balance": _or_null(_or_auto(number(1000, 15000, "kelvin"))),
+    "camera.power_line_hz": _or_null(_or_auto(choice(50, 60))),
     "models.detect": _networks("detect"),
     "models.align": _networks("align"),
     "models.pose": _networks("pose"),
     "models.iris": _networks("iris"),
-    "models.runtime": _choice("auto", "openvino", "onnxruntime", "tensorrt"),
-    "models.memory": _choice("pinned", "mapped"),
-    "models.crops": _choice("auto", "cpu"),
-    "engines.rebuild": _choice("auto", "never"),
-    "tracking.max_faces": _whole(1, 4),
-    "tracking.max_faces_stills": _whole(1, 32),
-    "tracking.detect_score": _or_null(_number(0, 1)),
-    "tracking.presence": _number(0, 1),
-    "tracking.refresh_s": _number(0, 3600, "s"),
-    "tracking.lost_after_s": _number(0, 3600, "s"),
-    "tracking.pose_every": _whole(1, 30),
-    "smoothing.enabled": _flag(),
-    "smoothing.min_cutoff_hz": _number(0.01, 1000, "Hz"),
-    "smoothing.beta": _number(0, 1000),
-    "smoothing.derivative_cutoff_hz": _number(0.01, 1000, "Hz"),
+    "models.runtime": choice("auto", "openvino", "onnxruntime", "tensorrt"),
+    "models.memory": choice("pinned", "mapped"),
+    "models.crops": choice("auto", "cpu"),
+    "engines.rebuild": choice("auto", "never"),
+    "tracking.max_faces": whole(1, 4),
+    "tracking.max_faces_stills": whole(1, 32),
+    "tracking.detect_score": _or_null(number(0, 1)),
+    "tracking.presence": number(0, 1),
+    "tracking.refresh_s": number(0, 3600, "s"),
+    "tracking.lost_after_s": number(0, 3600, "s"),
+    "tracking.pose_every": whole(1, 30),
+    "smoothing.enabled": flag(),
+    "smoothing.min_cutoff_hz": number(0.01, 1000, "Hz"),
+    "smoothing.beta": number(0, 1000),
+    "smoothing.derivative_cutoff_hz": number(0.01, 1000, "Hz"),
     "pipeline.workers": _workers(),
-    "governor.enabled": _flag(),
-    "governor.target_fps": _number(1, 1000, "frames per second"),
-    "governor.idle_after_s": _or_null(_number(0, 3600, "s")),
+    "governor.enabled": flag(),
+    "governor.target_fps": number(1, 1000, "frames per second"),
+    "governor.idle_after_s": _or_null(number(0, 3600, "s")),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
-    "output.landmarks": _flag(),
-    "output.mirror": _flag(),
-    "output.draw_times": _flag(),
-    "output.window": _or_auto(_flag(), bool),
+    "output.landmarks": flag(),
+    "output.mirror": flag(),
+    "output.draw_times": flag(),
+    "output.window": _or_auto(flag(), bool),
     "status.path": _or_null(_text("the path of a file, or none to write no status log")),
-    "status.interval_s": _number(0.2, 3600, "s"),
-    "status.gather_s": _number(0, 3600, "s"),
-    "status.max_bytes": _whole(10000, 10 ** 9, "bytes"),
-    "status.max_age_s": _or_null(_number(60, LONGEST_S, "s")),
-    "status.keep": _whole(0, 100, "files"),
+    "status.interval_s": number(0.2, 3600, "s"),
+    "status.gather_s": number(0, 3600, "s"),
+    "status.max_bytes": whole(10000, 10 ** 9, "bytes"),
+    "status.max_age_s": _or_null(number(60, LONGEST_S, "s")),
+    "status.keep": whole(0, 100, "files"),
     "metrics.address": _or_null(_address()),
 }
 

@@ -124,6 +124,7 @@ class Output(ABC):
 
     name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
     needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
+    landmarks = False  # the frame record is to have the points and eye contours
     fatal = False  # True: its failure ends the run; else it is opened again
     closed = False  # True once its user asks the run to stop; for any thread
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
@@ -141,3 +142,32 @@ class Output(ABC):
     @abstractmethod
     def close(self) -> None:
         """Flush and close; may be called twice."""
+
+
+class Sender(ABC):
+    """What the pipeline and the status use of an output with a queue and a thread of its own."""
+
+    name = ""
+    needs_picture = False  # as the output
+    landmarks = False  # as the output
+    fatal = False  # as the output
+    error = None  # type: Optional[BaseException]  # what ended a fatal output, or the last failure of another
+    stop_wanted = False  # the user of the output, such as a window, asks the run to stop
+    reader_left = False  # nobody wants what it writes; a run of which all outputs say so ends
+    note = ""  # as the output
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns when the output is open. Raises what open() raised, an OutputError."""
+
+    @abstractmethod
+    def put(self, item: Any) -> bool:
+        """Hand over one packet or record; waits only where the output is blocking. False: it was not taken."""
+
+    @abstractmethod
+    def close(self, timeout_s: float) -> bool:
+        """Write what waits, close the output. False where that takes longer. May be called twice."""
+
+    @abstractmethod
+    def stats(self) -> Dict[str, Any]:
+        """Cumulative counts "sent", "failed", "dropped", and the "state": "ok", or what is wrong."""

@@ -1,17 +1,71 @@
-"""From the text of `--output` to the object that writes it."""
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+"""The kinds of outputs: one table, read by whatever parses, checks, makes, explains or completes an `--output`.
 
-from edge.core.contracts import Output
-from edge.outputs.files.csv import CsvOutput
-from edge.outputs.files.jsonl import JsonlOutput
-from edge.outputs.pictures.images import FolderOutput, PictureOutput
-from edge.outputs.pictures.overlay import Style
-from edge.outputs.pictures.video import Fps, VideoOutput
-from edge.outputs.pictures.window import DisplayState, WindowOutput, opens_by_itself
-from edge.outputs.spec import OutputSpec, parse_output
+A new kind is a file with a function `make(spec, options) -> Output`, which is imported when such an output is made, and its
+line in KINDS.
+"""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-NOTHING = ("this run shows and writes nothing: --output image:PATH.jpg keeps its newest frame, --output video:PATH.mp4 "
-           "the film")
+from edge.core.rules import Address, Rule, flag, whole
+
+if TYPE_CHECKING:
+    from edge.core.contracts import Output  # brings numpy, and every command reads this table
+
+FILE, FOLDER, ADDRESS, NOTHING = "file", "folder", "address", "nothing"  # what an output needs as its target
+STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
+QUALITY = 92  # of JPEG and WebP
+
+
+class Key(NamedTuple):
+    """An option of one output, behind its target. One that OutputOptions has too goes before what the run is told."""
+
+    rule: Rule
+    text: str  # for people
+
+
+class Kind(NamedTuple):
+    """One line of the table."""
+
+    target: str  # FILE, FOLDER (of pictures), ADDRESS or NOTHING
+    make: str  # MODULE:FUNCTION below edge.outputs
+    text: str  # for people
+    example: str
+    keys: Mapping[str, Key] = {}
+    suffixes: Tuple[str, ...] = ()  # by which a path without a kind is known
+    only_suffixes: bool = False  # no other name is taken
+    port: Optional[int] = None  # of an ADDRESS that names none
+
+
+RECORD = {"landmarks": Key(flag(), "write the 468 points too")}
+PICTURE = {"mirror": Key(flag(), "show it as in a mirror"), "draw_times": Key(flag(), "draw what each stage costs")}
+STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
+KINDS: Dict[str, Kind] = {
+    "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
+                  "jsonl:clip.jsonl?landmarks=true", RECORD, (".jsonl", ".json")),
+    "csv": Kind(FILE, "files.csv:make", "a table, one row a face (- is standard output)", "csv:clip.csv", RECORD, (".csv",)),
+    "video": Kind(FILE, "pictures.video:make", "the film with what was found drawn into it",
+                  "video:demo.mp4?mirror=true", PICTURE, (".mp4",), True),
+    "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
+    "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
+                  (".jpg", ".jpeg", ".png"), True),
+    "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
+                   PICTURE),
+}
+
+
+class OutputSpec(NamedTuple):
+    """One `--output`. `target` is a path, "-", HOST:PORT or empty; `text` is what the user wrote and the status shows."""
+
+    kind: str
+    target: str
+    text: str
+    keys: Mapping[str, Any] = {}  # those that were given
+    address: Optional[Address] = None
+
+    @property
+    def path(self) -> str:
+        """The file or folder that is written; "" for any other target."""
+        return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
 
 
 class OutputOptions(NamedTuple):
@@ -20,33 +74,38 @@ class OutputOptions(NamedTuple):
     landmarks: bool  # the records hold the points: CSV gives them columns
     mirror: bool  # pictures are shown as in a mirror; texts are not
     blocking: bool  # the source is a file: outputs to files may make it wait
-    fps: Fps  # frames per second of the source, where it is known
-    stage_times: bool = True  # the panel in pictures
+    fps: Callable[[], Optional[float]]  # frames per second of the source, where it is known
+    draw_times: bool = True  # the panel in pictures
     title: Callable[[], str] = str  # of a window: the source's name
     note: Optional[Callable[[str], None]] = None  # of a window that opens by itself: why it did not
 
 
-def make_output(spec: OutputSpec, options: OutputOptions) -> Output:
+def form_of(name: str) -> str:
+    """How such an output is written."""
+    kind = KINDS[name]
+    target = {FILE: ":PATH", FOLDER: ":FOLDER", ADDRESS: ":HOST:PORT", NOTHING: ""}[kind.target]
+    return name + target + (kind.suffixes[0] if kind.only_suffixes else "")
+
+
+def forms() -> str:
+    return ", ".join(form_of(name) for name in KINDS)
+
+
+def explained() -> str:
+    """The table, for people: the kinds, then each option once."""
+    lines = ["{:<16}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
+    having: Dict[str, List[str]] = {}
+    for name, kind in KINDS.items():
+        for key, (rule, text) in kind.keys.items():
+            row = "?{:<22} {}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
+            having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
+    lines += ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()]
+    return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
+
+
+def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
     """The output, not yet opened."""
-    style = Style(mirror=options.mirror, stage_times=options.stage_times)
-    makers: Dict[str, Callable[[], Output]] = {
-        "jsonl": lambda: JsonlOutput(spec, options.blocking),
-        "csv": lambda: CsvOutput(spec, options.blocking, options.landmarks),
-        "video": lambda: VideoOutput(spec, options.blocking, style, options.fps),
-        "images": lambda: FolderOutput(spec, options.blocking, style),
-        "image": lambda: PictureOutput(spec, options.blocking, style),
-        "window": lambda: WindowOutput(spec, style, options.title, options.note),
-    }
-    return makers[spec.kind]()
-
-
-def live_picture(wish: Any, here: DisplayState, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:
-    """The window that nobody named among the outputs, if there is to be one: `wish` is output.window. `note` is told, in
-    any thread, why one that opens by itself does not."""
-    hint = "" if here.outputs else "; " + NOTHING
-    if wish is True:
-        return [make_output(parse_output("window"), options)]
-    if wish is False or not opens_by_itself(here):
-        return []
-    by_itself = options._replace(note=lambda reason: note("no live picture: {}{}".format(reason, hint)))
-    return [make_output(parse_output("window"), by_itself)]
+    module, _, function = KINDS[spec.kind].make.partition(":")
+    own = {key: value for key, value in spec.keys.items() if key in OutputOptions._fields}
+    made: "Output" = getattr(import_module("edge.outputs." + module), function)(spec, options._replace(**own))
+    return made

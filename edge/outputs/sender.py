@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Optional
 
-from edge.core.contracts import Output
+from edge.core import contracts
 from edge.core.errors import OutputError
 from edge.host import waiting
 from edge.outputs.files.file import ReaderLeft
@@ -15,7 +15,7 @@ LEFT = "its reader has left"
 ENDED = (FAILED, CLOSED, LEFT)
 
 
-class Sender:
+class Sender(contracts.Sender):
     """Opens, feeds and closes one output in a thread of its own; every wait is on one condition.
 
     A blocking output makes put() wait while `capacity` items are waiting; another loses its oldest one, and counts it.
@@ -23,11 +23,10 @@ class Sender:
     `on_event` is called from the sender's thread when the output has failed for good or its user asks the run to stop.
     """
 
-    def __init__(self, output: Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
-        self.name, self.needs_picture = output.name, output.needs_picture
-        self.blocking = output.blocking
-        self.fatal = output.fatal
-        self.error: Optional[BaseException] = None  # what ended a fatal output, or the last failure of another
+    def __init__(self, output: contracts.Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
+        self.name, self.blocking, self.fatal = output.name, output.blocking, output.fatal
+        self.needs_picture, self.landmarks = output.needs_picture, output.landmarks
+        self.error: Optional[BaseException] = None
         self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
         self._waiting: Deque[Any] = deque()
         self._changed = waiting.Condition()
@@ -37,22 +36,18 @@ class Sender:
         self._thread = threading.Thread(target=self._run, name="output " + self.name, daemon=True)
 
     @property
-    def stop_wanted(self) -> bool:
-        """True once the user of the output, such as a window, asks the run to stop."""
+    def stop_wanted(self) -> bool:  # type: ignore
         return self._output.closed
 
     @property
-    def note(self) -> str:
-        """What its user is to know of it, once it is open."""
+    def note(self) -> str:  # type: ignore
         return self._output.note
 
     @property
-    def reader_left(self) -> bool:
-        """Nobody wants what it writes: the run goes on for its other outputs, where it has any."""
+    def reader_left(self) -> bool:  # type: ignore
         return self._state == LEFT
 
     def start(self) -> None:
-        """Returns when the output is open. Raises what open() raised, an OutputError."""
         with self._changed:
             self._state = OPENING
         self._thread.start()
@@ -63,7 +58,6 @@ class Sender:
             raise self.error
 
     def put(self, item: Any) -> bool:
-        """Hand over one packet or record. False: it was not taken, since the output has ended."""
         with self._changed:
             if self.blocking:
                 self._changed.wait_for(lambda: self._over() or self._state == DOWN or self._has_room())
@@ -78,10 +72,7 @@ class Sender:
             return True
 
     def close(self, timeout_s: float) -> bool:
-        """Write what waits, close the output, end the thread. False where that takes longer: the thread is left behind.
-
-        `error` tells whether the output could be finished. May be called twice.
-        """
+        """False: the thread is left behind. `error` tells whether the output could be finished."""
         with self._changed:
             self._closing = True
             if self._state == NEW:
@@ -98,7 +89,6 @@ class Sender:
         return True
 
     def stats(self) -> Dict[str, Any]:
-        """Cumulative counts, and the state: "ok", or what is wrong."""
         with self._changed:
             state = self._state if self.error is None or self._state == OK else "{}: {}".format(self._state, self.error)
             return dict(self._counts, state=state)

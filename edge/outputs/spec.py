@@ -1,60 +1,49 @@
-"""The text of `--output`: which kind of output, and where it goes."""
-import difflib
+"""The text of `--output`, KIND:TARGET?key=value&key=value: which kind of output, where it goes, and its own options.
+
+The target of a file or folder may have any character. What stands behind its last `?` are options where it looks like
+them (key=value), and a key is known or there is no file of the whole name. In a target with options and in their values
+%25, %26 and %3F stand for %, & and ?.
+"""
 import os
-from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
+import re
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from edge.core.errors import ConfigError
+from edge.core.rules import parse_address
+from edge.core.spelling import did_you_mean, nearest
+from edge.outputs.kinds import ADDRESS, FILE, FOLDER, KINDS, NOTHING, STDOUT, Kind, OutputSpec, form_of, forms
 
-STDOUT = "-"
-FORMS = {
-    "jsonl": "jsonl:PATH (jsonl:- is standard output)",
-    "csv": "csv:PATH (csv:- is standard output)",
-    "video": "video:PATH.mp4",
-    "images": "images:FOLDER",
-    "image": "image:PATH.jpg",
-    "window": "window",
-}
-EXTENSIONS = {"video": (".mp4",), "image": (".jpg", ".jpeg", ".png")}
-WITHOUT_TARGET = ("window",)
+KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
+ESCAPES = re.compile("%(25|26|3F)", re.IGNORECASE)
 # extensions that a picture keeps when it is written again, and how OpenCV calls the format
 FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}
 LONGEST_NAME = 200  # bytes: a file system takes 255, and a part that is being written has more in its name
 
 
-class OutputSpec(NamedTuple):
-    """One `--output`. `target` is a path, "-" or empty; `text` is what the user wrote and what the status shows."""
-
-    kind: str
-    target: str
-    text: str
-
-
 def parse_output(text: str) -> OutputSpec:
     """Raises ConfigError with the form that is meant."""
-    kind, colon, target = text.partition(":")
-    kind = kind.strip().lower()
-    if kind not in FORMS:
-        raise ConfigError("--output {}: {}".format(text, _hint(kind, text, colon)))
-    if kind in WITHOUT_TARGET:
-        if target:
-            raise ConfigError("--output {}: a {} takes no target; write it as {}".format(text, kind, FORMS[kind]))
-        return OutputSpec(kind, "", text)
-    if not target.strip():
-        raise ConfigError("--output {}: where to? Write it as {}".format(text, FORMS[kind]))
-    _check_target(kind, target, text)
-    return OutputSpec(kind, target if target == STDOUT else os.path.expanduser(target), text)
+    head = re.split("[:?]", text, maxsplit=1)[0]
+    name, rest = head.strip().lower(), text[len(head):]
+    try:
+        if name not in KINDS:
+            raise ValueError(_hint(name, text, ":" in text))
+        kind = KINDS[name]
+        target, words = _split(rest[1:] if rest.startswith(":") else rest, kind)
+        keys = {} if words is None else _read_keys(words, name, kind)
+        return _read_target(OutputSpec(name, target, text, keys), kind)
+    except ValueError as e:
+        raise ConfigError("--output {}: {}".format(text, e))
 
 
 def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
     """All of a run's outputs. Raises ConfigError also where two of them would write over each other."""
     specs: List[OutputSpec] = []
     taken: Dict[str, str] = {}
-    for text in texts:
-        spec = parse_output(text)
-        place = spec.target if spec.kind in WITHOUT_TARGET or spec.target == STDOUT else os.path.realpath(spec.target)
+    for spec in [parse_output(text) for text in texts]:
+        place = os.path.realpath(spec.path) if spec.path else STDOUT if spec.target == STDOUT else spec.kind + spec.target
         if place in taken and place != os.devnull:
-            raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], text))
-        taken[place] = text
+            raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], spec.text))
+        taken[place] = spec.text
         specs.append(spec)
     return tuple(specs)
 
@@ -88,21 +77,81 @@ class PictureNames:
         return name
 
 
-def _check_target(kind: str, target: str, text: str) -> None:
-    extensions = EXTENSIONS.get(kind)
-    if extensions and not target.lower().endswith(extensions):
-        raise ConfigError("--output {}: the name must end in {}".format(text, " or ".join(extensions)))
-    if target == STDOUT and kind == "images":
-        raise ConfigError("--output {}: pictures need a folder; write it as {}".format(text, FORMS[kind]))
+def _split(rest: str, kind: Kind) -> Tuple[str, Optional[str]]:
+    """Target, and the text of its options; None where there are none."""
+    if kind.target in (ADDRESS, NOTHING):
+        target, mark, words = rest.partition("?")
+        return target, words if mark else None
+    found = KEYS.match(rest)
+    if found is None:
+        return rest, None
+    target, words = found.groups()
+    if kind.only_suffixes and rest.lower().endswith(kind.suffixes) and not target.lower().endswith(kind.suffixes):
+        return rest, None
+    known = any(word.partition("=")[0] in kind.keys for word in words.split("&"))
+    if not known and os.path.lexists(os.path.expanduser(rest)):
+        return rest, None
+    return _unescaped(target), words
 
 
-def _hint(kind: str, text: str, colon: str) -> str:
+def _unescaped(text: str) -> str:
+    return ESCAPES.sub(lambda found: chr(int(found.group(1), 16)), text)
+
+
+def _read_keys(words: str, name: str, kind: Kind) -> Dict[str, Any]:
+    """Raises ValueError."""
+    values: Dict[str, Any] = {}
+    for word in words.split("&"):
+        key, equals, text = word.partition("=")
+        if key not in kind.keys:
+            meant = did_you_mean(nearest(key, kind.keys))
+            raise ValueError("{} has no option {!r}{}".format(name, key, meant or _known(kind)))
+        rule = kind.keys[key].rule
+        if not equals:
+            raise ValueError("write {}={}".format(key, "|".join(rule.choices) or "VALUE"))
+        if key in values:
+            raise ValueError("{} is given twice".format(key))
+        try:
+            values[key] = rule.read(rule.from_text(_unescaped(text)))
+        except ValueError as e:
+            raise ValueError("{} is {!r}{}; allowed: {}".format(key, text, "; {}".format(e) if str(e) else "", rule.allowed))
+    return values
+
+
+def _known(kind: Kind) -> str:
+    return "; it has {}".format(", ".join(kind.keys) or "none")
+
+
+def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
+    """Checked. Raises ValueError."""
+    form, target = form_of(spec.kind), spec.target
+    if kind.target == NOTHING:
+        if target:
+            raise ValueError("a {} takes no target; write it as {}".format(spec.kind, form))
+        return spec
+    if kind.target == ADDRESS:
+        try:
+            address = parse_address(target[2:] if target.startswith("//") else target, kind.port)
+        except ValueError as e:
+            raise ValueError("{}; write it as {}".format(e, form))
+        return spec._replace(target=address.text, address=address)
+    if not target.strip():
+        standard = " ({}:- is standard output)".format(spec.kind) if kind.target == FILE and not kind.only_suffixes else ""
+        raise ValueError("where to? Write it as {}{}".format(form, standard))
+    if kind.only_suffixes and not target.lower().endswith(kind.suffixes):
+        raise ValueError("the name must end in {}".format(" or ".join(kind.suffixes)))
+    if target == STDOUT and kind.target == FOLDER:
+        raise ValueError("pictures need a folder; write it as {}".format(form))
+    return spec if target == STDOUT else spec._replace(target=os.path.expanduser(target))
+
+
+def _hint(name: str, text: str, colon: bool) -> str:
     """What the user may have meant: a kind misspelt, or a path whose kind shows in its extension."""
-    extension = os.path.splitext(text)[1].lower()
-    kinds = {".jsonl": "jsonl", ".json": "jsonl", ".csv": "csv", ".mp4": "video", ".jpg": "image", ".png": "image"}
-    if not colon and extension in kinds:
-        return "the kind is missing; did you mean {}:{}?".format(kinds[extension], text)
-    near = difflib.get_close_matches(kind, list(FORMS), n=1, cutoff=0.5)
+    extension = os.path.splitext(text.partition("?")[0])[1].lower()
+    suffixes = {suffix: known for known, kind in KINDS.items() for suffix in kind.suffixes}
+    if not colon and extension in suffixes:
+        return "the kind is missing; did you mean {}:{}?".format(suffixes[extension], text)
+    near = nearest(name, KINDS)
     if near:
-        return "there is no kind {!r}; did you mean {}?".format(kind, FORMS[near[0]])
-    return "unknown kind; there are " + ", ".join(FORMS.values())
+        return "there is no kind {!r}; did you mean {}?".format(name, form_of(near))
+    return "unknown kind; there are " + forms()

@@ -2,7 +2,7 @@
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from edge.core import clock
-from edge.core.contracts import Source, Stage
+from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
 from edge.core.packet import LEFT_OUT, Frame, Packet, Span
 from edge.pipeline.link import LinkClosed
@@ -12,16 +12,7 @@ from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
 RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without
 HANG_S = 3.0  # a read that ignores its time-out for so long hangs
-Encode = Callable[[Packet, float], Dict[str, Any]]  # (packet, now) -> frame record
-Sender = Any
-"""An output with a queue and a thread of its own (`edge.outputs.sender`). What is used of it:
-
-start() raises OutputError; put(item) -> bool, False where it was dropped, waits only where the output is blocking;
-close(timeout_s) -> bool, False where it takes longer, may be called twice;
-stats() -> {"sent", "failed", "dropped", "state"}, where "ok" is the good state; name; needs_picture;
-fatal: its failure ends the run; error: an exception or None; stop_wanted: end the run; reader_left:
-nobody wants what it writes, and a run of which all outputs say so ends.
-"""
+Encode = Callable[[Packet, float, bool], Dict[str, Any]]  # (packet, now, landmarks) -> frame record
 
 
 class Capture:
@@ -111,7 +102,8 @@ class Capture:
 
 
 class Delivery(Stage):
-    """The last stage: makes the frame record once; a sender gets it, or the packet where it needs the picture."""
+    """The last stage: makes the frame record once, with and without the points where both are wanted; a sender gets it, or
+    the packet where it needs the picture."""
 
     name = OUTPUT
 
@@ -122,7 +114,7 @@ class Delivery(Stage):
         self._swallowed = 0  # frames in a row
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
-        self._wants_record = any(not s.needs_picture for s in senders)
+        self._variants = {s.landmarks for s in senders if not s.needs_picture}
 
     def open(self) -> None:
         for sender in self._senders:
@@ -134,9 +126,10 @@ class Delivery(Stage):
             self._skipped += 1
             return None
         self._swallowed = 0
-        record = self._encode(packet, self._now()) if self._wants_record else None
+        now = self._now() if self._variants else 0.0
+        records = {landmarks: self._encode(packet, now, landmarks) for landmarks in self._variants}
         for sender in self._senders:
-            taken = sender.put(packet if sender.needs_picture else record)
+            taken = sender.put(packet if sender.needs_picture else records[sender.landmarks])
             if not taken and sender.fatal and sender.error is not None:
                 raise sender.error
         return packet
@@ -155,9 +148,9 @@ class Delivery(Stage):
         if unfinished:
             raise unfinished[0]
 
-    def _finish(self, sender: Sender) -> Optional[Exception]:
+    def _finish(self, sender: Sender) -> Optional[BaseException]:
         allowed_s = self._time_left() if sender.fatal else min(RECEIVER_S, self._time_left())
-        in_time = sender.close(allowed_s) is not False
+        in_time = sender.close(allowed_s)
         if not sender.fatal:
             return None
         if sender.error is None and not in_time:

@@ -6,9 +6,9 @@ import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core import clock as core_clock
-from edge.core.contracts import Source, Stage
+from edge.core.contracts import Sender, Source, Stage
 from edge.host.waiting import Event
-from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, Sender
+from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End
 from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
 from edge.pipeline.worker import Control, Item, Job, Worker
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     source: Source
     groups: Sequence[Sequence[Stage]]
     senders: Sequence[Sender]
-    encode: Encode  # (packet, now) -> frame record, called once for a frame that some sender wants the record of
+    encode: Encode  # called once for a frame, for each variant of the record that some sender wants
     meter: Meter
     clock: Callable[[], float] = core_clock.monotonic  # for spans; deadlines are in real time
     stop_timeout_s: float = 1.4  # the process is to be gone after two seconds, and has to leave, too
@@ -225,7 +225,7 @@ class Pipeline:
             if self._workers[0].name in self._control.running():
                 _aside("nanoface-close-source", self._plan.source.close)  # may free a read that hangs; may hang itself
             self._control.wait(self._control.idle, began + FINISH * timeout_s - core_clock.monotonic())
-        late = ["output " + s.name for s in self._plan.senders if s.close(self._time_left()) is False]
+        late = ["output " + s.name for s in self._plan.senders if not s.close(self._time_left())]
         self._look_at_outputs()
         for worker in self._workers:
             worker.await_end(self._time_left())

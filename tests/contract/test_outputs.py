@@ -10,10 +10,10 @@ import pytest
 from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
-from edge.outputs.kinds import OutputOptions, make_output
+from edge.outputs.kinds import KINDS, OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
-from edge.outputs.spec import FORMS, parse_output
+from edge.outputs.spec import parse_output
 
 FILES = {"jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
 FULL = Face(
@@ -64,12 +64,40 @@ def frames_in(kind, path):
 
 
 def test_every_kind_that_can_be_named_can_be_made(tmp_path):
-    for kind in FORMS:
+    for kind in KINDS:
         target = "" if kind == "window" else ":" + str(tmp_path / FILES[kind])
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target
         assert output.fatal == (kind != "window")
         assert output.needs_picture == (kind not in ("jsonl", "csv"))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("told", [True, False])
+def test_an_option_of_one_output_goes_before_what_the_run_is_told(kind, told):
+    for own, expected in (("", told), ("?landmarks=yes", True), ("?landmarks=no", False)):
+        assert make_output(parse_output(kind + ":a" + own), options(landmarks=told)).landmarks == expected
+
+
+@pytest.mark.parametrize("kind", ["image", "images"])
+def test_an_option_of_a_picture_does_what_the_configuration_does(kind, tmp_path):
+    packet = list(packets())[1]
+    packet = packet._replace(frame=packet.frame._replace(image=np.zeros((480, 640, 3), np.uint8)))  # with room for a panel
+
+    def written(keys, **told):
+        text = "{}:{}{}".format(kind, tmp_path / FILES[kind], keys)
+        output = make_output(parse_output(text), options(**told))
+        output.open()
+        output.emit(packet)
+        output.close()
+        return (tmp_path / FILES[kind] / ("000001.jpg" if kind == "images" else "")).read_bytes()
+
+    plain = written("")
+    for key in ("mirror", "draw_times"):
+        changed = written("", **{key: key == "mirror"})
+        assert changed != plain
+        assert written("?{}={}".format(key, "yes" if key == "mirror" else "no")) == changed
+    assert len(written("?quality=30")) < len(plain) == len(written("?quality=92"))
 
 
 @pytest.mark.parametrize("kind", sorted(FILES))
@@ -141,9 +169,21 @@ def test_close_without_open_is_fine(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(FILES))
-def test_a_place_that_cannot_be_is_an_output_error_that_names_the_option(kind, tmp_path):
+@pytest.mark.parametrize("place, words", [
+    ("file/{}", "part of the path is a file"), ("{}", "it is a folder; add a file name"),
+    ("x" * 300 + "/{}", "choose another place"),
+], ids=["a file for a folder", "a folder for a file", "too long a name"])
+def test_a_place_that_cannot_be_is_one_clear_line_that_names_the_option(kind, place, words, tmp_path):
     (tmp_path / "file").write_text("")
-    text = "{}:{}".format(kind, tmp_path / "file" / FILES[kind])
+    target = tmp_path / place.format(FILES[kind])
+    if place == "{}" and kind == "images":
+        target.write_text("")
+        words = "part of the path is a file"
+    elif place == "{}":
+        target.mkdir()
+    text = "{}:{}".format(kind, target)
     with pytest.raises(OutputError) as caught:
         Sender(make_output(parse_output(text), options())).start()
-    assert str(caught.value).startswith("output " + text) and caught.value.exit_code == 5
+    message = str(caught.value)
+    assert message.startswith("output {}: ".format(text)) and words in message and "\n" not in message
+    assert caught.value.exit_code == 5

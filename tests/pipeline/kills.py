@@ -17,7 +17,7 @@ RECORDS, STATUS = "records.jsonl", "status.jsonl"
 
 def environment(folder, **more):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NANOFACE_", "XDG_", "NOTIFY_"))}
-    path = [ROOT] + [p for p in [os.environ.get("PYTHONPATH")] if p]
+    path = [ROOT, os.path.join(ROOT, "tests")] + [p for p in [os.environ.get("PYTHONPATH")] if p]
     env.update(PYTHONPATH=os.pathsep.join(path), NANOFACE_CONFIG=os.devnull, NANOFACE_HOME=folder, XDG_STATE_HOME=folder)
     env.update(more)
     return env

@@ -6,7 +6,7 @@ from collections import namedtuple
 import numpy as np
 from patience import PATIENCE_S
 
-from edge.core.contracts import Source, Stage
+from edge.core.contracts import Sender, Source, Stage
 from edge.core.packet import Frame
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
@@ -76,11 +76,11 @@ class FakeStage(Stage):
         self.threads.add(threading.current_thread().name)
 
 
-class FakeSender:
+class FakeSender(Sender):
     """Keeps what it gets. `on_put(item)` may wait, set `error`, or return False for a dropped item."""
 
-    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None):
-        self.name, self.needs_picture, self.fatal = name, needs_picture, fatal
+    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None, landmarks=False):
+        self.name, self.needs_picture, self.fatal, self.landmarks = name, needs_picture, fatal, landmarks
         self.on_put = on_put or (lambda item: True)
         self.error, self.state, self.stop_wanted, self.reader_left = None, "ok", False, False
         self.items, self.calls = [], []
@@ -105,7 +105,7 @@ class FakeSender:
 Run = namedtuple("Run", "summary error states meter frames")
 
 
-def encode(packet, now):
+def encode(packet, now, landmarks):
     return {"frame": packet.frame.seq, "faces": packet.faces}
 
 

@@ -132,7 +132,7 @@ class Show:
             world.on_state(state, reason)
             run.on_state(state, reason)
 
-        plan = Plan(self.source, self.groups, self.senders, lambda packet, now: encode(packet, now, False), self.meter,
+        plan = Plan(self.source, self.groups, self.senders, encode, self.meter,
                     clock=world.clock, on_state=on_state, on_tick=self._on_tick, on_work=steering.on_work,
                     halved=self.halve, reasons=run.reasons,
                     capture_thread=False)  # the source gives no faster than frames are taken

@@ -58,7 +58,7 @@ def governed(tracker, seconds, while_at=lambda level: None):
     steering = Steering(Governor(FPS, len(steps)), steps, on_change=changed)
     sender = FakeSender()
     camera = Camera(seconds)
-    plan = Plan(camera, [tracker.stages], [sender], lambda p, now: encode(p, now, False), meter,
+    plan = Plan(camera, [tracker.stages], [sender], encode, meter,
                 on_work=steering.on_work, halved=halve)
     Pipeline(plan).run(threading.Event())
     return sender.items, levels, meter, camera.seq - camera.first
@@ -108,7 +108,7 @@ def packet(lacking, faces=1):
 ])
 def test_of_halved_records_those_stay_that_lack_nothing(kinds, delivered):
     sender = FakeSender()
-    stage = Delivery([sender], lambda packet, now: {}, time.monotonic, lambda: 1.0, lambda: True)
+    stage = Delivery([sender], lambda *_: {}, time.monotonic, lambda: 1.0, lambda: True)
     passed = "".join(kind if stage.process(packet(kind == "L")) is not None else "-" for kind in kinds)
     assert passed == delivered
     assert len(sender.items) == len(delivered.replace("-", "")) and stage.counters() == {"skipped": delivered.count("-")}

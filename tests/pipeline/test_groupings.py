@@ -122,22 +122,25 @@ def test_a_packet_carries_a_span_of_every_stage_before_the_output_without_a_gap(
         assert all(span.queued_at <= span.started_at <= span.finished_at for span in packet.spans)
 
 
-def test_the_record_is_made_once_and_only_where_somebody_wants_it():
+def test_each_variant_of_the_record_is_made_once_and_only_where_somebody_wants_it():
     made = []
 
-    def encode(packet, now):
-        made.append(packet.frame.seq)
-        return {"frame": packet.frame.seq}
+    def encode(packet, now, landmarks):
+        made.append((packet.frame.seq, landmarks))
+        return {"frame": packet.frame.seq, "landmarks": landmarks}
 
     from edge.pipeline.pipeline import Pipeline, Plan
     from edge.telemetry.meter import Meter
 
-    for senders, expected_calls in (([FakeSender(), FakeSender(), FakeSender(needs_picture=True)], [0, 1]),
-                                    ([FakeSender(needs_picture=True)], []), ([], [])):
+    for senders, expected_calls in (
+            ([FakeSender(needs_picture=True)], []), ([], []),
+            ([FakeSender(), FakeSender(), FakeSender(needs_picture=True)], [(0, False), (1, False)]),
+            ([FakeSender(), FakeSender(landmarks=True), FakeSender(landmarks=True)],
+             [(0, False), (0, True), (1, False), (1, True)])):
         del made[:]
         plan = Plan(FakeSource(2), [[FakeStage("a")]], senders, encode, Meter([], 0.0))
         assert Pipeline(plan).run(threading.Event()).delivered == 2
-        assert made == expected_calls
+        assert sorted(made) == expected_calls
         assert all(len(sender.items) == 2 for sender in senders)
-    records = [sender.items[0] for sender in senders if not sender.needs_picture]
-    assert all(record is records[0] for record in records)
+    assert [sender.items[0]["landmarks"] for sender in senders] == [False, True, True]
+    assert senders[1].items[0] is senders[2].items[0]

@@ -87,6 +87,13 @@ def test_the_irises_of_a_rendered_head_are_where_they_are(synth_score, side):
 
 
 @needs_synth
+def test_the_gaze_of_a_rendered_head_is_half_as_wrong_as_one_that_follows_the_nose(synth_score):
+    gaze = synth_score["gaze"]
+    assert gaze["share"] > 0.95 and gaze["error"]["median"] < 0.5 * gaze["error_straight_ahead"]["median"]
+    assert gaze["yaw"]["correlation"] > 0.88 and gaze["pitch"]["correlation"] > 0.65
+
+
+@needs_synth
 def test_every_blink_of_a_rendered_head_is_seen_and_none_that_was_not(synth_score):
     blink = synth_score["blink"]
     assert blink["true"] == 7 and blink["recall"] == 1.0 and blink["f1"] >= 0.9

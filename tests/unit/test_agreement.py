@@ -246,3 +246,15 @@ def test_what_nothing_is_known_of_is_refused_with_what_there_is(role, network, t
 
 def test_every_role_that_runs_has_its_quantities():
     assert set(QUANTITIES) == {"detect", "align", "pose", "iris"}
+
+
+@pytest.mark.parametrize("role, quantity, sound, broken", [
+    ("detect", "box", 0.25, 1.5), ("detect", "keypoints", 0.14, 2.1), ("detect", "score", 0.011, 0.09),
+    ("detect", "outputs", 0.04, 0.08), ("align", "landmarks", 0.92, 1.8), ("align", "median landmark", 0.23, 0.9),
+    ("align", "depth", 0.22, 4.6), ("align", "presence", 0.0001, 0.5), ("pose", "rotation", 0.05, 0.9),
+    ("pose", "points", 0.04, 2.0), ("pose", "parameters", 0.009, 0.15), ("iris", "iris", 0.22, 1.0),
+    ("iris", "contour", 0.37, 2.3),
+])
+def test_each_tolerance_lies_between_a_sound_engine_and_a_broken_one(role, quantity, sound, broken):
+    """As both were emulated: every sum rounded to FP16; colours exchanged, or the picture moved by a pixel."""
+    assert 1.1 * sound < QUANTITIES[role][quantity].tolerance < 0.9 * broken

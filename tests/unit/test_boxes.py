@@ -41,6 +41,10 @@ def test_overlap_of_two_boxes(a, b, iou, of_smaller):
     assert upright.shared_of_smaller(a, b)[0, 0] == pytest.approx(of_smaller)
 
 
+def test_crossed_edges_hold_nothing():
+    assert list(upright.areas(np.array([[0, 0, 3, 2], [8, 8, 2, 2], [3, 3, 3, 9]], np.float32))) == [6.0, 0.0, 0.0]
+
+
 small = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
 
 

@@ -58,7 +58,7 @@ def test_pnp_knows_about_the_lens():
 
 def test_a_field_of_view_spans_the_picture():
     camera = cam.from_fov(640, 480, 90)
-    assert camera.fx == pytest.approx(320) and camera.cx == 319.5
+    assert camera.fx == pytest.approx(320) and (camera.cx, camera.cy) == (319.5, 239.5)
     assert camera.ray([camera.cx, camera.cy]).tolist() == [0, 0, 1]
 
 
@@ -83,6 +83,27 @@ def test_a_bad_intrinsics_file_is_named_with_what_is_wrong(tmp_path, text, word)
     with pytest.raises(ConfigError) as e:
         cam.load(str(path))
     assert word in str(e.value) and "camera.json" in str(e.value)
+
+
+@pytest.mark.parametrize("change, taken", [
+    ({"fx": 0.9e6}, True), ({"fx": 1.1e6}, False), ({"cy": -0.9e6}, True), ({"cy": -1.1e6}, False),
+    ({"fy": 1.1e-6}, True), ({"fy": 0.9e-6}, False), ({"width": 1}, True), ({"height": 0.9}, False),
+] + [({"distortion": [0.01] * count}, count in (0, 4, 5, 8)) for count in range(10)], ids=str)
+def test_numbers_of_a_camera_have_their_limits(tmp_path, change, taken):
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps(dict(GOOD, **change)))
+    if taken:
+        assert cam.load(str(path)).cx == 319.5
+    else:
+        with pytest.raises(ConfigError):
+            cam.load(str(path))
+
+
+@pytest.mark.parametrize("size, scale", [((1280, 960), 2.0), ((1280, 720), 2.0), ((480, 480), 1.0)])
+def test_another_aspect_is_the_middle_of_the_same_view(size, scale):
+    camera = cam.Camera(600, 610, 329.5, 229.5, 640, 480).resized(*size)
+    assert (camera.fx, camera.fy) == (600 * scale, 610 * scale)
+    assert (camera.cx - (size[0] - 1) / 2.0, camera.cy - (size[1] - 1) / 2.0) == (10.0 * scale, -10.0 * scale)
 
 
 def test_a_missing_intrinsics_file_is_named(tmp_path):

@@ -9,8 +9,10 @@ import time
 import types
 
 import pytest
+from in_process import InProcess
 from patience import PATIENCE_S
 
+from edge.app import run as app
 from edge.cli import main as cli
 from edge.cli import options as command_options
 from edge.cli import reporter
@@ -18,6 +20,7 @@ from edge.cli import table as options
 from edge.cli.commands.run import OUTPUT_OPTIONS
 from edge.cli.commands.status import age_of
 from edge.config.rules import RULES
+from edge.core import errors
 from edge.core.errors import ConfigError, EngineError, FrameError, ModelError, OutputError, SourceError
 from edge.core.roles import NETWORKS
 from edge.host.stop import SAME_PRESS_S, Stop, stopped_by_signals
@@ -56,19 +59,32 @@ def environment(folder, **more):
     return env
 
 
-def call(folder, *words, **more):
-    """Exit code, standard output, standard error of a real process."""
-    return finish(start(folder, [sys.executable, "-m", "edge"] + list(words), **more))
+@pytest.fixture
+def call(tmp_path, capfd):
+    """call(word ...) -> exit code, standard output, standard error, without a process of its own."""
+    def now(*words, **more):
+        done = InProcess(tmp_path, capfd)(*words, **more)
+        return done.code, done.out, done.err
+    return now
+
+
+@pytest.fixture
+def call_with(call, monkeypatch):
+    """The same with a tracker whose run is `body`, or that cannot be loaded."""
+    def now(body, *words, **more):
+        def run(config, stop, report):
+            names = dict(vars(errors), RECORD=json.loads(json.dumps(RECORD)), report=report, sys=sys)
+            exec(body, names)
+            return names["RECORD"]
+        monkeypatch.setattr(app, "run", run)
+        return call(*words, **more)
+    return now
 
 
 def start_with(folder, body, *words, **more):
     """`nanoface` with a tracker whose run is `body`."""
     script = STANDS_IN.format(record=RECORD, body=body)
     return start(folder, [sys.executable, "-c", script] + list(words), **more)
-
-
-def call_with(folder, body, *words, **more):
-    return finish(start_with(folder, body, *words, **more))
 
 
 def start(folder, command, **more):
@@ -173,20 +189,20 @@ def one_line(err):
     (["doctor", "now"], ["now is unknown"]),
     (["doctor", "--set", "models.detect=x"], ["models.detect"]),
 ], ids=" ".join)
-def test_wrong_words_are_one_line_and_exit_code_2(tmp_path, words, parts):
-    code, out, err = call(tmp_path, *words)
+def test_wrong_words_are_one_line_and_exit_code_2(call, words, parts):
+    code, out, err = call(*words)
     assert (code, out) == (2, "")
     line = one_line(err)
     for part in parts:
         assert part in line
 
 
-def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path):
+def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path, call):
     (tmp_path / "my.yaml").write_text("tracking:\n  max_face: 2\n")
-    code, _, err = call(tmp_path, "run", "--config", "my.yaml")
+    code, _, err = call("run", "--config", "my.yaml")
     assert code == 2
     assert "my.yaml:2: there is no key tracking.max_face; did you mean tracking.max_faces?" in one_line(err)
-    code, _, err = call(tmp_path, "doctor", NANOFACE_CONFIG="my.yaml")
+    code, _, err = call("doctor", NANOFACE_CONFIG="my.yaml")
     assert code == 2 and "my.yaml:2" in one_line(err)
 
 
@@ -195,14 +211,14 @@ def test_a_wrong_file_is_one_line_and_exit_code_2(tmp_path):
     (["help", "run"], ["run", "-h"]), (["help", "models", "fetch"], ["models", "--help"]), (["help", "help"], ["help", "-h"]),
     (["version"], ["--version"]),
 ], ids=" ".join)
-def test_help_and_version_are_words_too_and_no_word_at_all_shows_the_help(tmp_path, words, same_as):
-    code, out, err = call(tmp_path, *words)
-    assert (code, err) == (0, "") and out and call(tmp_path, *same_as) == (0, out, "")
+def test_help_and_version_are_words_too_and_no_word_at_all_shows_the_help(call, words, same_as):
+    code, out, err = call(*words)
+    assert (code, err) == (0, "") and out and call(*same_as) == (0, out, "")
 
 
 @pytest.mark.parametrize("command", [[]] + [[name] for name in options.COMMANDS])
-def test_help_has_an_example_and_ends_with_0(tmp_path, command):
-    code, out, err = call(tmp_path, *(command + ["--help"]))
+def test_help_has_an_example_and_ends_with_0(call, command):
+    code, out, err = call(*(command + ["--help"]))
     assert (code, err) == (0, "")
     assert "example:\n  nanoface " in out and all(len(line) <= 100 for line in out.split("\n"))
 
@@ -220,10 +236,10 @@ def test_examples_of_the_help_are_words_that_are_understood(tmp_path, capsys):
     assert seen >= len(options.COMMANDS)
 
 
-def test_version_is_printed(tmp_path):
+def test_version_is_printed(call):
     from edge import __version__
 
-    assert call(tmp_path, "--version") == (0, "nanoface {}\n".format(__version__), "")
+    assert call("--version") == (0, "nanoface {}\n".format(__version__), "")
 
 
 def test_importing_the_command_line_loads_nothing_heavy(tmp_path):
@@ -233,9 +249,11 @@ def test_importing_the_command_line_loads_nothing_heavy(tmp_path):
 
 
 @pytest.mark.parametrize("given, expected", [({}, "1 1"), ({"OMP_NUM_THREADS": "3"}, "1 3")])
-def test_blas_gets_one_thread_unless_the_user_says_otherwise(tmp_path, given, expected):
+def test_blas_gets_one_thread_unless_the_user_says_otherwise(call_with, monkeypatch, given, expected):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     body = "import os; report('note', os.environ['OPENBLAS_NUM_THREADS'] + ' ' + os.environ['OMP_NUM_THREADS'])"
-    code, _, err = call_with(tmp_path, body, "run", **given)
+    code, _, err = call_with(body, "run", **given)
     assert code == 0 and err.strip() == expected
 
 
@@ -347,38 +365,19 @@ def test_names_of_models_may_stand_before_and_behind_options(words, names, every
     assert (args.action, args.names, args.all, args.force) == ("fetch", names, everything, force)
 
 
-@pytest.mark.parametrize("words, code, parts", [
-    (["--source", "absent.mp4"], 3, ["absent.mp4"]),
-    (["--source", "portrat"], 3, ["portrat", "did you mean portrait"]),
-    (["--source", "foo://bar"], 3, ["foo://bar"]),
-    (["--source", "0", "--loop"], 2, ["--loop"]),
-    (["--source", "portrait", "--output", "josnl:a"], 2, ["josnl:a", "jsonl:PATH"]),
-    (["--source", "portrait", "--output", "a.mp4"], 2, ["video:a.mp4"]),
-    (["--source", "portrait"], 4, ["nanoface models fetch"]),
-    (["--source", "portrait", "--detector", "rfb320"], 4, ["rfb320", "nanoface models fetch"]),
-    (["--source", "portrait", "--intrinsics", "absent.json"], 2, ["absent.json"]),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
-def test_wrong_wishes_that_the_tracker_finds_are_one_line_too(tmp_path, words, code, parts):
-    found, out, err = call(tmp_path, "run", *words)
-    assert (found, out) == (code, "")
-    line = one_line(err)
-    for part in parts:
-        assert part in line
-
-
 @pytest.mark.parametrize("error, code", [
     (ConfigError, 2), (SourceError, 3), (ModelError, 4), (EngineError, 4), (OutputError, 5), (FrameError, 1),
 ])
-def test_class_of_the_error_is_the_exit_code(tmp_path, error, code):
-    found, out, err = call_with(tmp_path, "raise {}('what is\\nwrong')".format(error.__name__), "run")
+def test_class_of_the_error_is_the_exit_code(call_with, error, code):
+    found, out, err = call_with("raise {}('what is\\nwrong')".format(error.__name__), "run")
     assert (found, out) == (code, "") and one_line(err) == "nanoface: what is wrong"
 
 
-def test_a_bug_is_one_line_and_its_trace_is_for_who_asks(tmp_path):
-    code, _, err = call_with(tmp_path, "1 / 0", "run")
+def test_a_bug_is_one_line_and_its_trace_is_for_who_asks(call_with):
+    code, _, err = call_with("1 / 0", "run")
     assert code == 1 and "internal error (ZeroDivisionError: division by zero)" in one_line(err)
     for words, more in ((["run", "--verbose"], {}), (["run"], {"NANOFACE_DEBUG": "1"})):
-        code, _, err = call_with(tmp_path, "1 / 0", *words, **more)
+        code, _, err = call_with("1 / 0", *words, **more)
         assert code == 1 and "Traceback" in err and "internal error" in err
 
 
@@ -387,16 +386,16 @@ def test_a_bug_is_one_line_and_its_trace_is_for_who_asks(tmp_path):
     ("raise ModuleNotFoundError('x', name='cv2')", ["the package cv2 is missing", "opencv-python-headless"]),
     ("raise ImportError('libfoo.so.1: cannot open')", ["cannot be loaded", "nanoface doctor", "libfoo.so.1"]),
 ])
-def test_a_missing_package_is_named_with_exit_code_4(tmp_path, body, parts):
-    code, _, err = call_with(tmp_path, body, "run")
+def test_a_missing_package_is_named_with_exit_code_4(call_with, body, parts):
+    code, _, err = call_with(body, "run")
     assert code == 4
     for part in parts:
         assert part in one_line(err)
 
 
-def test_run_reports_on_standard_error_and_ends_with_the_table_on_standard_output(tmp_path):
+def test_run_reports_on_standard_error_and_ends_with_the_table_on_standard_output(call_with):
     body = "report('note', 'a note'); report('warning', 'a warning'); report('progress', '1/2 frames')"
-    code, out, err = call_with(tmp_path, body, "run")
+    code, out, err = call_with(body, "run")
     assert code == 0 and err == "a note\nwarning: a warning\n"
     assert "detect" in out and "yunet_s" in out and "RUNNING" in out
 
@@ -405,44 +404,42 @@ def test_run_reports_on_standard_error_and_ends_with_the_table_on_standard_outpu
     (["--output", "jsonl:-"], True), (["--output", "csv:-", "--output", "jsonl:a"], True),
     (["--output", "jsonl:a"], False),
 ])
-def test_table_makes_room_for_an_output_on_standard_output(tmp_path, outputs, to_stderr):
-    code, out, err = call_with(tmp_path, "pass", "run", *outputs)
+def test_table_makes_room_for_an_output_on_standard_output(call_with, outputs, to_stderr):
+    code, out, err = call_with("pass", "run", *outputs)
     assert code == 0 and ("yunet_s" in err, "yunet_s" in out) == (to_stderr, not to_stderr)
 
 
-def test_quiet_run_says_nothing_but_errors(tmp_path):
+def test_quiet_run_says_nothing_but_errors(call_with):
     body = "report('warning', 'w'); report('note', 'n'); report('progress', 'p')"
-    assert call_with(tmp_path, body, "run", "--quiet") == (0, "", "")
-    assert call_with(tmp_path, body + "; raise SourceError('gone')", "run", "--quiet") == (3, "", "nanoface: gone\n")
+    assert call_with(body, "run", "--quiet") == (0, "", "")
+    assert call_with(body + "; raise SourceError('gone')", "run", "--quiet") == (3, "", "nanoface: gone\n")
 
 
-def test_what_was_lost_of_a_film_is_told_also_by_a_quiet_run_and_is_an_error_where_that_is_wanted(tmp_path):
+def test_what_was_lost_of_a_film_is_told_also_by_a_quiet_run_and_is_an_error_where_that_is_wanted(call_with):
     body = "report('loss', 'a.avi: 117 of 120 frames could be decoded'); RECORD['lost'] = 3"
     told = "warning: a.avi: 117 of 120 frames could be decoded\n"
-    assert call_with(tmp_path, body, "run", "--quiet") == (0, "", told)
-    code, out, err = call_with(tmp_path, body, "run", "--strict")
+    assert call_with(body, "run", "--quiet") == (0, "", told)
+    code, out, err = call_with(body, "run", "--strict")
     assert code == 3 and "3 of its frames could not be read" in out and err.startswith(told)
     assert err[len(told):] == "nanoface: 3 frames of the source could not be read, and source.strict is true\n"
-    assert call_with(tmp_path, "pass", "run", "--quiet", "--strict") == (0, "", "")
+    assert call_with("pass", "run", "--quiet", "--strict") == (0, "", "")
 
 
-def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(tmp_path):
+def test_log_shows_its_warnings_and_leaves_errors_to_who_raises_them(call_with):
     body = "import logging; log = logging.getLogger('edge.x'); log.warning('%s is odd', 'x'); log.error('bad')"
     body += "; log.info('detail'); raise OutputError('bad')"
-    assert call_with(tmp_path, body, "run") == (5, "", "warning: x is odd\nnanoface: bad\n")
-    assert call_with(tmp_path, body, "run", "--quiet") == (5, "", "nanoface: bad\n")
-    code, _, err = call_with(tmp_path, body, "run", "--verbose")
+    assert call_with(body, "run") == (5, "", "warning: x is odd\nnanoface: bad\n")
+    assert call_with(body, "run", "--quiet") == (5, "", "nanoface: bad\n")
+    code, _, err = call_with(body, "run", "--verbose")
     assert code == 5 and "INFO edge.x: detail" in err
     assert "WARNING edge.x: x is odd" in err and "ERROR edge.x: bad" in err
 
 
 @pytest.mark.parametrize("every_s, lines", [(10.0, 0), (0.0, 1000)])
-def test_progress_between_lines_of_a_log_is_rare(capsys, monkeypatch, every_s, lines):
+def test_progress_between_lines_of_a_log_is_rare(call_with, monkeypatch, every_s, lines):
     monkeypatch.setattr(reporter, "LOG_EVERY_S", every_s)
-    report = reporter.Reporter(quiet=False)
-    for _ in range(1000):
-        report("progress", "0")
-    assert capsys.readouterr().err == "0\n" * lines
+    code, _, err = call_with("[report('progress', str(i)) for i in range(1000)]", "run")
+    assert code == 0 and len(err.splitlines()) == lines
 
 
 def test_progress_is_one_line_of_a_terminal(tmp_path):
@@ -546,7 +543,7 @@ def test_closed_streams_are_no_trace(tmp_path):
 
 def test_ascii_terminal_shows_what_it_can(tmp_path):
     body = "report('note', 'gr\\xfc\\xdfe'); RECORD['source'] = 'gr\\xfcn.mp4'"
-    code, out, err = call_with(tmp_path, body, "run", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    code, out, err = finish(start_with(tmp_path, body, "run", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0"))
     assert code == 0 and err == "gr\\u00fc\\u00dfe\n" and "gr\\u00fcn.mp4" in out
 
 
@@ -556,44 +553,44 @@ def log_of(folder, *records):
     return path.name
 
 
-def test_status_shows_the_last_record_as_a_table_and_how_old_it_is(tmp_path):
-    code, out, err = call(tmp_path, "status", log_of(tmp_path, dict(RECORD, state="STARTING"), RECORD))
+def test_status_shows_the_last_record_as_a_table_and_how_old_it_is(tmp_path, call):
+    code, out, err = call("status", log_of(tmp_path, dict(RECORD, state="STARTING"), RECORD))
     assert (code, err) == (0, "")
     assert "RUNNING" in out and "yunet_s" in out and "STARTING" not in out
     assert "last written" in out and "ago" in out
 
 
-def test_status_of_now_says_no_age_and_json_is_the_record(tmp_path):
+def test_status_of_now_says_no_age_and_json_is_the_record(tmp_path, call):
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
     name = log_of(tmp_path, dict(RECORD, at=now))
-    code, out, _ = call(tmp_path, "status", name)
+    code, out, _ = call("status", name)
     assert code == 0 and "last written" not in out
-    code, out, _ = call(tmp_path, "status", "--json", name)
+    code, out, _ = call("status", "--json", name)
     assert code == 0 and json.loads(out) == dict(RECORD, at=now)
 
 
-def test_status_from_the_future_is_no_fresh_one(tmp_path):
+def test_status_from_the_future_is_no_fresh_one(tmp_path, call):
     later = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 7200.0))
-    code, out, _ = call(tmp_path, "status", log_of(tmp_path, dict(RECORD, at=later)))
+    code, out, _ = call("status", log_of(tmp_path, dict(RECORD, at=later)))
     assert code == 0 and re.search(r"last written (1 h 59|2 h 0) min ahead of this machine's clock", out)
 
 
-def test_status_finds_the_log_of_the_configuration(tmp_path):
+def test_status_finds_the_log_of_the_configuration(tmp_path, call):
     name = log_of(tmp_path, RECORD)
-    assert call(tmp_path, "status", "--set", "status.path=" + name)[0] == 0
+    assert call("status", "--set", "status.path=" + name)[0] == 0
     (tmp_path / "state" / "nanoface").mkdir(parents=True)
     (tmp_path / name).rename(tmp_path / "state" / "nanoface" / "status.jsonl")
-    assert call(tmp_path, "status")[0] == 0
+    assert call("status")[0] == 0
 
 
 @pytest.mark.parametrize("text", [
     "", "\n", "not json\n", '{"schema": 1, "frame": 0, "faces": []}\n', '[1]\n', '{"state": "RUNNING"}\n',
     '{"state": 1, "stages": 2}\n', '{"state": "RUNNING", "stages": {"a": 1}}\n', json.dumps(RECORD)[:-9], "\0\0\0",
 ])
-def test_file_that_is_no_status_log_is_one_line_and_exit_code_2(tmp_path, text):
+def test_file_that_is_no_status_log_is_one_line_and_exit_code_2(tmp_path, call, text):
     (tmp_path / "odd.jsonl").write_text(text)
     for words in (["status", "odd.jsonl"], ["status", "--json", "odd.jsonl"]):
-        code, out, err = call(tmp_path, *words)
+        code, out, err = call(*words)
         assert (code, out) == (2, "") and "odd.jsonl" in one_line(err)
 
 
@@ -652,15 +649,15 @@ def test_bench_hands_over_what_was_asked(monkeypatch, words, frames, rounds, as_
     assert heard == [((frames, rounds, as_json), True)]
 
 
-def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_1(tmp_path):
-    code, out, err = call(tmp_path, "doctor")
+def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_1(call):
+    code, out, err = call("doctor")
     assert (code, err) == (1, "")
     assert re.search(r"^fail  model detect .*\n +-> .*nanoface models fetch", out, re.MULTILINE)
     assert "nanoface cannot run here" in out.strip().split("\n")[-1]
 
 
-def test_doctor_tells_the_same_as_json(tmp_path):
-    code, out, err = call(tmp_path, "doctor", "--json")
+def test_doctor_tells_the_same_as_json(call):
+    code, out, err = call("doctor", "--json")
     told = json.loads(out)
     assert (code, err, told["can_run"]) == (1, "", False)
     model = next(finding for finding in told["findings"] if finding["name"] == "model detect")

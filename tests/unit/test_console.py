@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from in_process import InProcess
 
 from edge.core.errors import OutputError
 from edge.host import console
@@ -55,12 +56,11 @@ def test_ascii_terminal_and_a_home_that_is_not(tmp_path, words, code):
 
 
 @of_each_command
-def test_no_name_reaches_the_terminal_as_it_is(tmp_path, words, code):
-    words = [word.replace("NAME", HOSTILE + "\nnanoface: forged") for word in words]
-    found, out, err = call(tmp_path, words, PYTHONIOENCODING="utf-8")
-    said = (out + err).decode("utf-8")
+def test_no_name_reaches_the_terminal_as_it_is(tmp_path, capfd, words, code):
+    done = InProcess(tmp_path, capfd)(*[word.replace("NAME", HOSTILE + "\nnanoface: forged") for word in words])
+    said = done.out + done.err
     assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said), said
-    assert 0 <= found <= 5 and not re.search("^nanoface: forged", said, re.MULTILINE)
+    assert 0 <= done.code <= 5 and not re.search("^nanoface: forged", said, re.MULTILINE)
 
 
 def test_record_of_a_status_log_steers_nothing_and_stays_json(tmp_path):

@@ -65,3 +65,62 @@ def test_openness_stays_between_zero_and_one(history, now):
     for i, distance in enumerate(history):
         learned.learn(distance, i / 30)
     assert 0.0 <= learned.openness(now) <= 1.0
+
+
+@pytest.mark.parametrize("points, share", [((2, 3, 4, 5, 6, 10, 11, 12, 13, 14), 0.2), ((1, 7, 9, 15, 16, 40, 70), 0.0)])
+def test_the_middle_of_the_lids_counts_and_their_ends_do_not(points, share):
+    for point in points:
+        lids = contour(0.3)
+        lids[point, 1] += 1.5 if point < 8 else -1.5  # wider by 0.05 of the width at this one of five places
+        assert eyes.lid_distance(lids, 30.0) == pytest.approx(0.3 + 0.05 * share, abs=1e-9)
+
+
+def levels(learned):
+    """The distances that are shut and open: openness is straight between the two."""
+    low, high = learned.openness(0.1), learned.openness(0.11)
+    assert 0.0 < low < high < 1.0
+    shut = 0.1 - 0.01 * low / (high - low)
+    return shut, shut + 0.01 / (high - low)
+
+
+def after(*parts):
+    """A range that learned: (distance, seconds) each; at 0 the first distance is seen once."""
+    learned, t = eyes.EyeRange(), 0.0
+    learned.learn(parts[0][0], t)
+    for distance, seconds in parts:
+        for _ in range(int(round(seconds * 10))):
+            t += 0.1
+            learned.learn(distance, t)
+    return learned
+
+
+ONE_TAU = 1.0 - 1.0 / math.e
+
+
+@pytest.mark.parametrize("parts, open_level", [
+    ([(0.145, 0)], 0.145), ([(0.143, 0)], 0.24),  # the first one is believed above 0.6 of the usual level
+    ([(0.2, 10), (0.3, 1.5)], 0.2 + 0.1 * ONE_TAU),  # rises within 1.5 s
+    ([(0.3, 10), (0.25, 6.0)], 0.3 - 0.05 * ONE_TAU),  # falls within 6 s
+    ([(0.3, 10), (0.179, 30)], 0.3), ([(0.3, 10), (0.181, 600)], 0.181),  # below 0.6 of it the eye is closing
+    ([(0.9, 0)], 0.45), ([(0.145, 0), (0.09, 600)], 0.12),  # no eye opens further, or less far
+])
+def test_the_open_level_follows_in_its_time_and_within_limits(parts, open_level):
+    assert levels(after(*parts))[1] == pytest.approx(open_level, abs=1e-4)
+
+
+@pytest.mark.parametrize("parts, share", [
+    ([(0.24, 1)], 0.25),  # before a shut eye was seen
+    ([(0.24, 1), (0.024, 0.1)], 0.1), ([(0.24, 1), (0.0, 0.1)], 0.05),  # as it was seen, but for lashes
+    ([(0.24, 60), (0.0, 0.1), (0.24, 60)], 0.05 + 0.2 * ONE_TAU),  # is forgotten within a minute
+])
+def test_the_shut_level_is_what_was_seen_and_is_forgotten_slowly(parts, share):
+    assert levels(after(*parts))[0] == pytest.approx(share * 0.24, abs=1e-4)
+
+
+def test_at_first_the_level_is_a_running_mean_and_a_gap_counts_as_a_second():
+    early = after((0.2, 0))
+    early.learn(0.3, 0.5)
+    assert levels(early)[1] == pytest.approx(0.2 + 0.1 * ONE_TAU)
+    late = after((0.2, 10))
+    late.learn(0.3, 110.0)
+    assert levels(late)[1] == pytest.approx(0.3 - 0.1 * math.exp(-1.0 / 1.5))

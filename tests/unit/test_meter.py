@@ -261,7 +261,7 @@ def test_waits_works_and_the_delay_of_a_run_add_up(detect_s, align_s, live):
     clock = Clock()
     stages = [TimedStage("detect", clock, detect_s), TimedStage("align", clock, align_s)]
     meter = Meter(stages, clock())
-    Pipeline(Plan(TimedSource(clock, live), [stages], [], lambda packet, now: {}, meter, clock, capture_thread=False,
+    Pipeline(Plan(TimedSource(clock, live), [stages], [], lambda *_: {}, meter, clock, capture_thread=False,
                   output_thread=False)).run(threading.Event())
 
     summary = meter.summary(clock())

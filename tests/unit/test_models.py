@@ -1,5 +1,6 @@
 """What the tensors of the mesh, pose and iris networks mean: made-up answers whose place in the frame is known."""
 import math
+import os
 
 import numpy as np
 import pytest
@@ -7,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.head import measure_head, procrustes
+from edge.core.contracts import BGR, RGB
 from edge.core.packet import Roi
 from edge.face import head as heads
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
+from edge.models import mb05
 from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
@@ -18,6 +21,7 @@ from edge.models.mb05 import Mb05
 PLAIN = {"mean": [0.0] * 12, "std": [1.0] * 12}
 turned = st.floats(-1.5, 1.5)
 RNG = np.random.RandomState(5)
+CANONICAL = "media/head/canonical_face_model.obj"
 
 
 @given(st.floats(0, 600), st.floats(0, 400), st.floats(30, 500), turned)
@@ -98,6 +102,88 @@ def test_the_meshs_own_depth_tells_the_rotation(yaw, pitch, roll):
     rotation, landmarks = rot.from_angles(yaw, pitch, roll), np.zeros((468, 3))
     landmarks[table[:, 0].astype(int)] = table[:, 1:].dot(rotation.T) * heads.TO_HEAD_AXES * 1.7 + (300, 200, 40)
     assert rot.distance_deg(heads.rotation_of_mesh(head, landmarks), rotation) < 1e-6
+
+
+@pytest.mark.parametrize("points, turns", [
+    ((61, 291), False), ((152,), False), ((70, 105, 107, 300, 334, 336), False),
+    ((58, 172, 136, 150, 149, 176, 148, 377, 400, 378, 379, 365, 397, 288), False),
+    ((33, 133, 362, 263), True), ((234, 454), True), ((1, 4, 5), True), ((10,), True),
+], ids=["corners of the mouth", "chin", "brows", "jaw", "corners of the eyes", "temples", "nose", "forehead"])
+def test_lips_jaw_and_brows_do_not_turn_the_head(points, turns):
+    head, landmarks = heads.measured(), measured_points()
+    landmarks[list(points)] += (25.0, 0.0, 40.0)
+    off_deg = rot.distance_deg(heads.rotation_of_mesh(head, landmarks), np.eye(3))
+    assert (off_deg > 0.1) == turns and (turns or off_deg < 1e-6)
+
+
+def measured_points():
+    """The measured head as the mesh shows it from the front."""
+    landmarks, table = np.zeros((468, 3)), np.array(heads.measured_head.TABLE)
+    landmarks[table[:, 0].astype(int)] = table[:, 1:] * heads.TO_HEAD_AXES
+    return landmarks
+
+
+def test_the_canonical_face_is_fitted_at_every_ninth_point_and_turned_by_its_weights():
+    table = np.concatenate([RNG.uniform(-80, 80, (468, 3)), np.zeros((468, 1))], axis=1)
+    table[[5, 50, 150, 250, 400], 3] = (0.1, 0.2, 0.2, 0.2, 0.3)
+    head = heads.of_canonical(table)
+    assert list(head.spread) == list(range(0, 468, 9)) and np.array_equal(head.spread_points, table[::9, :3])
+    assert list(head.stable) == [5, 50, 150, 250, 400]
+    heavier = table.copy()
+    heavier[5, 3] = 0.4
+    bent = table[:, :3] * (1, -1, -1)
+    bent[5] += (60.0, 0.0, 0.0)
+    off = [rot.distance_deg(heads.rotation_of_mesh(heads.of_canonical(t), bent), np.eye(3)) for t in (table, heavier)]
+    assert 0.1 < 1.5 * off[0] < off[1] < 45.0
+
+
+@pytest.fixture
+def canonical(shared):
+    """(468, 3) points of MediaPipe's canonical face, millimetres."""
+    with open(os.path.join(shared, CANONICAL)) as f:
+        return 10.0 * np.array([line.split()[1:4] for line in f if line.startswith("v ")], float)
+
+
+@pytest.mark.shared(CANONICAL)
+def test_the_measured_head_is_a_mean_face_and_is_symmetric(canonical):
+    table = np.array(heads.measured_head.TABLE)
+    found = procrustes.fit(table[:, 1:], canonical[table[:, 0].astype(int)])
+    off = found.scale * table[:, 1:].dot(found.rotation.T) + found.translation - canonical[table[:, 0].astype(int)]
+    assert abs(found.scale - 1.0) < 1e-3 and np.sqrt((off * off).sum(axis=1)).max() < 8.0
+    place = {int(row[0]): row[1:] for row in table}
+    for right, left in measure_head.PAIRS:
+        assert np.allclose(place[right] * (-1, 1, 1), place[left], atol=0.5), (right, left)
+    assert max(abs(place[point][0]) for point in measure_head.MIDLINE) < 0.2
+
+
+@pytest.mark.shared(CANONICAL)
+def test_what_mb05_measures_a_face_by_is_the_same_on_both_sides_and_the_edge_of_the_face(canonical):
+    outline = canonical[mb05.OUTLINE]
+    mirrored = np.abs(outline[:, None] - outline[None] * (-1, 1, 1)).max(axis=2).min(axis=1)
+    assert mirrored.max() < 0.01 and len({tuple(point) for point in outline}) == len(outline)
+    middle = canonical[:, :2].mean(axis=0)
+    inner = np.hypot(*(canonical[[4, 61, 291, 33, 263, 133, 362], :2] - middle).T).max()
+    assert np.hypot(*(outline[:, :2] - middle).T).min() > 0.9 * inner
+
+
+def test_mb05_looks_from_above_the_brows_to_below_the_chin():
+    landmarks = np.full((468, 3), 150.0)
+    landmarks[[234, 454], 0], landmarks[[105, 152], 1] = (100.0, 200.0), (80.0, 220.0)  # 100 wide, 140 high
+    assert Mb05(PLAIN).roi(landmarks, 0.0) == pytest.approx((150.0, 150.0 + 0.14 * 120.0, 1.58 * 120.0, 0.0))
+    landmarks[10, 1] = 0.0  # the forehead does not count
+    assert Mb05(PLAIN).roi(landmarks, 0.0).size == pytest.approx(1.58 * 120.0)
+
+
+@pytest.mark.parametrize("crops, size, colour, black, white", [
+    (lambda roi: [FaceLandmark().crop(roi)], 192, RGB, 0.0, 1.0),
+    (lambda roi: IrisLandmark().crops((roi, roi)), 64, RGB, 0.0, 1.0),
+    (lambda roi: [Mb05(PLAIN).crop(roi)], 120, BGR, -127.5 / 128, 127.5 / 128),
+], ids=["mesh", "iris", "mb05"])
+def test_each_network_of_a_face_gets_the_pixels_it_was_trained_on(crops, size, colour, black, white):
+    for crop in crops(Roi(100.0, 100.0, 50.0, 0.0)):
+        assert crop.size == (size, size) and crop.colour == colour
+        assert crop.offset == pytest.approx((black,) * 3)
+        assert [255.0 * crop.scale + offset for offset in crop.offset] == pytest.approx([white] * 3)
 
 
 def test_measuring_a_head_gives_back_the_head_that_was_shown():

@@ -29,3 +29,12 @@ def test_neither_turn_nor_size_matters(gap, yaw, pitch, scale):
 
 def test_a_face_without_width_has_a_shut_mouth():
     assert mouth.opening(np.zeros((468, 3))) == 0.0
+
+
+@pytest.mark.parametrize("upper, lower", [(13, 14), (82, 87), (312, 317)])
+def test_each_of_three_places_of_the_lips_has_a_third_of_the_say(upper, lower):
+    """The distance of points 33 and 263 is what the gap is measured by; half of it is wide open."""
+    points = np.zeros((468, 3))
+    points[33], points[263] = (-45, 0, 0), (45, 0, 0)
+    points[upper], points[lower] = (0, 50, 0), (0, 59, 0)
+    assert mouth.opening(points) == pytest.approx(9 / 90 / 0.5 / 3)

@@ -109,18 +109,6 @@ def test_no_draft_is_left_and_an_old_picture_stays_until_the_new_one_is_whole(tm
     assert level(path) == 1 and os.listdir(str(tmp_path)) == ["face.jpg"]
 
 
-@pytest.mark.parametrize("make, target", [
-    (folder_output, "file"), (folder_output, "file/frames"),
-    (picture_output, "folder.jpg"), (picture_output, "file/a.jpg"),
-])
-def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, make, target):
-    (tmp_path / "file").write_text("")
-    (tmp_path / "folder.jpg").mkdir()
-    with pytest.raises(OutputError) as caught:
-        make(tmp_path / target).open()
-    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
-
-
 def test_a_format_that_opencv_lacks_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "imencode", lambda *args: (False, None))
     with pytest.raises(OutputError, match="use .jpg"):

@@ -86,18 +86,6 @@ def test_a_file_that_cannot_be_replaced_is_written_into(tmp_path, monkeypatch, c
     assert path.read_text() == '{"frame":0}\n{"frame":1}\n' and os.listdir(str(tmp_path)) == ["a.jsonl"]
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda d: d, "is a folder"),
-    (lambda d: d / "file" / "a.jsonl", "part of the path is a file"),
-    (lambda d: d / ("x" * 300), "choose another place"),
-], ids=["a folder", "a file for a folder", "too long a name"])
-def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, make, words):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError) as caught:
-        opened(make(tmp_path))
-    assert words in str(caught.value) and str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
-
-
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 def test_a_full_disk_is_one_clear_line():
     output = opened("/dev/full")

@@ -1,28 +1,64 @@
 """The text of --output: what is understood, and what the user is told otherwise."""
 import os
+import re
 
 import pytest
 
 from edge.core.errors import ConfigError
-from edge.outputs.spec import OutputSpec, parse_output, parse_outputs
+from edge.core.rules import flag, whole
+from edge.outputs.kinds import ADDRESS, KINDS, Key, Kind, OutputSpec, explained, form_of, forms
+from edge.outputs.spec import parse_output, parse_outputs
+
+LAND = {"landmarks": True}
 
 
-@pytest.mark.parametrize("text, kind, target", [
-    ("jsonl:out/a.jsonl", "jsonl", "out/a.jsonl"),
-    ("jsonl:-", "jsonl", "-"),
-    ("JSONL:a", "jsonl", "a"),
-    ("csv:a b:c.csv", "csv", "a b:c.csv"),
-    ("video:x.MP4", "video", "x.MP4"),
-    ("images:frames", "images", "frames"),
-    ("image:x.png", "image", "x.png"),
-    ("window", "window", ""),
+@pytest.mark.parametrize("text, target, keys", [
+    ("jsonl:out/a.jsonl", "out/a.jsonl", {}), ("jsonl:-", "-", {}), ("JSONL:a", "a", {}), ("csv:a b:c.csv", "a b:c.csv", {}),
+    ("video:x.MP4", "x.MP4", {}), ("images:frames", "frames", {}), ("image:x.png", "x.png", {}), ("window", "", {}),
+    ("csv:~/a.csv", os.path.expanduser("~/a.csv"), {}),
+    ("jsonl:a.jsonl?landmarks=yes", "a.jsonl", LAND),
+    ("jsonl:-?landmarks=On", "-", LAND),
+    ("csv:a?landmarks=false", "a", {"landmarks": False}),
+    ("window?mirror=true&draw_times=no", "", {"mirror": True, "draw_times": False}),
+    ("image:a?.jpg?quality=%35&mirror=no", None, None),  # %35 is no escape of ours
+    ("image:a?.jpg?quality=7&mirror=no", "a?.jpg", {"quality": 7, "mirror": False}),
+    ("jsonl:a%3Flandmarks=no?landmarks=yes", "a?landmarks=no", LAND),
+    ("jsonl:50%25&%26?landmarks=yes", "50%&&", LAND),
+    ("jsonl:why?", "why?", {}), ("jsonl:what?.jsonl", "what?.jsonl", {}), ("csv:a?b", "a?b", {}),
+    ("csv:?a=b?c", "?a=b?c", {}), ("jsonl:50%25.jsonl", "50%25.jsonl", {}), ("jsonl:a?b=c.jsonl", None, None),
+    ("video:who?a=b.mp4", "who?a=b.mp4", {}),
+    ("csv:there?was=before", "there?was=before", {}), ("csv:there?landmarks=yes", "there", LAND),
 ])
-def test_every_kind_is_understood(text, kind, target):
-    assert parse_output(text) == OutputSpec(kind, target, text)
+def test_options_stand_behind_the_target_and_a_name_may_have_a_question_mark(tmp_path, monkeypatch, text, target, keys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("there?was=before", "there?landmarks=yes"):
+        (tmp_path / name).write_text("")
+    if target is None:
+        with pytest.raises(ConfigError, match="quality is '%35'|jsonl has no option 'b'"):
+            parse_output(text)
+    else:
+        assert parse_output(text) == OutputSpec(re.split("[:?]", text)[0].lower(), target, text, keys)
 
 
-def test_the_home_folder_is_found():
-    assert parse_output("csv:~/a.csv").target == os.path.expanduser("~/a.csv")
+@pytest.fixture
+def toy(monkeypatch):
+    keys = {"every": Key(whole(1, 30), "every n-th record"), "loud": Key(flag(), "louder")}
+    monkeypatch.setitem(KINDS, "toy", Kind(ADDRESS, "toy:make", "a toy", "toy:1234", keys, port=4321))
+    monkeypatch.setitem(KINDS, "portless", Kind(ADDRESS, "toy:make", "another", "portless:1234"))
+
+
+@pytest.mark.parametrize("text, address, shown", [
+    ("toy://127.0.0.1:5?every=2", ("127.0.0.1", 5), "127.0.0.1:5"),
+    ("toy:board.local:65535", ("board.local", 65535), "board.local:65535"),
+    ("toy:[::1]:5", ("::1", 5), "[::1]:5"),
+    ("TOY://[fe80:0::2]", ("fe80::2", 4321), "[fe80::2]:4321"),
+    ("toy:5", ("127.0.0.1", 5), "127.0.0.1:5"), ("toy::5", ("127.0.0.1", 5), "127.0.0.1:5"),
+    ("toy", ("127.0.0.1", 4321), "127.0.0.1:4321"), ("toy?loud=yes", ("127.0.0.1", 4321), "127.0.0.1:4321"),
+    ("toy://board", ("board", 4321), "board:4321"),
+])
+def test_an_address_is_a_host_and_a_port_of_which_the_kind_may_know_the_usual_one(toy, text, address, shown):
+    spec = parse_output(text)
+    assert (spec.kind, spec.address, spec.target, spec.path) == ("toy", address, shown, "")
 
 
 @pytest.mark.parametrize("text, hint", [
@@ -40,21 +76,42 @@ def test_the_home_folder_is_found():
     ("image:a.gif", ".jpg or .jpeg or .png"),
     ("images:-", "images:FOLDER"),
     ("window:a", "window"),
+    ("toy:host:0", "0 is no port: 1 to 65535"), ("toy:host:65536", "65536 is no port"), ("toy:host:x", "x is no port"),
+    ("toy:::1:5", "in brackets, as [::1]:5"), ("toy:[::g]:5", "[::g] is no IPv6 address"), ("toy:a b:5", "a b is no host"),
+    ("toy:h:5/x", "5/x is no port"), ("portless", "the port is missing; write it as portless:HOST:PORT"),
+    ("portless:host", "the port is missing"), ("toy?evry=2", "toy has no option 'evry', did you mean every?"),
+    ("toy?x=2", "toy has no option 'x'; it has every, loud"), ("portless:5?x=2", "portless has no option 'x'; it has none"),
+    ("toy?every=0", "every is '0'; allowed: a whole number from 1 to 30"), ("toy?every=", "every is ''"),
+    ("toy?every", "write every=VALUE"), ("toy?", "no option ''"), ("toy?loud", "write loud=true|false"),
+    ("toy?every=2&every=3", "every is given twice"),
+    ("jsonl:a?landmark=yes", "jsonl has no option 'landmark', did you mean landmarks?"),
+    ("jsonl:a?landmarks=maybe", "landmarks is 'maybe'; allowed: true or false"),
+    ("jsonl:?landmarks=yes", "where to?"), ("video:clip?mirror=yes", "the name must end in .mp4"),
+    ("clip.mp4?mirror=yes", "did you mean video:clip.mp4?mirror=yes?"),
 ])
-def test_a_wrong_text_names_the_right_one_in_one_line(text, hint):
+def test_a_wrong_text_names_the_right_one_in_one_line(toy, text, hint):
     with pytest.raises(ConfigError) as caught:
         parse_output(text)
     message = str(caught.value)
     assert message.startswith("--output " + text) and hint in message and "\n" not in message
 
 
+def test_the_table_explains_itself(toy):
+    for name, kind in KINDS.items():
+        assert parse_output(kind.example).kind == name
+        assert form_of(name) in forms() and kind.example in explained()
+        assert all("?{}=".format(key) in explained() for key in kind.keys)
+
+
 @pytest.mark.parametrize("texts, fine", [
     (["jsonl:a", "csv:b", "window"], True),
     (["jsonl:a", "jsonl:./a"], False),
     (["jsonl:-", "csv:-"], False),
-    (["window", "window"], False),
+    (["window", "window?mirror=yes"], False),
+    (["toy:5", "toy://127.0.0.1:5"], False),
+    (["toy:5", "portless:5", "toy:6"], True),
 ])
-def test_no_two_outputs_write_to_the_same_place(texts, fine):
+def test_no_two_outputs_write_to_the_same_place(toy, texts, fine):
     if fine:
         assert [spec.text for spec in parse_outputs(texts)] == texts
     else:

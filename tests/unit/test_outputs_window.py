@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from virtual_display import VirtualDisplay, wait_until
 
+from edge.app.ends import NOTHING, live_picture
 from edge.config.load import load_config
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.outputs import kinds as choose
-from edge.outputs.kinds import OutputOptions, live_picture, make_output
+from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.pictures import viewer, window
 from edge.outputs.pictures.overlay import Style
 from edge.outputs.pictures.window import DisplayState, WindowOutput, opens_by_itself
@@ -26,7 +26,7 @@ from edge.outputs.spec import parse_output
 PYGAME = pytest.mark.skipif(find_spec("pygame") is None, reason="needs pygame")
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only X and Wayland can be switched off")
 ACTING = """import sys; sys.path[0] = {{!r}}
-from edge.outputs import viewer
+from edge.outputs.pictures import viewer
 class Acting(viewer.Window):
     def show(self, picture):
         super().show(picture)
@@ -243,7 +243,7 @@ def test_the_wish_decides_and_a_picture_that_does_not_open_says_how_to_see_somet
     assert [output._note is not None for output in found] == ([] if made is None else [made == "by itself"])
     if made == "by itself":
         found[0]._note("it rains")
-        assert said == ["no live picture: it rains" + ("" if outputs else "; " + choose.NOTHING)]
+        assert said == ["no live picture: it rains" + ("" if outputs else "; " + NOTHING)]
 
 
 @pytest.mark.parametrize("text, settings, wish, outputs", [
@@ -251,7 +251,7 @@ def test_the_wish_decides_and_a_picture_that_does_not_open_says_how_to_see_somet
     ("output: {window: true}", {}, True, ()),
     ("output: {window: false}", {}, False, ()),
     ("output: {window: auto}\noutputs: [window, 'csv:a']", {}, "auto", ("window", "csv:a")),
-    ("outputs: [Window, 'csv:a']", {"output.window": False}, False, ("csv:a",)),
+    ("outputs: [Window, 'csv:a', 'window?mirror=true']", {"output.window": False}, False, ("csv:a",)),
     ("output: {window: false}", {"outputs": ["window"]}, False, ("window",)),  # asked for is asked for
 ], ids=str)
 def test_no_window_takes_away_what_was_named_before(tmp_path, text, settings, wish, outputs):

@@ -2,11 +2,12 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 
 import pytest
 import setuptools
+from in_process import InProcess
+from whole_runs import finish, launch
 
 from edge.host import packages
 
@@ -15,15 +16,21 @@ ALL = packages.CONVERTERS + packages.RUNTIMES
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({!r})); import edge.cli.main; sys.exit(edge.cli.main.main())"
 
 
-def without(hidden, folder, *words):
-    """Exit code and the lines of both streams of a nanoface whose home is empty and that finds none of these packages."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("NANOFACE_", "XDG_"))}
-    env.update(PYTHONPATH=ROOT, HOME=str(folder), NANOFACE_HOME=str(folder / "home"), NANOFACE_CONFIG=os.devnull,
-               NANOFACE_MIRROR=str(folder))
-    done = subprocess.run([sys.executable, "-c", WITHOUT.format(list(hidden))] + list(words), cwd=str(folder), env=env,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                          timeout=120)
-    return done.returncode, done.stdout.strip().split("\n")
+@pytest.fixture
+def without(tmp_path, capfd, monkeypatch):
+    """without(packages, word ...) -> exit code and the lines of both streams of a nanoface whose home is empty and that finds
+    none of these packages."""
+    def call(hidden, *words, fresh=False):
+        more = {"HOME": str(tmp_path), "NANOFACE_MIRROR": str(tmp_path)}
+        if fresh:  # nothing was imported before
+            process = launch(str(tmp_path), str(tmp_path / "home"), words, ("-c", WITHOUT.format(list(hidden))), **more)
+            done = finish(str(tmp_path), process)
+        else:
+            for name in hidden:
+                monkeypatch.setitem(sys.modules, name, None)
+            done = InProcess(tmp_path, capfd)(*words, **more)
+        return done.code, (done.out + done.err).strip().split("\n")
+    return call
 
 
 def asked_for(line):
@@ -71,10 +78,10 @@ def test_the_command_is_one_that_a_shell_understands(monkeypatch, python, module
     (("models", "fetch"), ("tflite",), ("tflite",)),
     (("models", "fetch", "mb05"), ("onnx",), ("onnx",)),
 ], ids=str)
-def test_what_is_missing_is_said_before_anything_is_fetched(tmp_path, words, hidden, missing):
+def test_what_is_missing_is_said_before_anything_is_fetched(tmp_path, without, words, hidden, missing):
     if not set(missing) >= set(packages.absent(ALL[:3])):
         pytest.skip("this environment lacks more")
-    code, lines = without(hidden, tmp_path, *words)
+    code, lines = without(hidden, *words)
     assert code == 4 and len(lines) == 1 and lines[0].startswith("nanoface: "), lines
     assert asked_for(lines[0]) == set(missing)
     kept = [name for _, _, names in os.walk(str(tmp_path / "home")) for name in names if name != ".lock"]
@@ -83,8 +90,8 @@ def test_what_is_missing_is_said_before_anything_is_fetched(tmp_path, words, hid
 
 @pytest.mark.parametrize("words", [("models", "list"), ("help",), ("completion", "bash"), ("status", "absent"), ("doctor",)],
                          ids=" ".join)
-def test_what_needs_no_network_works_without_the_packages(tmp_path, words):
-    code, lines = without(ALL, tmp_path, *words)
+def test_what_needs_no_network_works_without_the_packages(without, words):
+    code, lines = without(ALL, *words, fresh=True)
     assert "internal error" not in "".join(lines) and "Traceback" not in "".join(lines)
     assert code == {"status": 2, "doctor": 1}.get(words[0], 0)
     if words[0] == "doctor":

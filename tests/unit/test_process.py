@@ -40,16 +40,19 @@ def call(folder, python, code, *words, **more):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
-@pytest.mark.parametrize("machine, release, tree, kernel, given, expected", [
-    ("aarch64", "# R32", None, "4.9.253", {}, "ARMV8"),
-    ("aarch64", None, b"nvidia,p3450-0000\0nvidia,tegra210\0", "4.9.253", {}, "ARMV8"),
-    ("aarch64", None, None, "4.9.253-tegra", {}, "ARMV8"),  # in a container
-    ("aarch64", "# R32", None, "4.9.253-tegra", {"OPENBLAS_CORETYPE": "CORTEXA57"}, "CORTEXA57"),
-    ("aarch64", None, b"raspberrypi,4-model-b\0brcm,bcm2711\0", "5.10.0", {}, "-"),
-    ("aarch64", None, None, "5.10.0", {}, "-"),
-    ("x86_64", "# R32", None, "4.9.253-tegra", {}, "-"),
+COMMANDS = (["run", "--source", "portrait"], ["doctor"], ["bench"], ["build"])
+NANO = ("aarch64", None, b"nvidia,p3450-0000\0nvidia,tegra210\0", "4.9.253", {}, "ARMV8")
+
+
+@pytest.mark.parametrize("words, machine, release, tree, kernel, given, expected", [(words,) + NANO for words in COMMANDS] + [
+    (["doctor"],) + case for case in (
+        ("aarch64", "# R32", None, "4.9.253", {}, "ARMV8"),
+        ("aarch64", None, None, "4.9.253-tegra", {}, "ARMV8"),  # in a container
+        ("aarch64", "# R32", None, "4.9.253-tegra", {"OPENBLAS_CORETYPE": "CORTEXA57"}, "CORTEXA57"),
+        ("aarch64", None, b"raspberrypi,4-model-b\0brcm,bcm2711\0", "5.10.0", {}, "-"),
+        ("aarch64", None, None, "5.10.0", {}, "-"),
+        ("x86_64", "# R32", None, "4.9.253-tegra", {}, "-"))
 ])
-@pytest.mark.parametrize("words", [["run", "--source", "portrait"], ["doctor"], ["bench"], ["build"]])
 def test_numpy_finds_the_core_type_of_a_tegra_and_nothing_elsewhere(
         tmp_path, machine, release, tree, kernel, given, expected, words):
     files = tmp_path / "release", tmp_path / "compatible"

@@ -109,11 +109,11 @@ def test_long_texts_take_no_long_time(clean):
 ])
 def test_a_long_text_is_no_way_to_hold_us_up(piece):
     """As servers and libraries can make one: minutes, where it is looked through again from each of its characters."""
-    text = piece * (200000 // len(piece))
+    text = piece * (100000 // len(piece))
     began_at = time.process_time()
     Secrets().hide(text)
     redact.has_secret(text)
-    assert time.process_time() - began_at < 10.0
+    assert time.process_time() - began_at < 5.0
 
 
 def test_the_words_of_others_do_not_steer_a_terminal():

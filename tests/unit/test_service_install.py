@@ -3,6 +3,8 @@ import io
 import os
 import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +16,13 @@ from edge.service.acting import Account
 from edge.service.places import Places
 from edge.service.steps import ServiceError, Steps
 
-SAY = '#!/bin/sh\necho "$(basename "$0") $*" >> "$LOG"\n'
+SAY = '#!/bin/sh\necho "${0##*/} $*" >> "$LOG"\n'
+# the interpreter below all environments, as far as an installation asks for it: makes one at once whose Python starts at once
+QUICK_PYTHON = """#!/bin/sh
+mkdir -p "$5/bin" "$5/lib/python{version}/site-packages"
+printf '#!/bin/sh\\n[ "$2" = compileall ] || exec {python} -S "$@"\\n' > "$5/bin/python3"
+chmod 755 "$5/bin/python3"
+"""
 # $STATE has a file for each thing that is there: active, user-nanoface, group-video, ...
 COMMANDS = {
     "systemctl": '''
@@ -40,6 +48,7 @@ exit 0
     "usermod": "",
     "id": "echo nanoface video\n",
 }
+REAL_PYTHON = program.base_python
 ASKS = ("getent", "id", "systemctl is-", "systemctl show")
 
 
@@ -120,10 +129,22 @@ def box(tmp_path, monkeypatch):
     for module in (program, installer):
         monkeypatch.setattr(module, "all_to_disk", lambda: None)  # a busy disk takes seconds for it
     monkeypatch.setattr(program, "PACKAGES", ())  # nor the whole program
+    quick = tmp_path / "quick-python"
+    quick.write_text(QUICK_PYTHON.format(python=program.base_python(), version="{}.{}".format(*sys.version_info[:2])))
+    quick.chmod(0o755)
+    monkeypatch.setattr(program, "base_python", lambda: str(quick))  # a real environment is that of tests/service
     monkeypatch.setattr(program, "CHECK", ("-c", "pass"))  # the packages are not copied here
     monkeypatch.setattr(installer, "CHECK", ("-c", "pass"))
     monkeypatch.setattr(installer, "service_account", lambda: Account(os.geteuid(), os.getegid(), (os.getegid(),)))
     return made
+
+
+def test_the_program_gets_an_environment_of_its_own(box, monkeypatch):
+    monkeypatch.setattr(program, "base_python", REAL_PYTHON)
+    assert box.install() == 0
+    folder = box.path("/opt/nanoface") / box.seen.version("current") / "bin"
+    asked = subprocess.check_output([str(folder / "python3"), "-c", "import sys; print(sys.prefix != sys.base_prefix)"])
+    assert asked == b"True\n" and not [name for name in os.listdir(str(folder)) if "activate" in name.lower()]
 
 
 def next_version(monkeypatch, name):

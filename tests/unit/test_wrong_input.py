@@ -1,7 +1,7 @@
 """The table of wrong inputs: each ends with its exit code and one line that says what is wrong and how to cure it.
 
-Real processes, real files, no network: what is asked of them fails before one would be loaded. Words of the command line
-and mistakes in the configuration file are in test_cli.py and test_config.py.
+Real files, no network: what is asked for fails before one would be loaded. One case of each exit code is a real process, the
+others run in this one. Words of the command line and mistakes in the configuration file are in test_cli.py and test_config.py.
 """
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 
 cv2 = pytest.importorskip("cv2")
 
+from in_process import InProcess
 from whole_runs import RUNTIMES, finish, launch, one_line, python_path, write_index
 
 from edge.host.packages import fastest_runtime
@@ -72,12 +73,11 @@ def some_runtime(tmp_path_factory):
 
 
 @pytest.fixture
-def nanoface(folder, some_runtime):
-    """nanoface(word ...) -> the process's end; `program` and environment variables may be given."""
-    def call(*words, **more):
-        more["PYTHONPATH"] = python_path(*some_runtime)
-        return finish(str(folder), launch(str(folder), str(folder / "home"), words, **more))
-    return call
+def nanoface(folder, some_runtime, capfd, monkeypatch):
+    """nanoface(word ...) -> what it came to; variables of the environment may be given."""
+    for path in some_runtime:
+        monkeypatch.syspath_prepend(path)
+    return InProcess(folder, capfd)
 
 
 def run_words(words):
@@ -101,6 +101,18 @@ def named(value):
     return ascii(value)[1:-1][:60] if isinstance(value, str) else ""
 
 
+@pytest.mark.parametrize("words, code, parts", [
+    (("--sorce", "portrait"), USAGE, ["did you mean --source?"]),
+    (("--config", "range.yaml"), USAGE, ["range.yaml:2", "1 to 4"]),
+    (("--source", "text.mp4"), SOURCE, ["text.mp4 is no video"]),
+    (("--source", "portrait", "--detector", "rfb320"), MODEL, ["nanoface models fetch"]),
+    (("--source", "portrait", "--output", "csv:text.mp4/a.csv"), OUTPUT, ["part of the path is a file"]),
+], ids=["words", "configuration", "source", "model", "output"])
+def test_a_process_ends_with_its_exit_code_and_one_line_on_standard_error(folder, some_runtime, words, code, parts):
+    process = launch(str(folder), str(folder / "home"), run_words(words), PYTHONPATH=python_path(*some_runtime))
+    check(finish(str(folder), process), code, parts)
+
+
 # usage: what each option allows by itself is in test_cli.py
 
 @pytest.mark.parametrize("words, parts", [
@@ -114,6 +126,7 @@ def named(value):
     (("--source", "portrait", "--output", "jsonl:"), ["jsonl:", "where to?", "jsonl:PATH"]),
     (("--source", "portrait", "--output", "video:a.avi"), ["video:a.avi", "must end in .mp4"]),
     (("--source", "portrait", "--output", ""), ["--output", "KIND:TARGET"]),
+    (("--source", "portrait", "--output", "a.mp4"), ["video:a.mp4"]),
     (("--source", "portrait", "--output", "jsonl:a", "--output", "csv:./a"), ["jsonl:a", "csv:./a", "the same place"]),
     (("--source", "good.jpg", "--output", "jsonl:./good.jpg"), ["jsonl:./good.jpg", "write over the source good.jpg"]),
     (("--source", "good.jpg", "--output", "image:good.jpg"), ["image:good.jpg", "write over the source"]),
@@ -146,6 +159,7 @@ def test_wrong_wishes_of_other_commands_are_exit_code_2(nanoface, words, parts):
     (("--config", "type.yaml"), ["type.yaml:1", "source.loop", "true or false"]),
     (("--config", "section.yaml"), ["section.yaml:1", "source.spec"]),
     (("--config", "output.yaml", "--source", "portrait"), ["josnl:a", "did you mean jsonl:PATH"]),
+    (("--source", "portrait", "--intrinsics", "absent.json"), ["absent.json"]),
     (("--source", "portrait", "--intrinsics", "bad.json"), ["bad.json", "cannot be read"]),
     (("--source", "portrait", "--intrinsics", "good.jpg"), ["good.jpg", "cannot be read"]),
     (("--source", "portrait", "--intrinsics", "nofx.json"), ["nofx.json", "must be a number"]),
@@ -163,7 +177,7 @@ def test_the_configuration_that_the_environment_names_must_exist(nanoface):
 # source
 
 @pytest.mark.parametrize("words, parts", [
-    (("good.jgp",), ["there is no good.jgp", "did you mean good.jpg?"]),
+    (("good.jgp",), ["there is no good.jgp", "did you mean good.jpg?"]), (("portrat",), ["did you mean portrait"]),
     (("pair/000000.jpeg",), ["did you mean pair/000000.jpg?"]),
     (("nofolder/a.mp4",), ["there is no folder nofolder"]),
     (("good.jpg", "godo.jpg"), ["there is no godo.jpg", "did you mean good.jpg?"]),
@@ -180,7 +194,7 @@ def test_the_configuration_that_the_environment_names_must_exist(nanoface):
     (("empty.jpg,text.jpg",), ["no picture in it can be read"]),
     (("camera",), ["by its number", "--source 0"]),
     (("-1",), ["cameras are counted from 0"]),
-    (("rtps://127.0.0.1/x",), ["unknown kind of address", "did you mean rtsps://?"]),
+    (("foo://bar",), ["foo://bar"]), (("rtps://127.0.0.1/x",), ["unknown kind of address", "did you mean rtsps://?"]),
     (("portrait", "--start", "11"), ["no frame between 11 s and its end", "10.0 s long"]),
     (("a\nb.mp4",), ["there is no a b.mp4"]),
     ((os.fsdecode(b"caf\xe9.mp4"),), ["there is no caf", ".mp4"]),
@@ -264,9 +278,10 @@ def test_a_network_or_runtime_that_is_not_there_is_exit_code_4(nanoface, words, 
     (("--runtime", "onnxruntime"), ["onnxruntime"], ["onnxruntime is not installed", "-m pip install 'onnxruntime>="]),
     ((), list(RUNTIMES), ["no runtime is installed", "-m pip install '" + fastest_runtime()]),
 ], ids=named)
-def test_a_runtime_that_is_not_installed_is_exit_code_4_with_its_cure(nanoface, words, hidden, parts):
-    hide = "import sys; sys.modules.update(dict.fromkeys({})); from edge.cli.main import main; sys.exit(main())".format(hidden)
-    check(nanoface(*(DEMO + words), program=("-c", hide)), MODEL, parts)
+def test_a_runtime_that_is_not_installed_is_exit_code_4_with_its_cure(nanoface, monkeypatch, words, hidden, parts):
+    for name in hidden:
+        monkeypatch.setitem(sys.modules, name, None)
+    check(nanoface(*(DEMO + words)), MODEL, parts)
 
 
 def test_a_home_that_is_a_file_is_exit_code_4(nanoface, folder):

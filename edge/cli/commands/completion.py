@@ -10,11 +10,11 @@ from edge.cli.options import DEMO
 from edge.cli.parser import ArgumentParser
 from edge.cli.table import COMMANDS, load
 from edge.config.rules import RULES
+from edge.outputs.kinds import KINDS, NOTHING
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = ("FILE", "PATH", "DIR", "PYTHON")  # metavars of what is on the disk
 SOURCES = ("SPEC", "SOURCE")
-OUTPUTS = ("jsonl:", "csv:", "video:", "images:", "image:", "window")
 
 
 class Values(NamedTuple):
@@ -78,7 +78,7 @@ def _values(command: Command, action: argparse.Action) -> Values:
     if metavar in FILES:
         return Values(files=True)
     if metavar == "KIND:TARGET":
-        return Values(OUTPUTS)
+        return Values(tuple(name if kind.target == NOTHING else name + ":" for name, kind in KINDS.items()))
     if metavar == "KEY=VALUE":
         return Values(tuple(key + "=" for key in RULES))
     choices = action.choices or [choice for choice in (rule.choices if rule else ()) if choice != "null"]

@@ -17,17 +17,20 @@ def parser() -> ArgumentParser:
     return words
 
 
+def check(args: Any) -> None:
+    if not args.names:
+        return
+    command, rest = known_word(args.names[0], tuple(table.COMMANDS), "nanoface"), args.names[1:]
+    actions = table.load(command).actions
+    if rest and actions:
+        known_word(rest[0], actions, "nanoface " + command)
+        rest = rest[1:]
+    if rest:
+        raise ConfigError("nanoface help {} takes no word {}".format(command, shown(rest[0])))
+
+
 def run(args: Any, out: TextIO) -> int:
-    asked = top()
-    if args.names:
-        command, rest = known_word(args.names[0], tuple(table.COMMANDS), "nanoface"), args.names[1:]
-        known = table.load(command)
-        if rest and known.actions:
-            known_word(rest[0], known.actions, "nanoface " + command)
-            rest = rest[1:]
-        if rest:
-            raise ConfigError("nanoface help {} takes no word {}".format(command, shown(rest[0])))
-        asked = known.parser()
+    asked = table.load(args.names[0]).parser() if args.names else top()
     out.write(asked.format_help())
     return 0
 
@@ -51,5 +54,5 @@ def _version(args: Any, out: TextIO) -> int:
     return 0
 
 
-HELP = Command(parser, run, offers={"COMMAND": tuple(table.COMMANDS)})
+HELP = Command(parser, run, check, offers={"COMMAND": tuple(table.COMMANDS)})
 VERSION = Command(_version_parser, _version)

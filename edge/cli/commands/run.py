@@ -8,10 +8,10 @@ from edge.cli.parser import ArgumentParser
 from edge.core.errors import SourceError
 from edge.host import console
 from edge.host.stop import Stop, stopped_by_signals
+from edge.outputs.kinds import STDOUT, explained, forms
 
 OUTPUT_OPTIONS = (
-    Option("--output", "outputs", "KIND:TARGET", "jsonl:PATH, csv:PATH, video:PATH.mp4, images:FOLDER, image:PATH.jpg, "
-           "window; - is standard output; may be repeated"),
+    Option("--output", "outputs", "KIND:TARGET", forms() + "; may be repeated; see below"),
     Option("--no-window", "output.window", "", "open no live picture; by itself one opens where there is a display",
            False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),
@@ -36,6 +36,7 @@ def parser() -> ArgumentParser:
     add(group, OUTPUT_OPTIONS)
     group.add_argument("--quiet", action="store_true", help="print nothing but errors and what was lost of a film")
     add_config(words)
+    words.add_argument_group("kinds of outputs, as KIND:TARGET?KEY=VALUE&KEY=VALUE (between quotes)", explained())
     return words
 
 
@@ -51,6 +52,7 @@ def _track(args: Any, out: TextIO) -> int:
     stop = Stop()  # type: Any  # in the place of a threading.Event
     with stopped_by_signals(stop):
         from edge.app import run as app
+        from edge.outputs.spec import parse_outputs
         from edge.telemetry.status import table
 
         try:
@@ -58,7 +60,7 @@ def _track(args: Any, out: TextIO) -> int:
         finally:
             args.report.end_line()
     if not args.quiet:
-        stream = console.on(sys.stderr if any(text.strip().endswith(":-") for text in config.outputs) else out)
+        stream = console.on(sys.stderr if any(spec.target == STDOUT for spec in parse_outputs(config.outputs)) else out)
         stream.write(table.render(record, stream.width) + "\n")
     lost = record.get("lost", 0)
     if config.source.strict and lost:

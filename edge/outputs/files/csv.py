@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 from edge.core.contracts import Output
 from edge.outputs.files.file import LineFile
-from edge.outputs.spec import OutputSpec
+from edge.outputs.kinds import OutputOptions, OutputSpec
 
 Path = Tuple[Union[str, int], ...]  # how to get to a value in the record or in the face
 Column = Tuple[str, Path]
@@ -66,7 +66,7 @@ class CsvOutput(Output):
     fatal = True
 
     def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool) -> None:
-        self.name, self.blocking = spec.text, blocking
+        self.name, self.blocking, self.landmarks = spec.text, blocking, landmarks
         self._face_columns = FACE_COLUMNS + (landmark_columns() if landmarks else ())
         self._file = LineFile(spec, _lines([self.header()]))
 
@@ -89,6 +89,10 @@ class CsvOutput(Output):
 
     def close(self) -> None:
         self._file.close()
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return CsvOutput(spec, options.blocking, options.landmarks)
 
 
 def _lines(rows: Iterable[List[Any]]) -> str:

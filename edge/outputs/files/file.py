@@ -10,7 +10,7 @@ from typing import Optional
 from edge.core.errors import OutputError
 from edge.host.safeopen import Folder, open_new, resolve
 from edge.host.strangers import UnsafePath
-from edge.outputs.spec import STDOUT, OutputSpec
+from edge.outputs.kinds import STDOUT, OutputSpec
 
 
 class ReaderLeft(OutputError):

@@ -4,7 +4,7 @@ from typing import Any, Dict
 
 from edge.core.contracts import Output
 from edge.outputs.files.file import LineFile
-from edge.outputs.spec import OutputSpec
+from edge.outputs.kinds import OutputOptions, OutputSpec
 
 
 class JsonlOutput(Output):
@@ -12,8 +12,8 @@ class JsonlOutput(Output):
 
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool) -> None:
-        self.name, self.blocking = spec.text, blocking
+    def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool = False) -> None:
+        self.name, self.blocking, self.landmarks = spec.text, blocking, landmarks
         self._file = LineFile(spec)
         self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -25,3 +25,7 @@ class JsonlOutput(Output):
 
     def close(self) -> None:
         self._file.close()
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return JsonlOutput(spec, options.blocking, options.landmarks)

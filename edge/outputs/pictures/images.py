@@ -10,11 +10,11 @@ from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Packet
 from edge.outputs.files.file import write_whole
+from edge.outputs.kinds import QUALITY, OutputOptions, OutputSpec
 from edge.outputs.pictures import overlay
 from edge.outputs.pictures.stagetimes import SteadyTimes
-from edge.outputs.spec import FORMATS, OutputSpec, PictureNames
+from edge.outputs.spec import FORMATS, PictureNames
 
-QUALITY = 92
 REWRITE_S = 1.0
 
 
@@ -80,10 +80,19 @@ class PictureOutput(Output):
         self._write()
 
 
+def make_folder(spec: OutputSpec, options: OutputOptions) -> Output:
+    return FolderOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times))
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return PictureOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times))
+
+
 def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:
     """The bytes of a picture file, in the format of the extension."""
     extension = FORMATS[os.path.splitext(path)[1].lower()]
-    quality = {".jpg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY], ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY]}.get(extension, [])
+    key = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}.get(extension)
+    quality = [] if key is None else [key, spec.keys.get("quality", QUALITY)]
     ok, data = cv2.imencode(extension, picture, quality)
     if not ok:
         raise OutputError("output {}: OpenCV cannot write {} files here; use .jpg".format(spec.text, extension))

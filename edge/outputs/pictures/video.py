@@ -13,11 +13,11 @@ from edge.core.errors import OutputError
 from edge.core.packet import Packet
 from edge.host import ffmpeg
 from edge.outputs.files.file import failure
+from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.pictures import overlay
 from edge.outputs.pictures.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
 from edge.outputs.pictures.film import Film
 from edge.outputs.pictures.stagetimes import SteadyTimes
-from edge.outputs.spec import OutputSpec
 
 DEFAULT_FPS, MIN_FPS, MAX_FPS = 30.0, 0.001, 240.0
 SHORTEST_S, LONGEST_S = 1e-4, 12 * 3600.0  # from one frame to the next; a sample's duration has 32 bits
@@ -147,6 +147,10 @@ class VideoOutput(Output):
 
     def _error(self, text: str) -> OutputError:
         return OutputError("output {}: {}".format(self._spec.text, text))
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return VideoOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times), options.fps)
 
 
 class FilmClock:

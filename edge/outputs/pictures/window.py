@@ -25,10 +25,10 @@ from edge.core.packet import Packet
 from edge.core.redact import SOURCE_VARIABLE, plain
 from edge.host.packages import install
 from edge.host.process import CODE, widen
+from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.pictures import overlay
 from edge.outputs.pictures.stagetimes import SteadyTimes
 from edge.outputs.pictures.viewer import CLOSED, HEAD, READY
-from edge.outputs.spec import OutputSpec
 
 AUTO = "auto"  # of output.window
 START = "import sys; sys.path[0] = {!r}; from edge.outputs.pictures.viewer import main; main()"
@@ -159,6 +159,10 @@ class WindowOutput(Output):
             raise error
         self.over = True
         self._note(str(error).replace("output window: ", "", 1))
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return WindowOutput(spec, overlay.Style(options.mirror, options.draw_times), options.title, options.note)
 
 
 class DisplayState(NamedTuple):

@@ -2,7 +2,7 @@
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from edge.core import clock
-from edge.core.contracts import Source, Stage
+from edge.core.contracts import Sender, Source, Stage
 from edge.telemetry.meter import Meter
 from edge.telemetry.status.log import RunState, StatusLog, StatusWriter, status_record
 from edge.telemetry.status.progress import Progress
@@ -14,9 +14,9 @@ LOG_LOST, THROTTLED = "status log not written", "throttled"
 class Run:
     """Called by the thread that runs the pipeline; snapshot() by that of the status log, too."""
 
-    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Any], meter: Meter,
+    def __init__(self, source: Source, limit: Optional[int], senders: Sequence[Sender], meter: Meter,
                  stages: Sequence[Stage], report: Callable[[str, str], None]) -> None:
-        """`limit`: frames after which the run ends by itself. `senders` have a name, a note and stats()."""
+        """`limit`: frames after which the run ends by itself."""
         self._stages = stages
         self._source, self._senders, self._meter, self._report = source, senders, meter, report
         self._limit = limit

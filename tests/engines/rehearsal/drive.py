@@ -97,12 +97,11 @@ class Timed:
 class Latencies:
     """An output that notes when each record was written, beside the real one."""
 
-    def __init__(self, encode_record):
-        self._encode = encode_record
+    def __init__(self):
         self.age_ms = []
 
-    def __call__(self, packet, now):
-        record = self._encode(packet, now)
+    def __call__(self, packet, now, landmarks):
+        record = encode(packet, now, landmarks)
         self.age_ms.append((packet.frame.seq, record["age_ms"], len(record["faces"])))
         return record
 
@@ -122,7 +121,7 @@ def run(image, seconds, scale, fps, overrides, output):
     source = LiveSource(opener, FrameTransform(source_options(config), scale=False), timeouts)
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(parse_outputs([output]), config, source)
-    recorder = Latencies(lambda packet, now: encode(packet, now, config.output.landmarks))
+    recorder = Latencies()
     stop = threading.Event()
     marks = {}
 
