@@ -5,7 +5,6 @@ cores, so that it need not measure each time; best on the twin of the board's Py
 without the networks' own runs and without the crops: on the board a CUDA kernel makes those.
 """
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -23,14 +22,12 @@ from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.packet import Frame, Packet
 from edge.host.disk import write_whole
-from edge.host.process import CODE
 from edge.outputs.record import encode
+from engines.estimate.pipeline import FOUND, HOST_COSTS, NOBODY, TRACKING
 
-FILE = os.path.join(CODE, "engines", "estimate", "hostcosts.yaml")
 COMMAND = "python -m calibration.estimate.hostcosts"
 FRAMES, WARM_UP, ROUNDS = 60, 15, 5
 FPS = 30.0
-TRACKING, FOUND, NOBODY = "tracking", "found_anew", "nobody"
 YARDSTICK_TURNS = 200000
 RESIDENT = "import resource, edge.app.run; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 Costs = Dict[str, float]  # stage -> ms
@@ -186,7 +183,7 @@ def rounded(value: Any) -> Any:
 
 
 def main() -> int:
-    write_whole(FILE, text_of(measured()).encode("utf-8"))
+    write_whole(HOST_COSTS, text_of(measured()).encode("utf-8"))
     return 0
 
 

@@ -6,9 +6,10 @@ import numpy as np
 from edge.core.contracts import Crop
 from edge.core.errors import SourceError
 from edge.core.packet import Face, Frame, Packet
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
+from edge.models.aligners import make_aligner
 from edge.models.detectors.table import make_detector
-from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.warp import Warper
@@ -66,7 +67,7 @@ def look(home: str, frames: Sequence[Frame]) -> List[Shot]:
     candidates = {role.name: role.candidates for role in read_manifest().roles}
     found, _ = first_available(home, candidates[DETECT])
     mesh, _ = first_available(home, candidates["align"])
-    tracks, aligner = Tracks(0.0, memory=False), FaceLandmark(mesh.name)
+    tracks, aligner = Tracks(0.0, memory=False), make_aligner(mesh.name)
     stages = (
         Detect(open_runner(found, RUNTIME), make_detector(found.name), aligner, tracks, DetectSettings(4, None, 0.0)),
         Align(open_runner(mesh, RUNTIME), aligner, tracks, AlignSettings(PRESENCE)))
@@ -112,7 +113,7 @@ def _crops(stored: StoredNetwork, shot: Shot) -> Sequence[Crop]:
         return ()
     landmarks: Any = shot.face.landmarks
     if stored.role == "align":
-        return (FaceLandmark(stored.name).crop(shot.face.roi),)
+        return (make_aligner(stored.name).crop(shot.face.roi),)
     if stored.role == "pose":
         model = Mb05(stored.decode)
         return (model.crop(model.roi(landmarks, regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT]))),)

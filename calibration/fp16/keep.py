@@ -136,8 +136,7 @@ class _Search:
 
     def _compared(self, frame: _Frame, found: Mapping[str, np.ndarray]) -> List[Difference]:
         names = self._emulation.outputs
-        return differences(self._stored.role, self._stored.name, {name: frame.exact[name] for name in names},
-                           {name: found[name] for name in names}, self._stored.decode)
+        return differences(self._stored, {name: frame.exact[name] for name in names}, {name: found[name] for name in names})
 
 
 def _within(found: Sequence[Sequence[Difference]]) -> bool:

@@ -14,13 +14,15 @@ import numpy as np
 
 from calibration.head.procrustes import fit
 from edge.face.head import TO_HEAD_AXES
+from edge.face.mesh import EYE_INNER_LEFT, EYE_INNER_RIGHT, EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.store import models as modelstore
 
 VIEWED_FROM_MM = 550.0  # usual distance of a face before a webcam or a laptop
 MAX_TURN_DEG = 12.0
-EYES = (33, 263)
+EYES = (EYE_OUTER_RIGHT, EYE_OUTER_LEFT)
 MIDLINE = (1, 2, 4, 5, 6, 8, 9, 10, 151, 152, 168, 195, 197)
-PAIRS = ((33, 263), (133, 362), (127, 356), (234, 454), (98, 327), (129, 358), (50, 280), (116, 345), (103, 332), (54, 284),
+PAIRS = (EYES, (EYE_INNER_RIGHT, EYE_INNER_LEFT), (127, 356), (234, 454), (98, 327), (129, 358), (50, 280),
+         (116, 345), (103, 332), (54, 284),
          (21, 251), (162, 389), (109, 338), (67, 297), (58, 288), (172, 397), (136, 365), (150, 379), (149, 378), (176, 400),
          (148, 377), (70, 300), (105, 334), (107, 336), (61, 291))
 POINTS = MIDLINE + tuple(i for pair in PAIRS for i in pair)

@@ -1,13 +1,14 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
-from edge.app.networks import OFF, Networks, Report
+from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
+from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
+from edge.models.aligners import make_aligner
 from edge.models.detectors.table import make_detector
-from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.pipeline.governor import Step, Switch
@@ -18,9 +19,12 @@ from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
 
+SWITCHED_OFF = "switched off"
+GIVEN = "{} gives its values"
+
 
 class Stages(NamedTuple):
-    """Every stage that runs, in order."""
+    """Every stage that runs, in order. None: switched off, without a network, or a stage before it fills all that it would."""
 
     detect: Detect
     align: Align
@@ -29,7 +33,7 @@ class Stages(NamedTuple):
     express: Express
 
     def groups(self, names: Sequence[Sequence[str]]) -> List[Tuple[Stage, ...]]:
-        """The stages of each worker; those that are switched off are left out."""
+        """The stages of each worker; those that do not run are left out, and have no row in the status record."""
         by_name = self._asdict()
         groups = [tuple(by_name[n] for n in group if by_name[n] is not None) for group in names]
         return [g for g in groups if g]
@@ -41,28 +45,33 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
     networks, tracking = Networks(config, report), config.tracking
-    tracks, aligner = Tracks(tracking.lost_after_s, memory=not stills), FaceLandmark()
+    tracks = Tracks(tracking.lost_after_s, memory=not stills)
     camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
-    runner, network = networks.required("detect", config.models.detect)
+    finder, found = networks.required(DETECT, config.models.detect)
+    fitter, mesh = networks.required(ALIGN, config.models.align)
+    aligner = make_aligner(mesh.name)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                               tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-    detect = Detect(runner, make_detector(network.name), aligner, tracks, settings)
-    align = Align(networks.required("align", config.models.align)[0], aligner, tracks, AlignSettings(tracking.presence))
+    detect = Detect(finder, make_detector(found.name), aligner, tracks, settings)
+    align = Align(fitter, aligner, tracks, AlignSettings(tracking.presence))
+    filled = set(detect.fills + align.fills)
 
-    pose = None
-    if tuple(config.models.pose) != (OFF,):
-        found = networks.optional("pose", config.models.pose, "the pose is that of the mesh alone")
-        looks = None if found is None else PoseNetwork(found[0], Mb05(found[1].decode))
+    pose = iris = None
+    if config.models.pose != (OFF,) and _runs(PoseStage, config, filled, mesh.name, report):
+        of_picture = networks.optional(POSE, config.models.pose, "the pose is that of the mesh alone")
+        looks = None if of_picture is None else PoseNetwork(of_picture[0], Mb05(of_picture[1].decode))
         pose = PoseStage(looks, networks.head(), camera, tracking.pose_every)
-    found = networks.optional("iris", config.models.iris, "there is no iris, blink or gaze")
-    iris = None if found is None else IrisStage(found[0], IrisLandmark())
+        filled.update(pose.fills)
+    if _runs(IrisStage, config, filled, mesh.name, report):
+        instead = "there is no iris, blink or gaze" if "irises" not in filled else GIVEN.format(mesh.name)
+        of_eyes = networks.optional(IRIS, config.models.iris, instead)
+        iris = None if of_eyes is None else IrisStage(of_eyes[0], IrisLandmark())
+        filled.update(() if iris is None else iris.fills)
 
-    absent = {}
-    if pose is None:
-        absent["pose"] = "switched off"
-    if iris is None:
-        absent["iris"] = "switched off" if tuple(config.models.iris) == (OFF,) else "no network was fetched for it"
+    absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
+    if "irises" not in filled:
+        absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else "no network was fetched for it"
     smoothing = config.smoothing
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
@@ -70,15 +79,27 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
                                           learn=not stills)))
 
 
+def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:
+    """Whether a stage has something to fill that none before it fills: `filled`, by the network `by`. One whose network the
+    user named runs all the same, and overwrites what is there. Asked before its network is looked for, let alone loaded.
+    """
+    if not filled.issuperset(stage.fills) or "models." + stage.name in config.chosen:
+        return True
+    report("note", "{0}: left out, {1}; --{0} NAME has a network of its own give them".format(stage.name, GIVEN.format(by)))
+    return False
+
+
 def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     """What is given up to keep the rate, in this order."""
-    def halved(stage: Any, usual: int) -> Callable[[bool], None]:
-        return lambda given_up: setattr(stage, "interval", 2 * usual if given_up else usual)
+    def halved(stage: Stage, usual: int) -> Callable[[bool], None]:
+        def give_up(given_up: bool) -> None:
+            stage.interval = 2 * usual if given_up else usual
+        return give_up
 
     steps = []
     if stages.iris is not None:
         steps.append(Step("irises in every second frame only", halved(stages.iris, 1)))
     if stages.pose is not None:
-        steps.append(Step("all witnesses of the pose half as often", halved(stages.pose, stages.pose.interval)))
+        steps.append(Step("all estimators of the pose half as often", halved(stages.pose, stages.pose.interval)))
     return steps + [Step("the detector half as often", halved(stages.detect, 1)),
                     Step("records of every second frame only", halve_output.set)]

@@ -6,6 +6,7 @@ import numpy as np
 from edge.config.load import Config
 from edge.core.contracts import Runner
 from edge.core.errors import ModelError
+from edge.core.roles import OFF, WITH_PLANS
 from edge.face import head as heads
 from edge.runtimes.choose import need_runtime, open_runner
 from edge.store import models as modelstore
@@ -13,8 +14,6 @@ from edge.store import plans as planstore
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
-OFF = "none"
-TUNED_RUNTIMES = ("auto", "tensorrt")
 
 
 class Networks:
@@ -24,7 +23,7 @@ class Networks:
         self._models = config.models
         self._home = modelstore.home_dir()
         self._report = report
-        self._tuned = planstore.chosen(self._home) if config.models.runtime in TUNED_RUNTIMES else {}
+        self._tuned = planstore.chosen(self._home) if config.models.runtime in WITH_PLANS else {}
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""

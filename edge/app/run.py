@@ -11,6 +11,7 @@ from edge.config.load import Config
 from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, UnfitError
 from edge.core.redact import has_secret
+from edge.core.roles import FAILED, STARTING, STOPPED
 from edge.models.warp import use_one_thread
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
@@ -42,13 +43,13 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
 
     def waiting(text: str = "the engines, which nanoface build makes now") -> None:
         health.waiting(text)
-        before.say("STARTING", text)
+        before.say(STARTING, text)
 
     try:
         unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
         with buildlock.tracking(home, waiting, stop.is_set):
             if before.waited and stop.is_set():
-                return before.say("STOPPED", "")
+                return before.say(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)
     except EdgeError as e:
         told = e
@@ -56,7 +57,7 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
             told = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
         health.failed(str(told))
         if (unfit or before.waited) and not before.over:
-            before.say("FAILED", str(told))
+            before.say(FAILED, str(told))
         raise told
 
 

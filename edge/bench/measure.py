@@ -59,7 +59,7 @@ class Stopwatch:
         self._began = self._times()
 
     def _times(self) -> Tuple[float, float, float]:
-        in_networks: float = sum(r.run_s for r in self._runners)  # type: ignore
+        in_networks = sum(r.run_s for r in self._runners)
         return time.process_time(), in_networks, clock.monotonic()
 
 

@@ -4,7 +4,7 @@ Three layers, each over the one before: defaults.yaml, the user's file, the comm
 """
 import logging
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.config.rules import RULES, no_such_key, worker_groups
@@ -132,6 +132,8 @@ class MetricsConfig(NamedTuple):
 
 
 class Config(NamedTuple):
+    """`chosen`: the dotted keys that the user set, whatever to."""
+
     source: SourceConfig
     camera: CameraConfig
     models: ModelsConfig
@@ -144,6 +146,7 @@ class Config(NamedTuple):
     output: OutputConfig
     status: StatusConfig
     metrics: MetricsConfig
+    chosen: FrozenSet[str] = frozenset()
 
 
 TREE = {
@@ -176,7 +179,7 @@ def load_config(
         if "output.window" in layer and values["output.window"] is False:  # also none that was named before
             values["outputs"] = tuple(text for text in values["outputs"] if text.partition("?")[0].strip().lower() != "window")
     values["source.spec"] = _source(values, layers, user_file)
-    config = _tree(values)
+    config = _tree(values)._replace(chosen=frozenset(key for layer in layers for key in layer))
     contradiction = _contradiction(config.source)
     if contradiction:
         raise ConfigError(contradiction)

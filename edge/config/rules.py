@@ -3,7 +3,8 @@ import os
 import re
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from edge.core.roles import CAN_BE_OFF, NETWORKS, OFF, STAGES
+from edge.core import roles
+from edge.core.roles import AUTO, CAN_BE_OFF, NETWORKS, OFF, STAGES
 from edge.core.rules import Address, Rule, choice, flag, number, numeral, parse_address, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
@@ -99,8 +100,8 @@ def _or_null(rule: Rule) -> Rule:
 
 
 def _or_auto(rule: Rule, kind: Callable[[Any], Any] = float) -> Rule:
-    return Rule(rule.allowed + ", or auto", lambda value: value if value == "auto" else kind(rule.read(value)),
-                lambda text: text if text == "auto" else rule.from_text(text), rule.choices + ("auto",))
+    return Rule(rule.allowed + ", or auto", lambda value: value if value == AUTO else kind(rule.read(value)),
+                lambda text: text if text == AUTO else rule.from_text(text), rule.choices + (AUTO,))
 
 
 def _address() -> Rule:
@@ -121,8 +122,8 @@ RULES: Dict[str, Rule] = {
     "source.width": _or_null(whole(16, 16384, "pixels")),
     "source.height": _or_null(whole(16, 16384, "pixels")),
     "source.fps": _or_null(number(0.1, 1000, "frames per second")),
-    "source.flip": choice("none", "horizontal", "vertical", "both"),
-    "source.rotate": choice(0, 90, 180, 270),
+    "source.flip": choice(*roles.FLIPS),
+    "source.rotate": choice(*roles.ROTATIONS),
     "source.loop": flag(),
     "source.start_s": number(0, LONGEST_S, "s"),
     "source.end_s": _or_null(number(0, LONGEST_S, "s")),
@@ -139,11 +140,11 @@ RULES: Dict[str, Rule] = {
     "camera.gain": _or_null(_or_auto(number(0, 10000))),
     "camera.white_balance": _or_null(_or_auto(number(1000, 15000, "kelvin"))),
     "camera.power_line_hz": _or_null(_or_auto(choice(50, 60))),
-    "models.detect": _networks("detect"),
-    "models.align": _networks("align"),
-    "models.pose": _networks("pose"),
-    "models.iris": _networks("iris"),
-    "models.runtime": choice("auto", "openvino", "onnxruntime", "tensorrt"),
+    "models.detect": _networks(roles.DETECT),
+    "models.align": _networks(roles.ALIGN),
+    "models.pose": _networks(roles.POSE),
+    "models.iris": _networks(roles.IRIS),
+    "models.runtime": choice(AUTO, *roles.RUNTIMES),
     "models.memory": choice("pinned", "mapped"),
     "models.crops": choice("auto", "cpu"),
     "engines.rebuild": choice("auto", "never"),

@@ -47,6 +47,7 @@ class Runner(ABC):
     backend = ""  # what the status shows, e.g. "onnxruntime", "openvino f32", "tensorrt fp16"
     model = ""  # name of the network, e.g. "yunet_s"
     note = ""  # why it is this runtime, or works in this way, where that is not what one would expect
+    run_s = 0.0  # processor time of the calling thread since open(), in the network or enqueuing and waiting for it
 
     @abstractmethod
     def open(self) -> None:
@@ -54,11 +55,18 @@ class Runner(ABC):
 
     @abstractmethod
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
-        """Fill the (N, C, H, W) input from `image` (H, W, 3 uint8 BGR), one crop for each of the N, and start."""
+        """Fill the (N, 3, H, W) input from `image` (H, W, 3 uint8 BGR), one crop for each of the N, and start.
+
+        Raises ModelError for a network that has other inputs: that is run with infer().
+        """
 
     @abstractmethod
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        """Run on ready-made inputs; for verification and benchmarks."""
+        """Run on ready-made float32 tensors, one for each of `inputs`, of any number and shape. Waits.
+
+        For a network that sees numbers instead of pictures, and for verification. The arrays that come back are views,
+        valid until the next submit or infer of the runner. Raises ModelError that names what does not fit.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -73,6 +81,8 @@ class Stage(ABC):
     """One step of the work on a packet. Knows no thread, queue, clock or metric."""
 
     name = ""
+    fills = ()  # type: Tuple[str, ...]  # fields of Face; who composes a run leaves out a stage that fills nothing new
+    interval = 1  # of a stage that may work on every n-th frame only: n; may be set from another thread
     runners = ()  # type: Tuple[Runner, ...]  # what the status lists as backend and model of the stage
 
     def open(self) -> None:

@@ -12,6 +12,7 @@ class EdgeError(Exception):
     """Base of all errors with a cure; anything else that escapes is a bug."""
 
     exit_code = 1
+    short = ""  # what is wrong without the cure, for a status record; "": the whole text
 
     def __init__(self, *args: Any) -> None:
         """Texts are shown, logged and written to status records: none holds a password."""

@@ -1,18 +1,30 @@
-"""The names that the whole house uses, each written once: stages, the roles of networks, states of a run, runtimes."""
+"""The names that the whole house uses, each written once: stages, the roles of networks, states of a run, runtimes, turns."""
 from typing import Dict, Tuple
 
-STAGES = ("detect", "align", "pose", "iris", "express")  # in the order of the pipeline
+DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
+STAGES = (DETECT, ALIGN, POSE, IRIS, EXPRESS)  # in the order of the pipeline
 OFF = "none"
+# role -> the networks that its stage can run: those of engines/manifest/manifest.yaml
 NETWORKS: Dict[str, Tuple[str, ...]] = {
-    "detect": (
+    DETECT: (
         "yunet_s", "yunet_n", "fmr_8and16", "fmr_16and32", "rfb320", "faceboxes", "blazeface_short", "blazeface_full",
     ),
-    "align": ("face_landmark", "facemesh_pth"),
-    "pose": ("mb05",),
-    "iris": ("iris_landmark",),
+    ALIGN: ("face_landmark", "facemesh_pth"),
+    POSE: ("mb05",),
+    IRIS: ("iris_landmark",),
 }
-CAN_BE_OFF = ("pose", "iris")
-RUNTIMES = ("tensorrt", "openvino", "onnxruntime")
+ROLES = tuple(NETWORKS)  # in the order of the pipeline
+CAN_BE_OFF = (POSE, IRIS)
+
+AUTO = "auto"  # of a runtime: the fastest that is there
+OPENVINO, ONNXRUNTIME, TENSORRT = "openvino", "onnxruntime", "tensorrt"
+RUNTIMES = (OPENVINO, ONNXRUNTIME, TENSORRT)  # the faster one of a CPU first
+WITH_PLANS = (AUTO, TENSORRT)  # what takes the plans that were built for a board
+
 STARTING, RUNNING, DEGRADED = "STARTING", "RUNNING", "DEGRADED"
 STOPPING, STOPPED, FAILED = "STOPPING", "STOPPED", "FAILED"
 STATES = (STARTING, RUNNING, DEGRADED, STOPPING, STOPPED, FAILED)
+ENDED = (STOPPED, FAILED)
+
+FLIPS = (OFF, "horizontal", "vertical", "both")  # of a source's picture
+ROTATIONS = (0, 90, 180, 270)  # degrees clockwise, after the flip

@@ -5,7 +5,7 @@ from edge.config.file import SYSTEM_FILE, choose_file, own_file
 from edge.config.load import Config
 from edge.core.errors import ModelError
 from edge.core.redact import hide, one_line
-from edge.core.roles import NETWORKS, OFF
+from edge.core.roles import IRIS, NETWORKS, OFF, POSE, TENSORRT
 from edge.doctor.board import check_board
 from edge.doctor.cameras import check_cameras
 from edge.doctor.gstreamer import check_gstreamer, kind_of
@@ -16,8 +16,9 @@ from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
 from edge.store import models as modelstore
+from edge.store import plans as planstore
 
-WITHOUT = {"pose": "the pose comes from the mesh alone", "iris": "there is no iris, blink or gaze"}  # what still runs
+WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
 
 
 def examine(config: Config, machine: Machine, software: Software) -> List[Finding]:
@@ -26,7 +27,7 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     findings = [check_python(software.python), check_numpy(software),
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
-    findings += check_plans(config, home, software.version_of("tensorrt")) + check_folders(config, machine)
+    findings += check_plans(config, home, software.version_of(TENSORRT)) + check_folders(config, machine)
     findings += check_system_logs(machine) + [check_films()]
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
     findings += check_gstreamer(config, machine, jetson)
@@ -66,7 +67,9 @@ def check_config(path: Optional[str], machine: Machine) -> Finding:
 def check_models(config: Config, machine: Machine) -> List[Finding]:
     """Of each role: which network would be used, whether its files are whole."""
     home = modelstore.home_dir(machine.environ)
-    return [_check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
+    filled = {role: n.name for n in planstore.in_use(home, config.models, {}).values() for role in n.also}
+    return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
+            _check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
 
 
 def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:

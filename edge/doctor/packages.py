@@ -11,8 +11,9 @@ import sys
 from glob import glob
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
+from edge.core.roles import RUNTIMES, TENSORRT
 from edge.doctor.machine import FAIL, OK, WARN, Finding
-from edge.host.packages import RUNTIMES, fastest_runtime, install
+from edge.host.packages import fastest_runtime, install
 
 NEWEST_TESTED = (3, 13)
 PROBE = "import {0}; print({0}.__version__); print({0}.__file__); print(getattr({0}, 'getBuildInformation', str)())"
@@ -128,7 +129,7 @@ def check_runtimes(software: Software, jetson: bool, wanted: str) -> List[Findin
         Finding("runtime", OK, "{} {}".format(name, version).strip())
         for name, version in found.items() if version is not None
     ]
-    if jetson and found["tensorrt"] is None:
+    if jetson and found[TENSORRT] is None:
         cure = "sudo apt install python3-libnvinfer"
         findings.append(Finding("runtime", WARN, "no TensorRT: the GPU is not used", cure))
     elif jetson and software.version_of("pycuda") is None:

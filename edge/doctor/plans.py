@@ -1,44 +1,36 @@
 """The TensorRT plans and the crop kernel of this board: there, whole, and made of what is here now."""
 import os
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional
 
 from edge.config.load import Config
-from edge.core.errors import EngineError, ModelError
-from edge.core.roles import NETWORKS, OFF
+from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
 from edge.store import models as modelstore
 from edge.store import plans as planstore
+from edge.store.cubin import source_sha256
 from edge.store.plans import Board, StoredPlan
 
-KERNEL_SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes", "gpu", "crop.cu")
 SLOWER = "its network runs on the CPU, many times slower"
 
 
 def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Finding]:
     """`tensorrt`: the installed version, "" where it is not told, None where there is none: then no plan is looked at."""
-    if tensorrt is None or config.models.runtime not in ("auto", "tensorrt"):
+    if tensorrt is None or config.models.runtime not in WITH_PLANS:
         return []
-    bad = FAIL if config.models.runtime == "tensorrt" else WARN  # auto takes what else is installed
+    bad = FAIL if config.models.runtime == TENSORRT else WARN  # auto takes what else is installed
     try:
         tuned = planstore.chosen(home)
     except EngineError as e:
         return [_finding("plans", bad, str(e))]
-    findings = [_check_role(home, role, getattr(config.models, role), tuned.get(role), tensorrt, bad) for role in NETWORKS]
-    kernel = [] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))]
-    return [finding for finding in findings if finding is not None] + kernel
+    used = planstore.in_use(home, config.models, tuned)  # of a role without a network something else tells
+    findings = [_check_role(home, role, network, tensorrt, bad) for role, network in used.items()]
+    return findings + ([] if config.models.crops == "cpu" else [_check_kernel(planstore.plans_dir(home))])
 
 
-def _check_role(home: str, role: str, names: Sequence[str], best: Optional[str], tensorrt: str,
-                bad: str) -> Optional[Finding]:
-    """None where there is no network to have a plan of; that is told elsewhere."""
+def _check_role(home: str, role: str, network: modelstore.StoredNetwork, tensorrt: str, bad: str) -> Finding:
     name = "plan " + role
-    if tuple(names) == (OFF,):
-        return None
-    try:
-        network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
-    except ModelError:
-        return None
     try:
         plan = planstore.find(home, role, network.name)
         if plan is None:
@@ -72,8 +64,8 @@ def _check_kernel(plans: str) -> Finding:
 
 
 def _stale(told: Mapping[str, Any], cubin: str) -> str:
-    """Raises OSError."""
-    if told.get("source_sha256") != modelstore.sha256_of(KERNEL_SOURCE):
+    """Raises OSError, EngineError."""
+    if told.get("source_sha256") != source_sha256():
         return "was built of another version"
     if told.get("size") != os.path.getsize(cubin) or told.get("sha256") != modelstore.sha256_of(cubin):
         return "was cut short or altered"

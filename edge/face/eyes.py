@@ -8,7 +8,6 @@ from typing import Optional
 
 import numpy as np
 
-CORNERS_RIGHT, CORNERS_LEFT = (33, 133), (362, 263)  # mesh points of the eyes' corners
 LID_POINTS = 16
 OUTER, INNER = 0, 8
 LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends say little

@@ -4,9 +4,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edge.face import measured_head
+from edge.face.mesh import POINTS
 from edge.geometry.rotation import nearest
 
-MESH_POINTS = 468
 EVERY = 9  # the mesh's numbering strolls over the face: every ninth point covers it, at a ninth of the cost
 TO_HEAD_AXES = np.array([1.0, -1.0, -1.0])  # mesh: y down, z away from the camera; head: y up, z out of the face
 
@@ -29,7 +29,7 @@ def _moments(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def of_canonical(table: np.ndarray) -> HeadModel:
     """From the (468, 4) table of MediaPipe's canonical face: x y z in mm and its own Procrustes weight (0: not used)."""
     table = table.astype(np.float64)
-    spread, stable = np.arange(0, MESH_POINTS, EVERY), np.flatnonzero(table[:, 3] > 0.0)
+    spread, stable = np.arange(0, POINTS, EVERY), np.flatnonzero(table[:, 3] > 0.0)
     return HeadModel("canonical face", spread, table[spread, :3], stable, _moments(table[stable, :3], table[stable, 3]))
 
 

@@ -1,4 +1,11 @@
-"""Which of the 468 mesh points follow each other along the lines of a face. "Right" and "left" are the subject's."""
+"""The mesh's points by number: how many, the corners of the eyes, and which follow each other along the lines of a face.
+
+"Right" and "left" are the subject's.
+"""
+
+POINTS = 468
+EYE_OUTER_RIGHT, EYE_INNER_RIGHT, EYE_INNER_LEFT, EYE_OUTER_LEFT = 33, 133, 362, 263
+EYE_CORNERS = ((EYE_OUTER_RIGHT, EYE_INNER_RIGHT), (EYE_INNER_LEFT, EYE_OUTER_LEFT))  # as they lie in the picture
 
 FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
              152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
@@ -12,4 +19,3 @@ LEFT_BROW = (300, 293, 334, 296, 336)
 CLOSED = (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, INNER_LIPS)
 OPEN = (RIGHT_BROW, LEFT_BROW)
 NOSE_TIP = 1
-EYE_CORNERS = ((33, 133), (362, 263))  # right, left

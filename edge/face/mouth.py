@@ -4,14 +4,15 @@ from typing import Tuple
 
 import numpy as np
 
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
+
 INNER_LIPS = ((13, 14), (82, 87), (312, 317))  # upper, lower: the middle and a third to each side
-EYES_OUTER = (33, 263)
 WIDE_OPEN = 0.5  # gap of the inner lips over the distance of the outer eye corners: a wide yawn
 
 
 def opening(landmarks: np.ndarray) -> float:
     """0 (lips meet) to 1 (wide open) from (468, 3) points; measured in three dimensions, so the head may turn."""
-    width = _distance(landmarks, EYES_OUTER)
+    width = _distance(landmarks, (EYE_OUTER_RIGHT, EYE_OUTER_LEFT))
     if not width > 1e-6:
         return 0.0
     gap = sum(_distance(landmarks, pair) for pair in INNER_LIPS) / len(INNER_LIPS)

@@ -7,6 +7,8 @@ import sys
 from importlib.util import find_spec
 from typing import Dict, List, Sequence, Tuple
 
+from edge.core.roles import ONNXRUNTIME, OPENVINO, RUNTIMES
+
 # module -> what to ask for on Python 3.6, and from 3.7 on
 REQUIREMENTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "numpy": (("numpy>=1.13,<1.20",), ("numpy>=1.19,<2.4",)),
@@ -14,8 +16,8 @@ REQUIREMENTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "yaml": (("PyYAML>=3.12,<7",),) * 2,
     "PIL": (("Pillow>=8,<14",),) * 2,
     "imageio_ffmpeg": (("imageio-ffmpeg>=0.5.1,<1",),) * 2,
-    "onnxruntime": (("onnxruntime>=1.10,<1.11",), ("onnxruntime>=1.14,<2",)),
-    "openvino": (("openvino>=2024.0,<2027",),) * 2,
+    ONNXRUNTIME: (("onnxruntime>=1.10,<1.11",), ("onnxruntime>=1.14,<2",)),
+    OPENVINO: (("openvino>=2024.0,<2027",),) * 2,
     "pygame": (("pygame>=2.1,<3",),) * 2,
     "prometheus_client": (("prometheus_client>=0.9,<0.18",), ("prometheus_client>=0.9,<1",)),
     "onnx": (("onnx>=1.11,<1.12", "protobuf>=3.19,<3.20"), ("onnx>=1.14,<2",)),
@@ -23,7 +25,6 @@ REQUIREMENTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "flatbuffers": (("flatbuffers>=2,<26",),) * 2,
 }
 CONVERTERS = ("onnx", "tflite", "flatbuffers")  # what `models fetch` converts networks with
-RUNTIMES = ("openvino", "onnxruntime", "tensorrt")
 THIS_PYTHON = tuple(sys.version_info[:2])
 
 
@@ -42,7 +43,7 @@ def absent(modules: Sequence[str]) -> List[str]:
 
 def fastest_runtime(python: Sequence[int] = THIS_PYTHON) -> str:
     """That can be had for a Python."""
-    return "openvino" if tuple(python[:2]) >= (3, 9) else "onnxruntime"
+    return OPENVINO if tuple(python[:2]) >= (3, 9) else ONNXRUNTIME
 
 
 def absent_runtime() -> List[str]:

@@ -4,43 +4,30 @@ The crop and tracking rules are those of MediaPipe's face_landmark graphs: a squ
 points' upright box, turned by the line between the outer eye corners, RGB in 0..1.
 """
 import math
-from typing import Mapping, Tuple
+from typing import Mapping
 
 import numpy as np
 
 from edge.core.contracts import RGB, Crop
 from edge.core.packet import Roi
+from edge.face.mesh import POINTS
 from edge.geometry import roi as regions
-from edge.models.answers import shaped
+from edge.models.spec import Aligned, Aligner, shaped
 
-POINTS = 468
 SIZE = 192
-EYE_OUTER_RIGHT, EYE_INNER_RIGHT, EYE_INNER_LEFT, EYE_OUTER_LEFT = 33, 133, 362, 263
-MARGIN = 1.5
 
 
-class FaceLandmark:
+class FaceLandmark(Aligner):
     """`network` is face_landmark or facemesh_pth: the same weights from two sources."""
 
     def __init__(self, network: str = "face_landmark") -> None:
-        self.network = network
-
-    def roi_of_detection(self, box: Tuple[float, float, float, float], angle: float) -> Roi:
-        """Where to look after a detection; `angle` is that of the eye line."""
-        return regions.around(box, MARGIN, angle)
-
-    def roi_of_landmarks(self, landmarks: np.ndarray, box: Tuple[float, float, float, float]) -> Roi:
-        """Where to look for the same face in the next frame; (468, 3) frame pixels and their upright box."""
-        return regions.around(box, MARGIN, regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT]))
+        super().__init__(network)
 
     def crop(self, roi: Roi) -> Crop:
         return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0))
 
-    def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Tuple[np.ndarray, float]:
-        """(468, 3) float64 landmarks in frame pixels (z in the same scale, smaller is nearer), presence 0..1.
-
-        One point that is no number makes none of them one. Raises FrameError where the outputs are not the network's.
-        """
+    def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
+        """One point that is no number makes none of them one."""
         points = shaped(outputs, "landmarks", (POINTS, 3), self.network)
         scale, half = roi.size / SIZE, SIZE / 2.0
         c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
@@ -49,4 +36,4 @@ class FaceLandmark:
             rows = turn.dot(points.T)  # (3, 468): later a minimum over x runs over neighbours in memory
         rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
         logit = float(shaped(outputs, "presence", (1,), self.network)[0])
-        return rows.T, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))
+        return Aligned(rows.T, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit)))))

@@ -1,6 +1,6 @@
 """MediaPipe's iris network: for each eye the iris (centre and four points of the limbus) and 71 points of lid and brow.
 
-It was trained on the eye whose corners are mesh points 33 and 133 (the subject's right); the left eye is shown mirrored.
+It was trained on the subject's right eye; the left one is shown mirrored.
 Both eyes are one batch of two. A crop is a square of 2.3 times the distance of the eye's corners, turned by the eye.
 """
 import math
@@ -9,10 +9,10 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core.contracts import REPLICATE, RGB, Crop
-from edge.core.packet import Eyes, Roi
+from edge.core.packet import Eyes, Iris, Roi
+from edge.face.mesh import EYE_CORNERS
 from edge.geometry import roi as regions
-from edge.models.answers import shaped
-from edge.models.face_landmark import EYE_INNER_LEFT, EYE_INNER_RIGHT, EYE_OUTER_LEFT, EYE_OUTER_RIGHT
+from edge.models.spec import shaped
 
 SIZE = 64
 MARGIN = 2.3
@@ -34,10 +34,8 @@ class IrisLandmark:
 
     def rois(self, landmarks: np.ndarray) -> Tuple[Roi, Roi]:
         """Regions of the subject's right and left eye from (468, 3) frame pixels."""
-        return (
-            self._roi(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_INNER_RIGHT]),
-            self._roi(landmarks[EYE_INNER_LEFT], landmarks[EYE_OUTER_LEFT]),
-        )
+        right, left = (self._roi(landmarks[a], landmarks[b]) for a, b in EYE_CORNERS)
+        return right, left
 
     @staticmethod
     def _roi(a: np.ndarray, b: np.ndarray) -> Roi:
@@ -68,3 +66,14 @@ class IrisLandmark:
             points = regions.apply(back, np.concatenate((iris[:, :2], contour[:, :2])))
             eyes.append(EyePoints(points[:IRIS_POINTS], points[IRIS_POINTS:]))
         return Eyes(*eyes)
+
+
+def circle(points: np.ndarray) -> Optional[Iris]:
+    """The limbus from its centre and four points, (5, 2) frame pixels; the score is how well the four agree on one radius."""
+    (x, y), limbus = points[0].tolist(), points[1:].tolist()
+    radii = [math.hypot(a - x, b - y) for a, b in limbus]
+    radius = sum(radii) / len(radii)
+    if not math.isfinite(radius) or radius <= 0.0:
+        return None
+    spread = math.sqrt(sum((r - radius) ** 2 for r in radii) / len(radii))
+    return Iris(points[0], radius, max(0.0, 1.0 - spread / radius))

@@ -14,7 +14,7 @@ from edge.core.errors import ModelError
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
 from edge.host import commands
-from edge.models.answers import shaped
+from edge.models.spec import shaped
 
 SIZE = 120
 PARAMETERS = 62

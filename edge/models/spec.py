@@ -1,15 +1,21 @@
-"""What every face detector has in common: how it looks at a frame, and what it answers."""
+"""What every face detector and every aligner have in common: how they look at a frame, and what they answer."""
 from abc import ABC, abstractmethod
-from typing import Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from edge.core.contracts import Crop
+from edge.core.errors import FrameError
+from edge.core.packet import Roi
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import boxes as upright
+from edge.geometry import roi as regions
 
 MOST_CANDIDATES = 300  # a threshold near zero must not make the suppression quadratic in thousands of anchors
 MOST_GROWTH = 4.0  # of exp(): a side is at most 55 times its anchor's
 FAR_OUT = 1e5  # input pixels; no face is there
+LANDMARKS = "landmarks"  # the field of Face that every aligner fills
+NOTHING_MORE: Dict[str, Any] = {}
 
 
 class Detections(NamedTuple):
@@ -100,6 +106,57 @@ class Detector(ABC):
 
     def _suppress(self, found: Detections, limit: int) -> Detections:
         return found.rows(upright.nms(found.boxes, self.most_iou, limit))
+
+
+class Aligned(NamedTuple):
+    """What an aligner sees in one region."""
+
+    landmarks: np.ndarray  # (468, 3) float64 frame pixels; z in the same scale, smaller is nearer
+    presence: float  # 0..1, the probability that a face is there
+    more: Mapping[str, Any] = NOTHING_MORE  # the other fields of Face that it fills -> their values; None where unknown
+
+
+class Aligner(ABC):
+    """An aligner without its runner: from the region of a face to a Crop, from outputs to points, and to the next region.
+
+    Used by several threads: it remembers nothing. A subclass sets the attributes and says what the tensors mean.
+    """
+
+    fills = (LANDMARKS,)  # type: Tuple[str, ...]  # the fields of Face that decode() gives values of
+    margin = 1.5  # side of a region over the longer side of the face's box
+
+    def __init__(self, network: str) -> None:
+        """`network` is the name in the manifest."""
+        self.network = network
+
+    @abstractmethod
+    def crop(self, roi: Roi) -> Crop:
+        """What the network wants to see of a region."""
+
+    @abstractmethod
+    def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
+        """What it saw there. Copies what it keeps. Raises FrameError where the outputs are not the network's."""
+
+    def roi_of_detection(self, box: Tuple[float, float, float, float], angle: float) -> Roi:
+        """Where to look after a detection; `angle` is that of the eye line."""
+        return regions.around(box, self.margin, angle)
+
+    def roi_of_landmarks(self, landmarks: np.ndarray, box: Tuple[float, float, float, float]) -> Roi:
+        """Where to look for the same face in the next frame; (468, 3) frame pixels and their upright box."""
+        angle = regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT])
+        return regions.around(box, self.margin, angle)
+
+
+def shaped(outputs: Mapping[str, np.ndarray], name: str, shape: Tuple[int, ...], network: str) -> np.ndarray:
+    """The output in this shape. Raises FrameError where it is absent or has another number of values."""
+    found = outputs.get(name)
+    if found is None:
+        raise FrameError("network {} gave no output {}".format(network, name))
+    try:
+        return found.reshape(shape)
+    except ValueError:
+        raise FrameError("network {} gave {} values in its output {}, not {}".format(
+            network, found.size, name, int(np.prod(shape))))
 
 
 def fit(width: int, height: int, look: Input) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Sender, Source, Stage
+from edge.core.roles import DEGRADED, FAILED, RUNNING, STARTING, STOPPED, STOPPING
 from edge.host.waiting import Event
 from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End
 from edge.pipeline.governor import Work
@@ -16,8 +17,6 @@ from edge.telemetry.meter import CAPTURE, Meter
 
 log = logging.getLogger(__name__)
 
-STARTING, RUNNING, DEGRADED = "STARTING", "RUNNING", "DEGRADED"
-STOPPING, STOPPED, FAILED = "STOPPING", "STOPPED", "FAILED"
 TICK_S = 0.2  # how often the run is looked at while its workers have nothing to report
 SWITCH_INTERVAL_S = 0.0005  # after which a busy thread lets a waiting one go on; by default 5 ms, a sixth of a frame
 FLUSH_S = 60.0  # for outputs to be written to their end when nobody asked to hurry

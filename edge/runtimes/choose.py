@@ -6,22 +6,21 @@ from typing import Any, Dict
 
 from edge.core.contracts import Runner
 from edge.core.errors import ConfigError, EngineError
+from edge.core.roles import AUTO, ONNXRUNTIME, OPENVINO, TENSORRT
 from edge.host import commands, packages
 from edge.host.process import is_tegra
 from edge.runtimes.fallback import FallbackRunner
 from edge.store.models import StoredNetwork, cure, home_dir
 from edge.store.plans import find
 
-AUTO = "auto"
-TENSORRT = "tensorrt"
-# name -> module of this folder, which has version(), PACKAGE and CURE, and the class of its runner
+# name -> module of this room, which has version(), PACKAGE and CURE, and the class of its runner
 RUNTIMES = {
-    "openvino": ("edge.runtimes.cpu.openvino", "OpenVinoRunner"),
-    "onnxruntime": ("edge.runtimes.cpu.onnx", "OnnxRunner"),
+    OPENVINO: ("edge.runtimes.cpu.openvino", "OpenVinoRunner"),
+    ONNXRUNTIME: ("edge.runtimes.cpu.onnx", "OnnxRunner"),
     TENSORRT: ("edge.runtimes.gpu.runner", "TensorRtRunner"),
 }
 # the fastest first: OpenVINO runs the mesh and the irises in two thirds of ONNX Runtime's time, the others in the same
-AUTO_ORDER = ("openvino", "onnxruntime")
+AUTO_ORDER = (OPENVINO, ONNXRUNTIME)
 
 
 def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", crops: str = "auto") -> Runner:

@@ -23,9 +23,9 @@ class FallbackRunner(Runner):
         self._chosen: Optional[Runner] = None
 
     @property
-    def run_s(self) -> float:
-        """Processor time inside the network's own runs, as the chosen runner counts it."""
-        return float(getattr(self._chosen, "run_s", 0.0))
+    def run_s(self) -> float:  # type: ignore[override]
+        """As the chosen runner counts it."""
+        return 0.0 if self._chosen is None else self._chosen.run_s
 
     def open(self) -> None:
         """Raises the last candidate's ModelError where none opens."""

@@ -24,10 +24,10 @@ def missing() -> Optional[str]:
 def unusable() -> Optional[str]:
     """What TensorRT lacks: of a Jetson all that it takes, of other machines only what is there and does not load."""
     from edge.runtimes.gpu import context as cuda
-    from edge.runtimes.gpu import trtcalls
+    from edge.runtimes.gpu.plan import PACKAGE, package
 
-    for package, load in ((trtcalls.PACKAGE, trtcalls.package), (cuda.PYCUDA, cuda.driver)):
-        if is_tegra() or find_spec(package) is not None:
+    for name, load in ((PACKAGE, package), (cuda.PYCUDA, cuda.driver)):
+        if is_tegra() or find_spec(name) is not None:
             try:
                 load()
             except EngineError as e:

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError, SourceError
+from edge.core.roles import FLIPS, OFF, ROTATIONS
 from edge.core.spelling import nearest
 from edge.host import ffmpeg
 from edge.host.process import is_tegra
@@ -19,8 +20,6 @@ AUTO, EVERY_FRAME, REALTIME = "auto", "every-frame", "realtime"
 VERIFY, INSECURE = "verify", "insecure"
 MOST_PIXELS, MOST_PIXELS_ON_BOARD = 120 * 10 ** 6, 25 * 10 ** 6
 THREAD, CHILD = "thread", "child"
-FLIPS = ("none", "horizontal", "vertical", "both")
-ROTATIONS = (0, 90, 180, 270)
 DEMO = "use --source portrait for the built-in demo"
 
 
@@ -37,7 +36,7 @@ class SourceOptions(NamedTuple):
     width: Optional[int] = None
     height: Optional[int] = None
     fps: Optional[float] = None
-    flip: str = "none"
+    flip: str = OFF
     rotate: int = 0  # degrees clockwise
     loop: bool = False
     start_s: float = 0.0  # from the file's first frame
@@ -69,7 +68,7 @@ def check(options: SourceOptions) -> None:
     if options.flip not in FLIPS:
         raise ConfigError("flip {!r}: it must be one of {}".format(options.flip, ", ".join(FLIPS)))
     if options.rotate not in ROTATIONS:
-        raise ConfigError("rotate {}: it must be 0, 90, 180 or 270 (degrees clockwise)".format(options.rotate))
+        raise ConfigError("rotate {}: it must be {}, {}, {} or {} (degrees clockwise)".format(options.rotate, *ROTATIONS))
     if options.pace not in (AUTO, EVERY_FRAME, REALTIME):
         raise ConfigError("pace {!r}: it must be auto, every-frame or realtime".format(options.pace))
     for name, value in (("width", options.width), ("height", options.height)):

@@ -1,13 +1,13 @@
-"""468 points in each region; whoever is no face, or one that is there already, goes. Seals the tracks for the next frame."""
+"""468 points in each region; what is no face, or one that is there already, is rejected. Commits the tracks of the frame."""
 import math
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Face, Packet, Roi
+from edge.core.roles import ALIGN
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
-from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, FaceLandmark
+from edge.models.spec import Aligned, Aligner
 from edge.stages.tracks import Sighting, Tracks
 
 SAME_FACE = 0.35  # IoU of the points' boxes above which two regions have found one face
@@ -27,19 +27,18 @@ class AlignSettings(NamedTuple):
 class Fit(NamedTuple):
     """What the network found in one region."""
 
-    landmarks: np.ndarray  # (468, 3) frame pixels
-    presence: float
+    seen: Aligned
     box: Tuple[float, float, float, float]
     following: Roi  # where the same face is looked for next
 
 
 class Align(Stage):
-    """Fills landmarks, score and box; drops faces that are not held."""
+    """Fills what its network gives, and score and box; drops faces that are not held."""
 
-    name = "align"
+    name = ALIGN
 
-    def __init__(self, runner: Runner, aligner: FaceLandmark, tracks: Tracks, settings: AlignSettings) -> None:
-        self.runners = (runner,)
+    def __init__(self, runner: Runner, aligner: Aligner, tracks: Tracks, settings: AlignSettings) -> None:
+        self.runners, self.fills = (runner,), aligner.fills
         self._runner, self._aligner = runner, aligner
         self._tracks, self._settings = tracks, settings
         self._lost = 0
@@ -53,7 +52,7 @@ class Align(Stage):
             faces = self._distinct([f for f in (self._align(packet, face) for face in packet.faces) if f is not None])
             sightings = [Sighting(f.track_id, f.roi, f.box) for f in faces]
         finally:
-            ids = self._tracks.seal(packet.frame.time_s, sightings)
+            ids = self._tracks.commit(packet.frame.time_s, sightings)
         return packet.with_faces(tuple(f._replace(track_id=i) for f, i in zip(faces, ids)))
 
     def _align(self, packet: Packet, face: Face) -> Optional[Face]:
@@ -67,18 +66,19 @@ class Align(Stage):
         if found is None:
             self._lost += face.track_id != 0
             return None
-        return face._replace(roi=found.following, score=found.presence, box=found.box, landmarks=found.landmarks)
+        seen = found.seen
+        return face._replace(roi=found.following, score=seen.presence, box=found.box, landmarks=seen.landmarks, **seen.more)
 
     def _fit(self, packet: Packet, roi: Roi) -> Optional[Fit]:
         image = packet.frame.image
         if roi.size < MIN_SIZE_PX or regions.visible_share(roi, image.shape[1], image.shape[0]) < MIN_VISIBLE:
             return None
         outputs = self._runner.submit(image, (self._aligner.crop(roi),)).result()
-        landmarks, presence = self._aligner.decode(outputs, roi)
-        if presence < self._settings.presence:
+        seen = self._aligner.decode(outputs, roi)
+        if seen.presence < self._settings.presence:
             return None
-        box = regions.bounds(landmarks)
-        fit = Fit(landmarks, presence, box, self._aligner.roi_of_landmarks(landmarks, box))
+        box = regions.bounds(seen.landmarks)
+        fit = Fit(seen, box, self._aligner.roi_of_landmarks(seen.landmarks, box))
         return fit if plausible(fit, roi) else None
 
     @staticmethod
@@ -105,9 +105,10 @@ def plausible(fit: Fit, roi: Roi) -> bool:
         return False
     if not MAX_SHRINK <= following.size / roi.size <= MAX_GROWTH:
         return False
-    depth = fit.landmarks[:, 2]
+    landmarks = fit.seen.landmarks
+    depth = landmarks[:, 2]
     if not max(float(depth.max()), -float(depth.min())) < MAX_DEPTH * roi.size:
         return False
-    across = (fit.landmarks[EYE_OUTER_LEFT] - fit.landmarks[EYE_OUTER_RIGHT]).tolist()
+    across = (landmarks[EYE_OUTER_LEFT] - landmarks[EYE_OUTER_RIGHT]).tolist()
     moved = max(abs(following.cx - roi.cx), abs(following.cy - roi.cy))
     return math.sqrt(sum(v * v for v in across)) > MIN_EYE_DISTANCE * roi.size and moved < 0.5 * roi.size

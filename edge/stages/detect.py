@@ -5,10 +5,10 @@ import numpy as np
 
 from edge.core.contracts import Crop, Runner, Stage
 from edge.core.packet import Face, Packet, Roi
+from edge.core.roles import DETECT
 from edge.geometry import roi as regions
 from edge.models.detectors.tiles import merge, tile_crops
-from edge.models.face_landmark import FaceLandmark
-from edge.models.spec import Detections, Detector
+from edge.models.spec import Aligner, Detections, Detector
 from edge.stages.tracks import Tracks
 
 IDLE_LIMIT_S = 0.34  # from one look to the next while nobody is there: three a second, whatever the source's rate
@@ -28,12 +28,13 @@ class DetectSettings(NamedTuple):
 class Detect(Stage):
     """Fills `faces` with regions: tracked ones with their id, new ones with id 0.
 
-    Where the network is due, only every `every`-th time: a knob that may be turned from another thread.
+    Where the network is due, only every `interval`-th time, which another thread may change.
     """
 
-    name = "detect"
+    name = DETECT
+    fills = ("roi", "score", "box")
 
-    def __init__(self, runner: Runner, detector: Detector, aligner: FaceLandmark, tracks: Tracks, settings: DetectSettings):
+    def __init__(self, runner: Runner, detector: Detector, aligner: Aligner, tracks: Tracks, settings: DetectSettings):
         self.runners = (runner,)
         self._runner, self._detector, self._aligner = runner, detector, aligner
         self._tracks, self._settings = tracks, settings

@@ -9,7 +9,9 @@ import numpy as np
 
 from edge.core.contracts import Stage
 from edge.core.packet import Eyes, Face, Iris, Packet, Pose
+from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
+from edge.face.mesh import EYE_CORNERS
 from edge.geometry import rotation as rot
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroRotation, OneEuroSettings
@@ -21,6 +23,7 @@ FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
 Looks = Tuple[Optional[np.ndarray], Optional[np.ndarray]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
+NO_CONTOURS = "no eye contours"
 ON_NO_EYEBALL = "the iris is on no eyeball"
 
 
@@ -45,7 +48,8 @@ class _Memory:
 class Express(Stage):
     """Fills `expression` and `gaze`, and smooths points, irises and pose."""
 
-    name = "express"
+    name = EXPRESS
+    fills = ("expression", "gaze")
 
     def __init__(self, settings: ExpressSettings) -> None:
         self._settings = settings
@@ -96,27 +100,29 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
 
 def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float]) -> Tuple[str, Optional[float]]:
     """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
-    if face.eye_contours is None or face.landmarks is None:
-        return face.missing.get("iris", "no eye contours"), None
+    contour = None if face.eye_contours is None else face.eye_contours[i]
+    if contour is None or face.landmarks is None:
+        return face.missing.get("iris", NO_CONTOURS), None
     yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rot.angles(face.pose.rotation)
     if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
         return TURNED_AWAY, None
-    a, b = (eyes.CORNERS_RIGHT, eyes.CORNERS_LEFT)[i]
+    a, b = EYE_CORNERS[i]
     across = face.landmarks[b] - face.landmarks[a]
-    distance = eyes.lid_distance(face.eye_contours[i], math.sqrt(float(across.dot(across))))
+    distance = eyes.lid_distance(contour, math.sqrt(float(across.dot(across))))
     if distance is None or not math.isfinite(distance):
-        return "no eye contours", None
+        return NO_CONTOURS, None
     if time_s is not None and abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
         learned.learn(distance, time_s)
     return "", learned.openness(distance)
 
 
 def _without_shut_irises(face: Face, opened: List[Optional[float]]) -> Face:
-    if face.irises is None:
+    """An eye whose lids nobody saw keeps its iris."""
+    if face.irises is None or face.eye_contours is None:
         return face
     kept = []
-    for iris, value, name in zip(face.irises, opened, EYE_NAMES):
-        shut = value is None or value < SHUT
+    for iris, contour, value, name in zip(face.irises, face.eye_contours, opened, EYE_NAMES):
+        shut = contour is not None and (value is None or value < SHUT)
         if shut:
             face = face.without("iris." + name, TURNED_AWAY if value is None else EYE_CLOSED)
         kept.append(None if shut else iris)
@@ -129,11 +135,12 @@ def _lines_of_sight(face: Face, camera: Camera) -> Looks:
     """Unit vectors of the head frame for the subject's right and left eye, as far as they are known."""
     if face.pose is None or face.irises is None or face.eye_contours is None:
         return None, None
-    looks = []
-    for iris, contour in zip(face.irises, face.eye_contours):
-        # the contour's corners follow the eye far more closely than the mesh's
-        middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
-        looks.append(None if iris is None else gaze.of_eye(iris.center, middle, face.pose, camera))
+    looks: List[Optional[np.ndarray]] = [None, None]
+    for i, (iris, contour) in enumerate(zip(face.irises, face.eye_contours)):
+        if iris is not None and contour is not None:
+            # the contour's corners follow the eye far more closely than the mesh's
+            middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
+            looks[i] = gaze.of_eye(iris.center, middle, face.pose, camera)
     return looks[0], looks[1]
 
 
@@ -144,13 +151,16 @@ def _with_gaze(face: Face, looks: Looks) -> Face:
         return face.without("gaze", face.missing.get("iris", "no irises"))
     if face.irises.right is None and face.irises.left is None:
         closed = face.missing.get("iris.right") == face.missing.get("iris.left") == EYE_CLOSED
-        return face.without("gaze", "both eyes closed" if closed else face.missing["iris"])
+        return face.without("gaze", "both eyes closed" if closed else face.missing.get("iris", "no irises"))
+    if face.eye_contours is None:
+        return face.without("gaze", NO_CONTOURS)
     found = gaze.combine(looks[0], looks[1], face.pose)
     if found is None:
         return face.without("gaze", ON_NO_EYEBALL)
     for name, look in zip(EYE_NAMES, looks):
         if look is None:
-            face = face.without("gaze." + name, face.missing.get("iris." + name, ON_NO_EYEBALL))
+            unseen = face.missing.get("eye_open_" + name, ON_NO_EYEBALL)
+            face = face.without("gaze." + name, face.missing.get("iris." + name, unseen))
     return face._replace(gaze=found)
 
 

@@ -1,6 +1,6 @@
 """How the head is turned and where it is.
 
-Three witnesses that err differently: PnP of the mesh's points (perspective, but no depth), the mesh's own depth fitted to the
+Three estimators that err differently: PnP of the mesh's points (perspective, but no depth), the mesh's own depth fitted to the
 head model, and a network that sees the picture. Their mean rotation was nearer to the truth than each of them and than every
 pair, on rendered heads and on photographs alike. With that rotation the translation is a linear fit.
 """
@@ -10,11 +10,12 @@ import numpy as np
 
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Face, Packet, Pose
+from edge.core.roles import POSE
 from edge.face.head import HeadModel, rotation_of_mesh
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
 from edge.geometry.camera import Camera, CameraGuess, Fit, place, solve_pnp
-from edge.models.face_landmark import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.models.mb05 import Mb05
 
 
@@ -26,20 +27,21 @@ class PoseNetwork(NamedTuple):
 
 
 class _Correction(NamedTuple):
-    """What all witnesses together made of a track's rotation, against the mesh's own depth alone."""
+    """What all estimators together made of a track's rotation, against the mesh's own depth alone."""
 
     turn: np.ndarray  # (3, 3)
     frame: int  # number of the frame
 
 
 class PoseStage(Stage):
-    """Fills `pose`. All witnesses are heard on every `every`-th frame of a track: a knob, also for other threads.
+    """Fills `pose`. All estimators are fused on every `interval`-th frame of a track, which another thread may change.
 
     Between, the mesh's own depth alone tells the rotation, corrected by what the others last made of it: that changes
-    slowly, and hearing them is most of the work.
+    slowly, and running them is most of the work.
     """
 
-    name = "pose"
+    name = POSE
+    fills = ("pose",)
 
     def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int) -> None:
         """Without a network the pose is that of the mesh's points."""
@@ -70,13 +72,13 @@ class PoseStage(Stage):
             self._skipped += 1
             fit = self._carried(face.landmarks, of_mesh.dot(last.turn), camera)
         else:
-            fit = self._heard(packet, face, of_mesh, camera)
+            fit = self._fused(packet, face, of_mesh, camera)
         if fit is None:
             return face.without("pose", "the points fit no head before the camera")
         return face._replace(pose=Pose(*fit))
 
-    def _heard(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
-        """The mean of all witnesses, and the head placed with it."""
+    def _fused(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
+        """The mean of all estimators, and the head placed with it."""
         assert face.landmarks is not None
         fit = solve_pnp(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
         if fit is None:

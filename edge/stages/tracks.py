@@ -1,7 +1,7 @@
 """What is tracked between frames: the loop from align back to detect.
 
-Two threads may meet here: detect asks where the faces of the next frame will be, align seals what it found. Detect waits
-until align has sealed the frame that detect handed over last, so that two runs over a file agree whatever the threads do.
+Two threads may meet here: detect asks where the faces of the next frame will be, align commits what it found. Detect waits
+until align has committed the frame that detect handed over last, so that two runs over a file agree whatever the threads do.
 """
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -56,33 +56,33 @@ class Tracks:
         self._last_id = 0
         self._open_frames = 0
         self._closed = False
-        self._sealed = Condition()
+        self._committed = Condition()
 
     def regions_at(self, time_s: float) -> List[Tuple[int, Roi]]:
-        """Id and region of every held track. Waits until every frame handed over has been sealed."""
-        with self._sealed:
+        """Id and region of every held track. Waits until every frame handed over was committed."""
+        with self._committed:
             while self._open_frames and not self._closed:
-                self._sealed.wait()
+                self._committed.wait()
             return [(t.track_id, t.region_at(time_s)) for t in self._held.values()]
 
     def hand_over(self) -> None:
         """Detect is done with a frame and align will get it."""
-        with self._sealed:
+        with self._committed:
             self._open_frames += 1
 
-    def seal(self, time_s: float, sightings: Optional[Sequence[Sighting]]) -> List[int]:
+    def commit(self, time_s: float, sightings: Optional[Sequence[Sighting]]) -> List[int]:
         """Align is done with a frame: the ids of its faces, in order. None: the frame failed and changes nothing."""
-        with self._sealed:
+        with self._committed:
             ids = [] if sightings is None else self._update(time_s, sightings)
             self._open_frames = max(0, self._open_frames - 1)
-            self._sealed.notify_all()
+            self._committed.notify_all()
             return ids
 
     def close(self) -> None:
-        """Nobody will seal any more: wake whoever waits."""
-        with self._sealed:
+        """Nothing will be committed any more: wake whoever waits."""
+        with self._committed:
             self._closed = True
-            self._sealed.notify_all()
+            self._committed.notify_all()
 
     def _update(self, time_s: float, sightings: Sequence[Sighting]) -> List[int]:
         before, self._held = self._held, {}

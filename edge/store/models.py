@@ -17,6 +17,7 @@ from edge.host.safeopen import open_read
 
 INDEX = "index.json"
 SCHEMA = 1
+ROLES = "roles"  # in an entry of the index; left out where "role" says it all, as every version before wrote it
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
 
 
@@ -27,8 +28,13 @@ class StoredNetwork(NamedTuple):
     file: str  # path of the .onnx for TensorRT (PReLU kept)
     cpu_file: str  # path of the .onnx for the runtimes of a CPU (PReLU rewritten); the same where nothing had to be
     decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
-    role: str = ""  # detect, align, pose, iris, geometry
+    role: str = ""  # detect, align, pose, iris, geometry: of the stage that runs it
     sha256: str = ""  # of `file`
+    also: Tuple[str, ...] = ()  # roles of later stages that it fills as well, which then need no network
+
+    @property
+    def roles(self) -> Tuple[str, ...]:
+        return (self.role,) + self.also
 
 
 def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:
@@ -97,12 +103,17 @@ def locate(home: str, name: str) -> StoredNetwork:
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
     file = _checked(home, name, entry["file"], entry["sha256"])
     cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
-    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), str(entry.get("role", "")), entry["sha256"])
+    role = str(entry.get("role", ""))
+    also = tuple(other for other in entry.get(ROLES, ()) if other != role)
+    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), role, entry["sha256"], also)
 
 
 def _whole(entry: Any) -> bool:
     """Whether an entry of the index has what is read of it."""
     if not isinstance(entry, dict) or not isinstance(entry.get("decode", {}), dict):
+        return False
+    roles = entry.get(ROLES, [])
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         return False
     keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
     if not all(isinstance(entry.get(key), str) for key in keys):

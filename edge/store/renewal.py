@@ -15,19 +15,17 @@ from importlib.util import find_spec
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Tuple
 
 from edge.core import clock
-from edge.core.errors import EngineError, ModelError
-from edge.core.roles import NETWORKS, OFF
+from edge.core.errors import EngineError
+from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.host import commands
 from edge.store import lock as buildlock
-from edge.store import models as modelstore
 from edge.store import plans as planstore
+from edge.store.models import StoredNetwork
 
 REQUEST = "NANOFACE_ENGINES_REQUEST"  # environment: the request's path; only the units set it
 PROGRESS = ".progress"  # behind the request's name: one line of text, what is being built
 TRIED = "tried.json"  # in plans/
 NEVER = "never"  # engines.rebuild
-RUNTIMES = ("auto", "tensorrt")
-TENSORRT = "tensorrt"
 POLL_S = 0.2
 SAY_EVERY_S = 5.0
 TAKEN_UP_S = 90.0  # a busy board may take so long to start the unit's program
@@ -49,29 +47,20 @@ class Need(NamedTuple):
 
 def need(home: str, models: Any) -> Need:
     """`models`: a ModelsConfig. Looks at files alone, so that neither CUDA nor TensorRT takes memory from a build."""
-    version = release() if models.runtime in RUNTIMES else ""
+    version = release() if models.runtime in WITH_PLANS else ""
     if not version:
         return Need("", {}, ())
-    networks, why = {}, []
-    for role in NETWORKS:
-        names = getattr(models, role)
-        if names == (OFF,):
-            continue
-        try:
-            best = planstore.chosen(home).get(role)
-        except EngineError:
-            best = None
-        try:
-            network, _ = modelstore.first_available(home, planstore.tuned_first(names, best))
-        except ModelError:
-            continue  # a build would not find it either
-        networks[role] = "{} {}".format(network.name, network.sha256)
-        text = _unfit(home, role, network, version)
-        why += [text] if text else []
-    return Need(version, networks, tuple(why))
+    try:
+        tuned = planstore.chosen(home)
+    except EngineError:
+        tuned = {}
+    used = planstore.in_use(home, models, tuned)
+    networks = {role: "{} {}".format(network.name, network.sha256) for role, network in used.items()}
+    why = [_unfit(home, role, network, version) for role, network in used.items()]
+    return Need(version, networks, tuple(text for text in why if text))
 
 
-def _unfit(home: str, role: str, network: modelstore.StoredNetwork, version: str) -> str:
+def _unfit(home: str, role: str, network: StoredNetwork, version: str) -> str:
     try:
         plan = planstore.find(home, role, network.name)
         if plan is None:

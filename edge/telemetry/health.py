@@ -7,14 +7,15 @@ source that hangs is opened again, which a restart would not do better.
 from typing import Callable, List, Mapping, Optional, Tuple
 
 from edge.core import clock
+from edge.core.roles import DEGRADED, ENDED, RUNNING, STOPPING
 from edge.telemetry.notify import Notifier
 
 OPENING_S = 120.0  # a network may take so long to load, part of it in calls that let no other thread run
 FIRST_FRAME_S = 60.0  # the first pass through every network loads the rest of its libraries
 STATUS_EVERY_S = 5.0
 STALE_S = 10.0  # a stage that is at one frame for so long hangs, where no watchdog sets the measure
-READY_IN = ("RUNNING", "DEGRADED")
-ENDING = ("STOPPING", "STOPPED", "FAILED")
+READY_IN = (RUNNING, DEGRADED)
+ENDING = (STOPPING,) + ENDED
 
 
 class Health:
@@ -80,7 +81,7 @@ class Health:
             self._alive_at = now
 
     def _end(self, state: str, reason: str) -> None:
-        if state == "STOPPING":
+        if state == STOPPING:
             self._notifier.stopping()
         self._notifier.status(state.lower() + (": " + reason if reason else ""))
 
@@ -97,7 +98,7 @@ class Health:
             return "{} hangs{}".format(", ".join(hung), left)
         if not delivered:
             return "degraded: " + reason if reason else "waiting for the first frame"
-        words = "degraded: " + reason if state == "DEGRADED" else "tracking"
+        words = "degraded: " + reason if state == DEGRADED else "tracking"
         return words if self._fps is None else "{}, {:.1f} frames per second".format(words, self._fps)
 
 

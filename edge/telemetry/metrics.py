@@ -3,6 +3,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from edge import __version__
 from edge.core.errors import ConfigError
+from edge.core.roles import STATES
 from edge.host.packages import install
 from edge.telemetry.board import files as boardfiles
 from edge.telemetry.histogram import Histogram
@@ -10,7 +11,6 @@ from edge.telemetry.meter import Totals
 from edge.telemetry.metricsserver import Page, Server
 
 LIMITS_S = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
-STATES = ("STARTING", "RUNNING", "DEGRADED", "STOPPING", "STOPPED", "FAILED")
 MB = float(1 << 20)  # as the status record counts
 BOARD = (  # key of the status record's `board`, what makes base units of it, name, help
     ("gpu_load", 1.0, "board_gpu_load_ratio", "Share of its time that the GPU is busy, 0 to 1"),

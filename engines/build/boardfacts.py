@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional
 from edge.core.errors import EngineError
 from edge.doctor.machine import Machine
 from edge.runtimes.gpu import context as cuda
-from edge.runtimes.gpu import trtcalls
+from edge.runtimes.gpu.plan import package
 from edge.telemetry.board.files import RELEASE, l4t_version
 
 SERVICE = "nanoface"
@@ -54,7 +54,7 @@ def service_is_active(name: str = SERVICE) -> bool:
 def tensorrt() -> Any:
     """The package. Raises EngineError with the cure."""
     try:
-        return trtcalls.package()
+        return package()
     except EngineError as e:
         raise EngineError("nanoface build makes plans on the board; here there is no TensorRT: {}".format(e)) from e
 

@@ -6,11 +6,11 @@ the log. The names that 8.0 lacks (the precision constraints) are asked for; 10 
 from collections import deque
 from typing import Any, Callable, Deque, FrozenSet, List, NamedTuple, Optional, Tuple
 
-from edge.host import commands
 from edge.core.errors import EngineError, ModelError
+from edge.host import commands
+from edge.runtimes.gpu.plan import log_of
 from edge.store.models import cure
-from edge.runtimes.gpu.trtcalls import log_of
-from engines.build.fp32pins import pinned
+from engines.build.target import pinned
 
 OBEY, PREFER = "obey", "prefer"
 KEPT_WORDS = 40  # of the library's own, the last ones

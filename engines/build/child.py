@@ -15,13 +15,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from edge.core import clock
+from edge.core.errors import EdgeError, EngineError, ModelError
 from edge.core.figures import median, percentile
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
-from edge.core.errors import EdgeError, EngineError, ModelError
+from edge.runtimes.gpu.context import PRIMARY
 from edge.store.models import StoredNetwork, locate
 from edge.store.plans import SCHEMA, StoredPlan
-from edge.runtimes.gpu.context import PRIMARY
 from engines.build import boardfacts
 from engines.build import builder as trtbuilder
 from engines.lint.gate import nodes_of

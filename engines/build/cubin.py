@@ -9,11 +9,11 @@ import shutil
 import subprocess
 from typing import List, Optional, Sequence, Tuple
 
+from edge.core.errors import EngineError
 from edge.host import commands
 from edge.host.disk import part_folder, write_whole
-from edge.core.errors import EngineError
+from edge.store import cubin as stored
 from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
-from edge.runtimes.gpu import crop as cropkernel
 from engines.progress import Report
 
 FOLDERS = ("/usr/local/cuda/bin", "/usr/local/cuda-10.2/bin")  # JetPack puts neither on the PATH
@@ -40,7 +40,7 @@ def build_cubin(home: str, compute_capability: str, report: Report, force: bool 
     if nvcc is None:
         report.line(_MISSING.format(TITLE, " or ".join(folders), commands.command("build"), _INSTEAD))
         return False
-    arch = cropkernel.arch(compute_capability)
+    arch = stored.arch(compute_capability)
     try:
         cubin = _compiled(nvcc, arch, plans_dir(home))
     except _NotCompiled as e:
@@ -56,7 +56,7 @@ def build_cubin(home: str, compute_capability: str, report: Report, force: bool 
 def is_current(home: str, compute_capability: str) -> bool:
     """Whether the stored code is whole, of the present source, and for this GPU."""
     try:
-        cropkernel.read_cubin(home, compute_capability)
+        stored.read_cubin(home, compute_capability)
     except EngineError:
         return False
     return True
@@ -78,7 +78,7 @@ def _compiled(nvcc: str, arch: str, folder: str) -> bytes:
     """The code. Works below `folder`; raises _NotCompiled and StorageError."""
     with part_folder(folder, CUBIN) as scratch:
         target = os.path.join(scratch, CUBIN)
-        code, words = _run([nvcc, "-cubin", "-arch=" + arch, "-o", target, cropkernel.source_path()])
+        code, words = _run([nvcc, "-cubin", "-arch=" + arch, "-o", target, stored.source_path()])
         if code:
             raise _NotCompiled("failed with code {}".format(code), words)
         try:
@@ -112,8 +112,8 @@ def _store(home: str, cubin: bytes, arch: str, nvcc: str) -> None:
     """The code first: after a kill in between the old sidecar does not fit it, and it is built again."""
     sha256 = write_whole(os.path.join(plans_dir(home), CUBIN), cubin)
     sidecar = {
-        "schema": cropkernel.SCHEMA, "sha256": sha256, "size": len(cubin), "arch": arch, "nvcc": nvcc,
-        "source_sha256": cropkernel.source_sha256(),
+        "schema": stored.SCHEMA, "sha256": sha256, "size": len(cubin), "arch": arch, "nvcc": nvcc,
+        "source_sha256": stored.source_sha256(),
     }
     text = json.dumps(sidecar, indent=2, sort_keys=True) + "\n"
     write_whole(os.path.join(plans_dir(home), CUBIN_SIDECAR), text.encode("utf-8"))

@@ -4,15 +4,16 @@ import re
 import tempfile
 from typing import List, Optional, Sequence, Tuple
 
-from edge.store import plans as planstore
 from edge.core.errors import ModelError
+from edge.core.roles import ROLES
 from edge.host.stop import Stop
+from edge.store import plans as planstore
 from engines.build.boardfacts import Facts
-from engines.build.command import ask_facts, network_of
+from engines.build.context import ask_facts, network_of
+from engines.build.cubin import is_current
 from engines.build.report import BuildReport, built_text
 from engines.build.selection import BuildOptions, Wanted, config_of
-from engines.build.target import ROLES, stale, target_of
-from engines.build.cubin import is_current
+from engines.build.target import stale, target_of
 from engines.manifest.entries import Manifest
 
 _FILE = re.compile(r"({})-([a-z][a-z0-9_]*)\.plan\Z".format("|".join(ROLES)))

@@ -8,11 +8,11 @@ import sys
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
-from edge.host.process import CODE
 from edge.core import clock
+from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
-from edge.core.errors import EngineError, ModelError
+from edge.host.process import CODE
 from edge.host.stop import Stop
 from engines.build.child import DONE, FAILED, NOTE, STEP, WORD
 

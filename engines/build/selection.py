@@ -2,16 +2,15 @@
 import json
 import os
 from collections import OrderedDict
-from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Container, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
-from edge.core.spelling import nearest
-from edge.store import plans as planstore
-from edge.host import commands
-from edge.host.reading import read_json
 from edge.core.errors import ConfigError, EngineError
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig
-from engines.manifest.entries import Manifest
+from edge.core.roles import ROLES
+from edge.host.reading import read_json
+from edge.store import plans as planstore
 from engines.build.builder import TACTICS
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, BuildConfig
+from engines.manifest.entries import Manifest, meant
 
 
 class BuildOptions(NamedTuple):
@@ -29,6 +28,7 @@ class BuildOptions(NamedTuple):
     lint: bool = True
     untuned: bool = False  # forget what was tuned
     candidates: Mapping[str, Sequence[str]] = {}  # role -> networks as configured; none: the manifest's
+    named: Container[str] = ()  # keys of the configuration that the user set
     root: str = "/"  # where /etc and /proc lie
 
 
@@ -62,9 +62,7 @@ def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
 
 def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
     known = list(roles) + [n for n, network in manifest.networks.items() if network.role in ROLES]
-    near = nearest(name, known)
-    hint = "did you mean {}?".format(near) if near else "`{}` names them".format(commands.command("models list"))
-    raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, hint))
+    raise ConfigError("there is no {}network called {}: {}".format("role and no " if roles else "", name, meant(name, known)))
 
 
 def config_of(home: str, options: BuildOptions, role: str, network: str) -> BuildConfig:

@@ -1,22 +1,25 @@
 """One plan that is wanted: of which network, built how, whether it is there already, and how it takes its place."""
 import json
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from edge.store import plans as planstore
-from edge.host.disk import storage_error, write_whole
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import ROLES as ROLES
+from edge.host import commands
+from edge.host.disk import storage_error, write_whole
+from edge.store import plans as planstore
 from edge.store.models import StoredNetwork, first_available, locate
-from edge.store.plans import Board
+from edge.store.plans import Board, read_object
 from engines.build.boardfacts import Facts
-from engines.build.fp32pins import Pins, pins_of
 from engines.manifest.entries import Manifest
 
 FP16, FP32 = "fp16", "fp32"
 DEFAULT_TACTICS = ("cublas", "cudnn")
 MIN_TIMINGS, AVG_TIMINGS = 1, 4  # few: a Nano times slowly, and the timing cache remembers
-ROLES = ("detect", "align", "pose", "iris")
 COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
+PINS, PINS_SCHEMA = "fp16.json", 1
+SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), PINS)
 
 
 class BuildConfig(NamedTuple):
@@ -30,6 +33,17 @@ class BuildConfig(NamedTuple):
     def label(self) -> str:
         """As the tables name it, and as a part of a file's name."""
         return "{}-{}".format(self.precision, "+".join(self.tactics) or "none")
+
+
+class Pins(NamedTuple):
+    """Layers that stay in FP32, as `nanoface calibrate fp16` found, here or where the project was made.
+
+    `whole`: the network is built in FP32 altogether. `note`: a line for the user, "" where nothing is to be said.
+    """
+
+    layers: Tuple[str, ...] = ()
+    whole: bool = False
+    note: str = ""
 
 
 class Target(NamedTuple):
@@ -55,13 +69,13 @@ def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
     return Target(stored, config, pins_of(home, stored))
 
 
-def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str]) -> str:
-    """The network that a run would use: of the candidates the tuned one, else the first that was fetched.
+def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False) -> str:
+    """The network that a run would use: of the candidates the tuned one, unless `untuned`, else the first that was fetched.
 
     Raises ModelError where none was.
     """
     try:
-        tuned = planstore.chosen(home).get(role)
+        tuned = None if untuned else planstore.chosen(home).get(role)
     except EngineError:  # a run says that, and its cure is a build
         tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
@@ -128,3 +142,55 @@ def last_build_s(home: str, role: str, network: str) -> Optional[float]:
         return None
     value = plan.sidecar.get("build_s") if plan is not None else None
     return float(value) if isinstance(value, (int, float)) and value > 0 else None
+
+
+def pins_of(home: str, stored: StoredNetwork, shipped: str = SHIPPED) -> Pins:
+    """The home's list before the shipped one; a list of another version of the network counts as none.
+
+    Raises EngineError for a file that is damaged.
+    """
+    outdated = False
+    for path in (os.path.join(home, PINS), shipped):
+        entry = _entry(path, stored.name)
+        if entry is None:
+            continue
+        if entry.get("onnx_sha256") == stored.sha256:
+            return Pins(tuple(sorted(set(entry["fp32_layers"]))), bool(entry.get("whole")))
+        outdated = True
+    if outdated:
+        return Pins(note="{}: the list of layers to keep in FP32 is of another version of it and is left aside: "
+                         "`{}` makes a new one".format(stored.name, commands.command("calibrate fp16 --write")))
+    return Pins()
+
+
+def _cure() -> str:
+    return "delete it, or " + commands.run("calibrate fp16 --write")
+
+
+def _entry(path: str, name: str) -> Optional[Dict[str, Any]]:
+    content = read_object(path, _cure())
+    if content is None:
+        return None
+    networks = content.get("networks") if content.get("schema") == PINS_SCHEMA else None
+    if not isinstance(networks, dict):
+        raise EngineError("{} is damaged: {}".format(path, _cure()))
+    entry = networks.get(name)
+    if entry is None:
+        return None
+    layers = entry.get("fp32_layers") if isinstance(entry, dict) else None
+    if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
+        raise EngineError("the entry of {} in {} is damaged: {}".format(name, path, _cure()))
+    return dict(entry)
+
+
+def pinned(layer: str, pins: Sequence[str], nodes: FrozenSet[str]) -> str:
+    """The pin that a layer of the parsed network falls under; "" where none.
+
+    Pins are nodes of the ONNX. TensorRT's parser names a layer after its node, and a second layer of the same node with
+    a number behind (onnx-tensorrt 8.2, ImporterContext.hpp: generateUniqueName), so that the nodes' own names must be
+    known to tell "conv" + "_1" from "conv_1".
+    """
+    if layer in pins:
+        return layer
+    numbered = re.match(r"(.+)_[0-9]+\Z", layer)
+    return numbered.group(1) if numbered and numbered.group(1) in pins and layer not in nodes else ""

@@ -1,31 +1,55 @@
 """`nanoface build --tune`: each network built in several ways, timed on this board, and the fastest that is right kept.
 
+plans/tuning.txt and plans/tuning.json keep what was measured, for the eye and for programs.
+
 On this GPU FP16 is not always the faster, and cuDNN's tactics are not always worth their memory. The board decides, not we.
 """
+import json
 import os
 import shutil
 from contextlib import suppress
 from glob import escape, glob
-from typing import Any, Dict, List, Mapping, Optional, TextIO
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
-from edge.store import plans as planstore
-from edge.host.disk import StorageError, storage_error, write_whole
 from edge.core.errors import ConfigError, EdgeError, ModelError
+from edge.host.disk import StorageError, storage_error, write_whole
+from edge.host.reading import read_json
+from edge.store import plans as planstore
 from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build import target as buildtarget
-from engines.build.command import BuildContext, build_one, crop_kernel, network_of, remove, build_context
+from engines.build.boardfacts import Facts
+from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
 from engines.build.report import BuildReport
-from engines.build.selection import BuildOptions, Wanted, choose, selection
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, Target, BuildConfig
+from engines.build.selection import BuildOptions, Wanted, choose
+from engines.build.target import DEFAULT_TACTICS, FP16, FP32, ROLES, BuildConfig, Target
 from engines.lint.gate import lint_gate
-from engines.manifest.read import read_manifest
 from engines.manifest.entries import Manifest
-from engines.build.tuningtable import Trial, head_line, read_object, row_line, write_table
+from engines.manifest.read import read_manifest
+from engines.progress import size_text
 
 FOLDER = "tune"  # below plans/: what an interrupted tuning has built, for the next one
 RUNS = 200
 TACTICS = (("cublas", "cudnn"), ("cublas",))  # with and without cuDNN
+SCHEMA = 1
+JSON, TEXT = "tuning.json", "tuning.txt"  # in plans/
+_ROW = "{:7} {:15}  {:4}  {:12}  {:>7} {:>7}  {:>7} {:>7}  {:>8}  {:>6}  {}"
+
+
+class Trial(NamedTuple):
+    """One way that was tried. `sidecar` is empty where it failed, and `failure` then says why."""
+
+    target: Target
+    sidecar: Mapping[str, Any]
+    plan: str
+    failure: str
+    chosen: bool = False
+
+    @property
+    def median_ms(self) -> float:
+        """Of the GPU's own time; of the whole where it gave none."""
+        measured = self.sidecar["measured"]
+        return float((measured.get("device_ms") or measured["host_ms"])["p50"])
 
 
 def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = False) -> int:
@@ -36,7 +60,7 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
     if options.fp32 or options.tactics not in (None, DEFAULT_TACTICS):
         raise ConfigError("--tune tries 16 and 32 bits, with and without cuDNN: leave out --fp32 and --tactics")
     home, manifest, report = os.path.abspath(home), read_manifest(), BuildReport(out, verbose)
-    wanted = selection(manifest, options)
+    wanted = selected(home, manifest, options)
     with build_context(home, options, report) as context:
         roles: Dict[str, List[Wanted]] = {}
         for one in wanted:
@@ -80,7 +104,7 @@ def _tune_role(context: BuildContext, manifest: Manifest, role: str, wanted: Lis
     trials: List[Trial] = []
     for number, target in enumerate(targets, 1):
         trials.append(_trial(context, target, "{}/{}".format(number, len(targets))))
-        context.report.line(row_line(trials[-1]))
+        context.report.line(row_line(record(trials[-1])))
         write_table(context.home, context.facts, role, trials)
     best = fastest(trials)
     if best is None:
@@ -182,3 +206,58 @@ def _install(context: BuildContext, best: Trial) -> None:
     buildtarget.install(context.home, copy, best.sidecar)
     text = choose(context.home, role, name, best.target.config)
     write_whole(os.path.join(plans_dir(context.home), CHOICE), text.encode("ascii"))
+
+
+def record(trial: Trial) -> Dict[str, Any]:
+    """For tuning.json; what is not known is null."""
+    measured = trial.sidecar.get("measured") or {}
+    return {
+        "role": trial.target.stored.role, "network": trial.target.stored.name, "precision": trial.target.precision,
+        "tactic_sources": list(trial.target.config.tactics), "device_ms": measured.get("device_ms"),
+        "host_ms": measured.get("host_ms"), "verified": trial.sidecar.get("verified"), "size": trial.sidecar.get("size"),
+        "build_s": trial.sidecar.get("build_s"), "failure": trial.failure or None, "chosen": trial.chosen,
+    }
+
+
+def head_line() -> str:
+    return "{:31}{:14}  {:^15}  {:^15}\n".format("", "", "GPU, ms", "in all, ms") + _ROW.format(
+        "role", "network", "bits", "tactics", "median", "p95", "median", "p95", "size", "build", "")
+
+
+def row_line(row: Mapping[str, Any]) -> str:
+    times = [_ms(row[key], share) for key in ("device_ms", "host_ms") for share in ("p50", "p95")]
+    size = size_text(row["size"]) if row["size"] is not None else "-"
+    build = "{:.0f} s".format(row["build_s"]) if row["build_s"] is not None else "-"
+    if row["failure"]:
+        verdict = "failed: " + row["failure"]
+    else:
+        verdict = ("verified" if row["verified"] is not None else "not verified") + (", chosen" if row["chosen"] else "")
+    return _ROW.format(row["role"], row["network"], row["precision"], "+".join(row["tactic_sources"]) or "none",
+                       *(times + [size, build, verdict]))
+
+
+def _ms(shares: Optional[Mapping[str, float]], share: str) -> str:
+    return "{:.2f}".format(shares[share]) if shares else "-"
+
+
+def write_table(home: str, facts: Facts, role: str, trials: Sequence[Trial]) -> None:
+    """Put the rows of one role in the place of its former ones. Those of another board go. Raises StorageError."""
+    path = os.path.join(plans_dir(home), JSON)
+    board, former = facts._asdict(), read_object(path)
+    rows: List[Dict[str, Any]] = former.get("rows", []) if former.get("board") == board else []
+    rows = [row for row in rows if row["role"] != role] + [record(trial) for trial in trials]
+    rows.sort(key=lambda row: ROLES.index(row["role"]))
+    text = json.dumps({"schema": SCHEMA, "board": board, "rows": rows}, indent=1, sort_keys=True) + "\n"
+    write_whole(path, text.encode("ascii"))
+    lines = ["{gpu}, TensorRT {tensorrt}, L4T {l4t}".format(**dict(board, l4t=board["l4t"] or "unknown")), head_line()]
+    text = "\n".join(lines + [row_line(row) for row in rows]) + "\n"
+    write_whole(os.path.join(plans_dir(home), TEXT), text.encode("utf-8"))
+
+
+def read_object(path: str) -> Dict[str, Any]:
+    """A JSON object; an empty one where there is none, or where it is damaged."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

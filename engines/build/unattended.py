@@ -7,17 +7,18 @@ import os
 from contextlib import suppress
 from typing import Any, List, Mapping, Optional, TextIO
 
-from edge.store import renewal
 from edge.core import clock
-from edge.host.disk import StorageError, write_whole
 from edge.core.errors import EdgeError, ModelError
+from edge.host.disk import StorageError, write_whole
+from edge.store import renewal
 from edge.store.plans import plans_dir
 from edge.store.renewal import Need
 from edge.telemetry.notify import Notifier
-from engines.build.command import SERVICE_HOME, refuse_beside_tracker, remove, run_build
+from engines.build.command import run_build
+from engines.build.context import SERVICE_HOME, refuse_beside_tracker, remove
+from engines.build.parent import Hearing
 from engines.build.report import BuildReport, span
 from engines.build.selection import BuildOptions
-from engines.build.parent import Hearing
 
 TELL_EVERY_S = 5.0
 NOT_BUILT = "not built: "

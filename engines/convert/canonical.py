@@ -6,12 +6,10 @@ from typing import Sequence
 import numpy as np
 
 from edge.core.errors import ModelError
+from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT, POINTS
 
-_VERTICES = 468
 _MM_PER_CM = 10.0
 _BASIS = re.compile(r"procrustes_landmark_basis\s*\{\s*landmark_id:\s*(\d+)\s+weight:\s*([0-9.eE+-]+)\s*\}")
-# outer corners of the subject's right and left eye
-_RIGHT_EYE, _LEFT_EYE = 33, 263
 
 
 def _text(files: Sequence[str], ending: str) -> str:
@@ -28,12 +26,12 @@ def face_model(files: Sequence[str]) -> bytes:
     """
     lines = [line.split() for line in _text(files, ".obj").splitlines()]
     points = np.array([[float(v) for v in line[1:4]] for line in lines if line[:1] == ["v"]]) * _MM_PER_CM
-    if points.shape != (_VERTICES, 3):
+    if points.shape != (POINTS, 3):
         raise ValueError("not 468 vertices")
-    width = points[_LEFT_EYE, 0] - points[_RIGHT_EYE, 0]
+    width = points[EYE_OUTER_LEFT, 0] - points[EYE_OUTER_RIGHT, 0]
     if not 60 < width < 120:  # mm; a mirrored or rescaled head would turn every pose
         raise ModelError("the head model has its eye corners {:.1f} mm apart, which is no head".format(width))
-    weights = np.zeros((_VERTICES, 1))
+    weights = np.zeros((POINTS, 1))
     for vertex, weight in _BASIS.findall(_text(files, ".pbtxt")):
         weights[int(vertex)] = float(weight)
     if not weights.any():

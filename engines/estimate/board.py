@@ -2,8 +2,9 @@
 import math
 from typing import Dict, NamedTuple, Sequence
 
-from calibration.estimate.fit import CLASSES, FULL_SPEED, Fitted, LeftOut, Parameters, Speed, class_of, device_ms
 from edge.core.errors import ConfigError
+from engines.estimate.fitted import Fitted, LeftOut, family_of
+from engines.estimate.kernels import CLASSES, FULL_SPEED, Parameters, Speed, class_of, device_ms
 from engines.estimate.layers import Layer
 
 COVERED = 0.9  # of the published figures of a class, by the width; all of them where there are fewer than ten
@@ -82,7 +83,7 @@ def classes_of(left_out: Sequence[LeftOut]) -> Dict[str, Class]:
     for name in CLASSES:
         rows = [o for o in left_out if o.kind == name]
         if rows:
-            found[name] = Class([o.error for o in rows], min(o.row.ms for o in rows), len({o.row.family for o in rows}))
+            found[name] = Class([o.error for o in rows], min(o.ms for o in rows), len({family_of(o.network) for o in rows}))
     return found
 
 
@@ -97,12 +98,6 @@ def span_of(p: Parameters, layers: Sequence[Layer], of_class: Class, speed: Spee
 
 def engine_span(fit: Fitted, layers: Sequence[Layer], board: Board) -> Span:
     return span_of(fit.parameters, layers, classes_of(fit.left_out)[class_of(layers)], board.speed)
-
-
-def own_span(fit: Fitted, out: LeftOut, layers: Sequence[Layer]) -> Span:
-    """The range that a published network gets from a model and from errors that both have not seen it."""
-    others = [o for o in fit.left_out if o.row.family != out.row.family]
-    return span_of(out.parameters, layers, classes_of(others)[out.kind])
 
 
 def engine_memory(layers: Sequence[Layer]) -> Span:

@@ -1,13 +1,13 @@
 """`nanoface estimate`: what the networks and the whole pipeline would cost on a Jetson Nano, before anybody owns one.
 
-Every figure is an estimate: a model fitted to what others published (estimatefit.py), host costs measured on a PC and
-scaled (hostcosts.py), and a few guesses that are named as such (estimatepipeline.py).
+Every figure is an estimate: a model fitted to what others published (kernels.py, fitted.json), host costs measured on a
+PC and scaled (hostcosts.yaml), and a few guesses that are named as such (pipeline.py). calibration/estimate wrote the tables.
 """
 import json
 from typing import TextIO, Tuple
 
-from calibration.estimate.fit import fitted
 from engines.estimate.board import board_of, engine_span
+from engines.estimate.fitted import fitted
 from engines.estimate.make import estimate
 from engines.estimate.table import layers_for
 from engines.estimate.text import as_data, render, sections

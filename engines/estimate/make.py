@@ -1,13 +1,15 @@
 """Puts an estimate together: the engines that would run on a board, the pipeline made of them, and their memory."""
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from calibration.estimate.fit import Fitted, fitted
 from edge.config.load import Config, load_config
+from edge.core.roles import OFF, ROLES
 from edge.store.plans import chosen
 from engines.estimate import pipeline
 from engines.estimate.board import Board, Span, board_of, engine_memory, engine_span
+from engines.estimate.fitted import Fitted, fitted
 from engines.estimate.layers import Layer
 from engines.estimate.table import layers_for, stored
+from engines.manifest.read import read_manifest
 
 
 class Engine(NamedTuple):
@@ -42,12 +44,12 @@ class Estimate(NamedTuple):
 
 
 def _networks(home: str, config: Config) -> Dict[str, str]:
-    """Role -> network: what `build --tune` chose here, else the default."""
-    tuned = chosen(home)
-    found = {}
-    for role in pipeline.ENGINE_ROLES:
+    """Role -> network: what `build --tune` chose here, else the default; none for a role that an earlier one fills."""
+    tuned, manifest = chosen(home), read_manifest()
+    found: Dict[str, str] = {}
+    for role in ROLES:
         first = getattr(config.models, role)[0]
-        if first != "none":
+        if first != OFF and not manifest.fills(found.values(), role):
             found[role] = tuned.get(role, first)
     return found
 

@@ -4,13 +4,13 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import yaml
 
+from edge.core import roles
 from edge.core.errors import ModelError
 from engines.estimate.board import NANO, ZERO, Board, Span, total
 
 HOST_COSTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostcosts.yaml")
 TRACKING, FOUND, NOBODY = "tracking", "found_anew", "nobody"
-ENGINE_ROLES = ("detect", "align", "pose", "iris")
-STAGES = ("detect", "align", "pose", "iris", "express", "record", "json")
+STAGES = roles.STAGES + ("record", "json")
 FRAME_SIZE = (640, 480)
 
 # A thread of the A57 against one of the PC in hostcosts.yaml. About 7 as others found; less where code waits for memory
@@ -103,16 +103,19 @@ def fps(ms: Span) -> Span:
 
 
 def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[TrackingCase]:
-    """`engines`: role -> ms of one run on the device; roles that are switched off are not there."""
+    """`engines`: role -> ms of one run on the device; roles that the network of another fills are not there."""
     costs = host_costs()
     slower = NANO.cpu_mhz / board.cpu_mhz
     found = []
     for name, runs in needs(pose_every).items():
         stages = {}
         for stage in STAGES:
-            count = runs.get(stage, 0.0) if stage in engines else 0.0
+            if stage in roles.ROLES and stage not in engines:  # the network of another fills what it would
+                stages[stage] = Parts(ZERO, ZERO, ZERO)
+                continue
+            count = runs.get(stage, 0.0)
             crops = CROP_MS.times(count * board.speed.gpu * (2 if stage == "iris" else 1))
-            device = engines.get(stage, ZERO).times(count) + crops if count else ZERO
+            device = engines[stage].times(count) + crops if count else ZERO
             stages[stage] = Parts(_scaled(costs["host_ms"][name][stage], slower), CALL_MS.times(count * slower), device)
         between = Parts(_scaled(costs["rest_ms"], slower), UPLOAD_MS.times(slower), ZERO)
         found.append(TrackingCase(name, stages, between))

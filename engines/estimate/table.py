@@ -1,6 +1,6 @@
 """layers.json: the layers of every network of the manifest, so that nobody needs onnx to make an estimate.
 
-onnx does not work beside JetPack's numpy. `python -m engines.estimate.table` writes the table from the fetched networks.
+onnx does not work beside JetPack's numpy. `python -m calibration.estimate.freeze` writes the table from the fetched networks.
 """
 import json
 import os
@@ -8,14 +8,12 @@ from typing import Any, Dict, List, Optional
 
 from edge.core.errors import ConfigError, ModelError
 from edge.host import commands
-from edge.host.disk import write_whole
-from edge.store.models import cure, home_dir, locate, read_index
+from edge.store.models import cure, locate, read_index
 from engines.estimate.layers import Layer, layers_of
 from engines.manifest.read import read_manifest
 
 SCHEMA = 1
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")
-WRITE = "run `python -m engines.estimate.table`"
 
 
 def stored() -> Dict[str, Dict[str, Any]]:
@@ -26,7 +24,7 @@ def stored() -> Dict[str, Dict[str, Any]]:
     except (OSError, ValueError) as e:
         raise ModelError("{} cannot be read ({}): install nanoface again".format(TABLE, e)) from e
     if content.get("schema") != SCHEMA:
-        raise ModelError("{} is not of this version: {}".format(TABLE, WRITE))
+        raise ModelError("{} is not of this version: install nanoface again".format(TABLE))
     return content["networks"]
 
 
@@ -55,34 +53,3 @@ def _read(home: str, name: str) -> Optional[List[Layer]]:
     except ImportError:
         return None
     return layers_of(onnx.load(locate(home, name).file))
-
-
-def made(home: str) -> Dict[str, Any]:
-    """What the table is to hold. Raises ModelError for a network that was not fetched."""
-    import onnx
-    networks = {}
-    for name, network in read_manifest().networks.items():
-        if not network.is_asset:
-            found = locate(home, name)
-            layers = layers_of(onnx.load(found.file))
-            networks[name] = {"onnx_sha256": found.sha256, "layers": [list(layer) for layer in layers]}
-    return {"schema": SCHEMA, "networks": networks}
-
-
-def text_of(content: Dict[str, Any]) -> str:
-    """One layer a line, so that a change can be read."""
-    blocks = []
-    for name, entry in sorted(content["networks"].items()):
-        rows = ",\n".join(json.dumps(row) for row in entry["layers"])
-        blocks.append('{}: {{"onnx_sha256": {}, "layers": [\n{}]}}'.format(
-            json.dumps(name), json.dumps(entry["onnx_sha256"]), rows))
-    return '{{"schema": {}, "networks": {{\n{}\n}}}}\n'.format(content["schema"], ",\n".join(blocks))
-
-
-def main() -> int:
-    write_whole(TABLE, text_of(made(home_dir())).encode("utf-8"))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

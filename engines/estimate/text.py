@@ -4,10 +4,10 @@ from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 
-from calibration.estimate.fit import CLASSES, LeftOut, class_of, device_ms, published, rows_of
-from calibration.estimate.networks import NETWORKS
+from edge.core.roles import ROLES
 from engines.estimate import pipeline
-from engines.estimate.board import Span, own_span, total
+from engines.estimate.board import Span, total
+from engines.estimate.kernels import CLASSES, class_of
 from engines.estimate.make import Estimate
 
 LABEL = "ESTIMATE:"
@@ -152,42 +152,34 @@ def _against(span: Span, limit: float) -> str:
 
 
 def _errors(e: Estimate) -> Section:
-    rows, inside = [], 0
+    rows = []
     for name in CLASSES:
         of_class = [o for o in e.fit.left_out if o.kind == name]
         off = sorted(abs(math.exp(o.error) - 1.0) for o in of_class)
-        covered = sum(_covered(e, o) for o in of_class)
-        inside += covered
         worst = max(of_class, key=lambda o: abs(o.error))
         rows.append([name, str(len(of_class)), "{:.0f} %".format(100.0 * float(np.median(off))),
-                     "{:.0f} % ({})".format(100.0 * abs(math.exp(worst.error) - 1.0), worst.row.network),
-                     "{} of {}".format(covered, len(of_class))])
-    others = ["{} {:g}: {:.1f}".format(r.network, r.ms, device_ms(e.fit.parameters, NETWORKS[r.network]()))
-              for r in rows_of(published()) if not r.fit and r.device == "Nano"]
+                     "{:.0f} % ({})".format(100.0 * abs(math.exp(worst.error) - 1.0), worst.network),
+                     "{} of {}".format(sum(o.inside for o in of_class), len(of_class))])
+    others = ["{} {:g}: {:.1f}".format(*row) for row in e.fit.not_fitted]
     return Section(
         "How far the model is from published figures of networks that it has not seen (leave one network out)",
         ["class", "figures", "median error", "worst", "inside their own range"], rows,
-        ["Told of other networks on a Nano: {}.".format("; ".join(published()["told"])),
+        ["Told of other networks on a Nano: {}.".format("; ".join(e.fit.told)),
          "The default set is of the depthwise class, whose figures are of two networks only and contradict each other;",
          "and its networks are smaller than any published one. Their ranges are wider for both.",
          "Not fitted, as more than the network is in them (published ms: the model's): {}.".format("; ".join(others))])
 
 
-def _covered(e: Estimate, out: LeftOut) -> bool:
-    span = own_span(e.fit, out, NETWORKS[out.row.network]())
-    return span.low <= out.row.ms <= span.high
-
-
 def _comparison(e: Estimate) -> Section:
-    theirs, s = published()["dlvyf"], e.situations[1]
-    ours = [s.stages[role].whole for role in pipeline.ENGINE_ROLES]
-    rows = [["DLVYF, measured by its authors"] + ["{:.1f}".format(theirs[r + "_ms"]) for r in pipeline.ENGINE_ROLES]
+    theirs, s = e.fit.dlvyf, e.situations[1]
+    ours = [s.stages[role].whole for role in ROLES]
+    rows = [["DLVYF, measured by its authors"] + ["{:.1f}".format(theirs[r + "_ms"]) for r in ROLES]
             + ["{:.2f}".format(theirs["fps"])],
             ["nanoface, ESTIMATE, every stage in every frame (align twice)"] + [_ranged(span, 1) for span in ours]
             + [_ranged(pipeline.fps(s.one_thread), 0)],
             ["nanoface, ESTIMATE, tracking"] + ["-"] * 4 + [_ranged(pipeline.fps(e.situations[0].one_thread), 0)]]
     return Section("A published face tracker on a Nano, and the ESTIMATE, ms a stage (middle and range)",
-                   ["tracker"] + list(pipeline.ENGINE_ROLES) + ["FPS"], rows)
+                   ["tracker"] + list(ROLES) + ["FPS"], rows)
 
 
 def _ranged(span: Span, digits: int) -> str:
@@ -203,7 +195,7 @@ def as_data(e: Estimate) -> Any:
                     for n in e.engines],
         "situations": {s.name: _situation(s) for s in e.situations},
         "memory_mb": [[name] + list(span) for name, span in e.memory],
-        "left_out": [{"network": o.row.network, "source": o.row.source, "class": o.kind, "ms": o.row.ms,
+        "left_out": [{"network": o.network, "source": o.source, "class": o.kind, "ms": o.ms,
                       "factor": math.exp(o.error)} for o in e.fit.left_out],
         "verdict": verdict(e), "bottleneck": bottleneck(e),
     }

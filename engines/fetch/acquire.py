@@ -5,10 +5,10 @@ from edge.core.errors import ModelError
 from edge.host import commands
 from edge.host.disk import StorageError
 from engines.fetch.fetch import Fetcher, Unavailable
-from engines.fetch.onnxpackage import missing, need_converters
 from engines.fetch.store import build_network, forget, index_or_empty, is_current, is_damaged, lint_stored
 from engines.lint.gate import FAULTS, LINT
 from engines.manifest.entries import Manifest, Network, Role
+from engines.onnxpackage import missing, need_converters
 from engines.progress import Report, size_text
 
 
@@ -81,7 +81,7 @@ class Acquisition:
         return True
 
     def _say(self, network: Network, text: str) -> None:
-        self._report.line("{:9} {:15}  {}".format(network.role, network.name, text))
+        self._report.line("{:9} {:15}  {}".format("+".join(network.roles), network.name, text))
         faults = index_or_empty(self._home)[network.name].get(LINT, {}).get(FAULTS)
         if faults:
             self._report.line("{:25}  TensorRT 8.2 would refuse or misread it: `{}`".format(
@@ -98,7 +98,11 @@ class Acquisition:
         return "cannot be {} ({})".format(" or ".join(steps), "; ".join(reasons))
 
     def role(self, role: Role) -> bool:
-        """Whether the role is filled or can be done without. Says so where it is not the preferred network's."""
+        """Whether the role is filled, be it by the network of an earlier one, or can be done without. Says so where it is not
+        the preferred network's.
+        """
+        if self.manifest.fills(self.ready, role.name):
+            return True
         failed: List[str] = []
         for name in role.candidates:
             if self.ensure(name):

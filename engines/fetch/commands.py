@@ -7,15 +7,15 @@ from edge.host.disk import one_builder, remove_leftovers
 from edge.store.models import cure, onnx_dir, read_index
 from engines.fetch.acquire import Acquisition
 from engines.fetch.fetch import MIRROR_VARIABLE, cache_dir, cached_path
-from engines.fetch.onnxpackage import fetch_cure
 from engines.fetch.store import damaged_files, is_ready, recipe, size_on_disk
 from engines.lint.gate import is_linted
 from engines.manifest.entries import Network
 from engines.manifest.read import read_manifest
+from engines.onnxpackage import fetch_cure
 from engines.progress import Report, size_text
 
 _CURE = "connect this machine to the network, or set {} to a folder that has the files".format(MIRROR_VARIABLE)
-_ROW = "{:1} {:15}  {:9} {:>8}  {:12} {}"
+_ROW = "{:1} {:15}  {:10} {:>7}  {:12} {}"
 
 
 def _state(home: str, network: Network, index: Mapping[str, Any]) -> List[str]:
@@ -40,7 +40,7 @@ def run_list(home: str, out: TextIO) -> int:
     manifest, index = read_manifest(), read_index(home)
     report = Report(out)
     notes: List[str] = []
-    preferred = {role.candidates[0] for role in manifest.roles}
+    preferred = manifest.defaults()
     report.line(_ROW.format("", "network", "role", "size", "state", "licence"))
     for network in manifest.networks.values():
         mark = ""
@@ -50,7 +50,7 @@ def run_list(home: str, out: TextIO) -> int:
             mark = " [{}]".format(notes.index(network.licence_note) + 1)
         default = "*" if network.name in preferred else ""
         size, state = _state(home, network, index)
-        report.line(_ROW.format(default, network.name, network.role, size, state, network.licence + mark).rstrip())
+        report.line(_ROW.format(default, network.name, "+".join(network.roles), size, state, network.licence + mark).rstrip())
     for number, note in enumerate(notes, 1):
         report.line("[{}] {}".format(number, note))
     report.line("* what `nanoface models fetch` takes, so many bytes; the others come with their name or with --all")

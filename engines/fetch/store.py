@@ -8,10 +8,10 @@ from edge.core.errors import ModelError
 from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
-from edge.store.models import INDEX, SCHEMA, onnx_dir, read_index, sha256_of
-from engines.fetch.onnxpackage import need_onnx
+from edge.store.models import INDEX, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
+from engines.onnxpackage import need_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -37,12 +37,14 @@ def converter_version() -> str:
 
 def recipe(network: Network) -> Dict[str, Any]:
     """What the files of a network were made of; when it differs, they are made again."""
-    made_of = {
+    made_of: Dict[str, Any] = {
         "kind": network.kind,
         "options": network.options,
         "sources": [source.sha256 for source in network.sources],
         "converter": converter_version(),
     }
+    if network.roles[1:]:  # the index holds them: an entry of before they were given is made again
+        made_of[ROLES] = network.roles
     return json.loads(json.dumps(made_of))
 
 
@@ -199,6 +201,8 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
     contents = _contents(network, files)
     entry: Dict[str, Any] = {
         "role": network.role, "decode": _decode_numbers(network, files), "recipe": recipe(network)}
+    if network.roles[1:]:
+        entry[ROLES] = list(network.roles)
     for suffix, content in contents.items():
         key = "cpu_" if suffix == ".cpu.onnx" else ""
         entry[key + "file"] = network.name + suffix

@@ -7,8 +7,8 @@ from typing import Callable, Iterator, List
 
 from edge.core import clock
 from edge.host.reading import reason
-from engines.fetch.zipreading import DAMAGE, open_zip, unpacked
 from engines.manifest.entries import Wheel
+from engines.zipreading import DAMAGE, open_zip, unpacked
 
 POLL_S = 0.2
 LEAST_RATE = 20000.0  # bytes a second; a server that is slower is given up

@@ -8,8 +8,8 @@ from edge.core.errors import ModelError
 from edge.core.redact import one_line
 from edge.host.process import CODE
 from edge.store.models import cure, locate, onnx_dir, read_index
-from engines.fetch.onnxpackage import need_onnx
 from engines.manifest.read import read_manifest
+from engines.onnxpackage import need_onnx
 from engines.progress import Report
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _networks(home: str, names: Sequence[str], everything: bool) -> Tuple[List[T
     missing = [network.name for network in wanted if network.name not in built] if everything else []
     if everything and len(missing) == len(wanted):
         raise ModelError("no network is in {}: {}".format(onnx_dir(home), cure()))
-    return [(n.name, n.role, locate(home, n.name).file) for n in wanted if n.name not in missing], missing
+    return [(n.name, "+".join(n.roles), locate(home, n.name).file) for n in wanted if n.name not in missing], missing
 
 
 def _lint(title: str, role: str, path: str, ours: bool) -> Linted:

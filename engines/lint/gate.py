@@ -9,7 +9,7 @@ from typing import Any, Dict, FrozenSet, Mapping, Optional
 
 from edge.core.errors import ModelError
 from edge.store.models import StoredNetwork, read_index
-from engines.fetch.onnxpackage import fetch_cure
+from engines.onnxpackage import fetch_cure
 
 LINT = "lint"  # in an entry of the index, and what it holds:
 SHA256, RULES, FAULTS, NODES = "sha256", "rules", "faults", "nodes"

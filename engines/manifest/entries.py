@@ -1,5 +1,5 @@
-"""What the manifest says, as types: sources, networks, roles. Reading and checking the file is manifest.py's."""
-from typing import Any, List, Mapping, NamedTuple, Optional, Tuple
+"""What the manifest says, as types: sources, networks, roles. Reading and checking the file is read.py's."""
+from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError
 from edge.core.spelling import nearest
@@ -45,7 +45,7 @@ class Input(NamedTuple):
 
 class Network(NamedTuple):
     name: str
-    role: str
+    roles: Tuple[str, ...]  # in the order of the pipeline: that of the stage that runs it, and of later ones that it fills
     sources: Tuple[Source, ...]
     licence: str  # SPDX
     licence_note: str
@@ -54,6 +54,11 @@ class Network(NamedTuple):
     decode: Mapping[str, Any]
     kind: str  # of converter
     options: Mapping[str, Any]  # of the converter
+
+    @property
+    def role(self) -> str:
+        """Of the stage that runs it."""
+        return self.roles[0]
 
     @property
     def is_asset(self) -> bool:
@@ -77,6 +82,12 @@ class Role(NamedTuple):
         return not self.without
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """How to go on after a name that is no network's."""
+    near = nearest(name, known)
+    return "did you mean {}?".format(near) if near else "`{}` names them".format(commands.command("models list"))
+
+
 class Manifest(NamedTuple):
     roles: Tuple[Role, ...]
     networks: Mapping[str, Network]
@@ -86,9 +97,19 @@ class Manifest(NamedTuple):
         """Raises ConfigError that names the nearest network."""
         if name in self.networks:
             return self.networks[name]
-        near = nearest(name, self.networks)
-        hint = "did you mean {}?".format(near) if near else "`{}` names them".format(commands.command("models list"))
-        raise ConfigError("there is no network called {}: {}".format(name or "''", hint))
+        raise ConfigError("there is no network called {}: {}".format(name or "''", meant(name, self.networks)))
+
+    def defaults(self) -> List[str]:
+        """The preferred network of each role, without those whose role the network of an earlier one fills."""
+        names: List[str] = []
+        for role in self.roles:
+            if not self.fills(names, role.name):
+                names.append(role.candidates[0])
+        return names
+
+    def fills(self, names: Iterable[str], role: str) -> bool:
+        """Whether one of these networks has this role, too."""
+        return any(role in self.networks[name].roles for name in names)
 
     def members(self, requirement: str) -> List[Source]:
         """Every file that comes from this wheel."""

@@ -9,12 +9,13 @@ from typing import Any, Collection, Dict, List, Mapping, NoReturn, Tuple
 import yaml
 
 from edge.core.errors import ModelError
+from edge.core.roles import ROLES as PIPELINE
 from edge.core.spelling import did_you_mean, nearest
 from engines.manifest.entries import ASSET_KINDS, GITHUB, PIP, Input, Manifest, Network, Role, Source, Wheel
 
 SCHEMA = 1
 MANIFEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifest.yaml")
-ROLES = ("detect", "align", "pose", "iris", "geometry")
+ROLES = PIPELINE + ("geometry",)
 NETWORK_KINDS = ("onnx", "tflite", "mxnet", "mb05", "faceboxes", "facemesh")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -105,12 +106,21 @@ def _input(value: Any, where: str) -> Input:
     return Input(shape, keys["colour"], _number(keys["scale"], where + ".scale"), offset)
 
 
+def _roles_of(keys: Mapping[str, Any], where: str) -> Tuple[str, ...]:
+    """`role: align`, or `roles: [align, iris]` of a network that fills what a later stage would; in the pipeline's order."""
+    if ("role" in keys) == ("roles" in keys):
+        _wrong(where, "expected one of role and roles")
+    given = _list(keys["roles"], where + ".roles") if "roles" in keys else [keys["role"]]
+    for role in given:
+        if role not in ROLES:
+            _wrong(where, "role is one of {}, not {!r}".format(", ".join(ROLES), role))
+    return tuple(role for role in ROLES if role in given)
+
+
 def _network(name: str, value: Any, where: str) -> Network:
     if not isinstance(name, str) or not _NAME.match(name):
         _wrong(where, "a network's name has small letters, digits and _ only")
-    keys = _keys(value, where, ("role", "sources", "licence", "outputs", "decode", "convert"), ("input",))
-    if keys["role"] not in ROLES:
-        _wrong(where, "role is one of {}, not {!r}".format(", ".join(ROLES), keys["role"]))
+    keys = _keys(value, where, ("sources", "licence", "outputs", "decode", "convert"), ("input", "role", "roles"))
     convert = keys["convert"]
     if not isinstance(convert, dict) or convert.get("kind") not in NETWORK_KINDS + ASSET_KINDS:
         _wrong(where, "convert.kind is one of {}".format(", ".join(NETWORK_KINDS + ASSET_KINDS)))
@@ -124,7 +134,7 @@ def _network(name: str, value: Any, where: str) -> Network:
         _wrong(where, "decode: expected keys and values, not {!r}".format(keys["decode"]))
     sources = _list(keys["sources"], where + ".sources")
     return Network(
-        name=name, role=keys["role"],
+        name=name, roles=_roles_of(keys, where),
         sources=tuple(_source(v, "{}.sources[{}]".format(where, i)) for i, v in enumerate(sources)),
         licence=_text(licence["spdx"], where + ".licence.spdx"),
         licence_note=_optional_text(licence, "note", where + ".licence"),
@@ -141,8 +151,11 @@ def _roles(value: Any, where: str, networks: Mapping[str, Network]) -> Tuple[Rol
         role = _keys(keys[name], here, ("candidates",), ("without",))
         candidates = tuple(_text(c, here + ".candidates") for c in _list(role["candidates"], here + ".candidates"))
         for candidate in candidates:
-            if candidate not in networks or networks[candidate].role != name:
+            if candidate not in networks or name not in networks[candidate].roles:
                 _wrong(here, "{!r} is not a network of this role".format(candidate))
+            if networks[candidate].role != name:
+                _wrong(here, "{!r} runs as {} and is a candidate there, where it fills this role, too".format(
+                    candidate, networks[candidate].role))
         roles.append(Role(name, candidates, _optional_text(role, "without", here)))
     return tuple(roles)
 

@@ -7,14 +7,24 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from edge.core.errors import ModelError
+from edge.face.mesh import POINTS
 from edge.geometry import rotation as rot
-from edge.models import iris_landmark, mb05
+from edge.models import face_landmark, iris_landmark, mb05
 from edge.models.detectors.table import DETECTORS, make_detector
-from edge.models.face_landmark import POINTS
 from edge.models.mb05 import Mb05
 from edge.models.spec import Detections, Detector
+from edge.store.models import StoredNetwork
 
 LEAST_RMS = 0.01
+PRESENT = 0.5  # probability from which on the points of a face are compared
+REST = "outputs"
+SIDES = {"align": face_landmark.SIZE, "pose": mb05.SIZE, "iris": iris_landmark.SIZE}  # of the input of a role's network
+# role -> what its decoder reads: output -> values of one face or eye; a detector has a decoder of its own
+READ: Dict[str, Dict[str, int]] = {
+    "align": {"landmarks": 3 * POINTS, "presence": 1},
+    "pose": {"landmarks": 136, "params": 62},
+    "iris": {"iris": 3 * iris_landmark.IRIS_POINTS, "contour": 3 * iris_landmark.CONTOUR_POINTS},
+}
 Outputs = Mapping[str, np.ndarray]
 
 
@@ -36,7 +46,7 @@ class Difference(NamedTuple):
 class Quantity(NamedTuple):
     """What is compared, and how much a sound FP16 engine may err in it."""
 
-    unit: str
+    unit: str  # {}: the side of the network's input
     tolerance: float
 
 
@@ -51,55 +61,87 @@ QUANTITIES: Dict[str, Dict[str, Quantity]] = {
         "keypoints": Quantity("px", 0.6),  # 16/32: 0.06, 16/16: 0.14, colours: 3.6, pixel: 2.1
         "score": Quantity("probability", 0.03),  # 16/32: 0.006, 16/16: 0.011, colours: 0.10, pixel: 0.09
         # all that it says, also of the anchors that see nothing here; 16/32: 0.03, 16/16: 0.04, half a layer lost: 0.08 to 46
-        "outputs": Quantity("of their rms", 0.07),
+        REST: Quantity("of their rms", 0.07),
     },
     "align": {
         # the points are sums of large numbers, which FP16 tells by eighths. 16/32: 0.08, 16/16: 0.92, colours: 3.3, pixel: 1.8
-        "landmarks": Quantity("px of 192", 1.2),
+        "landmarks": Quantity("px of {}", 1.2),
         # of all points of a face, which shift unseen otherwise; 16/32: 0.03, 16/16: 0.23, colours: 0.9, pixel: 1.3
-        "median landmark": Quantity("px of 192", 0.3),
-        "depth": Quantity("px of 192", 0.6),  # 16/32: 0.03, 16/16: 0.22, colours: 4.6, pixel: 0.6
+        "median landmark": Quantity("px of {}", 0.3),
+        "depth": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.22, colours: 4.6, pixel: 0.6
         "presence": Quantity("probability", 0.03),  # 16/32 and 16/16: below 0.0001; a face has 1, no face 0
     },
     "pose": {
         "rotation": Quantity("degrees", 0.25),  # 16/32: 0.02, 16/16: 0.05, colours: 1.9, pixel: 0.9
-        "points": Quantity("px of 120", 0.3),  # 16/32: 0.03, 16/16: 0.04, colours: 2.1, pixel: 2.0
+        "points": Quantity("px of {}", 0.3),  # 16/32: 0.03, 16/16: 0.04, colours: 2.1, pixel: 2.0
         "parameters": Quantity("sigma", 0.05),  # 16/32: 0.005, 16/16: 0.009, colours: 0.42, pixel: 0.15
     },
     "iris": {
-        "iris": Quantity("px of 64", 0.3),  # 16/32: 0.02, 16/16: 0.22, colours: 1.0, pixel: 1.7
-        "contour": Quantity("px of 64", 0.6),  # 16/32: 0.03, 16/16: 0.37, colours: 2.3, pixel: 2.5
+        "iris": Quantity("px of {}", 0.3),  # 16/32: 0.02, 16/16: 0.22, colours: 1.0, pixel: 1.7
+        "contour": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.37, colours: 2.3, pixel: 2.5
     },
 }
 
 
-def differences(
-    role: str, network: str, expected: Outputs, found: Outputs, decode: Mapping[str, object]
-) -> List[Difference]:
-    """What differs between the outputs of two runs on the same input, `decode` as modelstore has it for the network.
+def differences(stored: StoredNetwork, expected: Outputs, found: Outputs) -> List[Difference]:
+    """What differs between the outputs of two runs on the same input.
 
     An output of `found` that is missing, has another shape or is not finite makes every quantity infinitely wrong. A
     quantity that neither run has (the box where no face is seen) is left out. Raises ModelError for a role without
     outputs to compare and for a detector that nothing is known of.
     """
-    quantities = quantities_of(role, network)
+    quantities = quantities_of(stored, expected)
     if all(_alike(values, found.get(name)) for name, values in expected.items()):
         with np.errstate(over="ignore", invalid="ignore"):  # a wild answer may overflow; what comes of it is not within
-            errors = _ERRORS[role](network, expected, found, decode)
+            errors = _errors(stored, expected, found)
     else:
         errors = {name: np.array([np.inf]) for name in quantities}
     return [Difference(name, quantity.unit, float(np.median(errors[name])), float(np.max(errors[name])), quantity.tolerance)
             for name, quantity in quantities.items() if errors[name].size]
 
 
-def quantities_of(role: str, network: str) -> Dict[str, Quantity]:
-    """What differences() compares of a network. Raises ModelError as it does."""
-    if role not in QUANTITIES:
-        raise ModelError("nothing is known of a network for {}: the roles are {}".format(role, ", ".join(QUANTITIES)))
-    if role != "detect":
-        return QUANTITIES[role]
-    has_keypoints = _detector(network).keypoint_count > 0
-    return {name: quantity for name, quantity in QUANTITIES[role].items() if name != "keypoints" or has_keypoints}
+def quantities_of(stored: StoredNetwork, outputs: Outputs) -> Dict[str, Quantity]:
+    """What differences() compares of a network with these outputs: of each of its roles what that role's decoder reads, in
+    pixels of the one input; then what no role reads. Raises ModelError as it does.
+    """
+    found: Dict[str, Quantity] = {}
+    for role in _read_for(stored, outputs):
+        side = SIDES.get(stored.role, 0)
+        found.update((name, quantity._replace(unit=quantity.unit.format(side))) for name, quantity in QUANTITIES[role].items())
+    if stored.role == "detect" and _detector(stored.name).keypoint_count == 0:
+        del found["keypoints"]
+    if _rest(stored, outputs):
+        found[REST] = QUANTITIES["detect"][REST]
+    return found
+
+
+def _read_for(stored: StoredNetwork, outputs: Outputs) -> List[str]:
+    """The roles of a network whose decoder finds its outputs here."""
+    if stored.role not in QUANTITIES:
+        raise ModelError("nothing is known of a network for {}: the roles are {}".format(stored.role, ", ".join(QUANTITIES)))
+    if stored.role == "detect":
+        _detector(stored.name)
+    return [role for role in stored.roles if role in QUANTITIES and all(
+        name in outputs and outputs[name].size % size == 0 for name, size in READ.get(role, {}).items())]
+
+
+def _rest(stored: StoredNetwork, outputs: Outputs) -> List[str]:
+    """The outputs that no role reads; a detector's are all looked at anyway."""
+    roles = _read_for(stored, outputs)
+    return [] if "detect" in roles else [name for name in outputs if not any(name in READ[role] for role in roles)]
+
+
+def _errors(stored: StoredNetwork, expected: Outputs, found: Outputs) -> Dict[str, np.ndarray]:
+    """Quantity -> what it is off by; nothing of what a network gives beside the points of a face where there is none."""
+    roles, rest = _read_for(stored, expected), _rest(stored, expected)
+    seen = "align" not in roles or max(float(_probability(o["presence"]).max()) for o in (expected, found)) >= PRESENT
+    errors: Dict[str, np.ndarray] = {}
+    for role in roles:
+        errors.update(_ERRORS[role](stored.name, expected, found, stored.decode) if seen or role == "align" else
+                      {name: np.array([]) for name in QUANTITIES[role]})
+    if rest:
+        errors[REST] = np.array([_relative(expected[name], found[name]) for name in rest] if seen else [])
+    return errors
 
 
 def combined(several: Sequence[Sequence[Difference]]) -> List[Difference]:
@@ -163,7 +205,7 @@ def _of_mesh(network: str, expected: Outputs, found: Outputs, decode: Mapping[st
     presences = [_probability(outputs["presence"]) for outputs in (expected, found)]
     errors = {"presence": np.abs(presences[0] - presences[1])}
     a, b = (outputs["landmarks"].reshape(POINTS, 3) for outputs in (expected, found))
-    points = slice(None) if np.max(presences) >= 0.5 else slice(0)
+    points = slice(None) if np.max(presences) >= PRESENT else slice(0)
     errors["landmarks"] = _distances(a[points], b[points], 2)
     errors["median landmark"] = np.array([np.median(errors["landmarks"])] if errors["landmarks"].size else [])
     errors["depth"] = np.abs(a[points, 2] - b[points, 2])

@@ -17,11 +17,11 @@ from edge.host.disk import write_whole
 from edge.host.reading import parse_json, reason
 from edge.store.models import StoredNetwork, locate, onnx_dir, read_index
 from edge.store.models import cure as fetch
-from engines.fetch.zipreading import DAMAGE, open_npz
 from engines.manifest.entries import Input
 from engines.manifest.read import read_manifest
 from engines.verify import stills
 from engines.verify.agreement import quantities_of
+from engines.zipreading import DAMAGE, open_npz
 
 SCHEMA = 1
 RUNTIME = "onnxruntime"
@@ -65,7 +65,7 @@ def make(home: str, name: str) -> bool:
     if network is None or network.input is None:
         return False
     stored = locate(home, name)
-    quantities_of(stored.role, name)
+    quantities_of(stored, {})
     pixels = stills.crops(stored.role, name)
     about = {"schema": SCHEMA, "sha256": stored.sha256, "runtime": "", "input": "", "cases": len(pixels),
              "scale": network.input.scale, "offset": list(network.input.offset)}

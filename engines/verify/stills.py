@@ -10,8 +10,8 @@ import numpy as np
 from edge.core.contracts import BGR, REPLICATE, Crop
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
+from edge.models.aligners import make_aligner
 from edge.models.detectors.table import make_detector
-from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.warp import Warper
@@ -65,7 +65,7 @@ def _asked(role: str, network: str, view: View) -> Sequence[Crop]:
     if role == "detect":
         return (make_detector(network).crop(portrait.WIDTH, portrait.HEIGHT),)
     if role == "align":
-        return (FaceLandmark(network).crop(_moved(FACE, view)),)
+        return (make_aligner(network).crop(_moved(FACE, view)),)
     if role == "pose":
         return (Mb05(NO_ANGLES).crop(_moved(HEAD, view)),)
     right, left = (_moved(eye, view) for eye in EYES)

@@ -37,7 +37,7 @@ def verify_runner(runner: Runner, stored: StoredNetwork, home: str) -> List[Diff
     Raises ModelError where there are no stored answers and none can be made, and what the runner raises.
     """
     cases = references.current_cases(home, stored.name)
-    found = combined([differences(stored.role, stored.name, case.outputs, runner.infer(case.feeds), stored.decode)
+    found = combined([differences(stored, case.outputs, runner.infer(case.feeds))
                       for case in cases])
     return found + (_cropped(runner, stored) if all(d.within for d in found) else [])
 
@@ -52,7 +52,7 @@ def _cropped(runner: Runner, stored: StoredNetwork) -> List[Difference]:
     expected = {name: values.copy() for name, values in runner.infer({runner.inputs[0].name: feed}).items()}
     found = runner.submit(image, crops).result()
     return [d._replace(quantity=CROPPED + d.quantity)
-            for d in differences(stored.role, stored.name, expected, found, stored.decode)]
+            for d in differences(stored, expected, found)]
 
 
 def fault_of(found: Sequence[Difference]) -> str:
@@ -102,9 +102,10 @@ def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[s
     if names:
         return list(names), []
     built, chosen = read_index(home), planstore.chosen(home)
-    wanted, notes = [], []
+    wanted: List[str] = []
+    notes: List[str] = []
     for role in manifest.roles:
-        if manifest.network(role.candidates[0]).is_asset:
+        if manifest.network(role.candidates[0]).is_asset or manifest.fills(wanted, role.name):
             continue
         candidates = [name for name in (chosen.get(role.name, ""),) + role.candidates if name in built]
         if candidates:

@@ -271,19 +271,49 @@ def test_a_file_that_is_no_network_is_one_line_with_its_path_and_the_cure(from_f
 @pytest.mark.parametrize("options, text", [
     ({"shape": (BATCH, 3, "height", WIDTH)}, "input of network tiny is (2, 3, ?, 16)"),
     ({"shape": ("n", 3, HEIGHT, WIDTH)}, "input of network tiny is (?, 3, 12, 16)"),
-    ({"shape": (BATCH, 3, HEIGHT)}, "input (2, 3, 12)"),
-    ({"shape": (BATCH, 1, HEIGHT, WIDTH)}, "input (2, 1, 12, 16)"),
-    ({"shape": (BATCH, HEIGHT, WIDTH, 3)}, "input (2, 12, 16, 3)"),
-    ({"inputs": 2}, "input1 (2, 3, 12, 16)"),
     ({"kind": "DOUBLE"}, "not float32"),
-], ids=["any height", "any batch", "three axes", "grey", "channels last", "two inputs", "doubles"])
-def test_a_network_that_is_not_float32_pictures_of_one_size_is_refused_by_name(from_file, tmp_path, options, text):
+], ids=["any height", "any batch", "doubles"])
+def test_a_network_that_is_not_float32_of_one_size_is_refused_by_name(from_file, tmp_path, options, text):
     runner = from_file(network_file(tmp_path / "other.onnx", **options))
     with pytest.raises(ModelError) as caught:
         runner.open()
     assert text in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(EngineError):
         runner.submit(frame(), crops())
+
+
+@pytest.mark.parametrize("options, text", [
+    ({"shape": (BATCH, 3, HEIGHT)}, "input (2, 3, 12)"),
+    ({"shape": (BATCH, 1, HEIGHT, WIDTH)}, "input (2, 1, 12, 16)"),
+    ({"shape": (BATCH, HEIGHT, WIDTH, 3)}, "input (2, 12, 16, 3)"),
+    ({"shape": (146,)}, "input (146,)"),
+    ({"inputs": 2}, "input1 (2, 3, 12, 16)"),
+], ids=["three axes", "grey", "channels last", "a vector", "two inputs"])
+def test_a_network_that_sees_no_pictures_is_run_on_tensors_and_takes_no_crops(from_file, tmp_path, options, text):
+    runner = from_file(network_file(tmp_path / "other.onnx", **options))
+    runner.open()
+    random = np.random.RandomState(4)
+    for _ in range(2):
+        feeds = {t.name: random.uniform(-2, 2, t.shape).astype(np.float32) for t in runner.inputs}
+        expected = np.maximum(feeds["input"], 0) + sum(values for name, values in feeds.items() if name != "input")
+        np.testing.assert_allclose(runner.infer(feeds)["features"], expected, rtol=1e-6)
+    with pytest.raises(ModelError) as caught:
+        runner.submit(frame(), crops())
+    assert "tiny takes no crops" in str(caught.value) and text in str(caught.value) and "\n" not in str(caught.value)
+    np.testing.assert_allclose(runner.infer(feeds)["features"], expected, rtol=1e-6)
+    assert runner.run_s > 0.0
+    runner.close()
+
+
+def test_tensors_of_other_names_numbers_and_shapes_are_named_one_input_or_several(from_file, tmp_path):
+    runner = from_file(network_file(tmp_path / "other.onnx", shape=(1, 146, 2), inputs=2))
+    runner.open()
+    good = np.zeros((1, 146, 2), np.float32)
+    for feeds, text in (({"input": good}, "input, input1, not input"), ({"input": good, "input1": good[0]}, "(146, 2) float")):
+        with pytest.raises(ModelError) as caught:
+            runner.infer(feeds)
+        assert text in str(caught.value)
+    runner.close()
 
 
 @pytest.mark.parametrize("name", sorted(FROM_FILES))
@@ -383,7 +413,7 @@ def test_loading_a_network_leaves_the_threads_signal_stack_alone(tmp_path):
     pytest.importorskip("openvino")
     import ctypes
 
-    from edge.runtimes.cpu.signalstack import _Stack
+    from edge.runtimes.cpu.openvino import _Stack
 
     def now():
         stack = _Stack()

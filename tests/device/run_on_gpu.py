@@ -31,6 +31,7 @@ import nvrtc
 from edge.core.contracts import CONSTANT, REPLICATE, RGB
 from edge.core.errors import EngineError
 from edge.runtimes.gpu import crop as cropkernel
+from edge.store import cubin as cubinstore
 from engines.build import cubin
 from engines.progress import Report
 
@@ -57,12 +58,12 @@ def compiled(compute_capability):
     """The kernel's code by the way that `nanoface build` takes, else by the wheel. None where there is no compiler."""
     with tempfile.TemporaryDirectory() as home:
         if cubin.build_cubin(home, compute_capability, Report(sys.stdout)):
-            return cropkernel.read_cubin(home, compute_capability)
+            return cubinstore.read_cubin(home, compute_capability)
     library = nvrtc.library_path()
     if library is None:
         return None
-    with open(cropkernel.source_path(), encoding="ascii") as f:
-        code = nvrtc.Nvrtc(library).compile(f.read(), cropkernel.arch(compute_capability)).code
+    with open(cubinstore.source_path(), encoding="ascii") as f:
+        code = nvrtc.Nvrtc(library).compile(f.read(), cubinstore.arch(compute_capability)).code
     print("crop kernel: built by {} instead".format(os.path.basename(library)))
     return code
 

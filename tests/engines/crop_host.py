@@ -10,6 +10,7 @@ import subprocess
 import numpy as np
 
 from edge.runtimes.gpu import crop as cropkernel
+from edge.store import cubin as cubinstore
 
 SHIM = r"""
 #include <algorithm>
@@ -72,7 +73,7 @@ class HostKernel:
         source, library = os.path.join(folder, "host.cpp"), os.path.join(folder, "host.so")
         with open(source, "w") as f:
             f.write(SHIM)
-        place = os.path.dirname(cropkernel.source_path())
+        place = os.path.dirname(cubinstore.source_path())
         done = subprocess.run([compiler()] + FLAGS + ["-I", place, "-o", library, source], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout.decode("utf-8", "replace")

@@ -12,6 +12,7 @@ import pytest
 from edge.core.errors import EngineError
 from edge.host.disk import StorageError
 from edge.runtimes.gpu import crop as cropkernel
+from edge.store import cubin as stored
 from engines.build import cubin
 from engines.progress import Report
 
@@ -86,8 +87,8 @@ def test_a_compiler_off_the_path_is_found_and_its_code_kept_with_what_it_was_bui
     assert bench.files() == ["crop.cubin", "crop.json"]
     sidecar = bench.sidecar()
     assert sidecar["arch"] == "sm_53" and sidecar["nvcc"] == "V10.2.300" and sidecar["schema"] == 1
-    assert sidecar["source_sha256"] == cropkernel.source_sha256()
-    assert cropkernel.read_cubin(bench.home, "5.3") == HEADER + b"-arch=sm_53"
+    assert sidecar["source_sha256"] == stored.source_sha256()
+    assert stored.read_cubin(bench.home, "5.3") == HEADER + b"-arch=sm_53"
 
 
 def test_the_one_on_the_path_goes_first(bench, tmp_path, monkeypatch):
@@ -114,11 +115,11 @@ def test_a_changed_source_is_built_again(bench, tmp_path, monkeypatch):
     assert bench.build()[0]
     other = tmp_path / "crop.cu"
     other.write_text("another version")
-    monkeypatch.setattr(cropkernel, "source_path", lambda: str(other))
+    monkeypatch.setattr(stored, "source_path", lambda: str(other))
     with pytest.raises(EngineError, match="built of another version of crop.cu: " + CURE):
         cropkernel.load(bench.home, "5.3")
     assert bench.build()[0] and bench.calls()[1].endswith(str(other))
-    assert cropkernel.read_cubin(bench.home, "5.3")
+    assert stored.read_cubin(bench.home, "5.3")
 
 
 def test_without_a_compiler_one_line_says_what_to_install(bench):
@@ -156,7 +157,7 @@ def test_a_failure_leaves_the_old_code_which_then_says_that_it_is_old(bench):
     assert not bench.build("7.2")[0]
     with pytest.raises(EngineError, match="was built for sm_53, the GPU here is sm_72: " + CURE):
         cropkernel.load(bench.home, "7.2")
-    assert cropkernel.read_cubin(bench.home, "5.3")
+    assert stored.read_cubin(bench.home, "5.3")
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error_with_its_cure(bench, tmp_path):
@@ -200,7 +201,7 @@ def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, con
     text = str(refused.value)
     assert said in text and re.search(CURE, text) and "\n" not in text
     assert bench.build()[0] and len(bench.calls()) == 2
-    assert cropkernel.read_cubin(bench.home, "5.3")
+    assert stored.read_cubin(bench.home, "5.3")
 
 
 def test_a_kill_between_code_and_sidecar_is_noticed(bench, monkeypatch):
@@ -215,9 +216,9 @@ def test_a_kill_between_code_and_sidecar_is_noticed(bench, monkeypatch):
 
 @pytest.mark.skipif(nvrtc.library_path() is None, reason="needs the wheel " + nvrtc.WHEEL)
 def test_real_code_for_the_nano_passes_the_check_of_what_nvcc_left(bench):
-    with open(cropkernel.source_path(), encoding="ascii") as f:
+    with open(stored.source_path(), encoding="ascii") as f:
         real = nvrtc.Nvrtc(nvrtc.library_path()).compile(f.read(), "sm_53").code
     source = bench.tools / "real.cubin"
     source.write_bytes(real)
     bench.install(NVCC + "import shutil\nshutil.copy({!r}, target)\n".format(str(source)))
-    assert bench.build()[0] and cropkernel.read_cubin(bench.home, "5.3") == real
+    assert bench.build()[0] and stored.read_cubin(bench.home, "5.3") == real

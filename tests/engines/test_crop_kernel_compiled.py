@@ -6,6 +6,7 @@ import nvrtc
 import pytest
 
 from edge.runtimes.gpu import crop as cropkernel
+from edge.store import cubin as cubinstore
 
 pytestmark = pytest.mark.skipif(nvrtc.library_path() is None, reason="needs the wheel " + nvrtc.WHEEL)
 
@@ -20,7 +21,7 @@ def compiler():
 
 @pytest.fixture(scope="module")
 def source():
-    with open(cropkernel.source_path(), encoding="ascii") as f:
+    with open(cubinstore.source_path(), encoding="ascii") as f:
         return f.read()
 
 

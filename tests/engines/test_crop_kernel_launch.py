@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import pytest
+from fakes import KERNELS, SIMULATOR
 
 from edge.core.errors import EngineError
 from edge.runtimes.gpu import crop as cropkernel
@@ -14,7 +15,6 @@ from engines.build import cubin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-SIMULATOR, TWINS = os.path.join(HERE, "simulator"), os.path.join(HERE, "crop_twin.py")
 ON_GPU = os.path.join(ROOT, "tests", "device", "run_on_gpu.py")
 
 BEGIN = """
@@ -25,7 +25,7 @@ import crop_cases
 from crop_twin import filled
 from edge.core.contracts import REPLICATE, RGB
 from edge.core.errors import EdgeError
-from edge.runtimes import cropkernel
+from edge.runtimes.gpu import crop as cropkernel
 
 def refused(call, *arguments):
     try:
@@ -69,7 +69,7 @@ def run(home, *words, **settings):
     report = str(home / "report.json")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NANOFACE_SIM_")}
     environ.update(PYTHONPATH=os.pathsep.join([SIMULATOR, HERE, ROOT]), NANOFACE_SIM_REPORT=report)
-    environ.setdefault("NANOFACE_SIM_KERNELS", TWINS)
+    environ.setdefault("NANOFACE_SIM_KERNELS", KERNELS)
     environ.update(settings)
     done = subprocess.run([sys.executable] + list(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ)
     with open(report) as f:
@@ -155,7 +155,7 @@ WRONG = {  # what a mistaken kernel would do -> the twin's line that is changed 
 def test_the_script_for_a_real_gpu_finds_a_mistaken_kernel(home, mistake):
     path, twins = home / "crop.cubin", home / "twins.py"
     path.write_bytes(cubin_for(53))
-    with open(TWINS, encoding="utf-8") as f:
+    with open(KERNELS, encoding="utf-8") as f:
         right = f.read()
     assert WRONG[mistake][0] in right
     twins.write_text(right.replace(*WRONG[mistake]))

@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("yaml")
 
-from calibration.estimate import fit as estimatefit
 from edge.core.errors import ConfigError, EngineError, ModelError
 from engines.estimate import pipeline as estimatepipeline
 from engines.estimate.board import NANO, Span, board_of
 from engines.estimate.command import engine_ms, run_estimate
+from engines.estimate.fitted import fitted
 from engines.estimate.make import estimate
 
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
@@ -151,7 +151,7 @@ def test_neither_onnx_nor_a_runtime_is_loaded(tmp_path):
 
 def test_the_estimate_is_the_same_every_time(tmp_path):
     assert said(tmp_path) == said(tmp_path)
-    assert estimatefit.fitted() == estimatefit.fitted()
+    assert fitted() == fitted()
 
 
 def test_the_host_can_be_measured_again(models_home, monkeypatch):

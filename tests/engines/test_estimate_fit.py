@@ -1,14 +1,17 @@
 """The model's promises: how far it is from published figures that it has not seen, and which way it can move."""
 import json
 import math
+import re
 
 import pytest
 
 pytest.importorskip("yaml")
 
 from calibration.estimate import fit as fitting
+from calibration.estimate import freeze
 from calibration.estimate.net import Net
 from calibration.estimate.networks import NETWORKS
+from edge.core.errors import ModelError
 from engines.estimate.board import (
     BOARDS,
     FAR,
@@ -20,16 +23,17 @@ from engines.estimate.board import (
     classes_of,
     engine_memory,
     engine_span,
-    own_span,
     span_of,
 )
+from engines.estimate.fitted import FITTED, fitted
+from engines.estimate.kernels import Parameters, class_of, device_ms
 from engines.estimate.layers import KINDS, Layer, move
 from engines.estimate.table import layers_for, stored
 
 
 @pytest.fixture(scope="module")
 def fit():
-    return fitting.fitted()
+    return fitted()
 
 
 def off(fit, kind):
@@ -38,12 +42,15 @@ def off(fit, kind):
 
 def test_the_stored_fit_is_what_fitting_again_finds():
     """On another machine the last digits may differ: within a step of the search."""
-    now, then = fitting.fitted_now(), json.loads(open(fitting.FITTED).read())
+    now, then = freeze.fitted_now(), json.loads(open(FITTED).read())
     assert now["parameters"] == pytest.approx(then["parameters"], rel=0.01)
     assert len(now["left_out"]) == len(then["left_out"])
     for a, b in zip(now["left_out"], then["left_out"]):
-        assert (a["network"], a["source"], a["ms"], a["class"]) == (b["network"], b["source"], b["ms"], b["class"])
+        assert [a[k] for k in ("network", "source", "ms", "kind")] == [b[k] for k in ("network", "source", "ms", "kind")]
         assert a["error"] == pytest.approx(b["error"], abs=0.02)
+        assert [a["low_ms"], a["high_ms"]] == pytest.approx([b["low_ms"], b["high_ms"]], rel=0.05)
+    assert [(o["network"], o["ms"]) for o in now["not_fitted"]] == [(o["network"], o["ms"]) for o in then["not_fitted"]]
+    assert [now[key] for key in ("schema", "told", "dlvyf")] == [then[key] for key in ("schema", "told", "dlvyf")]
 
 
 def test_dense_networks_are_met_within_a_fifth_in_the_median(fit):
@@ -59,18 +66,15 @@ def test_the_depthwise_ones_are_met_as_far_as_is_said(fit):
 
 
 def test_most_published_figures_lie_in_a_range_made_without_them(fit):
-    inside = [own_span(fit, o, NETWORKS[o.row.network]()) for o in fit.left_out]
-    hits = [span.low <= o.row.ms <= span.high for span, o in zip(inside, fit.left_out)]
-    assert sum(hits) >= 0.8 * len(hits)
-    assert all(hit for hit, o in zip(hits, fit.left_out) if o.kind == "depthwise")
+    assert sum(o.inside for o in fit.left_out) >= 0.8 * len(fit.left_out)
+    assert all(o.inside for o in fit.left_out if o.kind == "depthwise")
 
 
 def test_the_small_network_nearest_to_ours_lies_in_its_range(fit):
     """SqueezeNet 1.1, 32 kernels in 4 ms: where launches begin to count."""
-    out = next(o for o in fit.left_out if o.row.network == "squeezenet1_1")
-    span = own_span(fit, out, NETWORKS["squeezenet1_1"]())
-    assert span.low < 4.03 < span.high
-    assert span.high / span.low > 2.0
+    out = next(o for o in fit.left_out if o.network == "squeezenet1_1")
+    assert out.low_ms < 4.03 < out.high_ms
+    assert out.high_ms / out.low_ms > 2.0
 
 
 def test_the_range_of_the_small_detector_covers_what_another_runtime_needed(fit):
@@ -86,7 +90,8 @@ def test_all_sizes_and_sources_of_a_network_are_left_out_together():
 
 
 def test_leaving_a_network_out_changes_what_is_fitted(fit):
-    by_network = {o.row.network: o.parameters for o in fit.left_out}
+    rows = [row for row in fitting.rows_of(fitting.published()) if row.fit]
+    by_network = {out.network: p for out, p in fitting.leave_one_out(rows, *fitting.prepared(rows))}
     assert by_network["alexnet"].weights != fit.parameters.weights  # nobody else but VGG has such layers
     assert by_network["mobilenet_v2_300"] == by_network["mobilenet_v2_224"]
     assert by_network["mobilenet_v2_300"][:6] == fit.parameters[:6]  # dense parameters come from dense networks
@@ -108,7 +113,7 @@ def test_every_fitted_row_has_a_source_and_a_network_that_is_rebuilt():
 
 # ---- which way it moves
 
-P = fitting.Parameters(0.9, 0.5, 0.9, 0.2, 0.6, 10.0, 0.07)
+P = Parameters(0.9, 0.5, 0.9, 0.2, 0.6, 10.0, 0.07)
 
 
 @pytest.mark.parametrize("wider", [16, 17, 31, 32, 33, 64, 128])
@@ -117,20 +122,20 @@ def test_more_channels_are_never_faster(window, group, wider):
     def network(channels):
         net = Net(32, 32).conv(channels, 3)
         return net.depthwise(window).layers if group else net.conv(channels, window).layers
-    assert fitting.device_ms(P, network(wider)) >= fitting.device_ms(P, network(wider - 1))
+    assert device_ms(P, network(wider)) >= device_ms(P, network(wider - 1))
 
 
 @pytest.mark.parametrize("side", [31, 32, 47, 48, 64, 96])
 def test_a_larger_picture_is_never_faster(side):
     def network(n):
         return Net(n, n).conv(16, 3, 2).depthwise(3).conv(32, 1).global_pool().full(10).outputs()
-    assert fitting.device_ms(P, network(side)) >= fitting.device_ms(P, network(side - 1))
+    assert device_ms(P, network(side)) >= device_ms(P, network(side - 1))
 
 
 def test_another_kernel_is_never_free(fit):
     layers = layers_for("", "mb05")
     more = list(layers) + [move("x", 1, 1)]
-    assert fitting.device_ms(fit.parameters, more) >= fitting.device_ms(fit.parameters, layers) + 1e-3 * P.launch_us
+    assert device_ms(fit.parameters, more) >= device_ms(fit.parameters, layers) + 1e-3 * P.launch_us
 
 
 @pytest.mark.parametrize("name", sorted(stored()))
@@ -146,7 +151,7 @@ def test_lower_clocks_are_never_faster(fit, name):
 @pytest.mark.parametrize("name", sorted(stored()))
 def test_a_range_is_in_order_and_not_narrower_than_a_published_networks(fit, name):
     layers = layers_for("", name)
-    span, of_class = engine_span(fit, layers, NANO), classes_of(fit.left_out)[fitting.class_of(layers)]
+    span, of_class = engine_span(fit, layers, NANO), classes_of(fit.left_out)[class_of(layers)]
     assert 0.0 < span.low < span.middle < span.high
     assert span.high / span.low >= math.exp(2.0 * of_class.width)
 
@@ -170,8 +175,8 @@ def test_the_width_comes_from_the_errors_of_the_class(errors, networks, width):
 
 
 def test_the_class_is_that_of_any_depthwise_layer():
-    assert fitting.class_of(NETWORKS["resnet18"]()) == "dense"
-    assert fitting.class_of(NETWORKS["ssd_mobilenet_v2_300"]()) == "depthwise"
+    assert class_of(NETWORKS["resnet18"]()) == "dense"
+    assert class_of(NETWORKS["ssd_mobilenet_v2_300"]()) == "depthwise"
 
 
 def test_a_kernel_takes_the_longer_of_arithmetic_and_memory_and_a_launch():
@@ -197,3 +202,21 @@ def test_the_boards_are_those_of_the_two_power_modes():
     assert sorted(BOARDS) == ["nano", "nano-5w"]
     assert (board_of("nano-5w").gpu_mhz, board_of("nano-5w").cpu_mhz, board_of("nano-5w").cores) == (640.0, 918.0, 2)
     assert Span(1, 2, 3) + Span(1, 1, 1) == Span(2, 3, 4)
+
+
+@pytest.mark.parametrize("content, words", [("{", "cannot be read"), ('{"schema": 1}', "not of this version")])
+def test_a_fit_that_cannot_be_read_is_one_line(content, words, tmp_path, monkeypatch):
+    broken = tmp_path / "fitted.json"
+    broken.write_text(content)
+    monkeypatch.setattr("engines.estimate.fitted.FITTED", str(broken))
+    with pytest.raises(ModelError, match=words + ".*: install nanoface again"):
+        fitted()
+
+
+def test_freezing_without_the_fetched_networks_names_the_cure_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
+    monkeypatch.setattr("engines.estimate.fitted.FITTED", str(tmp_path / "fitted.json"))
+    assert freeze.main() == 1
+    assert re.match(r".* `nanoface models fetch .*`\n\Z", capsys.readouterr().err)
+    assert not list(tmp_path.glob("*.json"))

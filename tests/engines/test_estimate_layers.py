@@ -234,8 +234,10 @@ def test_a_table_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
 
 def test_the_table_is_written_as_it_is_read():
     import json
+
+    from calibration.estimate.freeze import layers_text
     content = {"schema": 1, "networks": table().stored()}
-    assert json.loads(table().text_of(content)) == content
+    assert json.loads(layers_text(content)) == content
 
 
 def test_a_network_of_the_manifest_that_nobody_has_the_layers_of_is_one_line(tmp_path, monkeypatch):

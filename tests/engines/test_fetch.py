@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-import tiny_nets
+from fakes import tiny_nets
 from patience import PATIENCE_S
 
 from edge.core.errors import ModelError

@@ -9,6 +9,8 @@ import sys
 import time
 
 import pytest
+from fakes import SIMULATOR
+from fakes.board import CLOCK, GPU, RAIL, RUNNING, THERMAL
 
 pytest.importorskip("cv2")
 
@@ -28,40 +30,20 @@ from edge.core.errors import EngineError, OutputError
 from edge.doctor.machine import Machine
 from edge.doctor.packages import Probe, Software
 from edge.store import plans as planstore
+from edge.store.models import StoredNetwork
 from engines.report import engines as fieldengines
 from engines.report import facts as fieldfacts
 from engines.report import readings as boardreadings
 from engines.report.command import TITLE, ReportFile
 from engines.report.privacy import Privacy
+from engines.verify import timing
 
-SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
-GPU = "sys/devices/57000000.gpu/"
-CLOCK = GPU + "devfreq/57000000.gpu/"
-THERMAL = "sys/devices/virtual/thermal/"
-RAIL = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/"
-NANO = {
-    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
-    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
-    "proc/meminfo": "MemTotal: 4059292 kB\nMemAvailable: 2048000 kB\nSwapTotal: 6220224 kB\nSwapFree: 6220224 kB\n"
-                    "NvMapMemUsed: 102400 kB\n",
+SOFTWARE = {
+    "proc/meminfo": RUNNING["proc/meminfo"] + "NvMapMemUsed: 102400 kB\n",
     "proc/sys/kernel/osrelease": "4.9.253-tegra\n",
-    "var/lib/nvpmodel/status": "pmode:0000 fmode:fanNull\n",
-    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=5W >\n",
     "usr/local/cuda/version.txt": "CUDA Version 10.2.300\n",
     "var/lib/dpkg/status": "Package: bash\nVersion: 4.4\n\nPackage: libnvinfer8\nStatus: install ok installed\n"
                            "Version: 8.2.1-1+cuda10.2\n\n",
-    CLOCK + "cur_freq": "921600000\n", CLOCK + "min_freq": "76800000\n", CLOCK + "max_freq": "921600000\n",
-    GPU + "load": "420\n",
-    "sys/devices/system/cpu/online": "0-3\n",
-    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1428000\n",
-    "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "1428000\n",
-    "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "schedutil\n",
-    THERMAL + "thermal_zone0/type": "AO-therm\n", THERMAL + "thermal_zone0/temp": "41500\n",
-    THERMAL + "thermal_zone1/type": "GPU-therm\n", THERMAL + "thermal_zone1/temp": "39000\n",
-    THERMAL + "thermal_zone4/type": "PMIC-Die\n", THERMAL + "thermal_zone4/temp": "100000\n",
-    THERMAL + "cooling_device0/type": "pwm-fan\n", THERMAL + "cooling_device0/cur_state": "3\n",
-    THERMAL + "cooling_device1/type": "gpu-balanced\n", THERMAL + "cooling_device1/cur_state": "0\n",
-    RAIL + "rail_name_0": "POM_5V_IN\n", RAIL + "in_power0_input": "4523\n", RAIL + "in_voltage0_input": "5032\n",
 }
 SECTIONS = ["software", "board", "doctor", "plans", "network: detect", "network: align", "network: pose",
             "network: iris", "estimate and actual", "run", "board during the run", "board after the run", "end"]
@@ -73,7 +55,7 @@ ON_A_TREE = ("import os, sys; from edge.config.load import load_config; from eng
 
 
 def board(folder, **changes):
-    for name, text in dict(NANO, **changes).items():
+    for name, text in dict(RUNNING, **dict(SOFTWARE, **changes)).items():
         path = os.path.join(str(folder), name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as f:
@@ -229,14 +211,14 @@ class Runner:
 
 
 def test_network_is_timed_on_host_and_device_without_its_warm_up():
-    timed = fieldengines.time_runner(Runner(), "detect", "yunet_s")
-    assert len(timed.host_ms) == len(timed.device_ms) == fieldengines.MOST_RUNS
-    assert fieldengines.spread(timed.device_ms).startswith("p50 2.50 ms, p95 2.50 ms")
+    timed = timing.time_runner(Runner(), StoredNetwork("yunet_s", "", "", {}, "detect"))
+    assert len(timed.host_ms) == len(timed.device_ms) == timing.MOST_RUNS
+    assert timing.spread(timed.device_ms).startswith("p50 2.50 ms, p95 2.50 ms")
 
 
 def test_estimate_stands_beside_what_was_measured(monkeypatch):
-    timed = {"detect": fieldengines.Timed("yunet_s", "x", [4.0], [2.5]),
-             "pose": fieldengines.Timed("mb05", "x", [1.0], [])}
+    timed = {"detect": timing.Timed("yunet_s", "x", [4.0], [2.5]),
+             "pose": timing.Timed("mb05", "x", [1.0], [])}
 
     class Estimate:
         @staticmethod

@@ -154,7 +154,7 @@ STORED = StoredNetwork("chain", "", "", {}, "detect", "0" * 64)
 
 
 def judged(monkeypatch, model, tolerance, low=0.5, high=1.0):
-    def differences(role, network, expected, found, decode):
+    def differences(stored, expected, found):
         apart = np.abs(expected["out"] - found["out"])
         worst = float(apart.max()) if np.isfinite(apart).all() else np.inf
         return [Difference("out", "px", worst, worst, tolerance)]
@@ -253,7 +253,7 @@ def test_the_command_writes_what_the_build_reads(home):
     with open(os.path.join(home, "onnx", "mb05.ranges.json")) as f:
         tensors = json.load(f)["tensors"]
     assert nodes <= set(tensors) and set(tensors["params"]) == {"min", "max", "largest", "share_below_6e-5"}
-    from engines.build.fp32pins import pins_of
+    from engines.build.target import pins_of
     assert list(pins_of(home, locate(home, "mb05")).layers) == sorted(found["fp32_layers"])
 
 

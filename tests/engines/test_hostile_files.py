@@ -11,10 +11,11 @@ import zlib
 
 import numpy as np
 import pytest
-import tiny_nets
+from fakes import tiny_nets
 
 from edge.core.errors import ModelError
-from engines.fetch import web, wheel, zipreading
+from engines import zipreading
+from engines.fetch import web, wheel
 from engines.fetch.fetch import Fetcher, Unavailable, cache_dir
 from engines.lint.frame import check_frame
 from engines.progress import Report

@@ -10,7 +10,7 @@ from edge.core.errors import ModelError
 from edge.host import commands
 from edge.store import models as modelstore
 from edge.store.models import StoredNetwork
-from engines.fetch import onnxpackage
+from engines import onnxpackage
 from engines.fetch import store as onnxstore
 from engines.lint import gate as lintgate
 from engines.lint.gate import is_linted, lint_gate, nodes_of, rules_version

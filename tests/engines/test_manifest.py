@@ -4,8 +4,8 @@ import os
 import re
 
 import pytest
-import tiny_nets
 import yaml
+from fakes import tiny_nets
 
 from edge.core.errors import ConfigError, ModelError
 from edge.core.packet import Roi

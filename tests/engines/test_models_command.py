@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-import tiny_nets
+from fakes import tiny_nets
 
 from edge.core.errors import ConfigError, ModelError
 from edge.host.disk import PART, StorageError

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-import tiny_nets
+from fakes import TESTS, tiny_nets
 
 from edge.core.errors import ModelError
 from edge.host import disk
@@ -188,9 +188,9 @@ def test_a_full_disk_is_one_line_and_leaves_the_former_network(world, monkeypatc
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {here!r})
-import tiny_nets
+from fakes import tiny_nets
 from pytest import MonkeyPatch
-from engines import onnxstore
+from engines.fetch import store as onnxstore
 from engines.manifest.read import read_manifest
 replace, count = os.replace, [0]
 def counted(*a, **folders):
@@ -216,7 +216,7 @@ def test_a_build_that_is_killed_is_repaired_by_the_next(world, tmp_path, after):
     with open(world.files("mesh")[0], "wb") as f:
         f.write(b"a newer file")
     code = KILLED.format(
-        here=HERE, manifest=str(tmp_path / "tiny.yaml"), source=world.files("mesh")[0], home=world.home, after=after)
+        here=TESTS, manifest=str(tmp_path / "tiny.yaml"), source=world.files("mesh")[0], home=world.home, after=after)
     assert subprocess.call(
         [sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT)) == -signal.SIGKILL
     if after == 0:

@@ -1,7 +1,7 @@
 """What NVIDIA's parser does, by its source of 8.2-GA: the linter and the simulated parser are each held against it."""
 import numpy as np
 import pytest
-from simulator_nets import BuildContext, simulated
+from fakes.simulated import BuildContext, simulated
 
 onnx = pytest.importorskip("onnx")
 

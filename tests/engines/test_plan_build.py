@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from fakes import SIMULATOR
 
 from edge.cli.commands import build as build_command
 from edge.cli.table import read_words
@@ -17,7 +18,7 @@ from edge.host.disk import StorageError
 from edge.store import plans as planstore
 from edge.store.models import read_index, sha256_of
 from engines.build import command as build
-from engines.build import listing as buildlist
+from engines.build import context, listing
 from engines.build.boardfacts import Facts
 from engines.build.command import BuildOptions, run_build
 from engines.build.tune import run_tune
@@ -25,8 +26,7 @@ from engines.fetch import store as onnxstore
 from engines.manifest.read import read_manifest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
-ASK_FACTS, RUN_CHILD = build.ask_facts, build.run_child
+ASK_FACTS, RUN_CHILD = context.ask_facts, context.run_child
 NANO = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "")
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
 
@@ -50,7 +50,7 @@ class World:
     def know_the_board(self, facts=NANO):
         """Saves a process that asks for it, in most tests; None: it is asked."""
         known = ASK_FACTS if facts is None else lambda folder, root, stop: facts
-        for module in (build, buildlist):
+        for module in (context, listing):
             self._env.setattr(module, "ask_facts", known)
 
     def fault(self, **faults):
@@ -216,7 +216,7 @@ def test_a_build_that_hangs_has_a_limit_of_its_own_and_costs_one_plan(world, mon
         given.append(limit_s)
         return RUN_CHILD(request, folder, stop, hearing, 1.0 if request["network"] == "mb05" else limit_s)
 
-    monkeypatch.setattr(build, "run_child", run_child)
+    monkeypatch.setattr(context, "run_child", run_child)
     said = world.build("pose", "iris", timeout_s=1234.0)
     assert world.code == 4 and world.plans() == ["iris-iris_landmark.plan"] and given == [1234.0, 1234.0]
     lines = [line for line in said.splitlines() if line.startswith("pose      mb05             not built: ")]

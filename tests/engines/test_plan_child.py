@@ -126,7 +126,7 @@ def test_the_process_ends_with_a_command_that_is_killed(tmp_path):
     (tmp_path / "pycuda").mkdir()
     (tmp_path / "pycuda" / "__init__.py").write_text("")
     (tmp_path / "pycuda" / "driver.py").write_text("")
-    code = ("from edge.host.stop import Stop; from engines.build.command import ask_facts; ask_facts({!r}, '/', Stop())"
+    code = ("from edge.host.stop import Stop; from engines.build.context import ask_facts; ask_facts({!r}, '/', Stop())"
             .format(str(tmp_path)))
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), ROOT]))
     command = subprocess.Popen([sys.executable, "-c", code], env=env)
@@ -152,7 +152,7 @@ def _lives(pid):
 def test_without_tensorrt_the_command_says_that_it_is_for_the_board(tmp_path, monkeypatch):
     (tmp_path / "tensorrt.py").write_text("raise ImportError('libnvinfer.so.8: cannot open shared object file')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    from engines.build.command import ask_facts
+    from engines.build.context import ask_facts
 
     with pytest.raises(ModelError, match="nanoface build makes plans on the board; here there is no TensorRT: .*apt"):
         ask_facts(str(tmp_path), "/", Stop())

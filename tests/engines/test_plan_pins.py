@@ -5,7 +5,7 @@ import pytest
 
 from edge.core.errors import EngineError
 from edge.store.models import StoredNetwork
-from engines.build.fp32pins import Pins, pinned, pins_of
+from engines.build.target import Pins, pinned, pins_of
 
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", "5" * 64)
 

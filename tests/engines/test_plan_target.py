@@ -12,9 +12,8 @@ from edge.store.plans import Board
 from engines.build import boardfacts
 from engines.build import target as buildtarget
 from engines.build.boardfacts import Facts
-from engines.build.fp32pins import Pins
 from engines.build.selection import BuildOptions, Wanted, choose, config_of, selection
-from engines.build.target import BuildConfig, Target, install, last_build_s, stale
+from engines.build.target import BuildConfig, Pins, Target, install, last_build_s, stale
 from engines.manifest.read import read_manifest
 
 FACTS = Facts("8.2.1.8", "NVIDIA Tegra X1", "5.3", "32.7.1")

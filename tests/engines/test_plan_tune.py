@@ -11,7 +11,7 @@ from edge.host.disk import write_whole
 from edge.store import plans as planstore
 from edge.store.models import sha256_of
 from engines.build import command as build
-from engines.build import tune
+from engines.build import context, tune
 from engines.build.boardfacts import Facts
 from engines.build.command import BuildOptions, run_build
 from engines.build.tune import run_tune
@@ -29,7 +29,7 @@ class Bench:
         for module in (build, tune):
             monkeypatch.setattr(module, "build_one", self.build_one)
             monkeypatch.setattr(module, "lint_gate", lambda home, stored: None)
-        monkeypatch.setattr(build, "ask_facts", lambda folder, root, stop: NANO)
+        monkeypatch.setattr(context, "ask_facts", lambda folder, root, stop: NANO)
         monkeypatch.setattr("engines.build.cubin.find_nvcc", lambda folders: None)
 
     def fetch(self, *names):

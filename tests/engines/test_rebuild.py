@@ -12,8 +12,9 @@ import pytest
 pytest.importorskip("onnx", reason="the simulator needs the package onnx")
 pytest.importorskip("onnxruntime", reason="the simulator needs the package onnxruntime")
 
+from fakes import SIMULATOR
+from fakes.plans import tiny_network, write_sidecar
 from patience import PATIENCE_S, wait_until
-from trt_runner_home import SIMULATOR, tiny_network, write_sidecar
 from whole_runs import environment, python_path
 
 from edge.config.load import load_config

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from verify_home import NETWORKS, change_index, home_with
+from fakes.verify_home import NETWORKS, change_index, home_with
 
 from edge.core.errors import EngineError, ModelError
 from edge.core.packet import Roi
@@ -111,7 +111,7 @@ def test_what_is_stored_is_what_onnx_runtime_answers_to_the_pictures(name, store
         assert np.array_equal(feed, references.feed_of(pixels, network.input)) and feed.flags.c_contiguous
         assert {k: v.shape for k, v in case.outputs.items()} == dict(network.outputs)
         assert all(v.dtype == np.float32 for v in case.outputs.values())
-        found = differences(network.role, name, case.outputs, runner.infer(case.feeds), stored.decode)
+        found = differences(stored, case.outputs, runner.infer(case.feeds))
         assert max(d.worst / d.tolerance for d in found) < 0.01  # with and without the rewritten PReLU
     runner.close()
     assert len(cases) == len(stills.crops(network.role, name))
@@ -225,7 +225,7 @@ import sys
 for name in ("onnx", "onnxruntime", "openvino", "tflite"):
     sys.modules[name] = None
 sys.path.insert(0, {root!r})
-from engines import references
+from engines.verify import references
 assert len(references.current_cases({home!r}, "mb05")) == 4
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
-import simulator_nets as nets
+from fakes import simulated as nets
 
 NO_WAIT = '{"first": 0, "runtime": 0, "builder": 0, "context": 0, "serialize": 0, "supports_model": 0}'
 

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-import simulator_nets as nets
+from fakes import simulated as nets
 from patience import stretch
 
 TWIN = """

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
-import simulator_nets as nets
+from fakes import simulated as nets
 
 X = nets.picture()
 

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
-import simulator_nets as nets
+from fakes import simulated as nets
 from patience import stretch
 
 NO_WAIT = '{"first": 0, "runtime": 0, "builder": 0, "context": 0, "serialize": 0, "supports_model": 0}'
 BENCH = """
-import numpy as np, tensorrt as trt, pycuda.driver as cuda, simulator_nets as nets
+import numpy as np, tensorrt as trt, pycuda.driver as cuda, fakes.simulated as nets
 cuda.init()
 context = cuda.Device(0).retain_primary_context()
 context.push()
@@ -89,7 +89,7 @@ def test_a_thread_that_ends_with_a_context_ends_the_process(tmp_path):
 
 
 RAISING = """
-import tensorrt as trt, simulator_nets as nets
+import tensorrt as trt, fakes.simulated as nets
 class Log(trt.ILogger):
     def __init__(self):
         trt.ILogger.__init__(self)
@@ -123,7 +123,7 @@ assert profiler.heard == ["c.node", "r.node", "y.node"], profiler.heard
     assert nets.run_python(BENCH + profiler.format("raise ValueError()") + LEAVE)[0] == -signal.SIGABRT
 
 
-BUILD = "import tensorrt as trt, simulator_nets as nets; assert nets.BuildContext(trt).plan(nets.plain()) is not None\n"
+BUILD = "import tensorrt as trt, fakes.simulated as nets; assert nets.BuildContext(trt).plan(nets.plain()) is not None\n"
 FAULTS = [  # what is asked for, a statement that must hold, the exit code
     ({"tensorrt_missing": True}, "import pycuda.driver; import tensorrt", "ImportError: libnvinfer.so.8"),
     ({"pycuda_missing": True}, "import tensorrt; import pycuda.driver", "ImportError: libcuda.so.1"),

@@ -15,8 +15,9 @@ import pytest
 pytest.importorskip("onnx", reason="the simulator needs the package onnx")
 pytest.importorskip("onnxruntime", reason="the simulator needs the package onnxruntime")
 
+from fakes import KERNELS, SIMULATOR
+from fakes.plans import write_cubin
 from patience import PATIENCE_S
-from trt_runner_home import SIMULATOR, TWINS, write_cubin
 from whole_runs import DEFAULT_NETWORKS, Program, copy_home, launch, need_networks, python_path, wait_for_lines, whole_program
 
 FLAME = os.path.join("media", "video", "flame.mp4")
@@ -29,7 +30,7 @@ class Board(Program):
     def start(self, *words, **more):
         folder = str(self._folders.mktemp("run"))
         self.report = os.path.join(folder, "simulator.json")
-        env = dict(PYTHONPATH=python_path(SIMULATOR), NANOFACE_SIM_REPORT=self.report, NANOFACE_SIM_KERNELS=TWINS)
+        env = dict(PYTHONPATH=python_path(SIMULATOR), NANOFACE_SIM_REPORT=self.report, NANOFACE_SIM_KERNELS=KERNELS)
         env.update(more)
         return folder, launch(folder, self.home, words, **env)
 

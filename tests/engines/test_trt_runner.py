@@ -1,4 +1,4 @@
-"""The TensorRT runner on the simulator of tests/engines/simulator: right answers, and no rule of CUDA or TensorRT broken."""
+"""The TensorRT runner on the simulator of tests/simulator: right answers, and no rule of CUDA or TensorRT broken."""
 import threading
 
 import numpy as np
@@ -6,7 +6,9 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-import trt_runner_home as runner_home
+from fakes import KERNELS
+from fakes import plans as runner_home
+from fakes.simulated import onnx_bytes
 from patience import PATIENCE_S
 
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
@@ -16,6 +18,7 @@ from edge.runtimes.choose import available_runtimes, open_runner
 from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.fallback import FallbackRunner
 from edge.runtimes.gpu.runner import TensorRtRunner
+from edge.store.models import StoredNetwork, sha256_of
 from engines.verify import stills
 from engines.verify.agreement import differences
 
@@ -35,7 +38,7 @@ def simulator():
 def books(simulator, monkeypatch, tmp_path):
     """Every test ends with nothing alive, nothing on a context stack, and no rule broken."""
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", runner_home.TWINS)
+    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
     monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
     simulator.ledger.clear()
     yield simulator
@@ -109,7 +112,7 @@ def test_a_network_of_the_default_set_sees_what_it_sees_in_onnx_runtime(books, t
     assert set(runner.outputs) == set(reference.outputs) and runner.inputs == reference.inputs
     image, asked = stills.live_view(network.role, name)
     wanted, found = reference.submit(image, asked).result(), runner.submit(image, asked).result()
-    compared = differences(network.role, name, wanted, found, network.decode)
+    compared = differences(network, wanted, found)
     assert all(d.within for d in compared) and max(d.worst for d in compared) > 0.0, compared
     runner.close()
 
@@ -253,6 +256,30 @@ def test_it_works_between_open_and_close_only_and_may_be_opened_again(tiny, ways
         with pytest.raises(EngineError) as caught:
             ticket.result()
         assert "closed before its result" in str(caught.value)
+
+
+@pytest.mark.parametrize("shapes", [((1, 146, 2), (1, 146, 2)), ((1, 292), (1, 292)), ((2, 3, 12, 16), (2, 3, 12, 16))],
+                         ids=["points", "vectors", "two batches of pictures"])
+def test_a_network_with_several_inputs_of_any_shape_is_run_on_tensors(books, tmp_path, shapes, ways):
+    path = tmp_path / "numbers.onnx"
+    path.write_bytes(onnx_bytes([("Relu", "points", "positive", {}), ("Add", "positive usual", "sum", {})],
+                                list(zip(("points", "usual"), shapes)), [("sum", shapes[0])]))
+    network = StoredNetwork("numbers", str(path), str(path), {}, "express", sha256_of(str(path)))
+    runner_home.build(str(tmp_path), network)
+    runner = TensorRtRunner(network, **ways)
+    runner.open()
+    assert {t.name: t.shape for t in runner.inputs} == dict(zip(("points", "usual"), shapes)) and runner.note == ""
+    assert runner.take_device_ms() == [] and runner.run_s == 0.0
+    for seed in range(3):
+        points, usual = np.random.RandomState(seed).uniform(-2, 2, (2,) + shapes[0]).astype(np.float32)
+        assert_close(runner.infer({"points": points, "usual": usual}), {"sum": np.maximum(points, 0) + usual}, HALF)
+    for call, text in ((lambda: runner.submit(frame(), crops()), "numbers takes no crops"),
+                       (lambda: runner.infer({"points": points}), "has the inputs points, usual, not points")):
+        with pytest.raises(ModelError) as caught:
+            call()
+        assert text in str(caught.value)
+    assert len(runner.take_device_ms()) == 3 and runner.run_s > 0.0
+    runner.close()
 
 
 def test_a_thread_may_close_last_that_did_not_open_first(tiny):

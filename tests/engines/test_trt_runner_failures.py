@@ -10,14 +10,15 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes with ONNX Runtime")
 pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks with onnx")
-import trt_runner_home as runner_home
+from fakes import KERNELS
+from fakes import plans as runner_home
 from patience import PATIENCE_S
 
 from edge.core.contracts import RGB, Crop
 from edge.core.errors import EngineError
 from edge.runtimes import choose
 from edge.runtimes.choose import open_runner
-from edge.runtimes.gpu import trtcalls
+from edge.runtimes.gpu import plan as trtplan
 from edge.runtimes.gpu.runner import TensorRtRunner
 from edge.store import plans as planstore
 
@@ -42,7 +43,7 @@ def books(simulator, monkeypatch, tmp_path):
     from nanoface_simulator.contexts import driver
 
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
-    monkeypatch.setenv("NANOFACE_SIM_KERNELS", runner_home.TWINS)
+    monkeypatch.setenv("NANOFACE_SIM_KERNELS", KERNELS)
     monkeypatch.setenv("NANOFACE_SIM_HELD_MS", '{"first": 0, "runtime": 0, "builder": 0, "context": 0}')
     simulator.ledger.clear()
     yield simulator
@@ -195,7 +196,7 @@ def test_a_network_that_is_not_float32_is_refused(books, tmp_path):
 
     for changes, text in (({"get_binding_dtype": lambda self, i: DataType.HALF}, "not float32"),
                           ({"get_binding_shape": lambda self, i: (-1, 3, 12, 16)}, "(?, 3, 12, 16)"),
-                          ({"binding_is_input": lambda self, i: False}, "must have one input")):
+                          ({"binding_is_input": lambda self, i: False}, "has the inputs , and not those of its sidecar")):
         with pytest.MonkeyPatch.context() as patched:
             for name, change in changes.items():
                 patched.setattr(ICudaEngine, name, change)
@@ -289,9 +290,9 @@ def test_a_thread_that_fails_leaves_the_others_their_context(network, monkeypatc
 def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
     import tensorrt as trt
 
-    log = trtcalls.log_of(trt)
-    assert trtcalls.log_of(trt) is log
-    trtcalls.forget_words(trt)
+    log = trtplan.log_of(trt)
+    assert trtplan.log_of(trt) is log
+    trtplan.forget_words(trt)
 
     class Unspeakable:
         def __eq__(self, other):
@@ -303,9 +304,9 @@ def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
     thread = threading.Thread(target=lambda: log.log(trt.Logger.ERROR, "elsewhere"))
     thread.start()
     thread.join()
-    assert trtcalls.words(trt) == "first cause None second"
+    assert trtplan.words(trt) == "first cause None second"
     for _ in range(100):
         log.log(trt.Logger.ERROR, "long " * 100)
-    assert len(trtcalls.words(trt)) == trtcalls.LONGEST
-    trtcalls.forget_words(trt)
-    assert trtcalls.words(trt) == "TensorRT does not say why"
+    assert len(trtplan.words(trt)) == trtplan.LONGEST
+    trtplan.forget_words(trt)
+    assert trtplan.words(trt) == "TensorRT does not say why"

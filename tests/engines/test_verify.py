@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from verify_home import DEFAULT, NETWORKS, damaged, home_of, home_with, rounded
+from fakes.verify_home import DEFAULT, NETWORKS, damaged, home_of, home_with, rounded
 
 from edge.core.contracts import BGR, RGB, Runner
 from edge.runtimes.choose import open_runner
 from edge.runtimes.cpu.runner import Finished
-from engines.verify import verify
+from engines.verify import references, verify
 from engines.verify.agreement import quantities_of
 
 RUNTIMES = ("onnxruntime", "openvino")
@@ -49,7 +49,7 @@ def test_every_network_agrees_on_every_runtime_of_the_cpu(name, runtime, stored_
     runner.open()
     found = verify.verify_runner(runner, stored, home_of(stored))
     runner.close()
-    quantities = list(quantities_of(stored.role, name))
+    quantities = quantities_of(stored, references.cases(home_of(stored), name)[0].outputs)
     assert {d.quantity for d in found} == {prefix + q for q in quantities for prefix in ("", verify.CROPPED)}
     assert all(d.worst <= 0.02 * d.tolerance for d in found), found
     assert verify.fault_of(found) == "" and set(verify.recorded(found)) == {d.quantity for d in found}

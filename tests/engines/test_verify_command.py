@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from verify_home import DEFAULT, change_index, home_of, home_with, write_index
+from fakes.verify_home import DEFAULT, change_index, home_of, home_with, write_index
 
 from edge.core.errors import ConfigError, ModelError
 from edge.host.packages import install

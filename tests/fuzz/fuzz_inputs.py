@@ -145,12 +145,12 @@ def index(random, folder):
 def sidecars(random, folder):
     from edge.config.load import load_config
     from edge.doctor import plans
-    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import cubin as cubinstore
     from edge.store import models as modelstore
     from edge.store import plans as planstore
     from edge.store import renewal
-    from engines.build import fp32pins, tuningtable
     from engines.build import selection as buildselection
+    from engines.build import target, tune
 
     home = os.path.join(folder, "home")
     stored = modelstore.StoredNetwork("yunet_s", "", "", {}, "detect", SHA256)
@@ -160,8 +160,8 @@ def sidecars(random, folder):
     write(folder, "home/plans/detect-yunet_s.plan", JUNK)
     steps = (
         lambda: planstore.check(planstore.find(home, "detect", "yunet_s"), SHA256, planstore.Board("8.2.1.8", "x", "5.3")),
-        lambda: planstore.chosen(home), lambda: buildselection._choice(home), lambda: cropkernel.read_cubin(home, "5.3"),
-        lambda: tuningtable.read_object(os.path.join(home, "plans", tuningtable.JSON)), lambda: fp32pins.pins_of(home, stored),
+        lambda: planstore.chosen(home), lambda: buildselection._choice(home), lambda: cubinstore.read_cubin(home, "5.3"),
+        lambda: tune.read_object(os.path.join(home, "plans", tune.JSON)), lambda: target.pins_of(home, stored),
         lambda: plans.check_plans(load_config(None, {}, {"NANOFACE_CONFIG": os.devnull}), home, "8.2.1.8"),
         lambda: renewal.tried(home, renewal.Need("8.2.1.8", {"detect": "yunet_s"}, "", ())))
     return call(random.choice(steps[:-1]))

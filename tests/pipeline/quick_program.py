@@ -9,7 +9,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), HERE]
+sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)]
 
 TROUBLE, CAMERA, BOARD = "NANOFACE_TEST_TROUBLE", "NANOFACE_TEST_CAMERA", "NANOFACE_TEST_BOARD"
 HANG_AT, FOR_EVER_S = 20, 600.0
@@ -20,12 +20,12 @@ class Networks:
     """In the place of app.Networks."""
 
     def __init__(self, config, report):
-        from recorded_tracker import good
+        from fakes.tracker import good
 
         self._answers = good()
 
     def required(self, role, candidates):
-        from recorded_tracker import DECODE, Answering
+        from fakes.tracker import DECODE, Answering
 
         from edge.store.models import StoredNetwork
 
@@ -74,7 +74,7 @@ def hanging(make):
 
 def stand_in(options):
     """A camera that a process of its own reads."""
-    from standin import StandIn
+    from fakes.standin import StandIn
 
     from edge.sources.child.parent import ChildBackend
     from edge.sources.live.device import DEFAULT_TIMEOUTS

@@ -18,8 +18,8 @@ if __name__ == "__main__":
     HERE = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE), HERE]
 
-import faulty
-from recorded_tracker import IMAGE, Tracker, good
+from fakes import faulty
+from fakes.tracker import IMAGE, Tracker, good
 
 from edge.core import clock as core_clock
 from edge.outputs import sender as senders

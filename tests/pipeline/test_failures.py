@@ -3,8 +3,8 @@ import logging
 import threading
 
 import pytest
+from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run, wait_for
 from patience import PATIENCE_S, stretch
-from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run, wait_for
 
 from edge.core.errors import FrameError, ModelError, OutputError, SourceError
 from edge.pipeline import worker

@@ -4,8 +4,8 @@ import os
 import numpy as np
 import pytest
 import soak
-from faulty import OUTAGES, FaultyStage, SimClock, World, frame_error, jsonl_sender, swallowed, with_nonsense
-from pipeline_fakes import FakeSender, FakeSource, FakeStage, run
+from fakes.faulty import OUTAGES, FaultyStage, SimClock, World, frame_error, jsonl_sender, swallowed, with_nonsense
+from fakes.pipeline import FakeSender, FakeSource, FakeStage, run
 
 from edge.core.errors import OutputError
 from edge.core.packet import Face, Roi

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from recorded_tracker import INPUTS, Tracker, good, mesh, yunet
+from fakes.tracker import INPUTS, Tracker, good, mesh, yunet
 
 from edge.core.errors import FrameError
 from edge.models.detectors.table import make_detector

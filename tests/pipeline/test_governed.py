@@ -4,8 +4,8 @@ import time
 
 import kills
 import pytest
-from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run
-from recorded_tracker import IMAGE, Tracker
+from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run
+from fakes.tracker import IMAGE, Tracker
 
 from edge.app.chain import Stages, steps_of
 from edge.core.contracts import Source

@@ -3,9 +3,9 @@ import threading
 import time
 
 import pytest
+from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, run
 
 from edge.core.packet import Packet
 

@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
+from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, encode, run, wait_for
 from patience import PATIENCE_S, stretch, wait_until
-from pipeline_fakes import FakeSender, FakeSource, FakeStage, counts, encode, run, wait_for
 
 from edge.core.contracts import Output
 from edge.core.errors import OutputError
@@ -361,7 +361,7 @@ def sender_as_fake(sender):
 PROGRAM = """
 import signal, sys, threading, time
 sys.path[:0] = {paths!r}
-from pipeline_fakes import FakeSource, FakeStage, run
+from fakes.pipeline import FakeSource, FakeStage, run
 stop = threading.Event()
 signal.signal(getattr(signal, sys.argv[1]), lambda number, frame: threading.Thread(target=stop.set).start())
 said = []

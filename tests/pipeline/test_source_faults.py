@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
+from fakes.pipeline import FakeSender, FakeStage, run
+from fakes.standin import Prepared, StandIn, WithMode
 from patience import stretch, stretched, wait_until
-from pipeline_fakes import FakeSender, FakeStage, run
-from standin import Prepared, StandIn, WithMode
 
 from edge.core.errors import SourceError
 from edge.sources.child.parent import ChildBackend
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ca
 @pytest.fixture
 def device(tmp_path, monkeypatch):
     """The file that says what the device does."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.path.dirname(HERE)]))  # where the child finds the stand-in
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(HERE))  # where the child finds the stand-in
     path = tmp_path / "device"
     path.write_text("works")
     return path
@@ -409,7 +409,7 @@ def test_a_pipeline_goes_on_through_faults_as_promised(device):
 
 PARENT = """
 import sys, time
-from standin import StandIn
+from fakes.standin import StandIn
 from edge.sources.child.parent import ChildBackend
 from edge.sources.live.source import DEFAULT_TIMEOUTS, LiveSource
 from edge.sources.picture import FrameTransform
@@ -424,7 +424,7 @@ time.sleep(60)
 
 @pytest.mark.parametrize("what", ["works", "hangs in grab", "SIGSTOP"])
 def test_the_child_ends_when_its_parent_is_killed(device, what):
-    path = os.pathsep.join([os.path.dirname(os.path.dirname(HERE)), HERE])
+    path = os.pathsep.join([os.path.dirname(os.path.dirname(HERE)), os.path.dirname(HERE)])
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(device)], stdout=subprocess.PIPE,
                               env=dict(os.environ, PYTHONPATH=path))
     pid = int(parent.stdout.readline())

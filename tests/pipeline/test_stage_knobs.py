@@ -1,6 +1,6 @@
 """What can be turned down while tracking goes on: irises, pose, detector; and idling while nobody is there."""
 import pytest
-from recorded_tracker import Tracker, good, mesh, yunet
+from fakes.tracker import Tracker, good, mesh, yunet
 
 from edge.core.packet import LEFT_OUT
 from edge.outputs.record import encode

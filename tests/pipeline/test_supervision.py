@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
+from fakes.pipeline import FakeSource, FakeStage, run, wait_for
 from patience import PATIENCE_S, wait_until
-from pipeline_fakes import FakeSource, FakeStage, run, wait_for
 
 from edge.pipeline import pipeline as pipeline_module
 from edge.telemetry.health import Health

@@ -7,17 +7,15 @@ import socket
 
 import pytest
 import traced
-from whole_runs import DEFAULT_NETWORKS, ROOT, RUNTIMES, copy_home, need_networks, need_runtime, python_path
+from fakes import SIMULATOR
+from whole_runs import DEFAULT_NETWORKS, RUNTIMES, copy_home, need_networks, need_runtime, python_path
 
 CLI = ("-m", "edge")
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
 STATE = os.path.join(".local", "state", "nanoface", "")
 DEMO = CLI + ("run", "--source", "portrait", "--runtime")
 PICTURES = ("--output", "video:demo.mp4", "--output", "image:demo.jpg", "--output", "jsonl:-")
 SHORT = ("--max-frames", "20")
 LONG = ("--realtime", "--fps", "2", "--max-frames", "30")  # ONNX Runtime 1.32 asks 9 s after it was loaded
-GOLDEN = """import sys; from edge import modelstore; from engines import originals
-print(originals.verify(modelstore.locate(modelstore.home_dir(), "mb05").file, sys.argv[1]))"""
 CONVERTED = ("onnx", "onnxruntime")
 COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "demo on OpenVINO": (("openvino",), DEMO + ("openvino",) + PICTURES),
@@ -31,7 +29,6 @@ COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "calibrate": (CONVERTED, CLI + ("calibrate", "fp16", "mb05", "--frames", "1")),
     "report": ((), CLI + ("report", "--seconds", "1", "--source", "portrait")),
     "as a library": ((), ("-c", "from edge.runtimes import choose; print(choose.available_runtimes())")),
-    "goldens": (("onnxruntime",), ("-c", GOLDEN, os.path.join(ROOT, "tests", "engines", "goldens", "mb05.npz"))),
 }
 
 

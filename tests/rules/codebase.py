@@ -6,7 +6,7 @@ from functools import lru_cache
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CODE = ("edge", "engines", "calibration")
-NOT_OURS = {".git", "__pycache__", "build", "dist", "out", "onnx", "plans", "cache"}
+NOT_OURS = {".git", "__pycache__", "dist", "out", "onnx", "plans", "cache"}
 
 # path: relative to the root, with forward slashes; line: 0 where it is about the whole file
 Fault = namedtuple("Fault", "path line text")

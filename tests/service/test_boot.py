@@ -11,9 +11,10 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from boardtree import board_tree, need_machine
 from bootedboard import MEDIA, PROJECT, BootedBoard, tail, wait_for
+from fakes import SIMULATOR
 from patience import stretch
+from userspace import need_machine, user_space
 
 from edge.store import models as modelstore
 
@@ -75,7 +76,7 @@ def board(tmp_path_factory, models_home):
     source = folder / "checkout"
     source.mkdir()
     checkout(str(source))
-    booted = BootedBoard(board_tree(), folder / "board", str(source))
+    booted = BootedBoard(user_space(), folder / "board", str(source))
     networks(models_home, booted.layer(MEDIA))
     booted.put("/lib/systemd/system/nvargus-daemon.service", ARGUS)
     for path in ("/usr/bin/jetson_clocks", "/usr/sbin/nvpmodel"):
@@ -383,11 +384,10 @@ def test_an_upgrade_with_hostile_links_in_the_state_folder_is_refused_by_name(ru
 @contextmanager
 def tensorrt(board):
     """JetPack's packages, played by the simulator, and the engines of two networks; `apt upgrade` is release()."""
-    simulator = os.path.join(ROOT, "tests", "engines", "simulator")
     packages = board.run("sh", "-c", "ls -d /usr/local/lib/python3*/dist-packages").out.strip()
-    names = sorted(os.listdir(simulator))
+    names = sorted(name for name in os.listdir(SIMULATOR) if os.path.isdir(os.path.join(SIMULATOR, name)))
     for name in names:
-        shutil.copytree(os.path.join(simulator, name), board.disk(os.path.join(packages, name)),
+        shutil.copytree(os.path.join(SIMULATOR, name), board.disk(os.path.join(packages, name)),
                         ignore=shutil.ignore_patterns("__pycache__"))
     release(board, "_settings.board().tensorrt", '"{}"'.format(FIRST_TENSORRT))  # as the real one has it
     board.write(CONFIG, CAMERA + "models:\n  pose: none\n  iris: none\n")

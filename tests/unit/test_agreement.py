@@ -10,6 +10,7 @@ from test_detectors import ENCODE, NEAR
 from edge.core.errors import ModelError
 from edge.geometry import rotation as rot
 from edge.models.detectors.table import DETECTORS, make_detector
+from edge.store.models import StoredNetwork
 from engines.verify.agreement import QUANTITIES, Difference, combined, differences, quantities_of
 
 DECODE = {"mean": [0.0] * 12, "std": [1.0] * 12}
@@ -32,9 +33,13 @@ def outputs_of(role, network, seed=3):
     return {"contour": rng.uniform(5, 60, (2, 213)).astype(np.float32), "iris": rng.uniform(5, 60, (2, 15)).astype(np.float32)}
 
 
+def stored(role, network, *also):
+    return StoredNetwork(network, "", "", DECODE, role, "", also)
+
+
 def compare(role, network, found, expected=None):
     expected = outputs_of(role, network) if expected is None else expected
-    return {d.quantity: d for d in differences(role, network, expected, found, DECODE)}
+    return {d.quantity: d for d in differences(stored(role, network), expected, found)}
 
 
 def altered(outputs, change):
@@ -45,7 +50,7 @@ def altered(outputs, change):
 @each_network
 def test_the_same_outputs_do_not_differ_and_every_quantity_has_a_unit_and_a_tolerance(role, network):
     found = compare(role, network, outputs_of(role, network))
-    assert set(found) == set(quantities_of(role, network))
+    assert set(found) == set(quantities_of(stored(role, network), outputs_of(role, network)))
     for difference in found.values():
         assert (difference.median, difference.worst) == (0.0, 0.0) and difference.within
         assert difference.tolerance > 0.0 and difference.unit
@@ -64,7 +69,7 @@ def test_one_value_of_any_output_that_is_no_number_is_infinitely_wrong(role, net
         outputs = outputs_of(role, network)
         outputs[name].reshape(-1)[-1] = wrong
         found = compare(role, network, outputs)
-        assert set(found) == set(quantities_of(role, network))
+        assert set(found) == set(quantities_of(stored(role, network), outputs_of(role, network)))
         assert all(d.worst == np.inf and not d.within for d in found.values())
 
 
@@ -125,7 +130,7 @@ def test_a_face_that_is_lost_among_many_surer_places_is_infinitely_far_away(netw
 def test_it_does_not_matter_which_of_the_two_runs_is_expected(role, network, scale):
     one = outputs_of(role, network)
     other = altered(one, lambda v: v * np.float32(scale))
-    there, back = (differences(role, network, a, b, DECODE) for a, b in ((one, other), (other, one)))
+    there, back = (differences(stored(role, network), a, b) for a, b in ((one, other), (other, one)))
     for a, b in zip(there, back):
         if a.quantity != "outputs":  # of the expected ones' size
             assert a == b
@@ -240,7 +245,7 @@ def test_what_is_no_number_is_not_within(worst, within):
     ("geometry", "canonical_face", "geometry"), ("", "mb05", "align"), ("detect", "yolo", "yolo")])
 def test_what_nothing_is_known_of_is_refused_with_what_there_is(role, network, text):
     with pytest.raises(ModelError) as caught:
-        differences(role, network, {}, {}, {})
+        differences(stored(role, network), {}, {})
     assert text in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -258,3 +263,33 @@ def test_every_role_that_runs_has_its_quantities():
 def test_each_tolerance_lies_between_a_sound_engine_and_a_broken_one(role, quantity, sound, broken):
     """As both were emulated: every sum rounded to FP16; colours exchanged, or the picture moved by a pixel."""
     assert 1.1 * sound < QUANTITIES[role][quantity].tolerance < 0.9 * broken
+
+
+def both_at_once(presence=9, seed=3):
+    """What a network answers that gives points, irises and eyelids of one picture, and something that no role reads."""
+    rng = np.random.RandomState(seed)
+    more = {name: rng.uniform(20, 170, (1, count)).astype(np.float32) for name, count in (
+        ("iris", 30), ("contour", 426), ("lips", 160))}
+    return dict(outputs_of("align", "whole", seed), presence=np.full((1, 1), presence, np.float32), **more)
+
+
+def test_a_network_of_two_roles_is_compared_in_what_both_give_in_its_own_pixels_and_in_the_rest():
+    whole, expected = stored("align", "whole", "iris"), both_at_once()
+    found = {d.quantity: d for d in differences(whole, expected, both_at_once())}
+    assert list(found) == ["landmarks", "median landmark", "depth", "presence", "iris", "contour", "outputs"]
+    assert found["iris"].unit == found["landmarks"].unit == "px of 192" and all(d.within for d in found.values())
+    for name, quantity in (("landmarks", "landmarks"), ("iris", "iris"), ("contour", "contour"), ("lips", "outputs")):
+        other = dict(both_at_once(), **{name: expected[name] * np.float32(1.2)})
+        wrong = {d.quantity for d in differences(whole, expected, other) if not d.within}
+        assert quantity in wrong and wrong <= {quantity, "median landmark", "depth"}
+
+
+def test_where_neither_run_sees_a_face_its_irises_are_not_compared_either():
+    whole = stored("align", "whole", "iris")
+    assert [d.quantity for d in differences(whole, both_at_once(-9), both_at_once(-9, seed=4))] == ["presence"]
+
+
+def test_a_network_whose_outputs_no_decoder_reads_is_compared_in_all_of_them():
+    expected = {"points": np.linspace(1, 9, 30, dtype=np.float32).reshape(1, 30)}
+    found, = differences(stored("align", "strange", "iris"), expected, {"points": expected["points"] * np.float32(1.5)})
+    assert found.quantity == "outputs" and not found.within

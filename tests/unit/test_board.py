@@ -6,6 +6,7 @@ import time
 import types
 
 import pytest
+from fakes.board import GPU, RAIL, RUNNING, THERMAL
 from patience import PATIENCE_S, stretch, wait_until
 
 from edge.telemetry.board import files as boardfiles
@@ -13,32 +14,9 @@ from edge.telemetry.board.files import BoardFiles
 from edge.telemetry.board.jtop import NO_ANSWER, JtopClient, figures_of
 from edge.telemetry.board.reader import CALM_LOOKS, BoardReader, record_of
 
-GPU = "sys/devices/57000000.gpu/"
-CLOCK = GPU + "devfreq/57000000.gpu/"
-THERMAL = "sys/devices/virtual/thermal/"
-RAIL = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/"
-NANO = {
-    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
-    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
-    "proc/meminfo": "MemTotal: 4059292 kB\nMemAvailable: 2048000 kB\nSwapTotal: 6220224 kB\nSwapFree: 6117824 kB\n",
-    "var/lib/nvpmodel/status": "pmode:0000 fmode:fanNull\n",
-    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=1 NAME=5W >\n",
-    CLOCK + "cur_freq": "921600000\n", CLOCK + "min_freq": "76800000\n", CLOCK + "max_freq": "921600000\n",
-    GPU + "load": "420\n",
-    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1428000\n",
-    "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "918000\n",
-    THERMAL + "thermal_zone0/type": "AO-therm\n", THERMAL + "thermal_zone0/temp": "41500\n",
-    THERMAL + "thermal_zone1/type": "GPU-therm\n", THERMAL + "thermal_zone1/temp": "39000\n",
-    THERMAL + "thermal_zone2/type": "PMIC-Die\n", THERMAL + "thermal_zone2/temp": "100000\n",
-    THERMAL + "cooling_device0/type": "pwm-fan\n", THERMAL + "cooling_device0/cur_state": "3\n",
-    THERMAL + "cooling_device1/type": "gpu-balanced\n", THERMAL + "cooling_device1/cur_state": "0\n",
-    RAIL + "rail_name_0": "POM_5V_IN\n", RAIL + "in_power0_input": "4523\n", RAIL + "in_voltage0_input": "5032\n",
-    RAIL + "rail_name_1": "POM_5V_GPU\n", RAIL + "in_power1_input": "1210\n", RAIL + "in_voltage1_input": "5010\n",
-}
-
 
 def tree(folder, **changes):
-    for name, text in dict(NANO, **changes).items():
+    for name, text in dict(RUNNING, **changes).items():
         write(folder, name, text)
     return str(folder)
 
@@ -74,14 +52,14 @@ def test_a_nano_is_told_as_the_schema_has_it(tmp_path, reader_of):
 
 
 def test_off_a_board_there_is_nothing_and_no_thread(tmp_path, reader_of):
-    write(tmp_path, "proc/meminfo", NANO["proc/meminfo"])
+    write(tmp_path, "proc/meminfo", RUNNING["proc/meminfo"])
     before = set(threading.enumerate())
     assert reader_of(str(tmp_path), jtop=True).read() is None
     assert set(threading.enumerate()) <= before
 
 
 def test_a_board_that_tells_nothing_still_has_a_name(tmp_path, reader_of):
-    write(tmp_path, "etc/nv_tegra_release", NANO["etc/nv_tegra_release"])
+    write(tmp_path, "etc/nv_tegra_release", RUNNING["etc/nv_tegra_release"])
     reader = reader_of(str(tmp_path))
     wait_until(lambda: reader.read() is not None)
     assert reader.read() == {"model": "Jetson", "throttled": False}
@@ -98,7 +76,7 @@ def test_throttling_is_told_with_its_cause_and_held_for_some_looks(tmp_path, rea
     looks = []
     reading = BoardFiles.read
     monkeypatch.setattr(BoardFiles, "read", lambda self: looks.append(1) or reading(self))
-    write(tmp_path, name, NANO[name])
+    write(tmp_path, name, RUNNING[name])
     wait_until(lambda: not reader.read()["throttled"])
     assert len(looks) >= CALM_LOOKS and "throttled_by" not in reader.read()
 

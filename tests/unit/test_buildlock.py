@@ -9,7 +9,7 @@ import pytest
 from edge.core.errors import EngineError
 from edge.host.disk import one_builder
 from edge.store import lock as buildlock
-from engines.build.command import refuse_beside_tracker
+from engines.build.context import refuse_beside_tracker
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TRACK = """

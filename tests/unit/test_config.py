@@ -36,7 +36,7 @@ def test_defaults_hold_every_leaf_of_the_tree_and_nothing_else():
     written = {"outputs"} | {"{}.{}".format(s, k) for s, keys in document.items() if s != "outputs" for k in keys}
     tree = {"outputs"} | {"{}.{}".format(s, k) for s, section in TREE.items() for k in section._fields}
     assert written == tree == set(RULES)
-    assert set(Config._fields) == set(TREE) | {"outputs"}
+    assert set(Config._fields) == set(TREE) | {"outputs", "chosen"}
 
 
 def test_every_default_stands_below_a_comment_and_every_network_is_named_there():

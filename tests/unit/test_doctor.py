@@ -3,7 +3,7 @@ import os
 import sys
 
 import pytest
-from board_tree import MEASURED, NANO, ROLES, command, planned, stored, tree
+from fakes.board import MEASURED, NANO, ROLES, command, planned, stored, tree
 
 from edge.config import file as configfile
 from edge.config.load import load_config

@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from board_tree import GPU, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kernel, planned, stored, tree
+from fakes.board import CLOCK, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kernel, planned, stored, tree
 
 from edge.config.load import load_config
 from edge.doctor import board, gstreamer, plans, service, system
@@ -232,11 +232,11 @@ def test_jtop_is_judged_without_asking_it(tmp_path, version, socket, usable, sta
 # memory, clocks, heat, time
 
 @pytest.mark.parametrize("changes, name, state, part", [
-    ({}, "memory", OK, "2000 of 3964 MB free"), ({}, "heat", OK, "39 C"), ({}, "clocks", OK, "between 77 and 922"),
+    ({}, "memory", OK, "2000 of 3964 MB free"), ({}, "heat", OK, "42 C"), ({}, "clocks", OK, "between 77 and 922"),
     ({"proc/meminfo": "MemTotal: 4059292 kB\nMemAvailable: 512000 kB\n"}, "memory", WARN, "500 of 3964 MB free"),
-    ({GPU + "min_freq": "921600000\n"}, "clocks", OK, "held there"),
+    ({CLOCK + "min_freq": "921600000\n"}, "clocks", OK, "held there"),
     ({"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n"}, "clocks", WARN, "powersave"),
-    ({THERMAL + "cooling_device1/cur_state": "3\n"}, "heat", WARN, "slowed down by gpu-balanced, 39 C"),
+    ({THERMAL + "cooling_device1/cur_state": "3\n"}, "heat", WARN, "slowed down by gpu-balanced, 42 C"),
     ({RAIL + "in_voltage0_input": "4610\n"}, "supply", WARN, "only 4610 mV"),
 ])
 def test_memory_clocks_and_heat_are_read_from_the_boards_files(tmp_path, changes, name, state, part):

@@ -28,7 +28,7 @@ CANONICAL = "media/head/canonical_face_model.obj"
 def test_mesh_points_come_back_through_the_crop_that_was_asked_for(cx, cy, size, angle):
     mesh, roi = FaceLandmark(), Roi(cx, cy, size, angle)
     points = RNG.uniform(0, 192, (468, 3)).astype(np.float32)
-    landmarks, presence = mesh.decode({"landmarks": points.reshape(1, -1), "presence": np.array([[0.0]])}, roi)
+    landmarks, presence, _ = mesh.decode({"landmarks": points.reshape(1, -1), "presence": np.array([[0.0]])}, roi)
     assert presence == pytest.approx(0.5)
     assert np.allclose(regions.apply(mesh.crop(roi).matrix, landmarks[:, :2]), points[:, :2], atol=1e-3)
     assert np.allclose(landmarks[:, 2], points[:, 2] * size / 192)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from fakes.usbcamera import SameThread, UsbCamera
 from patience import PATIENCE_S
-from usbcamera import SameThread, UsbCamera
 
 from edge.sources.choose import make_source
 from edge.sources.live.camera import CameraOpener

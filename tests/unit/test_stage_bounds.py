@@ -172,7 +172,7 @@ def looks(settings, fps, until_s, every=1, tracked=False):
     for i in range(int(until_s * fps) + 1):
         before = runner.calls
         stage.process(packet(time_s=i / fps))
-        tracks.seal(i / fps, [Sighting(1, REGION, (0, 0, 1, 1))] if tracked else [])
+        tracks.commit(i / fps, [Sighting(1, REGION, (0, 0, 1, 1))] if tracked else [])
         times += [i / fps] * (runner.calls - before)
     return np.array(times)
 

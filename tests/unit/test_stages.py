@@ -273,6 +273,35 @@ def test_smoothing_can_be_switched_off_and_changes_no_still_face():
     assert rot.distance_deg(plain[-1].pose.rotation, smooth[-1].pose.rotation) < 1e-4
 
 
+def test_irises_of_eyes_whose_lids_nobody_saw_stay_and_the_reason_is_the_lids():
+    seen = expressive_face(0.25)
+    bare, half = seen._replace(eye_contours=None), seen._replace(eye_contours=Eyes(None, seen.eye_contours.left))
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), None))
+    out, other = stage.process(frame().with_faces((bare, half._replace(track_id=2)))).faces
+    assert out.irises == bare.irises and out.gaze is None and out.expression.keys() == {"mouth_open"}
+    assert out.missing == dict.fromkeys(("eye_open_right", "eye_open_left", "gaze"), "no eye contours")
+    assert other.irises == half.irises and other.gaze.right is None and other.gaze.left is not None
+    assert other.missing == dict.fromkeys(("eye_open_right", "gaze.right"), "no eye contours")
+
+
+@pytest.mark.parametrize("answer, scale, interval", [
+    (eye_outputs(), 1.0, 2), (eye_outputs(), 0.01, 1), ({k: v * np.nan for k, v in eye_outputs().items()}, 1.0, 1),
+], ids=["left out", "too small", "no eye"])
+def test_irises_that_a_stage_before_filled_stay_where_the_network_gives_none(answer, scale, interval):
+    stage, known = IrisStage(FakeRunner(lambda crops: answer), IrisLandmark()), expressive_face(0.25)
+    stage.interval = interval
+    known = known._replace(landmarks=known.landmarks * scale)
+    out, lacking = stage.process(frame().with_faces((known, known._replace(irises=None, eye_contours=None)))).faces
+    assert out is known and lacking.irises is None and "iris" in lacking.missing
+
+
+def test_a_stage_says_which_fields_of_a_face_it_fills():
+    for stage in (Detect, Align, PoseStage, IrisStage, Express):
+        assert set(stage.fills) <= set(Face._fields), stage
+    filled = [field for stage in (PoseStage, IrisStage, Express) for field in stage.fills]
+    assert sorted(filled + list(FaceLandmark.fills)) == ["expression", "eye_contours", "gaze", "irises", "landmarks", "pose"]
+
+
 def test_what_was_not_measured_is_missing_with_its_reason():
     bare = Face(1, Roi(320, 240, 200, 0.0), 0.9, (0, 0, 1, 1))
     out = Express(ExpressSettings(CameraGuess(None, FOV), None)).process(frame().with_faces((bare,))).faces[0]

@@ -15,7 +15,7 @@ def sighting(x, y=100.0, track_id=0, size=90.0):
 
 def step(tracks, time_s, sightings):
     tracks.hand_over()
-    return tracks.seal(time_s, sightings)
+    return tracks.commit(time_s, sightings)
 
 
 def test_ids_start_at_one_stay_and_are_never_used_again():
@@ -68,7 +68,7 @@ def test_detect_waits_until_the_last_frame_is_sealed():
     waiter.start()
     waiter.join(0.05)
     assert waiter.is_alive() and not seen
-    tracks.seal(0.0, [sighting(100)])
+    tracks.commit(0.0, [sighting(100)])
     waiter.join(PATIENCE_S)
     assert [i for i, _ in seen[0]] == [1]
 

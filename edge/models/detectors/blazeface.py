@@ -9,8 +9,7 @@ import numpy as np
 
 from edge.core.contracts import RGB
 from edge.geometry import boxes as upright
-from edge.models.answers import shaped
-from edge.models.spec import Detections, Detector, Input, around, grid, surest
+from edge.models.spec import Detections, Detector, Input, around, grid, shaped, surest
 
 MOST_LOGIT = 100.0  # where MediaPipe clips, lest exp() overflows
 

@@ -7,8 +7,7 @@ from typing import Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import RGB
-from edge.models.answers import shaped
-from edge.models.spec import Detector, Input, around, grid, grown, surest
+from edge.models.spec import Detector, Input, around, grid, grown, shaped, surest
 
 # stride: sides of the two anchors in pixels
 SIDES = {8: (32.0, 16.0), 16: (128.0, 64.0), 32: (512.0, 256.0)}

@@ -6,8 +6,7 @@ from typing import Mapping, Tuple
 
 import numpy as np
 
-from edge.models.answers import shaped
-from edge.models.spec import Detector, around, grown, surest
+from edge.models.spec import Detector, around, grown, shaped, surest
 
 CENTRE_VARIANCE, SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
 

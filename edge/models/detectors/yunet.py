@@ -7,8 +7,7 @@ from typing import Mapping, Tuple
 import numpy as np
 
 from edge.core.contracts import BGR
-from edge.models.answers import shaped
-from edge.models.spec import Detector, Input, around, grid, grown, surest
+from edge.models.spec import Detector, Input, around, grid, grown, shaped, surest
 
 STRIDES = (8, 16, 32)
 

@@ -7,12 +7,12 @@ import io
 from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
 
 from edge.core.contracts import Output
+from edge.face.mesh import POINTS
 from edge.outputs.files.file import LineFile
 from edge.outputs.kinds import OutputOptions, OutputSpec
 
 Path = Tuple[Union[str, int], ...]  # how to get to a value in the record or in the face
 Column = Tuple[str, Path]
-LANDMARKS = 468
 
 FRAME_COLUMNS: Tuple[Column, ...] = (
     ("frame", ("frame",)),  # from 0; a gap is a dropped frame
@@ -56,7 +56,7 @@ MISSING_COLUMN = "missing"  # "gaze: both eyes closed; iris.left: ..."
 
 def landmark_columns() -> Tuple[Column, ...]:
     """landmark_0_x_px, landmark_0_y_px, landmark_0_z_px, landmark_1_x_px ..."""
-    points = ((i, k, axis) for i in range(LANDMARKS) for k, axis in enumerate("xyz"))
+    points = ((i, k, axis) for i in range(POINTS) for k, axis in enumerate("xyz"))
     return tuple(("landmark_{}_{}_px".format(i, axis), ("landmarks", i, k)) for i, k, axis in points)
 
 

@@ -4,11 +4,12 @@ from typing import Any, Mapping, Tuple, Type
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.roles import ONNXRUNTIME
 from edge.host.analytics import load_runtime
 from edge.host.packages import install
 from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
 
-PACKAGE = "onnxruntime"
+PACKAGE = ONNXRUNTIME
 CURE = install(PACKAGE)
 FATAL_ONLY = 4  # log severity: what goes wrong comes as an exception as well
 
@@ -34,10 +35,11 @@ class OnnxRunner(CpuRunner):
     def _tensors(self, nodes: Any) -> Tuple[Tensor, ...]:
         return tuple(static_tensor(self.model, n.name, n.shape, n.type == "tensor(float)") for n in nodes)
 
-    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+    def _bind(self, feeds: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> None:
         """By address, so that nothing is copied; run() would allocate its outputs every time."""
         self._binding = self._session.io_binding()
-        self._binding.bind_input(self.inputs[0].name, "cpu", 0, np.float32, feed.shape, feed.ctypes.data)
+        for name, array in feeds.items():
+            self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         for name, array in results.items():
             self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 

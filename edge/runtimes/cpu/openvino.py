@@ -1,15 +1,18 @@
 """OpenVINO on one thread, in 32 bits. Works from version 2024.0."""
-from typing import Any, Mapping, Tuple
+import ctypes
+import sys
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Tuple
 
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.roles import OPENVINO
 from edge.host.packages import install
-from edge.runtimes.cpu import signalstack
 from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
-PACKAGE = "openvino"
+PACKAGE = OPENVINO
 CURE = install(PACKAGE)
 CONFIG = {
     "INFERENCE_PRECISION_HINT": "f32",  # its default is bfloat16 where the processor has that
@@ -18,6 +21,32 @@ CONFIG = {
     "NUM_STREAMS": 1,
     "ENABLE_CPU_PINNING": False,  # the threads are those of the pipeline; the system places them
 }
+
+
+class _Stack(ctypes.Structure):
+    """stack_t of <signal.h> on Linux."""
+
+    _fields_ = [("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+@contextmanager
+def signal_stack_kept() -> Iterator[None]:
+    """On leaving, the calling thread has the signal stack again that it had before; mostly none.
+
+    Where the processor has AMX, OpenVINO gives the thread that loads a network an alternate signal stack whose memory it
+    does not keep: a signal that reaches the thread later, as Ctrl-C does the main one, is then handled in memory that
+    belongs to somebody else, and the process dies. Seen with 2026.4; no other thread is concerned.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    sigaltstack, before = ctypes.CDLL(None).sigaltstack, _Stack()
+    known = sigaltstack(None, ctypes.byref(before)) == 0
+    try:
+        yield
+    finally:
+        if known:
+            sigaltstack(ctypes.byref(before), None)
 
 
 def version() -> str:
@@ -35,7 +64,7 @@ class OpenVinoRunner(CpuRunner):
     def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
         ov = imported(PACKAGE, CURE)
         self.backend = "openvino {} f32".format(".".join(ov.__version__.split(".")[:2]))
-        with signalstack.kept():
+        with signal_stack_kept():
             self._request = ov.Core().compile_model(self._file, "CPU", CONFIG).create_infer_request()
         float32 = ov.Type.f32
         return self._tensors(self._request.model_inputs, float32), self._tensors(self._request.model_outputs, float32)
@@ -47,9 +76,10 @@ class OpenVinoRunner(CpuRunner):
                           port.get_element_type() == float32)
             for port in ports)
 
-    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
+    def _bind(self, feeds: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> None:
         tensor = imported(PACKAGE, CURE).Tensor
-        self._request.set_input_tensor(0, tensor(feed, shared_memory=True))
+        for i, wanted in enumerate(self.inputs):
+            self._request.set_input_tensor(i, tensor(feeds[wanted.name], shared_memory=True))
         for i, output in enumerate(self.outputs):
             self._request.set_output_tensor(i, tensor(results[output.name], shared_memory=True))
 

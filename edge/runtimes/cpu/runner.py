@@ -1,6 +1,6 @@
-"""What runners on the CPU have in common: one input and one set of outputs in memory that live as long as the runner.
+"""What runners on the CPU have in common: one set of inputs and one of outputs in memory that live as long as the runner.
 
-The network reads its input and writes its outputs where they lie, so nothing is allocated or copied for a frame.
+The network reads its inputs and writes its outputs where they lie, so nothing is allocated or copied for a frame.
 """
 import os
 import re
@@ -32,11 +32,9 @@ class CpuRunner(Runner):
 
     def __init__(self, network: StoredNetwork) -> None:
         self.model = network.name
-        # processor time inside the network's own runs since open(), seconds; both runtimes work in the calling thread
-        self.run_s = 0.0
         self._file = network.cpu_file
         self._warper = Warper()
-        self._backend: Optional[np.ndarray] = None  # (N, C, H, W) float32, the network's input
+        self._feeds: Optional[Dict[str, np.ndarray]] = None  # the network's inputs; None: not open
         self._results: Dict[str, np.ndarray] = {}  # the network's outputs
         self._failures: Tuple[Type[Exception], ...] = (RuntimeError,)  # what the runtime raises for a bad network
 
@@ -47,9 +45,8 @@ class CpuRunner(Runner):
             if not os.path.isfile(self._file):
                 raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, cure()))
             self.inputs, self.outputs = self._load()
-            self._backend = np.zeros(image_input(self.model, self.inputs).shape, np.float32)
-            self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
-            self._bind(self._backend, self._results)
+            self._feeds, self._results = zeros(self.inputs), zeros(self.outputs)
+            self._bind(self._feeds, self._results)
             self._run()
         except EdgeError:
             self.close()
@@ -60,21 +57,22 @@ class CpuRunner(Runner):
         self.run_s = 0.0
 
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
-        feed = opened(self, self._backend)
+        feeds = opened(self, self._feeds)
         check_crops(self, crops)
-        for crop, part in zip(crops, feed):
+        for crop, part in zip(crops, feeds[self.inputs[0].name]):
             self._warper.fill(image, crop, part)
         return Finished(self._timed_run())
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        feed = opened(self, self._backend)
+        own = opened(self, self._feeds)
         check_feeds(self, feeds)
-        np.copyto(feed, feeds[self.inputs[0].name])
+        for name, values in feeds.items():
+            np.copyto(own[name], values)
         return self._timed_run()
 
     def close(self) -> None:
         self._unload()
-        self._backend, self._results = None, {}
+        self._feeds, self._results = None, {}
 
     def _timed_run(self) -> Dict[str, np.ndarray]:
         began_at = clock.thread_cpu()
@@ -87,8 +85,8 @@ class CpuRunner(Runner):
         """Load the file and set `backend`; its inputs and outputs. Raises ModelError, EngineError or _failures."""
 
     @abstractmethod
-    def _bind(self, feed: np.ndarray, results: Mapping[str, np.ndarray]) -> None:
-        """Let the network read `feed` and write `results`, both C-contiguous float32 that outlive it."""
+    def _bind(self, feeds: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> None:
+        """Let the network read `feeds` and write `results`, by name, all C-contiguous float32 that outlive it."""
 
     @abstractmethod
     def _run(self) -> None:
@@ -136,16 +134,21 @@ def static_tensor(model: str, name: str, dims: Sequence[Any], is_float32: bool) 
     return Tensor(name, tuple(dims))
 
 
-def image_input(model: str, inputs: Sequence[Tensor]) -> Tensor:
-    """The one input of the network. Raises ModelError unless it is a batch of pictures, (N, 3, H, W)."""
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
-        found = ", ".join("{} {}".format(t.name, t.shape) for t in inputs) or "none"
-        raise ModelError("network {} must have one input of shape (N, 3, H, W), it has: {}".format(model, found))
-    return inputs[0]
+def zeros(tensors: Sequence[Tensor]) -> Dict[str, np.ndarray]:
+    """By name, float32."""
+    return {t.name: np.zeros(t.shape, np.float32) for t in tensors}
+
+
+def sees_pictures(inputs: Sequence[Tensor]) -> bool:
+    """Whether the network has one input and that is a batch of pictures, (N, 3, H, W)."""
+    return len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].shape[1] == 3
 
 
 def check_crops(runner: Runner, crops: Sequence[Crop]) -> None:
     """Raises ModelError unless there is one crop for each picture of the batch, of the input's size."""
+    if not sees_pictures(runner.inputs):
+        raise ModelError("network {} takes no crops: it must have one input of shape (N, 3, H, W), it has: {}".format(
+            runner.model, ", ".join("{} {}".format(t.name, t.shape) for t in runner.inputs) or "none"))
     batch, _, height, width = runner.inputs[0].shape
     if len(crops) != batch:
         raise ModelError("network {} takes {} crops at a time, not {}".format(runner.model, batch, len(crops)))

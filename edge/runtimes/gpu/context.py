@@ -34,7 +34,7 @@ class ThreadStream:
     def __init__(self, cuda: Any) -> None:
         """`cuda`: pycuda's driver. Raises its errors."""
         self.cuda = cuda
-        self.stream = cuda.Stream()  # None once the thread has left, whoever still remembers the lane
+        self.stream = cuda.Stream()  # None once the thread has left, whoever still remembers this
 
 
 def driver() -> Any:
@@ -71,9 +71,9 @@ def this_thread() -> int:
 
 
 class _Place(threading.local):
-    """Of each thread: its lane, and how many open runners use it."""
+    """Of each thread: its stream, and how many open runners use it."""
 
-    lane: Optional[ThreadStream] = None
+    stream: Optional[ThreadStream] = None
     users = 0
 
 
@@ -123,19 +123,19 @@ class Primary:
     def enter(self) -> ThreadStream:
         """Push the context where this thread has not yet; to be matched by leave(). Raises EngineError."""
         place = self._place
-        if place.lane is None:
-            place.lane = self._push(driver())
+        if place.stream is None:
+            place.stream = self._push(driver())
         place.users += 1
-        return place.lane
+        return place.stream
 
     def leave(self) -> None:
         """Everything that the caller made on the device is freed already."""
         place = self._place
         place.users -= 1
-        if place.users == 0 and place.lane is not None:
-            lane, place.lane = place.lane, None
-            lane.stream = None  # while its context is there
-            self._pop(lane.cuda)
+        if place.users == 0 and place.stream is not None:
+            thread, place.stream = place.stream, None
+            thread.stream = None  # while its context is there
+            self._pop(thread.cuda)
 
     def frames(self, cuda: Any) -> FrameStore:
         """The frames on the device, for every thread that has entered."""

@@ -1,16 +1,95 @@
 """A plan in memory: TensorRT's runtime, the engine, and the execution context of one runner.
 
-Every None and False becomes an EngineError with TensorRT's own words and the cure.
+num_bindings, get_binding_*, binding_is_input and execute_async_v2 are called as version 8.2 has them, otherwise from 8.5 on
+and gone in 10: another version is a matter of this file. TensorRT answers with None and False, and logs why; here they become
+EngineErrors with its own words and the cure.
 """
-from typing import Any, List, Mapping, Sequence, Tuple
+from collections import deque
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Callable, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.contracts import Tensor
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import TENSORRT
 from edge.host import commands
-from edge.runtimes.cpu.runner import image_input, rebuild, static_tensor
-from edge.runtimes.gpu import trtcalls
-from edge.runtimes.gpu.context import FREE_MEMORY, gpu_cure
+from edge.runtimes.cpu.runner import imported, rebuild, static_tensor
+from edge.runtimes.gpu.context import FREE_MEMORY, gpu_cure, this_thread
 from edge.store.plans import StoredPlan
+
+PACKAGE = TENSORRT
+CURE = "sudo apt install python3-libnvinfer (it comes with JetPack 4.6.1 or later)"
+KEPT = 8  # errors of a thread
+LONGEST = 300  # characters of TensorRT's words in a message
+
+
+class Binding(NamedTuple):
+    """One input or output of an engine."""
+
+    name: str
+    shape: Tuple[int, ...]  # -1 where it is not fixed
+    is_input: bool
+    is_float32: bool
+
+
+def package() -> Any:
+    """TensorRT's module; OpenCV and numpy are imported before it. Raises EngineError where it cannot be used."""
+    return imported(PACKAGE, CURE)
+
+
+@lru_cache(maxsize=1)
+def log_of(trt: Any) -> Any:
+    """The one logger of the process, which must outlive whatever was made with it. Any thread may log."""
+
+    class Log(trt.ILogger):  # type: ignore
+        """Keeps the last errors."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.said: Dict[int, Deque[str]] = {}  # thread -> its last errors
+            self.errors = (trt.Logger.INTERNAL_ERROR, trt.Logger.ERROR)
+            self.listener: Optional[Callable[[Any, str], None]] = None  # hears everything: the build shows it
+
+        def log(self, severity: Any, msg: str) -> None:
+            with suppress(BaseException):  # what is raised here ends the process: TensorRT calls from where nothing may throw
+                if severity in self.errors:
+                    self.said.setdefault(this_thread(), deque(maxlen=KEPT)).append(msg)
+                if self.listener is not None:
+                    self.listener(severity, msg)
+
+    return Log()
+
+
+def forget_words(trt: Any) -> None:
+    """Before a call: what this thread was told until now is of no interest any more."""
+    log_of(trt).said.pop(this_thread(), None)
+
+
+def words(trt: Any) -> str:
+    """What TensorRT told this thread, in one line: the cause comes first, then what it could not do for it."""
+    told = [" ".join(str(message).split()) for message in log_of(trt).said.get(this_thread(), ())]
+    return (" ".join(told) or "TensorRT does not say why")[:LONGEST]
+
+
+def runtime_of(trt: Any) -> Optional[Any]:
+    """None where CUDA does not start, which the bindings say with a TypeError. Holds the interpreter's lock."""
+    try:
+        return trt.Runtime(log_of(trt))
+    except TypeError:
+        return None
+
+
+def engine_of(runtime: Any, plan: str) -> Optional[Any]:
+    """None for a plan that does not fit. The file's bytes are gone when this returns. Raises OSError."""
+    with open(plan, "rb") as f:
+        return runtime.deserialize_cuda_engine(f.read())
+
+
+def bindings(trt: Any, engine: Any) -> List[Binding]:
+    """In the order in which enqueue() wants their addresses."""
+    return [Binding(engine.get_binding_name(i), tuple(engine.get_binding_shape(i)), bool(engine.binding_is_input(i)),
+                    engine.get_binding_dtype(i) == trt.DataType.FLOAT)
+            for i in range(engine.num_bindings)]
 
 
 class LoadedPlan:
@@ -27,22 +106,22 @@ class LoadedPlan:
 
     def load(self) -> None:
         """The plan's file was checked against its sidecar. close() is to be called also where this raises EngineError."""
-        trt, plan = trtcalls.package(), self._plan
-        trtcalls.forget_words(trt)
-        self._runtime = trtcalls.runtime_of(trt)
+        trt, plan = package(), self._plan
+        forget_words(trt)
+        self._runtime = runtime_of(trt)
         if self._runtime is None:
-            raise EngineError("TensorRT does not start ({}): {}".format(trtcalls.words(trt), gpu_cure()))
+            raise EngineError("TensorRT does not start ({}): {}".format(words(trt), gpu_cure()))
         try:
-            self._engine = trtcalls.engine_of(self._runtime, plan.file)
+            self._engine = engine_of(self._runtime, plan.file)
         except OSError as e:
             raise EngineError("{} cannot be read ({}): {}".format(plan.file, e.strerror or e, plan.cure)) from e
         if self._engine is None:
             raise EngineError("TensorRT does not take {} ({}): {}; if that was just done, {}".format(
-                plan.file, trtcalls.words(trt), again(plan), FREE_MEMORY))
-        self._context = trtcalls.context_of(self._engine)
+                plan.file, words(trt), again(plan), FREE_MEMORY))
+        self._context = self._engine.create_execution_context()  # holds the interpreter's lock
         if self._context is None:
             raise EngineError("TensorRT cannot make network {} ready to run ({}): {}".format(
-                plan.network, trtcalls.words(trt), FREE_MEMORY))
+                plan.network, words(trt), FREE_MEMORY))
         self._describe(trt)
 
     def order(self, addresses: Mapping[str, int]) -> List[int]:
@@ -53,9 +132,9 @@ class LoadedPlan:
         """`stream`: its handle. Raises EngineError where nothing was enqueued; what fails on the device shows when the
         stream is waited for.
         """
-        if not trtcalls.enqueue(self._context, addresses, stream):
+        if not self._context.execute_async_v2(addresses, stream):
             raise EngineError("TensorRT cannot run network {} ({}): {}; if that does not help, {}".format(
-                self._plan.network, trtcalls.words(trtcalls.package()), FREE_MEMORY, again(self._plan)))
+                self._plan.network, words(package()), FREE_MEMORY, again(self._plan)))
 
     def close(self) -> None:
         """May be called twice. What was made last goes first: it relies on what was there before it."""
@@ -64,13 +143,12 @@ class LoadedPlan:
         self._runtime = None
 
     def _describe(self, trt: Any) -> None:
-        """Raises EngineError unless all is static float32, of one batch of pictures, and what the sidecar says."""
-        found, plan = trtcalls.bindings(trt, self._engine), self._plan
+        """Raises EngineError unless all is static float32, and what the sidecar says."""
+        found, plan = bindings(trt, self._engine), self._plan
         try:
             tensors = [static_tensor(plan.network, b.name, b.shape, b.is_float32) for b in found]
             self.inputs = tuple(t for b, t in zip(found, tensors) if b.is_input)
             self.outputs = tuple(t for b, t in zip(found, tensors) if not b.is_input)
-            image_input(plan.network, self.inputs)
         except ModelError as e:
             told = str(e).replace(": " + rebuild(), "")  # the network's cure, not the plan's
             raise EngineError("{} cannot be used, {}: {}".format(plan.file, told, again(plan))) from e

@@ -12,17 +12,14 @@ from edge.core import clock
 from edge.core.contracts import BGR, Crop, Runner, Ticket
 from edge.core.errors import ConfigError, EdgeError, EngineError
 from edge.models.warp import Warper
-from edge.runtimes.cpu.runner import check_crops, check_feeds, opened
+from edge.runtimes.cpu.runner import check_crops, check_feeds, opened, sees_pictures, zeros
 from edge.runtimes.gpu import context as cuda
 from edge.runtimes.gpu import crop as cropkernel
-from edge.runtimes.gpu import trtcalls
-from edge.runtimes.gpu.devicememory import KINDS, PINNED
-from edge.runtimes.gpu.session import DeviceSession
+from edge.runtimes.gpu.plan import CURE, PACKAGE, package  # noqa: F401  (choose.py asks each runtime for both)
+from edge.runtimes.gpu.session import KINDS, PINNED, DeviceSession
 from edge.store.models import StoredNetwork, home_dir
 from edge.store.plans import Board, StoredPlan, check, cure, find
 
-PACKAGE = trtcalls.PACKAGE
-CURE = trtcalls.CURE
 AUTO, CPU = "auto", "cpu"  # who makes the crops: the kernel where it was built, or the CPU
 CROPS = (AUTO, CPU)
 WARM_UP = 5  # runs; the first ones load libraries and raise the clocks
@@ -31,7 +28,7 @@ TIMES_KEPT = 1024  # device times that nobody took
 
 def version() -> str:
     """Raises EngineError where TensorRT cannot be used."""
-    return str(trtcalls.package().__version__)
+    return str(package().__version__)
 
 
 class TensorRtRunner(Runner):
@@ -44,25 +41,24 @@ class TensorRtRunner(Runner):
             if value not in known:
                 raise ConfigError("{} must be {}, not {}".format(name, " or ".join(known), value))
         self.model = network.name
-        self.run_s = 0.0  # processor time of the calling thread, enqueuing and waiting, since open()
         self._network, self._plan, self._memory, self._crops = network, plan, memory, crops
         self._device_ms: Deque[float] = deque(maxlen=TIMES_KEPT)
         self._warper = Warper()
         self._session: Optional[DeviceSession] = None  # None: not open
-        self._picture: Any = None  # the input as the CPU makes it, (N, 3, H, W)
+        self._feeds: Dict[str, np.ndarray] = {}  # the input as the CPU makes it
         self._results: Dict[str, np.ndarray] = {}  # the outputs as they are handed out
         self._pending: Optional[_Submitted] = None  # whose result was not asked for yet
 
     def open(self) -> None:
         """Check the plan, load it, allocate and warm up. May be called again after close()."""
         self.close()
-        trt, lent, plan, gpu = trtcalls.package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
+        trt, driver, plan, gpu = package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
         check(plan, self._network.sha256, Board(str(trt.__version__), gpu.name, gpu.compute_capability))
         self._session = DeviceSession(plan)
         try:
             self._load(self._session, gpu)
-        except lent.Error as e:
-            told = cuda.failure(lent, e, "opening network {}".format(self.model))
+        except driver.Error as e:
+            told = cuda.failure(driver, e, "opening network {}".format(self.model))
             self.close()
             raise told from e
         except EdgeError:
@@ -76,11 +72,11 @@ class TensorRtRunner(Runner):
         self._settle()
         try:
             if session.kernel is None:
-                for crop, part in zip(crops, self._picture):
+                for crop, part in zip(crops, self._feeds[self.inputs[0].name]):
                     self._warper.fill(image, crop, part)
-                return self._started(clock.thread_cpu(), session.start, self._picture)
+                return self._started(clock.thread_cpu(), session.start, self._feeds)
             return self._started(clock.thread_cpu(), session.start_crops, image, crops)
-        except session.lane.cuda.Error as e:
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
@@ -88,8 +84,8 @@ class TensorRtRunner(Runner):
         check_feeds(self, feeds)
         self._settle()
         try:
-            return self._started(clock.thread_cpu(), session.start, feeds[self.inputs[0].name]).result()
-        except session.lane.cuda.Error as e:
+            return self._started(clock.thread_cpu(), session.start, feeds).result()
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
 
     def close(self) -> None:
@@ -116,7 +112,7 @@ class TensorRtRunner(Runner):
         self._pending = None
         try:
             self._device_ms.append(session.wait())
-        except session.lane.cuda.Error as e:
+        except session.thread.cuda.Error as e:
             raise self._failure(session, e) from e
         session.copy_results(self._results)
         self.run_s += clock.thread_cpu() - began_at
@@ -138,14 +134,22 @@ class TensorRtRunner(Runner):
                 self.note = "crops on the CPU: {}".format(e)
         session.load(self._memory)
         self.inputs, self.outputs = session.plan.inputs, session.plan.outputs
-        batch, _, height, width = self.inputs[0].shape
-        self._picture = np.zeros(self.inputs[0].shape, np.float32)
-        self._results = {t.name: np.zeros(t.shape, np.float32) for t in self.outputs}
-        whole = Crop(np.eye(2, 3), (width, height), BGR, 1.0, (0.0, 0.0, 0.0))
+        self._feeds, self._results = zeros(self.inputs), zeros(self.outputs)
+        if not sees_pictures(self.inputs):
+            self.note = ""  # no crops are made
         for _ in range(WARM_UP):
-            self.submit(np.zeros((height, width, 3), np.uint8), [whole] * batch).result()
+            self._warm_up()
         self._device_ms.clear()
         self.run_s = 0.0
+
+    def _warm_up(self) -> None:
+        """One run, in the way in which others will follow."""
+        if not sees_pictures(self.inputs):
+            self.infer(self._feeds)
+            return
+        batch, _, height, width = self.inputs[0].shape
+        whole = Crop(np.eye(2, 3), (width, height), BGR, 1.0, (0.0, 0.0, 0.0))
+        self.submit(np.zeros((height, width, 3), np.uint8), [whole] * batch).result()
 
     def _settle(self) -> None:
         """The buffers are needed again: a ticket whose result was not fetched yet keeps a copy of it."""
@@ -159,7 +163,7 @@ class TensorRtRunner(Runner):
         return self._pending
 
     def _failure(self, session: DeviceSession, error: Exception) -> EngineError:
-        return cuda.failure(session.lane.cuda, error, "running network {}".format(self.model))
+        return cuda.failure(session.thread.cuda, error, "running network {}".format(self.model))
 
 
 class _Submitted(Ticket):

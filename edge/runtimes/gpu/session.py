@@ -11,13 +11,89 @@ import numpy as np
 
 from edge.core.contracts import Crop
 from edge.core.errors import EngineError
-from edge.runtimes.gpu import context as cuda
-from edge.runtimes.gpu.devicememory import PINNED, Buffer, buffer_of
+from edge.runtimes.cpu.runner import sees_pictures
+from edge.runtimes.gpu.context import PRIMARY
 from edge.runtimes.gpu.frames import FrameStore
 from edge.runtimes.gpu.plan import LoadedPlan
 from edge.store.plans import StoredPlan
 
+PINNED, MAPPED = "pinned", "mapped"
+KINDS = (PINNED, MAPPED)
 BLOCKING_SYNC = 1  # CU_EVENT_BLOCKING_SYNC of cuda.h: who waits for the event sleeps, and leaves its core to the others
+
+
+class Buffer:
+    """Page-locked float32 memory and its twin on the device, between which copies are enqueued.
+
+    The Nano's processor does not cache page-locked memory: it is written once from front to back and copied out before
+    anything is calculated, never calculated in.
+    """
+
+    def __init__(self, cuda: Any, shape: Sequence[int]) -> None:
+        """Raises pycuda's errors, with nothing left behind."""
+        self._cuda, self._device = cuda, None  # type: Any, Any
+        self.address = 0  # on the device
+        self.host: Any = self._allocate(tuple(shape))  # an array; None once it is free
+        try:
+            self._place(self.host)
+        except cuda.Error:
+            self.free()
+            raise
+
+    def put(self, values: np.ndarray) -> None:
+        """Write the host's side; the device must have read what was there."""
+        np.copyto(self.host, values)
+
+    def get(self, into: np.ndarray) -> None:
+        """Read the host's side; the copy to it must be done."""
+        np.copyto(into, self.host)
+
+    def to_device(self, stream: Any) -> None:
+        self._cuda.memcpy_htod_async(self._device, self.host, stream)
+
+    def to_host(self, stream: Any) -> None:
+        self._cuda.memcpy_dtoh_async(self.host, self._device, stream)
+
+    def free(self) -> None:
+        """May be called twice. Nothing on any stream may still use the memory."""
+        device, self._device = self._device, None
+        host, self.host = self.host, None
+        self.address = 0
+        if device is not None:
+            device.free()
+        if host is not None:
+            host.base.free()  # pycuda's own object
+
+    def _allocate(self, shape: Sequence[int]) -> np.ndarray:
+        memory: np.ndarray = self._cuda.pagelocked_empty(shape, np.float32)
+        return memory
+
+    def _place(self, host: Any) -> None:
+        self._device = self._cuda.mem_alloc(host.nbytes)
+        self.address = int(self._device)
+
+
+class MappedBuffer(Buffer):
+    """Page-locked memory that the device reads and writes where it lies: no copy, and not cached on the device either."""
+
+    def to_device(self, stream: Any) -> None:
+        """It is there already."""
+
+    def to_host(self, stream: Any) -> None:
+        """It is there already."""
+
+    def _allocate(self, shape: Sequence[int]) -> np.ndarray:
+        flags = self._cuda.host_alloc_flags.DEVICEMAP
+        memory: np.ndarray = self._cuda.pagelocked_empty(shape, np.float32, mem_flags=flags)
+        return memory
+
+    def _place(self, host: Any) -> None:
+        self.address = int(host.base.get_device_pointer())
+
+
+def buffer_of(cuda: Any, kind: str, shape: Sequence[int]) -> Buffer:
+    """`kind`: one of KINDS."""
+    return MappedBuffer(cuda, shape) if kind == MAPPED else Buffer(cuda, shape)
 
 
 class DeviceSession:
@@ -25,38 +101,41 @@ class DeviceSession:
 
     def __init__(self, plan: StoredPlan) -> None:
         """Enters the CUDA context. Raises EngineError, with nothing to close."""
-        self.lane = cuda.PRIMARY.enter()
+        self.thread = PRIMARY.enter()
         self.plan = LoadedPlan(plan)
-        self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device
+        self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device, where it is pictures
         self._frames: Optional[FrameStore] = None
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
         self._done: Any = None
-        self._backend: Optional[Buffer] = None
+        self._feeds: Dict[str, Buffer] = {}
         self._answers: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
 
     def load(self, memory: str) -> None:
         """Load the plan and allocate. Raises EngineError and pycuda's errors."""
-        lent = self.lane.cuda
+        cuda = self.thread.cuda
         self.plan.load()
+        if not sees_pictures(self.plan.inputs):
+            self.kernel = None
         if self.kernel is not None:
-            self._frames = cuda.PRIMARY.frames(lent)
+            self._frames = PRIMARY.frames(cuda)
         # what the kernel writes and the engine reads the host never sees: device memory, which is cached there
-        self._backend = buffer_of(lent, memory if self.kernel is None else PINNED, self.plan.inputs[0].shape)
-        addresses = {self.plan.inputs[0].name: self._backend.address}
+        for tensor in self.plan.inputs:
+            self._feeds[tensor.name] = buffer_of(cuda, memory if self.kernel is None else PINNED, tensor.shape)
         for tensor in self.plan.outputs:
-            answer = self._answers[tensor.name] = buffer_of(lent, memory, tensor.shape)
-            addresses[tensor.name] = answer.address
-        self._addresses = self.plan.order(addresses)
-        self._began, self._read, self._done = lent.Event(), lent.Event(), lent.Event(BLOCKING_SYNC)
+            self._answers[tensor.name] = buffer_of(cuda, memory, tensor.shape)
+        self._addresses = self.plan.order({name: buffer.address for of in (self._feeds, self._answers)
+                                           for name, buffer in of.items()})
+        self._began, self._read, self._done = cuda.Event(), cuda.Event(), cuda.Event(BLOCKING_SYNC)
 
-    def start(self, values: np.ndarray) -> None:
-        """Run the network on a ready-made input, (N, 3, H, W) float32. What was started before is waited for already."""
-        feed: Any = self._backend
-        feed.put(values)
-        self._began.record(self.lane.stream)
-        feed.to_device(self.lane.stream)
+    def start(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Run the network on ready-made float32 inputs, by name. What was started before is waited for already."""
+        for name, values in feeds.items():
+            self._feeds[name].put(values)
+        self._began.record(self.thread.stream)
+        for feed in self._feeds.values():
+            feed.to_device(self.thread.stream)
         self._run()
 
     def start_crops(self, image: np.ndarray, crops: Sequence[Crop]) -> None:
@@ -64,22 +143,22 @@ class DeviceSession:
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, feed = self._frames, self._backend  # type: Any, Any
-        frame = frames.hold(image, self.lane.stream, self._began)
+        frames, feed = self._frames, next(iter(self._feeds.values()))  # type: Any, Any
+        frame = frames.hold(image, self.thread.stream, self._began)
         try:
             address, step = feed.address, feed.host[0].nbytes
             for crop in crops:
-                self.kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.lane.stream)
+                self.kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.thread.stream)
                 address += step
         finally:
-            self._read.record(self.lane.stream)
+            self._read.record(self.thread.stream)
             frames.release(frame, self._read)
         self._run()
 
     def wait(self) -> float:
         """Sleep until the device is done; how long it was at work, ms. What failed there is raised here."""
         self._done.synchronize()
-        self.lane.stream.synchronize()  # after which everything is told that went wrong, and nothing more can
+        self.thread.stream.synchronize()  # after which everything is told that went wrong, and nothing more can
         ms: float = self._done.time_since(self._began)
         return ms
 
@@ -90,26 +169,26 @@ class DeviceSession:
 
     def close(self) -> None:
         """Wait for what is enqueued and free all in the order in which it may go. May be called once."""
-        lent = self.lane.cuda
+        cuda = self.thread.cuda
         try:
-            self.lane.stream.synchronize()
-        except lent.Error:
+            self.thread.stream.synchronize()
+        except cuda.Error:
             pass  # the device has failed: who waited for it was told, and nothing is enqueued any more
         self.plan.close()
         self.kernel = self._frames = None
-        buffers = list(self._answers.values()) + ([] if self._backend is None else [self._backend])
-        self._backend, self._answers, self._addresses = None, {}, []
+        buffers = list(self._answers.values()) + list(self._feeds.values())
+        self._feeds, self._answers, self._addresses = {}, {}, []
         for buffer in buffers:
             buffer.free()
         self._began = self._read = self._done = None
-        cuda.PRIMARY.leave()
+        PRIMARY.leave()
 
     def _run(self) -> None:
         try:
-            self.plan.enqueue(self._addresses, self.lane.stream.handle)
+            self.plan.enqueue(self._addresses, self.thread.stream.handle)
         except EngineError:
-            self.lane.stream.synchronize()  # the input is still on its way, from memory that may be written to next
+            self.thread.stream.synchronize()  # the input is still on its way, from memory that may be written to next
             raise
         for answer in self._answers.values():
-            answer.to_host(self.lane.stream)
-        self._done.record(self.lane.stream)
+            answer.to_host(self.thread.stream)
+        self._done.record(self.thread.stream)

@@ -44,7 +44,7 @@ class AbsentError(SourceError):
 
     def __init__(self, text: str, short: str = "") -> None:
         super().__init__(text)
-        self.short = short or text
+        self.short = short
 
 
 class Opener(ABC):

@@ -10,6 +10,7 @@ import cv2
 
 from edge.core.errors import ConfigError, SourceError
 from edge.core.redact import hide
+from edge.core.roles import OFF
 from edge.sources.live.argus import DAEMON
 from edge.sources.live.controls import NO_CONTROLS, Controls, apply, argus_properties
 from edge.sources.live.device import AbsentError, Mode, Opener, explain_ribbon
@@ -25,7 +26,7 @@ SENSOR_MODES = tuple(Mode(*m) for m in (
 LATENCY_MS = 100  # rtspsrc's buffer against jitter
 # nvvidconv's flip-method for (flip, rotation): first flipped, then rotated clockwise. Not the numbers of videoflip.
 FLIP_METHODS = {
-    "none": {0: 0, 90: 3, 180: 2, 270: 1},
+    OFF: {0: 0, 90: 3, 180: 2, 270: 1},
     "both": {0: 2, 90: 1, 180: 0, 270: 3},
     "horizontal": {0: 4, 90: 5, 180: 6, 270: 7},
     "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
@@ -44,7 +45,7 @@ class CsiCamera(NamedTuple):
 
     sensor: int
     mode: Mode
-    flip: str = "none"
+    flip: str = OFF
     rotate: int = 0
     controls: Controls = NO_CONTROLS
 

@@ -201,7 +201,7 @@ class LiveSource(Source):
             return
         unprepared = self._unprepared() if error is None else ""
         damaged = self._heard_at is not None and self._backend.damaged > 0
-        text = getattr(error, "short", str(error)) if error is not None else unprepared or "{} {}".format(
+        text = (error.short or str(error)) if error is not None else unprepared or "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
         said = self._said()
         self._end(now)

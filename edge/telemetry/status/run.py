@@ -3,11 +3,11 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
+from edge.core.roles import ENDED, RUNNING, STARTING, STOPPING
 from edge.telemetry.meter import Meter
 from edge.telemetry.status.log import RunState, StatusLog, StatusWriter, status_record
 from edge.telemetry.status.progress import Progress
 
-ENDED = ("STOPPED", "FAILED")
 LOG_LOST, THROTTLED = "status log not written", "throttled"
 
 
@@ -21,7 +21,7 @@ class Run:
         self._source, self._senders, self._meter, self._report = source, senders, meter, report
         self._limit = limit
         self._began = clock.monotonic()
-        self._state, self._reason = "STARTING", ""
+        self._state, self._reason = STARTING, ""
         self._progress: Optional[Progress] = None
         self._warned = ""
         self.hint = ""  # told once frames come
@@ -44,14 +44,14 @@ class Run:
             self._writer.close(timeout_s)
 
     def on_state(self, state: str, reason: str) -> None:
-        if self._state == "STARTING" != state:
+        if self._state == STARTING != state:
             of_outputs = ["output {} {}".format(s.name, s.note) for s in self._senders if s.note]
             for note in unexpected(self._stages) + of_outputs:
                 self._report("note", note)
-        if state == "RUNNING" and self.hint:
+        if state == RUNNING and self.hint:
             self._report("note", self.hint)
             self.hint = ""
-        if state == "STOPPING" and self._stopping_at is None:
+        if state == STOPPING and self._stopping_at is None:
             self._stopping_at = clock.monotonic()
         if state in ENDED:  # first: the log's thread takes no interval for the run's last record
             self._warn()

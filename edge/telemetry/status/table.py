@@ -3,6 +3,7 @@ import textwrap
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 from edge.core.redact import one_line
+from edge.core.roles import ENDED
 
 LABEL = 9  # characters in front of every line of text
 GAP = "  "
@@ -52,7 +53,7 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
 
 def _since(record: Mapping[str, Any], uptime_s: float) -> str:
     """What the figures are of: an interval of a run that goes on, or all of one."""
-    if record.get("state") not in ("STOPPED", "FAILED"):
+    if record.get("state") not in ENDED:
         return "up " + duration(uptime_s)
     return "over the whole run, " + ("{:.1f} s".format(uptime_s) if uptime_s < 60.0 else duration(uptime_s))
 

@@ -1,6 +1,7 @@
 """Makes the golden files beside it: what each network gives in its ORIGINAL runtime, without engines.convert.
 
-Five runs, each in an environment of its own, from the project's root with PYTHONPATH=. (versions as used):
+Five runs, each in an environment of its own, from the project's root with PYTHONPATH=.:tests/engines (versions as
+used):
 
   make_goldens.py face PICTURE        numpy, opencv-python-headless 4.11; PICTURE is skimage/data/astronaut.png of
                                       the scikit-image 0.22.0 wheel: NASA's portrait of Eileen Collins, public domain
@@ -13,7 +14,7 @@ MODELS is the mirror of the weights: github/<owner>/<repo>/<path> and pip/<packa
 
 The networks of .pth files are written here as plain torch functions, apart from the converter's. Of facemesh.pth no
 correct upstream code exists: its golden is torch with the padding that TFLite has, and the .tflite with the same
-weights in LiteRT (face_landmark.npz) is the second witness.
+weights in LiteRT (face_landmark.npz) is the second reference.
 """
 import os
 import sys

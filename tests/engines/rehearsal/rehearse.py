@@ -17,7 +17,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-SIMULATOR = os.path.join(ROOT, "tests", "engines", "simulator")
+SIMULATOR = os.path.join(ROOT, "tests", "simulator")
 SCALE = 7.0  # how much slower a Cortex-A57 at 1.43 GHz runs a thread than the machine of the measurements
 FPS = 30.0
 MOST_P95_MS, FLOOR_FPS = 60.0, 10.0
@@ -50,14 +50,14 @@ def prepare(folder):
 
 def stand_in_for_the_kernel(home):
     """What the simulator takes for a cubin: here is no nvcc."""
-    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import cubin as cubinstore
     from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
 
     cubin = b"SIMULATOR CUBIN sm_53 crop"
     with open(os.path.join(plans_dir(home), CUBIN), "wb") as f:
         f.write(cubin)
-    sidecar = {"schema": cropkernel.SCHEMA, "sha256": hashlib.sha256(cubin).hexdigest(), "size": len(cubin),
-               "source_sha256": cropkernel.source_sha256(), "arch": "sm_53", "nvcc": "none: a simulator's stand-in"}
+    sidecar = {"schema": cubinstore.SCHEMA, "sha256": hashlib.sha256(cubin).hexdigest(), "size": len(cubin),
+               "source_sha256": cubinstore.source_sha256(), "arch": "sm_53", "nvcc": "none: a simulator's stand-in"}
     with open(os.path.join(plans_dir(home), CUBIN_SIDECAR), "w") as f:
         json.dump(sidecar, f)
 

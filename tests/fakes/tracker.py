@@ -1,6 +1,5 @@
 """The real stages on made-up answers of the default networks: a face that stays where it is, and whatever spoils it."""
 import numpy as np
-from fakes.recorded import RecordedRunner
 
 from edge.core.contracts import Tensor
 from edge.core.errors import FrameError
@@ -18,6 +17,7 @@ from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.tracks import Tracks
+from fakes.recorded import RecordedRunner
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 IMAGE.flags.writeable = False

@@ -69,7 +69,7 @@ def need_machine():
         pytest.skip("a whole boot needs overlay and cgroup2 of the kernel")
 
 
-def board_tree():
+def user_space():
     """The path of the tree. Skips by name where it cannot be made: nobody may write to it."""
     made_of = recipe()
     digest = hashlib.sha256(repr((made_of, PACKAGES, MACHINE_ID)).encode("ascii")).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Plans for the tests of the TensorRT runner, built by the simulator of tests/engines/simulator: no GPU is needed."""
+"""Plans for the tests of the TensorRT runner, built by the simulator: no GPU is needed."""
 import json
 import os
 import sys
@@ -7,9 +7,8 @@ import numpy as np
 
 from edge.store import models as modelstore
 from edge.store import plans as planstore
+from fakes import SIMULATOR
 
-SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
-TWINS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crop_twin.py")
 PACKAGES = ("tensorrt", "pycuda")  # the books that nanoface_simulator keeps are those of the whole process
 
 
@@ -33,7 +32,7 @@ def build(home, stored, fp16=True):
     import tensorrt as trt
 
     from edge.runtimes.gpu import context as cuda
-    from edge.runtimes.gpu.trtcalls import log_of
+    from edge.runtimes.gpu.plan import log_of
 
     cuda.PRIMARY.enter()
     try:
@@ -85,14 +84,14 @@ def reseal(home, stored, **changes):
 
 def write_cubin(home, arch="sm_53", content=None):
     """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
-    from edge.runtimes.gpu import crop as cropkernel
+    from edge.store import cubin as cubinstore
 
     os.makedirs(planstore.plans_dir(home), exist_ok=True)
     path = os.path.join(planstore.plans_dir(home), planstore.CUBIN)
     with open(path, "wb") as f:
         f.write(content or "SIMULATOR CUBIN {} crop".format(arch).encode("ascii"))
-    sidecar = dict(schema=cropkernel.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
-                   source_sha256=cropkernel.source_sha256(), arch=arch, nvcc="none")
+    sidecar = dict(schema=cubinstore.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
+                   source_sha256=cubinstore.source_sha256(), arch=arch, nvcc="none")
     with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
         json.dump(sidecar, f)
 

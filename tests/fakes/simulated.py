@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
+from patience import PATIENCE_S
 
-SIMULATOR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "simulator")
+from fakes import SIMULATOR, TESTS
+
 PACKAGES = ("tensorrt", "pycuda", "nanoface_simulator")
 SHAPE = (1, 3, 6, 8)
 
@@ -33,9 +35,7 @@ def simulated():
 
 def run_python(code, **environment):
     """(exit code, stdout, stderr) of a process that has the simulator in front of its path."""
-    from patience import PATIENCE_S  # what runs in such a process imports this file alone
-
-    variables = dict(os.environ, PYTHONPATH=os.pathsep.join([SIMULATOR, os.path.dirname(SIMULATOR)]), **environment)
+    variables = dict(os.environ, PYTHONPATH=os.pathsep.join([SIMULATOR, TESTS]), **environment)
     done = subprocess.run([sys.executable, "-c", code], env=variables, universal_newlines=True, timeout=PATIENCE_S,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     return done.returncode, done.stdout, done.stderr

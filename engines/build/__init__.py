@@ -1,0 +1,1 @@
+"""From an ONNX network to a TensorRT plan of this board."""

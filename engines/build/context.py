@@ -1,0 +1,160 @@
+"""What every build of one command shares: the lock, the signals, the board's facts, one build in a process of its own."""
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from edge.core import clock
+from edge.core.errors import EngineError, ModelError
+from edge.host.disk import LOCK, StorageError, one_builder, part_folder, remove_leftovers, storage_error
+from edge.host.stop import Stop, stopped_by_signals
+from edge.store import lock
+from edge.store.plans import plans_dir
+from engines.build import boardfacts
+from engines.build.boardfacts import Facts
+from engines.build.child import BUILD, FACTS
+from engines.build.parent import Crashed, Hearing, run_child
+from engines.build.report import BuildReport
+from engines.build.selection import BuildOptions, Wanted, selection
+from engines.build.target import Target, default_network
+from engines.manifest.entries import Manifest
+
+TIMING_CACHE = "timing.cache"
+ASK_LIMIT_S = 300.0  # the first start of CUDA from a slow card
+LITTLE_MB = 1200  # of memory and swap: a build of one of our networks may need as much
+SCRATCH = "build"
+SERVICE_HOME = "/opt/nanoface/current/home"
+
+
+class BuildContext(NamedTuple):
+    """Given to each build of one command."""
+
+    home: str
+    options: BuildOptions
+    facts: Facts
+    folder: str  # for what is in the making
+    stop: Stop
+    report: BuildReport
+
+
+@contextmanager
+def build_context(home: str, options: BuildOptions, report: BuildReport) -> Iterator[BuildContext]:
+    """The lock, the signals, a scratch folder and the board's facts. Raises EngineError without TensorRT.
+
+    Where no lock is yet nobody builds: then the facts are asked first, so that what is refused leaves nothing behind.
+    """
+    def waiting() -> None:
+        report.line("another nanoface builds in {}: waiting for it".format(plans_dir(home)))
+
+    stop = Stop()
+    refuse_beside_tracker(home, SERVICE_HOME)
+    facts: Optional[Facts] = None
+    if not os.path.lexists(os.path.join(plans_dir(home), LOCK)):
+        with stopped_by_signals(stop), tempfile.TemporaryDirectory() as folder:
+            facts = ask_facts(folder, options.root, stop)
+    with one_builder(plans_dir(home), waiting):
+        remove_leftovers(plans_dir(home))
+        with stopped_by_signals(stop), part_folder(plans_dir(home), SCRATCH) as folder:
+            facts = facts or ask_facts(folder, options.root, stop)
+            _advise(options.root, report)
+            try:
+                yield BuildContext(home, options, facts, folder, stop, report)
+            finally:
+                report.end_progress()
+
+
+def refuse_beside_tracker(*homes: str) -> None:
+    """Raises EngineError where somebody tracks with the engines of one of these: a board has no memory for both."""
+    used = [home for home in homes if lock.in_use(home)]
+    if used:
+        raise EngineError("a tracker is running with the engines of {}, and the memory does not do for both: stop it first "
+                          "(sudo systemctl stop nanoface), and start it when the engines are built".format(used[0]))
+
+
+def ask_facts(folder: str, root: str, stop: Stop) -> Facts:
+    """Of a process of its own: this one stays small, so that the builds have the memory. Raises EngineError."""
+    silent = Hearing(lambda text: None, lambda step, elapsed_s: None, lambda severity, text: None)
+    try:
+        return Facts(*run_child({"action": FACTS, "root": root}, folder, stop, silent, ASK_LIMIT_S)["facts"])
+    except Crashed as e:
+        raise EngineError("TensorRT and CUDA cannot be asked for their versions: {}".format(e)) from e
+
+
+def build_one(context: BuildContext, target: Target, plan: str, runs: int, hearing: Hearing) -> Dict[str, Any]:
+    """Build, verify and measure in a fresh process; the sidecar. The plan then lies at `plan`, on the disk of plans/.
+
+    Raises ModelError or EngineError for this plan, StorageError, KeyboardInterrupt.
+    """
+    cache, renewed = os.path.join(plans_dir(context.home), TIMING_CACHE), os.path.join(context.folder, TIMING_CACHE)
+    request = {
+        "action": BUILD, "root": context.options.root, "home": context.home, "role": target.stored.role,
+        "network": target.stored.name, "plan": plan, "precision": target.precision, "flags": target.flags, "runs": runs,
+        "timing_cache": cache, "renewed_timing_cache": renewed,
+        "built_at": datetime.fromtimestamp(clock.wall(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    try:
+        sidecar: Dict[str, Any] = run_child(
+            request, context.folder, context.stop, hearing, context.options.timeout_s)["sidecar"]
+    except Crashed as e:
+        if e.by_fault:  # should the cache be what TensorRT stumbles over, the next build is free of it
+            remove(cache)
+            remove(renewed)
+        raise
+    finally:
+        with suppress(OSError):  # there is none, or it stays behind, which costs the next build some time
+            os.replace(renewed, cache)  # also of a build that then failed: what was measured stays true
+    return sidecar
+
+
+def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wanted]:
+    """selection() without the roles that the network of an earlier one fills: a run has no network for them either, unless
+    the user named them.
+    """
+    found: List[Wanted] = []
+    names: List[str] = []
+    for one in selection(manifest, options):
+        if manifest.fills(names, one.role) and not one.named and "models." + one.role not in options.named:
+            continue
+        found.append(one)
+        with suppress(ModelError):  # whoever wants to build it says why not
+            names.append(network_of(home, manifest, options, one))
+    return found
+
+
+def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
+    """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
+    return wanted.name or default_network(
+        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned)
+
+
+def _advise(root: str, report: BuildReport) -> None:
+    """What makes builds fail, said before the first one."""
+    if boardfacts.service_is_active():
+        report.line("the service runs and holds the GPU's memory: better stop it first (sudo systemctl stop nanoface)")
+    free_mb = boardfacts.free_mb(root)
+    if free_mb is not None and free_mb < LITTLE_MB:
+        report.line("only {} MB of memory and swap are free: stop the desktop (sudo systemctl isolate multi-user.target) or "
+                    "add swap, should a build be killed".format(free_mb))
+
+
+def crop_kernel(context: BuildContext) -> None:
+    """Not worth a failure: the runners can fill the inputs without it."""
+    from engines.build.cubin import build_cubin
+
+    try:
+        build_cubin(context.home, context.facts.compute_capability, context.report, context.options.force)
+    except StorageError:
+        raise
+    except ModelError as e:
+        context.report.line("crop kernel: not built, {}".format(e))
+
+
+def remove(path: str) -> None:
+    """Raises StorageError."""
+    try:
+        os.remove(path)
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise storage_error(path, e) from e

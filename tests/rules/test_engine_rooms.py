@@ -1,0 +1,58 @@
+"""The rooms of engines/: who may import whom, and how many files each has."""
+import os
+from collections import Counter
+
+import pytest
+from codebase import Source, files, report, sources
+from test_imports import MODULES, check_one, imports, module_of
+
+# a room of engines/ -> the rooms of engines/ that it may import; the files at the top are for all
+MAY_IMPORT = {
+    "manifest": "",
+    "convert": "",
+    "lint": "convert manifest",
+    "verify": "manifest",
+    "fetch": "verify lint convert manifest",
+    "build": "verify lint manifest",
+    "estimate": "convert manifest",
+    "report": "estimate build verify manifest",
+}
+
+
+def check_engines(source, modules):
+    """Faults of one file against MAY_IMPORT."""
+    parts = module_of(source.path).split(".")
+    room = parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else ""
+    targets = [(found.node, found.name.split(".")) for found in imports(source, modules)]
+    return [source.fault(node, "engines.{} may not import {}".format(room, ".".join(target)))
+            for node, target in targets
+            if parts[0] == target[0] == "engines" and target[1:] and target[1] in MAY_IMPORT
+            and target[1] != room and target[1] not in MAY_IMPORT.get(room, "").split()]
+
+
+def test_a_room_imports_only_rooms_below_it_and_none_reaches_itself():
+    faults = [fault for source in sources("engines") for fault in check_engines(source, MODULES)]
+    assert not faults, "\n" + report(faults)
+    rooms = {room: set(targets.split()) for room, targets in MAY_IMPORT.items()}
+    while rooms:
+        free = [room for room, targets in rooms.items() if not targets & set(rooms)]
+        assert free, "these rooms import each other: {}".format(", ".join(sorted(rooms)))
+        for room in free:
+            del rooms[room]
+
+
+def test_every_room_has_a_rule_and_three_to_fourteen_files():
+    counts = Counter(os.path.dirname(path) for path in files(["engines"]))
+    assert set(counts) == {"engines"} | {"engines/" + room for room in MAY_IMPORT}
+    assert all(3 <= count <= 14 for count in counts.values()), counts
+
+
+@pytest.mark.parametrize("path, text, fault", [
+    ("engines/verify/x.py", "from engines.manifest.read import read_manifest", None),
+    ("engines/verify/x.py", "from engines.progress import Report", None),
+    ("engines/verify/x.py", "def f():\n    from engines.fetch import store", "engines.verify may not import engines.fetch"),
+    ("engines/progress.py", "from engines.build import tune", "may not import engines.build"),
+    ("calibration/fp16/x.py", "from engines.build import tune", None),
+])
+def test_an_import_against_the_rooms_of_the_build_step_is_found(path, text, fault):
+    check_one(check_engines(Source(path, text), MODULES), fault)
