@@ -631,7 +631,7 @@ def test_models_hand_over_to_the_build_step_and_return_its_exit_code(monkeypatch
             return 4
         setattr(fake, "run_" + name, act)
     monkeypatch.setitem(sys.modules, "engines.fetch.commands", fake)
-    monkeypatch.setattr(__import__("engines"), "commands", fake, raising=False)
+    monkeypatch.setattr("engines.fetch.commands", fake, raising=False)  # loaded before by another test
     assert cli.main(["models"] + action) == 4
     assert heard == [tuple(str(tmp_path) if word == "HOME" else word for word in expected)]
 
