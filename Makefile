@@ -128,7 +128,7 @@ BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media
 
 bench: $(VENV)/.run .venv-mediapipe/.bench
 	@$(BIN)/nanoface models fetch
-	@$(BIN)/nanoface bench --source $(BENCH_SOURCE) --beside .venv-mediapipe/bin/python
+	@$(BIN)/python tests/peers/bench_beside.py .venv-mediapipe/bin/python --source $(BENCH_SOURCE)
 
 rehearse: $(VENV)/.run
 	@$(BIN)/nanoface models fetch

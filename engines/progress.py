@@ -1,7 +1,6 @@
 """What the user sees while networks are fetched: a line for each, and on a terminal how far the current one is."""
 from typing import Callable, TextIO
 
-from edge.core import clock
 from edge.core.redact import one_line
 from edge.host import console
 
@@ -20,10 +19,10 @@ def size_text(count: int) -> str:
 class Report:
     """Writes to a text stream: nothing but whole lines where it is not a terminal."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, log_every_s: float = float("inf")) -> None:
+        """`log_every_s`: between lines of progress where there is no terminal."""
         self._out = console.on(out)
-        self._drawn = 0  # columns that a progress line takes now
-        self._drawn_at = -REDRAW_S
+        self._line = console.ProgressLine(self._out, log_every_s, REDRAW_S)
 
     def line(self, text: str) -> None:
         """A line break in it is shown as \\n: a name can hold anything."""
@@ -31,24 +30,15 @@ class Report:
 
     def block(self, text: str) -> None:
         """Lines, such as those of a table."""
-        self._erase()
+        self._line.end()
         self._out.write(text + "\n")
 
+    def show(self, text: str) -> None:
+        """How far it is: one line of a terminal that is redrawn at most ten times a second."""
+        self._line.show(text)
+
     def progress(self, title: str, total: int) -> Callable[[int], None]:
-        """A function that takes the bytes so far. On a terminal it redraws one line, at most ten times a second."""
+        """A function that takes the bytes so far."""
         def update(done: int) -> None:
-            now = clock.monotonic()
-            if self._out.steers and now - self._drawn_at >= REDRAW_S:
-                self._drawn_at = now
-                share = "{} of {}, {:.0f} %".format(size_text(done), size_text(total), 100.0 * done / total)
-                self._draw("{}: {}".format(title, share))
+            self.show("{}: {} of {}, {:.0f} %".format(title, size_text(done), size_text(total), 100.0 * done / total))
         return update
-
-    def _draw(self, text: str) -> None:
-        self._out.draw(text, after=" " * (self._drawn - len(text)))
-        self._drawn = len(text)
-
-    def _erase(self) -> None:
-        if self._drawn:
-            self._out.draw("", "\r" + " " * self._drawn, "\r")
-            self._drawn = 0

@@ -14,7 +14,9 @@ import numpy as np
 import yaml
 
 from edge.app.chain import make_stages
-from edge.bench.bench import decoded, machine, measure_pipeline
+from edge.bench.measure import measure_pipeline
+from edge.bench.replay import decoded
+from edge.bench.text import machine
 from edge.config.load import Config, load_config
 from edge.core import clock
 from edge.core.contracts import Stage
@@ -150,7 +152,7 @@ def measured() -> Dict[str, Any]:
     config = load_config(None, {"source.spec": "portrait", "models.runtime": "onnxruntime"}, {})
     frames = decoded(config, FRAMES)
     situations, crops = measure_stages(config, frames)
-    whole = measure_pipeline(config, frames, ROUNDS, None)
+    whole = measure_pipeline(config, frames, ROUNDS)
     outside = min(r.cpu_ms - r.networks_ms for r in whole["rounds"])
     # align and iris make their crops in every frame of a track, pose in few
     known = sum(situations[TRACKING].values())

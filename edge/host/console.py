@@ -11,7 +11,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import Any, Iterator, TextIO
 
-from edge.core import redact
+from edge.core import clock, redact
 from edge.core.errors import OutputError
 
 LEFT = (errno.EPIPE, errno.EIO)  # of a pipe, and of a terminal that was closed
@@ -88,6 +88,40 @@ class Console:
         self.left = True
         with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
+
+
+class ProgressLine:
+    """Text that changes: one line that a terminal redraws, and a line now and then in a log. For one thread."""
+
+    def __init__(self, out: Console, log_every_s: float, redraw_s: float = 0.0, stays: bool = False) -> None:
+        """`stays`: end() leaves what was drawn last on the screen, else it is wiped away."""
+        self._out, self._log_every_s, self._redraw_s, self._stays = out, log_every_s, redraw_s, stays
+        self._drawn, self._drawn_at = False, float("-inf")
+        self.begin()
+
+    def begin(self) -> None:
+        """A log gets its next line a whole interval from now."""
+        self._logged_at = clock.monotonic()
+
+    def show(self, text: str) -> None:
+        now = clock.monotonic()
+        if self._out.steers:
+            if now - self._drawn_at >= self._redraw_s:
+                self._drawn, self._drawn_at = True, now
+                self._out.draw(text)
+        elif now - self._logged_at >= self._log_every_s:
+            self._logged_at = now
+            self._out.write(redact.one_line(text) + "\n")
+
+    def end(self) -> None:
+        """Before something else is written."""
+        if not self._drawn:
+            return
+        self._drawn = False
+        if self._stays:
+            self._out.write("\n")
+        else:
+            self._out.draw("")
 
 
 def on(stream: TextIO) -> Console:

@@ -25,7 +25,7 @@ class Tracker:
     Each tracker is one thread's, that of its first picture; any number of them may be at work side by side.
     """
 
-    _chains: Mapping[bool, StageChain] = {}  # before the constructor has made its own
+    _chains: Dict[bool, StageChain] = {}  # before the constructor has made its own
 
     def __init__(self, config: Optional[Any] = None, options: Optional[Options] = None, report: Optional[Report] = None,
                  fetch: bool = False, **keywords: Any) -> None:
@@ -36,7 +36,7 @@ class Tracker:
         Raises ConfigError, ModelError for networks that are not there, EngineError where nothing runs them.
         """
         self._lock = threading.Lock()  # held while a picture is looked at
-        self._chains: Dict[bool, StageChain] = {}  # by whether it is for unrelated pictures
+        self._chains = {}  # by whether it is for unrelated pictures
         self._config, self._report = tracker_config(config, options, keywords), report or to_log
         self._seq, self._first_at, self._last_s = 0, 0.0, -math.inf
         self._timed: Optional[bool] = None  # whether the pictures come with times

@@ -1,6 +1,5 @@
 """From what the user wrote to the paths of pictures: folders, lists, patterns, and several names in one text."""
 import codecs
-import difflib
 import glob
 import io
 import os
@@ -10,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from edge.core import suffixes
 from edge.core.errors import SourceError
+from edge.core.spelling import nearest
 from edge.sources import kinds
 
 LIST_BYTES, MOST_NAMES = 16 << 20, 10 ** 6  # a list that is larger is none
@@ -171,10 +171,10 @@ def missing(path: str, words: Sequence[str] = ()) -> str:
         found = os.listdir(folder or ".")
     except OSError:
         found = []
-    near = difflib.get_close_matches(name, found + ([] if folder else list(words)), n=1, cutoff=0.6)
+    near = nearest(name, found + ([] if folder else list(words)))
     text = "there is no {}".format(path)
     if near:
-        return "{}; did you mean {}?".format(text, os.path.join(folder, near[0]))
+        return "{}; did you mean {}?".format(text, os.path.join(folder, near))
     if name.lower() in ("camera", "webcam", "cam"):
         return "{}; a camera is given by its number, as in --source 0".format(text)
     return text

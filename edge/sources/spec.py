@@ -1,11 +1,11 @@
 """The text of `--source`: which kind of source, and where it is."""
-import difflib
 import os
 import re
 from typing import NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError, SourceError
 from edge.core.roles import FLIPS, OFF, ROTATIONS
+from edge.core.spelling import nearest
 from edge.host import ffmpeg
 from edge.host.process import is_tegra
 from edge.sources import kinds, names
@@ -139,8 +139,8 @@ def _of_scheme(scheme: str, rest: str, text: str) -> Kind:
     if scheme == "file":
         return _of_path(names.of_address(rest))
     known = STREAM_SCHEMES + (CSI,)
-    near = difflib.get_close_matches(scheme, known, n=1)
-    meant = "did you mean {}://?".format(near[0]) if near else "there are " + ", ".join(s + "://" for s in known)
+    near = nearest(scheme, known)
+    meant = "did you mean {}://?".format(near) if near else "there are " + ", ".join(s + "://" for s in known)
     raise SourceError("--source {}: unknown kind of address; {}".format(text, meant))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, ModelError
+from edge.core.figures import median, percentile
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
 from edge.host.process import follow_parent
@@ -197,7 +198,7 @@ def _measured(runner: Any, runs: int) -> Dict[str, Any]:
 def _shares(values_ms: List[float]) -> Optional[Dict[str, float]]:
     if not values_ms:
         return None
-    return {"p50": round(float(np.percentile(values_ms, 50)), 3), "p95": round(float(np.percentile(values_ms, 95)), 3)}
+    return {"p50": round(median(values_ms), 3), "p95": round(percentile(values_ms, 95.0), 3)}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
 from typing import Any, List, Mapping, Optional, TextIO
 
-from edge.core import clock
 from engines.build.parent import Hearing
-from engines.progress import REDRAW_S, Report, size_text
+from engines.progress import Report, size_text
 
 GUESS_S = 120.0  # small networks take one to five minutes on a Nano
 QUIET_S = 60.0  # between lines of progress where there is no terminal
@@ -18,9 +17,8 @@ class BuildReport(Report):
     """Whole lines everywhere; on a terminal one more that is redrawn."""
 
     def __init__(self, out: TextIO, verbose: bool = False) -> None:
-        super().__init__(out)
+        super().__init__(out, QUIET_S)
         self._verbose = verbose
-        self._told_at = 0.0
         self._once: List[str] = []
 
     def row(self, role: str, network: str, text: str) -> None:
@@ -34,7 +32,7 @@ class BuildReport(Report):
 
     def end_progress(self) -> None:
         """Also where a signal ends the command: what others then write has a line of its own."""
-        self._erase()
+        self._line.end()
         self._out.flush()
 
     def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
@@ -44,17 +42,10 @@ class BuildReport(Report):
         expected = "about {}".format(span(expected_s)) if expected_s else "perhaps {} (a guess)".format(span(GUESS_S))
         if why:
             self.line("{}: {}; now it is built, which takes {}".format(title, why, expected))
-        self._told_at = clock.monotonic()
+        self._line.begin()
 
         def tick(step: str, elapsed_s: float) -> None:
-            text = "{}: {}, {} of {}".format(title, step, span(elapsed_s), expected)
-            now = clock.monotonic()
-            if self._out.steers and now - self._drawn_at >= REDRAW_S:
-                self._drawn_at = now
-                self._draw(text)
-            elif not self._out.steers and now - self._told_at >= QUIET_S:
-                self._told_at = now
-                self.line(text)
+            self.show("{}: {}, {} of {}".format(title, step, span(elapsed_s), expected))
 
         def word(severity: str, text: str) -> None:
             if self._verbose:

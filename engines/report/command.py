@@ -12,8 +12,9 @@ from edge import __version__
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.errors import EdgeError, EngineError, OutputError
-from edge.doctor.examine import Software, examine, this_software
+from edge.doctor.examine import examine
 from edge.doctor.machine import Machine
+from edge.doctor.packages import Software, this_software
 from edge.host import commands
 from edge.host.safeopen import open_new, open_read
 from edge.host.stop import Stop, stopped_by_signals
@@ -30,6 +31,7 @@ from engines.report.run import Ran, Watch
 TITLE = "nanoface field report"
 FAULTS = (EdgeError, OSError, ImportError, subprocess.SubprocessError, ValueError, LookupError)  # of one section
 INTERRUPTED = 130
+SAY_S = 10.0  # between two lines of progress where there is no terminal
 
 
 class Section(NamedTuple):
@@ -134,7 +136,7 @@ def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str
 
     Raises OutputError where the file cannot be written. A first Ctrl-C ends the run and leaves out what follows it.
     """
-    report, stop = Report(out), Stop()
+    report, stop = Report(out, SAY_S), Stop()
     machine = Machine(os.environ, root)
     with stopped_by_signals(stop), ReportFile(path, of_this_user(os.environ)) as file:
         field = Field(config, machine, this_software(), Watch(seconds, stop, machine, report))

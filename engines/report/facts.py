@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Mapping
 
 from edge import __version__
 from edge.core.errors import EngineError
-from edge.doctor.examine import Software
-from edge.doctor.machine import Machine, check_board, is_jetson
+from edge.doctor.board import check_board
+from edge.doctor.machine import Machine, is_jetson
+from edge.doctor.packages import Software
 from edge.host.process import CODE
 from edge.store import plans as planstore
 from engines.build import tune

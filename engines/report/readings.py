@@ -1,6 +1,7 @@
 """The board's clocks, temperatures, power and memory as text: of one moment, and of a run."""
 from typing import List, Optional, Sequence
 
+from edge.core.figures import median
 from edge.doctor.machine import Machine
 from edge.telemetry.board.files import INPUT_RAIL, BoardFiles, Reading
 
@@ -74,10 +75,10 @@ def throttling(readings: Sequence[Reading]) -> List[str]:
 
 
 def _spread(name: str, values: Sequence[Optional[float]]) -> str:
-    known = sorted(value for value in values if value is not None)
+    known = [value for value in values if value is not None]
     if not known:
         return ""
-    return "{:24} {:>8.0f} {:>8.0f} {:>8.0f}".format(name, known[0], known[len(known) // 2], known[-1])
+    return "{:24} {:>8.0f} {:>8.0f} {:>8.0f}".format(name, min(known), median(known), max(known))
 
 
 def _mhz(value: Optional[float]) -> str:

@@ -16,7 +16,7 @@ from engines.progress import Report
 from engines.report import readings as boardreadings
 
 DEMO = "portrait"
-LOOK_S, SAY_S = 1.0, 10.0  # between two looks at the board, and two lines for the user
+LOOK_S = 1.0  # between two looks at the board
 WIDTH = 140  # the table with its networks and runtimes
 KIB = 1024.0
 
@@ -35,7 +35,7 @@ class Watch:
         self.readings: List[Reading] = []
         self._seconds, self._stop, self._machine, self._report = seconds, stop, machine, report
         self._began: Optional[float] = None
-        self._looked_at = self._said_at = float("-inf")
+        self._looked_at = float("-inf")
 
     def is_set(self) -> bool:
         over = self._began is not None and clock.monotonic() - self._began >= self._seconds
@@ -50,13 +50,11 @@ class Watch:
             return
         now = clock.monotonic()
         if self._began is None:
-            self._began = self._said_at = now
+            self._began = now
         if now - self._looked_at >= LOOK_S:
             self._looked_at = now
             self.readings.append(boardreadings.read(self._machine))
-        if now - self._said_at >= SAY_S:
-            self._said_at = now
-            self._report.line("    {:.0f} of {:.0f} s: {}".format(now - self._began, self._seconds, text))
+        self._report.show("    {:.0f} of {:.0f} s: {}".format(now - self._began, self._seconds, text))
 
 
 def track(config: Config, watch: Watch) -> Ran:

@@ -1,7 +1,7 @@
 """How long one network takes on this machine, from the frame to the outputs."""
 from typing import List, NamedTuple, Sequence
 
-from edge.core import clock
+from edge.core import clock, figures
 from edge.core.contracts import Runner
 from edge.store.models import StoredNetwork
 from engines.verify import stills
@@ -34,10 +34,9 @@ def time_runner(runner: Runner, stored: StoredNetwork) -> Timed:
 
 
 def spread(times_ms: Sequence[float]) -> str:
-    known = sorted(times_ms)
     return "p50 {:.2f} ms, p95 {:.2f} ms, most {:.2f} ms ({} runs)".format(
-        known[len(known) // 2], known[min(len(known) - 1, int(0.95 * len(known)))], known[-1], len(known))
+        figures.median(times_ms), figures.percentile(times_ms, 95.0), max(times_ms), len(times_ms))
 
 
 def median(times_ms: Sequence[float]) -> str:
-    return "{:.2f}".format(sorted(times_ms)[len(times_ms) // 2]) if times_ms else "-"
+    return "{:.2f}".format(figures.median(times_ms)) if times_ms else "-"

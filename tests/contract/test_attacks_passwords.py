@@ -17,7 +17,7 @@ from edge.cli import main as cli
 from edge.config.load import load_config
 from edge.core.errors import EdgeError, SourceError
 from edge.doctor import examine as doctor
-from edge.doctor import machine
+from edge.doctor import machine, packages
 from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live.device import DEFAULT_TIMEOUTS
@@ -65,7 +65,7 @@ def tells(text):
 ], ids=" ".join)
 def test_what_the_command_line_says(place, words, monkeypatch, written):
     monkeypatch.setenv("NANOFACE_CONFIG", written("portrait"))
-    logging.getLogger().handlers = [h for h in logging.getLogger().handlers if "_Warnings" not in type(h).__name__]
+    logging.getLogger().handlers = [h for h in logging.getLogger().handlers if "Warnings" not in type(h).__name__]
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         cli.main([word.replace("SPEC", SPECS[place]) for word in words])
@@ -95,7 +95,7 @@ def test_status_record_service_manager_doctor_and_report(place, written):
         manager.settimeout(PATIENCE_S)
         Notifier({"NOTIFY_SOCKET": "@nanoface-attacks-{}".format(os.getpid())}).status(reason)
         told = manager.recv(4096).decode("utf-8")
-    found = doctor.examine(config, machine.Machine({"PATH": ""}), doctor.this_software())
+    found = doctor.examine(config, machine.Machine({"PATH": ""}), packages.this_software())
     report = Privacy("", "", "").hide(reason)
     for text in (record, told, "\n".join(doctor.lines(found)), json.dumps(doctor.as_json(found)), report):
         assert text and not tells(text)

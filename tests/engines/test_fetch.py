@@ -421,4 +421,4 @@ def test_a_line_wipes_the_progress_that_it_follows():
     report = Report(out)
     report.progress("mesh", 2000000)(500000)
     report.line("done")
-    assert out.getvalue() == "\rmesh: 500 kB of 2.0 MB, 25 %\r{}\rdone\n".format(" " * 28)
+    assert out.getvalue() == "\rmesh: 500 kB of 2.0 MB, 25 %\x1b[K\r\x1b[Kdone\n"

@@ -27,8 +27,8 @@ from whole_runs import (
 )
 
 from edge.core.errors import EngineError, OutputError
-from edge.doctor.examine import Probe, Software
 from edge.doctor.machine import Machine
+from edge.doctor.packages import Probe, Software
 from edge.store import plans as planstore
 from edge.store.models import StoredNetwork
 from engines.report import engines as fieldengines

@@ -11,7 +11,7 @@ import time
 import pytest
 from fakes import SIMULATOR
 
-from edge.cli import boardcommands
+from edge.cli.commands import build as build_command
 from edge.cli.table import read_words
 from edge.core.errors import ModelError
 from edge.host.disk import StorageError
@@ -149,7 +149,7 @@ def test_minutes_of_the_command_line_are_the_limit_of_a_network(monkeypatch):
     given = []
     monkeypatch.setattr(build, "run_build", lambda home, options, out, verbose: given.append(options.timeout_s) or 0)
     for words in (["build"], ["build", "--timeout", "7"]):
-        assert boardcommands.build(read_words(words), io.StringIO()) == 0
+        assert build_command.run(read_words(words), io.StringIO()) == 0
     assert given == [1800.0, 420.0]
 
 
@@ -330,7 +330,7 @@ def test_ctrl_c_ends_the_command_clears_its_line_and_leaves_no_scratch(world, mo
     with pytest.raises(KeyboardInterrupt):
         run_build(world.home, BuildOptions(only=("pose",)), out)
     assert not world.half_written() and world.plans() == []
-    assert out.getvalue().endswith(" \r") and "1/1 pose mb05: starting, 0:00 of perhaps 2:00 (a guess)" in out.getvalue()
+    assert out.getvalue().endswith("\r\x1b[K") and "1/1 pose mb05: starting, 0:00 of perhaps 2:00 (a guess)" in out.getvalue()
 
 
 def _interrupting(build_one):

@@ -61,7 +61,6 @@ def preload():
     import numpy
 
     import edge.app.run
-    import edge.cli.boardcommands
     import edge.cli.main
     import edge.config.load
     import engines.fetch.commands

@@ -1,4 +1,4 @@
-"""MediaPipe's FaceMesh on given frames, for `nanoface bench --beside`: runs in a Python of its own that has mediapipe.
+"""MediaPipe's FaceMesh on given frames, for bench_beside.py: runs in a Python of its own that has mediapipe.
 
 usage: mediapipe_facemesh.py FRAMES.npy
 

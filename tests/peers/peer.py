@@ -17,8 +17,6 @@ class Peer:
 
     def __init__(self, python: str, frames: Sequence[np.ndarray]) -> None:
         """`python` is an interpreter that has mediapipe. Raises ConfigError, EngineError."""
-        if not os.path.isfile(SCRIPT):
-            raise ConfigError("--beside runs {}, which only a checkout of the project has".format(SCRIPT))
         self._folder = tempfile.TemporaryDirectory(prefix="nanoface-beside-")
         path = os.path.join(self._folder.name, "frames.npy")
         shape = (len(frames),) + frames[0].shape
@@ -35,12 +33,12 @@ class Peer:
                 universal_newlines=True, env=dict(os.environ, **places))
         except OSError as e:
             self._folder.cleanup()
-            raise ConfigError("--beside {}: {}".format(python, e.strerror))
+            raise ConfigError("{}: {}".format(python, e.strerror))
         try:
             self.name = "MediaPipe {} FaceMesh".format(self._answer()["version"])
         except EngineError:
             self.close()
-            raise EngineError("--beside {}: it does not run MediaPipe's FaceMesh; {} -m pip install mediapipe==0.10.21".format(
+            raise EngineError("{}: it does not run MediaPipe's FaceMesh; {} -m pip install mediapipe==0.10.21".format(
                 python, python))
 
     def round(self) -> Dict[str, float]:

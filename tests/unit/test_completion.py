@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from edge.cli import completion
 from edge.cli import table as options
+from edge.cli.commands import completion, models
 from edge.config.rules import RULES
 from edge.core.roles import NETWORKS
 
@@ -42,7 +42,7 @@ def in_bash(folder, *words):
 @needs("bash")
 @pytest.mark.parametrize("words, offered", [
     (["mod"], ["models"]),
-    (["models", ""], list(options.MODELS_ACTIONS)),
+    (["models", ""], list(models.ACTIONS)),
     (["models", "fetch", "yu"], ["yunet_s", "yunet_n"]),
     (["models", "fetch", "mb05", "iri"], ["iris_landmark"]),
     (["service", "un"], ["uninstall"]),
@@ -137,7 +137,7 @@ def test_zsh_at_a_terminal_completes_the_line(tmp_path, typed, got):
 
 @needs("fish")
 @pytest.mark.parametrize("typed, offered", [
-    ("nanoface mod", ["models"]), ("nanoface models ", sorted(options.MODELS_ACTIONS)),
+    ("nanoface mod", ["models"]), ("nanoface models ", sorted(models.ACTIONS)),
     ("nanoface models fetch yun", ["yunet_n", "yunet_s"]), ("nanoface run --flip ver", ["vertical"]),
     ("nanoface clip.mp4 --fli", ["--flip"]), ("nanoface run cli", ["clip.mp4"]), ("nanoface run --fps cli", []),
     ("nanoface run --config cli", ["clip.mp4"]),
@@ -149,7 +149,7 @@ def test_fish_offers_what_fits(tmp_path, typed, offered):
     assert sorted(line.split("\t")[0] for line in found) == offered
 
 
-@pytest.mark.parametrize("shell", options.SHELLS)
+@pytest.mark.parametrize("shell", completion.SHELLS)
 def test_every_command_and_option_and_network_is_in_each_script(shell):
     script = completion.script(shell)
     assert script.endswith("\n") and script.encode("ascii")

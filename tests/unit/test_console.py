@@ -103,6 +103,38 @@ def test_what_is_drawn_is_one_line_without_sequences_of_others(monkeypatch):
     assert file.getvalue() == ""
 
 
+@pytest.fixture
+def at(monkeypatch):
+    """The clock: a list whose only entry is its time."""
+    now = [100.0]
+    monkeypatch.setattr(console.clock, "monotonic", lambda: now[0])
+    monkeypatch.setenv("TERM", "xterm")
+    return now
+
+
+def test_a_log_gets_a_line_of_progress_once_in_a_while(at):
+    stream = io.StringIO()
+    line = console.ProgressLine(Console(stream), log_every_s=10.0)
+    for at[0] in (101.0, 109.9, 110.0, 119.9, 120.0):
+        line.show("{:.1f}\n".format(at[0]))
+    line.begin()
+    at[0] = 129.0
+    line.show("too early")
+    line.end()
+    assert stream.getvalue() == "110.0\\n\n120.0\\n\n"
+
+
+@pytest.mark.parametrize("stays, left", [(True, "\n"), (False, "\r\x1b[K")])
+def test_a_terminal_redraws_its_line_as_often_as_it_may_and_keeps_or_wipes_the_last(at, stays, left):
+    stream = Terminal()
+    line = console.ProgressLine(Console(stream), log_every_s=0.0, redraw_s=0.1, stays=stays)
+    for at[0], text in ((100.0, "a"), (100.05, "b"), (100.11, "c")):
+        line.show(text)
+    line.end()
+    line.end()
+    assert stream.getvalue() == "\ra\x1b[K\rc\x1b[K" + left
+
+
 @pytest.mark.parametrize("number, needed, raises", [
     (errno.EPIPE, True, False), (errno.EIO, True, False), (errno.ENOSPC, True, True), (errno.EBADF, True, True),
     (errno.EPIPE, False, False), (errno.ENOSPC, False, False),

@@ -8,8 +8,10 @@ from fakes.board import MEASURED, NANO, ROLES, command, planned, stored, tree
 
 from edge.config import file as configfile
 from edge.config.load import load_config
+from edge.doctor import board as boardchecks
+from edge.doctor import cameras as camerachecks
 from edge.doctor import examine as doctor
-from edge.doctor import machine, system
+from edge.doctor import machine, packages, system
 from edge.doctor.machine import FAIL, OK, WARN
 from edge.sources.live.v4l2 import Camera
 from edge.telemetry.board import files as boardfiles
@@ -20,16 +22,16 @@ BUILD = "  Video I/O:\n    GStreamer:                   {}\n"
 
 def software(versions=None, probes=None, python=(3, 11, 7)):
     versions = {"onnxruntime": "1.18.0"} if versions is None else versions
-    fine = {"numpy": doctor.Probe("1.26.4", "", ""), "cv2": doctor.Probe("4.11.0", BUILD.format("YES (1.20.3)"), "")}
+    fine = {"numpy": packages.Probe("1.26.4", "", ""), "cv2": packages.Probe("4.11.0", BUILD.format("YES (1.20.3)"), "")}
     fine.update(probes or {})
-    return doctor.Software(python, fine.get, versions.get)
+    return packages.Software(python, fine.get, versions.get)
 
 
 @pytest.mark.parametrize("version, state", [
     ((3, 5, 2), FAIL), ((3, 6, 9), OK), ((3, 11, 7), OK), ((3, 13, 0), OK), ((3, 14, 0), WARN), ((4, 0, 0), WARN),
 ])
 def test_python_is_judged_by_what_was_tested(version, state):
-    assert doctor.check_python(version).state == state
+    assert packages.check_python(version).state == state
 
 
 def test_doctor_says_which_configuration_is_read(tmp_path, monkeypatch):
@@ -54,14 +56,14 @@ def test_doctor_says_which_configuration_is_read(tmp_path, monkeypatch):
     ("4.10.0", "NO", False, OK, "4.10.0"),
 ])
 def test_opencv_is_judged_by_version_and_gstreamer(version, gstreamer, jetson, state, part):
-    finding = doctor.check_opencv(software(probes={"cv2": doctor.Probe(version, BUILD.format(gstreamer), "")}), jetson)
+    finding = packages.check_opencv(software(probes={"cv2": packages.Probe(version, BUILD.format(gstreamer), "")}), jetson)
     assert finding.state == state and part in finding.text and bool(finding.cure) == (state != OK)
 
 
 @pytest.mark.parametrize("needed, state", [(False, WARN), (True, FAIL)])
 def test_opencv_of_pip_in_the_place_of_jetpacks_is_named_with_its_folder(needed, state):
-    found = doctor.Probe("4.6.0", BUILD.format("NO"), "", "/opt/venv/lib/python3.6/site-packages/cv2/__init__.py")
-    finding = doctor.check_opencv(software(probes={"cv2": found}), True, needed)
+    found = packages.Probe("4.6.0", BUILD.format("NO"), "", "/opt/venv/lib/python3.6/site-packages/cv2/__init__.py")
+    finding = packages.check_opencv(software(probes={"cv2": found}), True, needed)
     assert finding.state == state and "pip's has taken the place" in finding.text
     assert "/opt/venv/lib/python3.6/site-packages/cv2" in finding.text and "pip uninstall" in finding.cure
 
@@ -71,11 +73,11 @@ def test_opencv_of_pip_in_the_place_of_jetpacks_is_named_with_its_folder(needed,
     ("ModuleNotFoundError: No module named 'numpy'", "pip install"),
 ])
 def test_package_that_does_not_load_is_a_failure_with_its_cure(trouble, cure):
-    broken = doctor.Probe("", "", trouble)
+    broken = packages.Probe("", "", trouble)
     ill = software(probes={"numpy": broken, "cv2": broken})
-    for finding in [doctor.check_numpy(ill)] + [doctor.check_opencv(ill, jetson) for jetson in (False, True)]:
+    for finding in [packages.check_numpy(ill)] + [packages.check_opencv(ill, jetson) for jetson in (False, True)]:
         assert finding.state == FAIL and trouble in finding.text and finding.cure
-    assert cure in doctor.check_numpy(ill).cure
+    assert cure in packages.check_numpy(ill).cure
 
 
 @pytest.mark.parametrize("versions, jetson, python, states, part", [
@@ -90,7 +92,7 @@ def test_package_that_does_not_load_is_a_failure_with_its_cure(trouble, cure):
     ({}, True, (3, 6), [WARN, FAIL], "no TensorRT"),
 ])
 def test_one_runtime_is_enough_and_on_the_board_it_should_be_tensorrt(versions, jetson, python, states, part):
-    findings = doctor.check_runtimes(software(versions, python=python), jetson, "auto")
+    findings = packages.check_runtimes(software(versions, python=python), jetson, "auto")
     assert sorted(f.state for f in findings) == sorted(states)
     assert any(part in f.text + f.cure for f in findings)
 
@@ -99,25 +101,25 @@ def test_one_runtime_is_enough_and_on_the_board_it_should_be_tensorrt(versions, 
     ("onnxruntime", [OK]), ("openvino", [OK, FAIL]), ("tensorrt", [OK, FAIL]), ("auto", [OK]),
 ])
 def test_runtime_that_was_asked_for_must_be_there(wanted, states):
-    assert [f.state for f in doctor.check_runtimes(software(), False, wanted)] == states
+    assert [f.state for f in packages.check_runtimes(software(), False, wanted)] == states
 
 
 def test_what_is_installed_is_found_without_being_imported():
-    assert doctor.installed_version("yaml") is not None and doctor.installed_version("no_such_package") is None
-    assert doctor.installed_version("pytest") == pytest.__version__
+    assert packages.installed_version("yaml") is not None and packages.installed_version("no_such_package") is None
+    assert packages.installed_version("pytest") == pytest.__version__
 
 
 def test_import_elsewhere_tells_a_version_or_the_last_line_of_the_trouble(tmp_path, monkeypatch):
-    found = doctor.import_elsewhere("platform")
+    found = packages.import_elsewhere("platform")
     assert (found.version, found.file) == (__import__("platform").__version__, __import__("platform").__file__)
-    assert doctor.import_elsewhere("no_such_package").trouble.endswith("No module named 'no_such_package'")
+    assert packages.import_elsewhere("no_such_package").trouble.endswith("No module named 'no_such_package'")
     (tmp_path / "dies.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)\n")
     (tmp_path / "leaves.py").write_text("import os; os._exit(3)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert doctor.import_elsewhere("dies").trouble == "illegal instruction"
-    assert doctor.import_elsewhere("leaves").trouble == "its import ends with exit code 3"
+    assert packages.import_elsewhere("dies").trouble == "illegal instruction"
+    assert packages.import_elsewhere("leaves").trouble == "its import ends with exit code 3"
     monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
-    assert doctor.import_elsewhere("platform").trouble.startswith("cannot be tried")
+    assert packages.import_elsewhere("platform").trouble.startswith("cannot be tried")
 
 
 @pytest.mark.parametrize("names, damage, expected", [
@@ -168,7 +170,7 @@ def test_camera_that_cannot_be_opened_has_its_cure(tmp_path, error, state, part)
         return Camera("C920") if path.endswith("2") else None
 
     box = tree(tmp_path, {"dev/video10": "", "dev/video2": ""})._replace(ask_camera=ask)
-    findings = machine.check_cameras(box)
+    findings = camerachecks.check_cameras(box)
     assert [f.state for f in findings] == ([state, state] if error else [OK])
     assert part in findings[0].cure and findings[0].text.startswith("/dev/video2")
 
@@ -183,7 +185,7 @@ SENSOR, WEBCAM = Camera("vi-output, imx219 6-0010", raw=True), Camera("C920")
 ])
 def test_a_ribbon_camera_is_named_as_the_source_that_it_is(tmp_path, cameras, spec, warned):
     box = tree(tmp_path, {"dev/video{}".format(n): "" for n in range(len(cameras))})
-    findings = machine.check_cameras(box._replace(ask_camera=lambda path: cameras[int(path[-1])]), spec)
+    findings = camerachecks.check_cameras(box._replace(ask_camera=lambda path: cameras[int(path[-1])]), spec)
     assert [f.cure.split("source.spec: ")[1] for f in findings if f.state == WARN] == warned
     assert sum("read as csi://" in f.text for f in findings) == cameras.count(SENSOR)
 
@@ -191,7 +193,7 @@ def test_a_ribbon_camera_is_named_as_the_source_that_it_is(tmp_path, cameras, sp
 def test_no_camera_names_the_demo(tmp_path):
     only_metadata = tree(tmp_path, {"dev/video1": ""})._replace(ask_camera=lambda path: None)
     for box in (only_metadata, only_metadata._replace(root=str(tmp_path / "nothing"))):
-        finding, = machine.check_cameras(box)
+        finding, = camerachecks.check_cameras(box)
         assert finding.state == WARN and "--source portrait" in finding.cure
 
 
@@ -216,7 +218,7 @@ def test_release_of_the_board(release, version):
     ({"var/lib/nvpmodel/status": "", "sys/devices/system/cpu/online": ""}, [OK, OK, OK], "Nano"),
 ])
 def test_board_is_read_from_its_own_files(tmp_path, changes, states, part):
-    findings = machine.check_board(tree(tmp_path, dict(NANO, **changes)))
+    findings = boardchecks.check_board(tree(tmp_path, dict(NANO, **changes)))
     assert [f.state for f in findings] == states
     assert any(part in f.text for f in findings)
     assert all(bool(f.cure) == (f.state != OK) for f in findings)
@@ -224,18 +226,18 @@ def test_board_is_read_from_its_own_files(tmp_path, changes, states, part):
 
 def test_gpu_that_this_user_may_not_use_names_the_group(tmp_path):
     box = tree(tmp_path, NANO)._replace(may_use=lambda path: "nvhost" not in path)
-    gpu = machine.check_board(box)[-1]
+    gpu = boardchecks.check_board(box)[-1]
     assert gpu.state == WARN and "video" in gpu.cure
 
 
 def test_pc_has_no_board(tmp_path):
-    assert machine.check_board(tree(tmp_path, {"proc/meminfo": NANO["proc/meminfo"]})) == []
+    assert boardchecks.check_board(tree(tmp_path, {"proc/meminfo": NANO["proc/meminfo"]})) == []
 
 
 def test_board_with_unreadable_bytes_is_still_one(tmp_path):
     box = tree(tmp_path, NANO)
     (tmp_path / "proc/device-tree/model").write_bytes(b"Jetson \xff\0")
-    assert machine.check_board(box)[0].state == OK
+    assert boardchecks.check_board(box)[0].state == OK
 
 
 @pytest.mark.parametrize("status, writable, states", [

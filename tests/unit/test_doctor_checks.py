@@ -7,7 +7,7 @@ import pytest
 from fakes.board import CLOCK, MEASURED, NANO, RAIL, ROLES, THERMAL, command, kernel, planned, stored, tree
 
 from edge.config.load import load_config
-from edge.doctor import gstreamer, machine, plans, service, system
+from edge.doctor import board, gstreamer, plans, service, system
 from edge.doctor.machine import FAIL, OK, WARN
 from edge.host import ffmpeg
 from edge.store import plans as planstore
@@ -240,7 +240,7 @@ def test_jtop_is_judged_without_asking_it(tmp_path, version, socket, usable, sta
     ({RAIL + "in_voltage0_input": "4610\n"}, "supply", WARN, "only 4610 mV"),
 ])
 def test_memory_clocks_and_heat_are_read_from_the_boards_files(tmp_path, changes, name, state, part):
-    findings = machine.check_board(tree(tmp_path, dict(dict(NANO, **MEASURED), **changes)))
+    findings = board.check_board(tree(tmp_path, dict(dict(NANO, **MEASURED), **changes)))
     told(findings)
     found = {f.name: f for f in findings}
     assert found[name].state == state and part in found[name].text
@@ -249,7 +249,7 @@ def test_memory_clocks_and_heat_are_read_from_the_boards_files(tmp_path, changes
 def test_memory_that_the_running_service_has_taken_is_no_trouble(tmp_path):
     command(tmp_path, "systemctl", "echo active")
     little = {"proc/meminfo": "MemTotal: 4059292 kB\nMemAvailable: 512000 kB\nSwapTotal: 6220224 kB\n"}
-    findings = machine.check_board(tree(tmp_path, dict(dict(NANO, **MEASURED), **little)))
+    findings = board.check_board(tree(tmp_path, dict(dict(NANO, **MEASURED), **little)))
     assert {f.name: f.state for f in findings}["memory"] == OK
 
 
@@ -258,7 +258,7 @@ def test_a_desktop_that_takes_the_memory_is_named(tmp_path):
     box = tree(tmp_path, dict(NANO, **little))
     (tmp_path / "etc/systemd/system").mkdir(parents=True)
     os.symlink("/lib/systemd/system/graphical.target", str(tmp_path / "etc/systemd/system/default.target"))
-    finding = next(f for f in machine.check_board(box) if f.name == "memory")
+    finding = next(f for f in board.check_board(box) if f.name == "memory")
     assert finding.state == WARN and "set-default multi-user.target" in finding.cure
 
 

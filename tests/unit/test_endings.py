@@ -23,7 +23,7 @@ STUCK = """
 import ctypes, sys, threading, types
 from edge.host import stop
 stop.SIGNALS.note()
-from edge import cli
+from edge.cli import main as cli
 libc = ctypes.CDLL(None)
 threading.Thread(target=lambda: [libc.usleep(1000) for _ in range(10 ** 9)], daemon=True).start()
 BODY
@@ -38,7 +38,8 @@ app.run = run
 sys.modules["edge.app.run"] = app
 """
 SWALLOWS = """
-def models(args, out):
+from engines.fetch import commands
+def models(home, out):
     import time
     sys.stderr.write("ready\\n")
     try:
@@ -46,7 +47,7 @@ def models(args, out):
     except KeyboardInterrupt:
         sys.stderr.write("Traceback (most recent call last): of a module that was being loaded\\n")
     raise ImportError("numpy.core.multiarray failed to import")
-cli._models = models
+commands.run_list = models
 """
 
 
@@ -171,12 +172,13 @@ def test_terminal_sends_it_to_the_children_too(tmp_path):
 def test_interrupt_that_passed_through_an_extension_ends_with_the_code_too(tmp_path):
     """Python 3.8 and later would end by the signal, whoever has caught it since."""
     body = """
-def models(args, out):
+from engines.fetch import commands
+def models(home, out):
     run = ctypes.pythonapi.PyRun_StringFlags
     run.restype, run.argtypes = ctypes.py_object, [ctypes.c_char_p, ctypes.c_int] + 2 * [ctypes.py_object] + [ctypes.c_void_p]
     run(b"import sys, time; sys.stderr.write('ready' + chr(10)); time.sleep(100)", 257,
         {"__builtins__": __builtins__}, {}, None)
-cli._models = models
+commands.run_list = models
 """
     (tmp_path / "program.py").write_text(re.sub("threading.Thread.*", "", STUCK).replace("BODY", body))
     process = start(tmp_path, ["models", "list"], ["-m", "program"])

@@ -133,7 +133,7 @@ import os, sys, threading
 from edge.host.stop import SIGNALS, leave
 if sys.argv.pop(1) == "noted":
     SIGNALS.note()
-from edge import cli
+from edge.cli import main as cli
 threading.Timer(1.0, os.write, (1, b"waits\n")).start()  # print() holds no reference to the stream that the end removes
 leave(cli.main(sys.argv[1:]))
 """

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from edge.cli import main as cli
+from edge.cli.reporter import Reporter
 from edge.config.load import load_config
 from edge.core.errors import UnfitError
 from edge.service import places
@@ -174,7 +174,7 @@ def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monk
         info = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", "{}:{}".format(info.st_dev, info.st_ino if told else info.st_ino + 1))
         monkeypatch.setattr("sys.stderr", stream)
-        report = cli._Reporter(quiet=False)
+        report = Reporter(quiet=False)
         report("progress", "30 fps")
         report("state", "RUNNING")
         stream.seek(0)

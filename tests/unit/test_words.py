@@ -7,7 +7,8 @@ import random
 import pytest
 
 from edge.cli import table as options
-from edge.cli.parser import overrides_of, shown
+from edge.cli.options import overrides_of
+from edge.cli.parser import shown
 from edge.config.load import load_config
 from edge.core.errors import ConfigError
 

@@ -143,7 +143,7 @@ def test_wrong_usage_is_exit_code_2_and_harms_no_file(nanoface, folder, words, p
 @pytest.mark.parametrize("words, parts", [
     (("models", "fetch", "nosuch"), ["no network called nosuch", "nanoface models list"]),
     (("models", "fetch", "yunet"), ["did you mean yunet_s?"]),
-    (("bench", "--source", "portrait", "--beside", "absent/python"), ["--beside absent/python", "No such file"]),
+    (("bench", "--source", "portrait", "--beside", "python3"), ["--beside is unknown"]),
     (("status",), ["there is no status log", "state", "nanoface run"]),
     (("status", "good.jpg"), ["good.jpg"]),
 ], ids=named)

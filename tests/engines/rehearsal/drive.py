@@ -16,6 +16,7 @@ from edge.app.chain import make_stages
 from edge.app.ends import make_senders, source_options
 from edge.config.load import load_config
 from edge.core import clock
+from edge.core.figures import median, percentile
 from edge.models.warp import use_one_thread
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
@@ -148,7 +149,7 @@ def figures(marks, camera, recorder, timed, meter, scale, chain, notes):
     return {
         "frames": len(rows), "faces": float(np.mean([faces for _, _, faces in rows])),
         "dropped": gone, "late": max(0, late - 1), "fps": len(rows) / wall_s / scale,
-        "p50_ms": float(np.percentile(ages, 50)), "p95_ms": float(np.percentile(ages, 95)), "max_ms": float(ages.max()),
+        "p50_ms": median(ages), "p95_ms": percentile(ages, 95.0), "max_ms": float(ages.max()),
         "cpu_ms": cpu_s / len(rows) * 1e3, "stages": [of_stage(t, marks["seen"]) for t in timed],
         "notes": notes + [runner.note for runner in runners if runner.note],
         "backends": sorted({runner.backend for runner in runners}),
@@ -158,9 +159,9 @@ def figures(marks, camera, recorder, timed, meter, scale, chain, notes):
 
 def of_stage(timed, first):
     if timed.peak_bytes:
-        return {"stage": timed.name, "peak_kb": float(np.median(timed.peak_bytes[first:])) / 1e3}
+        return {"stage": timed.name, "peak_kb": median(timed.peak_bytes[first:]) / 1e3}
     cpu_s, wall_s = timed.cpu_s[first:], timed.wall_s[first:]
-    return {"stage": timed.name, "cpu_ms": float(np.median(cpu_s)) * 1e3, "wall_ms": float(np.median(wall_s)) * 1e3}
+    return {"stage": timed.name, "cpu_ms": median(cpu_s) * 1e3, "wall_ms": median(wall_s) * 1e3}
 
 
 if __name__ == "__main__":

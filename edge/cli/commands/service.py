@@ -1,10 +1,13 @@
-"""The options of `nanoface service`, which puts the tracker into the hands of systemd."""
-from typing import Any
+"""`nanoface service`: the tracker in the hands of systemd; what it does lies in edge/service/."""
+import os
+from typing import Any, TextIO
 
-from edge.cli.parser import ArgumentParser, count, known_word, shown
+from edge.cli.command import Command, no_more_words
+from edge.cli.parser import ArgumentParser, count
 from edge.core.errors import ConfigError
+from edge.store.models import home_dir
 
-COMMANDS = {"service": "install, show or remove the service that starts at boot"}
+DEFAULT_LINES = 100
 ACTIONS = ("install", "uninstall", "rollback", "rebuild", "status", "logs")
 MOST_LINES = 100000
 # option -> the actions that it goes with; all others go with each action
@@ -16,7 +19,7 @@ GOES_WITH = {
 }
 
 
-def service() -> ArgumentParser:
+def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
                   "something it needs root (sudo).", "\n".join((
@@ -44,17 +47,43 @@ def service() -> ArgumentParser:
     return words
 
 
-MAKERS = {"service": service}
-
-
-def check(first: str, args: Any) -> None:
-    """Takes the action out of the names. Raises ConfigError for options that do not go with it."""
-    if first != "service":
-        return
-    args.action = known_word(args.names.pop(0) if args.names else "", ACTIONS, "nanoface service")
-    if args.names:
-        raise ConfigError("nanoface service {} takes no word {}".format(args.action, shown(args.names[0])))
+def check(args: Any) -> None:
+    """Raises ConfigError for options that do not go with the action."""
+    no_more_words(args)
     for name, actions in sorted(GOES_WITH.items()):
         if getattr(args, name) and args.action not in actions:
             raise ConfigError("--{} goes with nanoface service {}, not with {}".format(
                 name.replace("_", "-"), " and ".join(actions), args.action))
+
+
+def run(args: Any, out: TextIO) -> int:
+    """The exit code. Raises EdgeErrors."""
+    if not os.path.isdir(args.root):
+        raise ConfigError("--root {}: there is no such folder".format(args.root))
+    if args.action == "status":
+        from edge.service.state import run_status
+
+        return run_status(args.root, out)
+    if args.action == "logs":
+        from edge.service.state import run_logs
+
+        return run_logs(args.lines or DEFAULT_LINES, args.follow, args.root, out)
+    return _change(args, out)
+
+
+def _change(args: Any, out: TextIO) -> int:
+    from edge.service import installer
+
+    wishes = installer.Wishes(os.path.abspath(args.root), args.yes, args.dry_run, not args.no_start, not args.no_build,
+                              args.clocks, args.purge)
+    if args.action == "install":
+        home = home_dir() if args.networks is None else os.path.abspath(os.path.expanduser(args.networks))
+        return installer.run_install(home, wishes, out)
+    if args.action == "rollback":
+        return installer.run_rollback(wishes, out)
+    if args.action == "rebuild":
+        return installer.run_rebuild(args.force, wishes, out)
+    return installer.run_uninstall(wishes, out)
+
+
+SERVICE = Command(parser, run, check, ACTIONS)

@@ -3,18 +3,18 @@
 The shell looks words up in the script and never starts Python, which takes a board seconds.
 """
 import argparse
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, TextIO, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, TextIO, Tuple
 
-from edge.cli import table as options
-from edge.cli.parser import DEMO
-from edge.cli.table import ACTIONS, MAKERS
+from edge.cli.command import Command, no_more_words
+from edge.cli.options import DEMO
+from edge.cli.parser import ArgumentParser
+from edge.cli.table import COMMANDS, load
 from edge.config.rules import RULES
-from edge.core.roles import NETWORKS
 from edge.outputs.kinds import KINDS, NOTHING
 
+SHELLS = ("bash", "zsh", "fish")
 FILES = ("FILE", "PATH", "DIR", "PYTHON")  # metavars of what is on the disk
 SOURCES = ("SPEC", "SOURCE")
-ANY_NETWORK = tuple(name for names in NETWORKS.values() for name in names)
 
 
 class Values(NamedTuple):
@@ -31,7 +31,18 @@ class Flag(NamedTuple):
     text: str
 
 
-def completion(args: Any, out: TextIO) -> int:
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
+                  "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
+                  "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
+                  "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
+    words.usage = "nanoface completion bash|zsh|fish"
+    words.add_argument("names", nargs="*", metavar="SHELL", help="bash, zsh or fish")
+    return words
+
+
+def run(args: Any, out: TextIO) -> int:
     out.write(script(args.action))
     return 0
 
@@ -44,22 +55,24 @@ def script(shell: str) -> str:
 
 
 def flags_of(command: str) -> List[Flag]:
-    return [Flag(tuple(action.option_strings), action.nargs != 0, _values(command, action), action.help or "")
-            for action in MAKERS[command]().entries() if action.option_strings]
+    known = load(command)
+    return [Flag(tuple(action.option_strings), action.nargs != 0, _values(known, action), action.help or "")
+            for action in known.parser().entries() if action.option_strings]
 
 
 def words_of(command: str) -> Tuple[Values, Values]:
     """What may stand directly behind the command, and what further on, without an option."""
-    if command in ACTIONS:
-        return Values(ACTIONS[command]), Values(ANY_NETWORK if command in ("models", "calibrate") else ())
-    known = {"help": Values(tuple(options.COMMANDS)), "verify": Values(ANY_NETWORK)}
-    alone = [_values(command, action) for action in MAKERS[command]().entries() if not action.option_strings]
-    found = known.get(command, alone[0] if alone else Values())
-    return found, found
+    known = load(command)
+    alone = [_values(known, action) for action in known.parser().entries() if not action.option_strings]
+    further = alone[0] if alone else Values()
+    return Values(tuple(known.actions)) if known.actions else further, further
 
 
-def _values(command: str, action: argparse.Action) -> Values:
+def _values(command: Command, action: argparse.Action) -> Values:
     metavar, rule = str(action.metavar), RULES.get(getattr(getattr(action, "option", None), "key", ""))
+    for name in list(action.option_strings) or [metavar]:
+        if name in command.offers:
+            return Values(tuple(command.offers[name]))
     if metavar in SOURCES:
         return Values((DEMO,), files=True)
     if metavar in FILES:
@@ -68,8 +81,6 @@ def _values(command: str, action: argparse.Action) -> Values:
         return Values(tuple(name if kind.target == NOTHING else name + ":" for name, kind in KINDS.items()))
     if metavar == "KEY=VALUE":
         return Values(tuple(key + "=" for key in RULES))
-    if command == "build" and metavar == "NAME":
-        return Values((tuple(NETWORKS) if "--only" in action.option_strings else ()) + ANY_NETWORK)
     choices = action.choices or [choice for choice in (rule.choices if rule else ()) if choice != "null"]
     return Values(tuple(str(choice) for choice in choices))
 
@@ -77,14 +88,14 @@ def _values(command: str, action: argparse.Action) -> Values:
 def _look_up() -> str:
     """Lines that bash and zsh understand: from `at`, `cur`, `before` and `command` they find `told` and `files`."""
     own = [("{}:-*".format(command), Values(tuple(word for flag in flags_of(command) for word in flag.spelled)))
-           for command in MAKERS]
-    values = [("{}:{}".format(command, word), flag.values) for command in MAKERS for flag in flags_of(command)
+           for command in COMMANDS]
+    values = [("{}:{}".format(command, word), flag.values) for command in COMMANDS for flag in flags_of(command)
               if flag.takes_value for word in flag.spelled]
     values += [("*:" + key, Values(rule.choices)) for key, rule in RULES.items() if rule.choices]
-    values += [("{0}:{0}".format(command), words_of(command)[0]) for command in MAKERS]
-    further = [("{}:*".format(command), words_of(command)[1]) for command in MAKERS]  # fits all: behind the others
-    first = Values(tuple(options.COMMANDS) + (DEMO,), files=True)
-    return _LOOK_UP.format("|".join(options.COMMANDS), _set(first), _cases(own), _cases(values), _cases(further))
+    values += [("{0}:{0}".format(command), words_of(command)[0]) for command in COMMANDS]
+    further = [("{}:*".format(command), words_of(command)[1]) for command in COMMANDS]  # fits all: behind the others
+    first = Values(tuple(COMMANDS) + (DEMO,), files=True)
+    return _LOOK_UP.format("|".join(COMMANDS), _set(first), _cases(own), _cases(values), _cases(further))
 
 
 def _cases(rows: Sequence[Tuple[str, Values]]) -> str:
@@ -100,11 +111,11 @@ def _set(values: Values) -> str:
 
 
 def _fish() -> str:
-    others = " ".join(command for command in options.COMMANDS if command != "run")
+    others = " ".join(command for command in COMMANDS if command != "run")
     lines = ["complete -c nanoface -f"]
     lines += [_fish_line("__fish_use_subcommand", ["-a " + name, "-d " + _fish_text(text)])
-              for name, text in options.COMMANDS.items()]
-    for command in MAKERS:
+              for name, text in COMMANDS.items()]
+    for command in COMMANDS:
         here = "__fish_seen_subcommand_from " + command if command != "run" else "not __fish_seen_subcommand_from " + others
         for flag in flags_of(command):
             names = ["-l " + word[2:] if word.startswith("--") else "-s " + word[1:] for word in flag.spelled]
@@ -195,4 +206,4 @@ LOOK_UP
 if [[ ${funcstack[1]} == _nanoface ]]; then _nanoface "$@"; else compdef _nanoface nanoface; fi
 """
 
-COMMANDS: Dict[str, Callable[[Any, TextIO], int]] = {"completion": completion}
+COMPLETION = Command(parser, run, no_more_words, SHELLS)

@@ -1,0 +1,110 @@
+"""What is measured: the whole pipeline in rounds, and every network alone.
+
+One pipeline runs all rounds, the first of which is not counted; between two rounds it is empty. What is measured is the
+processor time of the whole process, so that no thread of it is forgotten.
+"""
+import os
+import resource
+import sys
+import tempfile
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from edge.app.chain import make_stages
+from edge.app.ends import make_senders
+from edge.bench.replay import Replay
+from edge.config.load import Config
+from edge.core import clock
+from edge.core.contracts import BGR, Crop, Runner
+from edge.core.figures import median, percentile
+from edge.host.stop import Stop
+from edge.outputs.record import encode
+from edge.outputs.spec import parse_outputs
+from edge.pipeline.pipeline import Pipeline, Plan
+from edge.telemetry.meter import Meter
+
+SETTLE_S = 30.0  # for a round's last frames to be written
+ALONE_RUNS = 50  # of a network in one round
+STEP_S = 0.0005
+
+
+class Round(NamedTuple):
+    """What one round cost, a frame."""
+
+    cpu_ms: float
+    networks_ms: float  # of it inside the networks' own run
+    wall_ms: float
+
+
+class Stopwatch:
+    """Takes the process's times where a round begins and ends."""
+
+    def __init__(self, frames: int, runners: Sequence[Runner], written: Callable[[], int],
+                 after_round: Callable[[], None]) -> None:
+        self.rounds = []  # type: List[Round]
+        self._frames, self._runners, self._written, self._after_round = frames, runners, written, after_round
+        self._began = (0.0, 0.0, 0.0)
+
+    def between(self, done: int) -> None:
+        """Called by the source: wait until all is written, note the round."""
+        deadline = clock.monotonic() + SETTLE_S
+        while self._written() < done * self._frames and clock.monotonic() < deadline:
+            time.sleep(STEP_S)
+        if done > 1:  # the first round warms up
+            spent = [1e3 * (now - then) / self._frames for now, then in zip(self._times(), self._began)]
+            self.rounds.append(Round(*spent))
+            self._after_round()
+        self._began = self._times()
+
+    def _times(self) -> Tuple[float, float, float]:
+        in_networks = sum(r.run_s for r in self._runners)
+        return time.process_time(), in_networks, clock.monotonic()
+
+
+def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
+                     after_round: Callable[[], None] = lambda: None) -> Dict[str, Any]:
+    """All stages and the JSON output, one face or as many as are configured. `after_round` is called behind each round that
+    counts, while the pipeline is empty and none of its time is measured."""
+    stages = make_stages(config, False, lambda event, text: None)
+    groups = stages.groups(config.pipeline.groups())
+    every = [stage for group in groups for stage in group]
+    meter = Meter(every, clock.monotonic())
+    runners = [runner for stage in every for runner in stage.runners]
+    with tempfile.TemporaryDirectory(prefix="nanoface-bench-") as folder:
+        specs = parse_outputs(["jsonl:" + os.path.join(folder, "bench.jsonl")])
+        watch = Stopwatch(len(frames), runners, lambda: senders[0].stats()["sent"], after_round)
+        source = Replay(frames, rounds + 1, watch.between)
+        senders = make_senders(specs, config, source)
+        plan = Plan(source, groups, senders, encode, meter, output_thread=len(groups) > 1)
+        Pipeline(plan).run(Stop())
+    buffer_mb = sum(f.nbytes for f in frames) / 1048576.0
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1048576.0 if sys.platform == "darwin" else 1024.0)
+    return {"rounds": watch.rounds, "peak_mb": peak_mb - buffer_mb,
+            "status": meter.summary(clock.monotonic()), "networks": [(r.model, r.backend) for r in runners]}
+
+
+def measure_alone(config: Config, frame: np.ndarray, rounds: int) -> List[Dict[str, Any]]:
+    """Median and p95 of every network's own run, fed with the whole frame."""
+    rows = []
+    for stage in make_stages(config, False, lambda event, text: None):
+        for runner in (stage.runners if stage is not None else ()):
+            runner.open()
+            times = _runs_ms(runner, frame, rounds * ALONE_RUNS)
+            rows.append({"network": runner.model, "runtime": runner.backend, "median_ms": median(times),
+                         "p95_ms": percentile(times, 95.0)})
+            runner.close()
+    return rows
+
+
+def _runs_ms(runner: Any, frame: np.ndarray, runs: int) -> List[float]:
+    batch, _, height, width = runner.inputs[0].shape
+    scale = np.array([[width / float(frame.shape[1]), 0.0, 0.0], [0.0, height / float(frame.shape[0]), 0.0]])
+    crops = [Crop(scale, (width, height), BGR, 1.0 / 255.0, (0.0, 0.0, 0.0))] * batch
+    times = []
+    for _ in range(runs):
+        before = runner.run_s
+        runner.submit(frame, crops).result()
+        times.append(1e3 * (runner.run_s - before))
+    return times

@@ -1,0 +1,1 @@
+"""One file a command, as edge/cli/table.py lists them."""

@@ -1,0 +1,35 @@
+"""`nanoface doctor`: what this machine has, and the cure for what is missing."""
+import json
+import os
+from typing import Any, TextIO
+
+from edge.cli.command import Command
+from edge.cli.options import add_config, config_of
+from edge.cli.parser import ArgumentParser
+
+UNFIT = 1  # something stops a run or the service
+
+
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface doctor", "Say what this machine has, and the cure for what is missing.",
+                  "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
+    words.add_argument("--json", action="store_true", help="the findings as JSON")
+    add_config(words)
+    return words
+
+
+def run(args: Any, out: TextIO) -> int:
+    """1 where something stops a run or the service, else 0."""
+    config = config_of(args)
+    from edge.doctor import examine as doctor
+    from edge.doctor import machine, packages
+
+    here = machine.Machine(os.environ)
+    findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, packages.this_software())
+    told = doctor.as_json(findings)
+    out.write((json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
+    return 0 if told["can_run"] else UNFIT
+
+
+DOCTOR = Command(parser, run)

@@ -1,0 +1,58 @@
+"""`nanoface help` and `nanoface version`: what there is, what a command takes, and which version this is."""
+from typing import Any, TextIO
+
+from edge import __version__
+from edge.cli import table
+from edge.cli.command import Command
+from edge.cli.parser import ArgumentParser, known_word, shown
+from edge.core.errors import ConfigError
+
+
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface help", "Show the commands, or what one of them takes.",
+                  "nanoface help\nnanoface help models fetch")
+    words.usage = "nanoface help [COMMAND [ACTION]]"
+    words.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
+    return words
+
+
+def check(args: Any) -> None:
+    if not args.names:
+        return
+    command, rest = known_word(args.names[0], tuple(table.COMMANDS), "nanoface"), args.names[1:]
+    actions = table.load(command).actions
+    if rest and actions:
+        known_word(rest[0], actions, "nanoface " + command)
+        rest = rest[1:]
+    if rest:
+        raise ConfigError("nanoface help {} takes no word {}".format(command, shown(rest[0])))
+
+
+def run(args: Any, out: TextIO) -> int:
+    asked = table.load(args.names[0]).parser() if args.names else top()
+    out.write(asked.format_help())
+    return 0
+
+
+def top() -> ArgumentParser:
+    commands = "\n".join("  {:<11}{}".format(name, text) for name, text in table.COMMANDS.items())
+    words = ArgumentParser("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
+                  "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
+                  "nanoface portrait --output video:demo.mp4\nnanoface help run")
+    words.usage = "nanoface [--version] [--help] COMMAND ..."
+    words.add_argument("--version", action="version", version="nanoface " + __version__)
+    return words
+
+
+def _version_parser() -> ArgumentParser:
+    return ArgumentParser("nanoface version", "Say which version this is.", "nanoface version")
+
+
+def _version(args: Any, out: TextIO) -> int:
+    out.write("nanoface {}\n".format(__version__))
+    return 0
+
+
+HELP = Command(parser, run, check, offers={"COMMAND": tuple(table.COMMANDS)})
+VERSION = Command(_version_parser, _version)

@@ -1,0 +1,51 @@
+"""`nanoface models`: list, fetch, check or lint the networks."""
+from typing import Any, TextIO
+
+from edge.cli.command import ANY_NETWORK, Command
+from edge.cli.parser import ArgumentParser
+from edge.core.errors import ConfigError
+
+ACTIONS = ("list", "fetch", "check", "lint")
+
+
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
+                  "would make of them.", "\n".join((
+                      "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
+                      "nanoface models lint mine.onnx")))
+    words.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
+    words.add_argument("names", nargs="*", metavar="NAME",
+                       help="networks, for lint also files; fetch without a NAME takes the default set")
+    words.add_argument("--all", action="store_true", help="fetch every network that is known")
+    words.add_argument("--force", action="store_true", help="fetch and convert again what is there")
+    words.add_argument("--markdown", action="store_true", help="lint: a table for a document")
+    words.add_argument("--verbose", action="store_true", help="log to standard error")
+    return words
+
+
+def check(args: Any) -> None:
+    """Which words go with which action."""
+    if args.action != "fetch" and (args.all or args.force):
+        raise ConfigError("--all and --force go with nanoface models fetch, not with {}".format(args.action))
+    if args.action not in ("fetch", "lint") and args.names:
+        raise ConfigError("names go with nanoface models fetch and lint, not with {}".format(args.action))
+    if args.action != "lint" and args.markdown:
+        raise ConfigError("--markdown goes with nanoface models lint, not with {}".format(args.action))
+
+
+def run(args: Any, out: TextIO) -> int:
+    from edge.store.models import home_dir
+    from engines.fetch import commands
+
+    if args.action == "fetch":
+        return commands.run_fetch(home_dir(), args.names, args.all, args.force, out)
+    if args.action == "lint":
+        from engines.lint.command import run_lint
+
+        return run_lint(home_dir(), args.names, out, args.markdown)
+    act = commands.run_list if args.action == "list" else commands.run_check
+    return act(home_dir(), out)
+
+
+MODELS = Command(parser, run, check, ACTIONS, {"NAME": ANY_NETWORK})

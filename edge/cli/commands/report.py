@@ -1,0 +1,31 @@
+"""`nanoface report`: one text file that tells all of this board."""
+from typing import Any, TextIO
+
+from edge.cli.command import Command
+from edge.cli.options import add_config, add_source, config_of
+from edge.cli.parser import ArgumentParser, count
+
+LONGEST_S = 3600
+
+
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
+                  "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
+    words.usage = "nanoface report [PATH] [OPTION ...]"
+    words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",
+                       help="where it is written (nanoface-report.txt)")
+    words.add_argument("--seconds", type=count(LONGEST_S), default=60, metavar="S",
+                       help="seconds of tracking (60)")
+    add_source(words)
+    add_config(words)
+    return words
+
+
+def run(args: Any, out: TextIO) -> int:
+    from engines.report.command import run_report
+
+    return run_report(config_of(args), args.path, args.seconds, out)
+
+
+REPORT = Command(parser, run)

@@ -1,0 +1,27 @@
+"""`nanoface verify`: compare what runs the networks here with stored answers."""
+from typing import Any, TextIO
+
+from edge.cli.command import ANY_NETWORK, Command
+from edge.cli.parser import ArgumentParser
+from edge.store.models import home_dir
+
+
+def parser() -> ArgumentParser:
+    words = ArgumentParser(
+        "nanoface verify", "Compare what runs the networks here with ONNX Runtime's answers to stored pictures.",
+                  "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
+    words.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
+    words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
+    words.add_argument("--runtime", default="auto", choices=("auto", "openvino", "onnxruntime", "tensorrt"),
+                       help="auto, openvino, onnxruntime or tensorrt")
+    words.add_argument("--verbose", action="store_true", help="log to standard error")
+    return words
+
+
+def run(args: Any, out: TextIO) -> int:
+    from engines.verify.verify import run_verify
+
+    return run_verify(home_dir(), args.runtime, args.names, out)
+
+
+VERIFY = Command(parser, run, offers={"NAME": ANY_NETWORK})

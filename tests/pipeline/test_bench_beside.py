@@ -1,0 +1,58 @@
+"""`nanoface bench` and `make bench`: the tracker alone, and beside a peer that runs while the tracker waits."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BESIDE = os.path.join(TESTS, "peers", "bench_beside.py")
+PEER = """#!{python}
+import json, sys, time
+if len(sys.argv) != 3 or not sys.argv[1].endswith("mediapipe_facemesh.py"):
+    sys.exit("what is this?")
+rounds = 0
+print(json.dumps({{"version": "0.0"}}), flush=True)
+for _ in sys.stdin:
+    rounds += 1
+    spent = time.process_time() + 0.3
+    while time.process_time() < spent:  # it would be seen in the tracker's own figures
+        pass
+    print(json.dumps({{"cpu_ms": 1000.0 * rounds, "wall_ms": 5.0, "faces": 3, "peak_mb": 7.0}}), flush=True)
+"""
+
+
+def bench(models_home, *words):
+    environ = dict(os.environ, NANOFACE_HOME=models_home, NANOFACE_CONFIG=os.devnull)
+    return subprocess.run([sys.executable] + list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, timeout=300, env=environ)
+
+
+@pytest.mark.parametrize("script", [[BESIDE, "PEER"], ["-m", "edge", "bench"]], ids=["beside", "alone"])
+def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, script):
+    peer = tmp_path / "python"
+    peer.write_text(PEER.format(python=sys.executable))
+    peer.chmod(0o755)
+    done = bench(models_home, *[str(peer) if word == "PEER" else word for word in script] +
+                 ["--source", "portrait", "--frames", "3", "--rounds", "2", "--json"])
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert (told["frames"], told["rounds"], told["source"]) == (3, 2, "portrait")
+    assert 0.0 < told["networks_ms"]["median"] < told["cpu_ms"]["median"] and len(told["alone"]) == 4
+    assert ("peer" in told) == (script[0] == BESIDE)
+    if "peer" in told:
+        assert told["peer"]["name"] == "MediaPipe 0.0 FaceMesh" and told["peer"]["faces"] == 3
+        assert told["peer"]["cpu_ms"]["median"] == 1500.0  # of a first and a second round, and no third
+        assert 0.0 < told["peer"]["cpu_ratio"]["median"] < 1.0
+
+
+@pytest.mark.parametrize("words, code, part", [
+    ([], 2, "name a Python that has mediapipe"), (["absent/python"], 2, "absent/python: No such file"),
+    ([sys.executable], 4, "it does not run MediaPipe's FaceMesh"),
+    ([sys.executable, "--sorce", "x"], 2, "did you mean --source"),
+])
+def test_wrong_words_for_the_peer_are_one_line(models_home, words, code, part):
+    source = ["--source", "portrait", "--frames", "1"] if len(words) == 1 else []
+    done = bench(models_home, BESIDE, *words + source)
+    assert (done.returncode, done.stdout) == (code, "") and done.stderr.count("\n") == 1 and part in done.stderr
