@@ -3,9 +3,10 @@ import argparse
 from importlib import import_module
 from typing import Any, Sequence, Tuple
 
+from edge import __version__
 from edge.cli.command import Command
 from edge.cli.options import DEMO, is_source
-from edge.cli.parser import known_word
+from edge.cli.parser import ArgumentParser, known_word
 from edge.core.errors import ConfigError
 
 # A name and what `nanoface help` says of it, in its order. The file of this name in edge/cli/commands/ has the Command, by
@@ -36,6 +37,18 @@ def load(name: str) -> Command:
     return command
 
 
+def top() -> ArgumentParser:
+    """Of `nanoface` without a command."""
+    commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
+    words = ArgumentParser(
+        "nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
+        "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
+        "nanoface portrait --output video:demo.mp4\nnanoface help run")
+    words.usage = "nanoface [--version] [--help] COMMAND ..."
+    words.add_argument("--version", action="version", version="nanoface " + __version__)
+    return words
+
+
 def read_words(argv: Sequence[str]) -> argparse.Namespace:
     """The command, its action and its options. Without a word it is `nanoface help`, which ends with 0: somebody looks what
     there is; a script whose word came out empty gets an error.
@@ -60,8 +73,6 @@ def _command(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
     if first.startswith("-") and first != "--":
         known = [word for entry in load("run").parser().entries() for word in entry.option_strings]
         if first.split("=")[0] not in known or first in ("-h", "--help"):
-            from edge.cli.commands.help import top
-
             top().read([first])
         return "run", argv
     if first == "--" or first not in COMMANDS and is_source(first):

@@ -11,7 +11,7 @@ MOST_FRAMES = 100  # they are decoded up front and held in memory
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface bench", "Measure the pipeline and each network alone on frames decoded up front.",
-                  "nanoface bench portrait --rounds 3")
+        "nanoface bench portrait --rounds 3")
     words.usage = "nanoface bench [SOURCE ...] [OPTION ...]"
     add_source(words, alone=True)
     add(words.add_argument_group("networks"), NETWORK_OPTIONS)

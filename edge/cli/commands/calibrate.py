@@ -9,8 +9,8 @@ from edge.store.models import home_dir
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
-                  "layers are to be kept in 32 bits.", "\n".join((
-                      "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
+        "layers are to be kept in 32 bits.", "\n".join((
+        "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
     words.usage = "nanoface calibrate fp16 [NAME ...] [OPTION ...]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those that were fetched")
     words.add_argument("--source", default="portrait", metavar="SPEC", help="where the frames come from (portrait)")

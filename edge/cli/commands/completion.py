@@ -34,9 +34,9 @@ class Flag(NamedTuple):
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
-                  "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
-                  "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
-                  "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
+        "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
+        "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
+        "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
     words.usage = "nanoface completion bash|zsh|fish"
     words.add_argument("names", nargs="*", metavar="SHELL", help="bash, zsh or fish")
     return words

@@ -13,7 +13,7 @@ UNFIT = 1  # something stops a run or the service
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface doctor", "Say what this machine has, and the cure for what is missing.",
-                  "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
+        "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
     words.add_argument("--json", action="store_true", help="the findings as JSON")
     add_config(words)
     return words

@@ -11,7 +11,7 @@ BOARDS = ("nano", "nano-5w")
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface estimate", "Estimate latency and memory on a Jetson Nano from the graphs. Nothing is measured.",
-                  "nanoface estimate\nnanoface estimate --board nano-5w")
+        "nanoface estimate\nnanoface estimate --board nano-5w")
     words.usage = "nanoface estimate [--board NAME] [--markdown | --json] [--verbose]"
     words.add_argument("--board", default=BOARDS[0], choices=BOARDS, help="nano (10 W, the default) or nano-5w")
     group = words.add_mutually_exclusive_group()

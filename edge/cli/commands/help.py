@@ -11,7 +11,7 @@ from edge.core.errors import ConfigError
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface help", "Show the commands, or what one of them takes.",
-                  "nanoface help\nnanoface help models fetch")
+        "nanoface help\nnanoface help models fetch")
     words.usage = "nanoface help [COMMAND [ACTION]]"
     words.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
     return words
@@ -30,19 +30,9 @@ def check(args: Any) -> None:
 
 
 def run(args: Any, out: TextIO) -> int:
-    asked = table.load(args.names[0]).parser() if args.names else top()
+    asked = table.load(args.names[0]).parser() if args.names else table.top()
     out.write(asked.format_help())
     return 0
-
-
-def top() -> ArgumentParser:
-    commands = "\n".join("  {:<11}{}".format(name, text) for name, text in table.COMMANDS.items())
-    words = ArgumentParser("nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
-                  "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
-                  "nanoface portrait --output video:demo.mp4\nnanoface help run")
-    words.usage = "nanoface [--version] [--help] COMMAND ..."
-    words.add_argument("--version", action="version", version="nanoface " + __version__)
-    return words
 
 
 def _version_parser() -> ArgumentParser:

@@ -11,9 +11,9 @@ ACTIONS = ("list", "fetch", "check", "lint")
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
-                  "would make of them.", "\n".join((
-                      "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
-                      "nanoface models lint mine.onnx")))
+        "would make of them.", "\n".join((
+        "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
+        "nanoface models lint mine.onnx")))
     words.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
     words.add_argument("names", nargs="*", metavar="NAME",
                        help="networks, for lint also files; fetch without a NAME takes the default set")

@@ -11,7 +11,7 @@ LONGEST_S = 3600
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
-                  "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
+        "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
     words.usage = "nanoface report [PATH] [OPTION ...]"
     words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",
                        help="where it is written (nanoface-report.txt)")

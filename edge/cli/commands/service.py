@@ -22,9 +22,9 @@ GOES_WITH = {
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
-                  "something it needs root (sudo).", "\n".join((
-                      "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
-                      "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))
+        "something it needs root (sudo).", "\n".join((
+        "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
+        "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))
     words.usage = "nanoface service install|uninstall|rollback|rebuild|status|logs [OPTION ...]"
     words.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
     group = words.add_argument_group("install")

@@ -20,7 +20,7 @@ AHEAD = "ahead of this machine's clock, which was set back since"
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface status", "Show the last record of the status log as a table.",
-                  "nanoface status --follow\nnanoface status --json out/status.jsonl")
+        "nanoface status --follow\nnanoface status --json out/status.jsonl")
     words.add_argument("path", nargs="?", metavar="PATH", help="the status log; else that of the configuration")
     words.add_argument("--follow", action="store_true", help="go on with each new record until Ctrl-C")
     words.add_argument("--json", action="store_true", help="the record itself, one line each")

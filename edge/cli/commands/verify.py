@@ -9,7 +9,7 @@ from edge.store.models import home_dir
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         "nanoface verify", "Compare what runs the networks here with ONNX Runtime's answers to stored pictures.",
-                  "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
+        "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
     words.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
     words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
     words.add_argument("--runtime", default="auto", choices=("auto", "openvino", "onnxruntime", "tensorrt"),
