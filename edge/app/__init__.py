@@ -1,1 +1,1 @@
-"""Composition: from a configuration to a running pipeline. The only room that names concrete classes."""
+"""Composition: from a configuration to a running pipeline. The room that names the concrete stages."""

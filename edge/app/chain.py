@@ -24,7 +24,7 @@ GIVEN = "{} gives its values"
 
 
 class Stages(NamedTuple):
-    """Every stage that runs, in order. None: switched off, without a network, or a stage before it fills all that it would."""
+    """Every stage that runs, in order. None: switched off, no network, or an earlier stage fills its fields."""
 
     detect: Detect
     align: Align
@@ -48,25 +48,25 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     tracks = Tracks(tracking.lost_after_s, memory=not stills)
     camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
-    finder, found = networks.required(DETECT, config.models.detect)
-    fitter, mesh = networks.required(ALIGN, config.models.align)
+    detect_runner, found = networks.required(DETECT, config.models.detect)
+    align_runner, mesh = networks.required(ALIGN, config.models.align)
     aligner = make_aligner(mesh.name)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                               tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-    detect = Detect(finder, make_detector(found.name), aligner, tracks, settings)
-    align = Align(fitter, aligner, tracks, AlignSettings(tracking.presence))
+    detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+    align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence))
     filled = set(detect.fills + align.fills)
 
     pose = iris = None
     if config.models.pose != (OFF,) and _runs(PoseStage, config, filled, mesh.name, report):
-        of_picture = networks.optional(POSE, config.models.pose, "the pose is that of the mesh alone")
-        looks = None if of_picture is None else PoseNetwork(of_picture[0], Mb05(of_picture[1].decode))
-        pose = PoseStage(looks, networks.head(), camera, tracking.pose_every)
+        opened = networks.optional(POSE, config.models.pose, "the pose is that of the mesh alone")
+        network = None if opened is None else PoseNetwork(opened[0], Mb05(opened[1].decode))
+        pose = PoseStage(network, networks.head(), camera, tracking.pose_every)
         filled.update(pose.fills)
     if _runs(IrisStage, config, filled, mesh.name, report):
         instead = "there is no iris, blink or gaze" if "irises" not in filled else GIVEN.format(mesh.name)
-        of_eyes = networks.optional(IRIS, config.models.iris, instead)
-        iris = None if of_eyes is None else IrisStage(of_eyes[0], IrisLandmark())
+        opened = networks.optional(IRIS, config.models.iris, instead)
+        iris = None if opened is None else IrisStage(opened[0], IrisLandmark())
         filled.update(() if iris is None else iris.fills)
 
     absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
@@ -81,11 +81,11 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:
     """Whether a stage has something to fill that none before it fills: `filled`, by the network `by`. One whose network the
-    user named runs all the same, and overwrites what is there. Asked before its network is looked for, let alone loaded.
+    user named runs all the same, and overwrites what is there. Called before its network is looked for.
     """
     if not filled.issuperset(stage.fills) or "models." + stage.name in config.chosen:
         return True
-    report("note", "{0}: left out, {1}; --{0} NAME has a network of its own give them".format(stage.name, GIVEN.format(by)))
+    report("note", "{0}: left out, {1}; --{0} NAME uses a network of its own".format(stage.name, GIVEN.format(by)))
     return False
 
 

@@ -1,4 +1,4 @@
-"""Both ends of a pipeline, from the configuration: what the source is asked for, and the senders of the outputs."""
+"""Both ends of a pipeline, from the configuration: the options of the source, and the senders of the outputs."""
 import os
 import sys
 from typing import Any, Callable, List, Optional, Sequence
@@ -39,8 +39,8 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
 
 
 def live_picture(wanted: Any, here: DisplayState, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:
-    """The window that nobody named among the outputs, if there is to be one: `wanted` is output.window. `note` is told, in
-    any thread, why one that opens by itself does not."""
+    """The window that no output names, if there is to be one: `wanted` is output.window. `note` is called, in any thread,
+    with why one that opens by itself does not."""
     if wanted is not True and (wanted is False or not opens_by_itself(here)):
         return []
     hint = "" if here.outputs else "; " + NOTHING

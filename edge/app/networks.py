@@ -17,7 +17,7 @@ CANONICAL_FACE = "canonical_face"
 
 
 class Networks:
-    """Opens the runner of each role: the first candidate that was built; says so where it is not the preferred one."""
+    """Opens the runner of each role: the first candidate that was built; reports where it is not the preferred one."""
 
     def __init__(self, config: Config, report: Report) -> None:
         self._models = config.models
@@ -37,7 +37,7 @@ class Networks:
 
     def optional(self, role: str, candidates: Sequence[str],
                  instead: str) -> Optional[Tuple[Runner, modelstore.StoredNetwork]]:
-        """The same, or None where it is switched off or not built; `instead` says what happens then."""
+        """The same, or None where it is switched off or not built; `instead`: what happens then."""
         if tuple(candidates) == (OFF,):
             return None
         if not self._any_built(candidates):

@@ -52,13 +52,13 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
                 return before.say(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)
     except EdgeError as e:
-        told = e
+        error = e
         if unfit and isinstance(e, EngineError):
-            told = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
-        health.failed(str(told))
+            error = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
+        health.failed(str(error))
         if (unfit or before.waited) and not before.over:
-            before.say(FAILED, str(told))
-        raise told
+            before.say(FAILED, str(error))
+        raise error
 
 
 def _run(config: Config, stop: Any, report: Report, health: Health, before: Beginning, unfit: str) -> Dict[str, Any]:

@@ -40,7 +40,7 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
 
 
 class NewFolders:
-    """Folders that a run is going to make for what it was told to write; made before anything is opened."""
+    """Folders that a run is going to make for its outputs and its status log; noted before anything is opened."""
 
     def __init__(self, specs: Sequence[OutputSpec], config: Config) -> None:
         targets = [spec.path if _is_folder(spec) else os.path.dirname(spec.path) for spec in specs if spec.path]
@@ -48,7 +48,7 @@ class NewFolders:
         self._missing = [path for path in sorted(set(targets)) if path and not os.path.isdir(path)]
 
     def note(self) -> str:
-        """Those that were made by now, each told once; "" for none."""
+        """Those that were made by now, each reported once; "" for none."""
         made = [path for path in self._missing if os.path.isdir(path)]
         self._missing = [path for path in self._missing if path not in made]
         return "made the folder{} {}".format("s" if len(made) > 1 else "", " and ".join(made)) if made else ""
@@ -93,7 +93,7 @@ def _number(path: str) -> Tuple[int, int]:
 
 
 def _same(one: str, other: str) -> bool:
-    """Also by another name, a symbolic or a hard link. What is thrown away is in nobody's way."""
+    """Also by another name, a symbolic or a hard link. /dev/null may be shared."""
     if os.path.realpath(one) == os.path.realpath(other):
         return os.path.realpath(one) != os.devnull
     try:

@@ -1,1 +1,1 @@
-"""The command line: its words, its commands, and the only prints."""
+"""The command line: its parser, its commands, and the only prints."""

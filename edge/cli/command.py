@@ -19,11 +19,11 @@ def no_more_words(args: Any) -> None:
 
 
 class Command(NamedTuple):
-    """One command. Nothing heavy is imported before run() or by parser(): help and completion make all parsers."""
+    """One command. Nothing heavy is imported before run() or by make_parser(): help and completion make all parsers."""
 
-    parser: Callable[[], ArgumentParser]
+    make_parser: Callable[[], ArgumentParser]
     run: Callable[[Any, TextIO], int]  # args and standard output; the exit code. Raises EdgeErrors
-    check: Callable[[Any], None] = anything_goes  # what no single option can tell; raises ConfigError
+    check: Callable[[Any], None] = anything_goes  # of several options together; raises ConfigError
     actions: Sequence[str] = ()  # one of them has to stand directly behind the command; it becomes args.action
     offers: Mapping[str, Sequence[str]] = {}  # completion: an option, or the metavar of words without one -> its words
     takes_signals: bool = False  # run() ends by itself on SIGINT and SIGTERM; others get a KeyboardInterrupt

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done (also a run that SIGINT or SIGTERM ended), 1 a bug (doctor: something stops a run or the service), 2 usage
 or configuration, 3 source, 4 model or engine, 5 output, 6 engines that no restart makes better, 130 another command
-interrupted. Whatever is heavy is imported by the command that needs it.
+interrupted. Heavy modules are imported by the command that needs them.
 """
 import errno
 import logging
@@ -29,26 +29,26 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     for word in words:
         redact.learn(word)
-    loud = "--verbose" in words or os.environ.get("NANOFACE_DEBUG") == "1"
+    verbose = "--verbose" in words or os.environ.get("NANOFACE_DEBUG") == "1"
     with console.installed():
         try:
-            return _dispatch(words, loud)
+            return _dispatch(words, verbose)
         except EdgeError as e:
             return _fail(str(e), e.exit_code)
         except KeyboardInterrupt:
             console.on(sys.stderr).hush(False)
             return _fail("interrupted", INTERRUPTED)
         except Exception as e:
-            return _unforeseen(e, loud)
+            return _unexpected(e, verbose)
 
 
-def _dispatch(words: Sequence[str], loud: bool) -> int:
+def _dispatch(words: Sequence[str], verbose: bool) -> int:
     try:
         args = read_words(words)
     except SystemExit as e:  # --help and --version have printed
         return e.code if isinstance(e.code, int) else 0
     args.report = Reporter(getattr(args, "quiet", False))
-    if loud:
+    if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
     else:
         logging.basicConfig(handlers=[Warnings(args.report)], level=logging.WARNING)
@@ -59,9 +59,9 @@ def _dispatch(words: Sequence[str], loud: bool) -> int:
         return command.run(args, sys.stdout)
 
 
-def _unforeseen(error: Exception, loud: bool) -> int:
+def _unexpected(error: Exception, verbose: bool) -> int:
     """A disk that is full, a package that is not there; anything else is a bug."""
-    if loud:
+    if verbose:
         traceback.print_exc()
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return _fail("cannot write {}: the disk is full".format(error.filename or "a file"), OutputError.exit_code)

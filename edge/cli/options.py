@@ -25,7 +25,7 @@ class Setting(NamedTuple):
 
 
 class Option(NamedTuple):
-    """An option that sets one key. `value` None: it takes a word, else the option stands for that value."""
+    """An option that sets one key. `value` None: it takes a value, else it sets this one."""
 
     flag: str
     key: str
@@ -71,8 +71,8 @@ class _Put(argparse.Action):
     """Appends what its option sets to `settings`, in the order of the command line."""
 
     def __init__(self, option: Option, **rest: Any) -> None:
-        words = None if option.value is None else 0
-        super().__init__(nargs=words, metavar=option.metavar or None, help=option.text, **rest)
+        nargs = None if option.value is None else 0
+        super().__init__(nargs=nargs, metavar=option.metavar or None, help=option.text, **rest)
         self.option = option
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
@@ -128,7 +128,7 @@ def take_source(args: argparse.Namespace) -> None:
 
 
 def is_source(word: str) -> bool:
-    """Whether a word that is no command looks like a source. A path that does not exist does, too: its error tells more."""
+    """Whether a word that is no command looks like a source. A path that does not exist does, too: its error is clearer."""
     return bool(re.search(r"[./:*?\[,~]|^\d+$", word)) or word.lower() == DEMO or os.path.lexists(word)
 
 
@@ -147,11 +147,11 @@ def add(group: Any, options: Sequence[Option]) -> None:
         group.add_argument(option.flag, dest="settings", action=_Put, option=option)
 
 
-def add_source(words: ArgumentParser, alone: bool = False) -> None:
+def add_source(parser: ArgumentParser, alone: bool = False) -> None:
     """`alone`: words without an option are the source, too; see take_source."""
     if alone:
-        words.add_argument("names", nargs="*", metavar="SOURCE", help="what --source takes; one of the two")
-    group = words.add_argument_group("source")
+        parser.add_argument("names", nargs="*", metavar="SOURCE", help="what --source takes; one of the two")
+    group = parser.add_argument_group("source")
     group.add_argument(
         "--source", dest="settings", action=_PutSource, nargs="+", metavar="SPEC",
         help="a camera (0, /dev/video0, csi://0), a video, pictures, a folder, rtsp://..., gst:PIPELINE, or portrait "
@@ -161,8 +161,8 @@ def add_source(words: ArgumentParser, alone: bool = False) -> None:
     add(group.add_mutually_exclusive_group(), PACE_OPTIONS)
 
 
-def add_config(words: ArgumentParser) -> None:
-    group = words.add_argument_group("configuration")
+def add_config(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("configuration")
     group.add_argument("--config", metavar="FILE",
                        help="YAML; else $NANOFACE_CONFIG, else ~/.config/nanoface.yaml, else /etc/nanoface.yaml")
     group.add_argument("--set", dest="settings", action=_PutKey, metavar="KEY=VALUE",

@@ -8,8 +8,8 @@ from edge.core.errors import ConfigError
 from edge.core.spelling import did_you_mean, nearest
 
 LONGEST_SHOWN = 60
-NEVER_EMPTY = ("path", "config", "root")  # what takes one word, and no other has a look at it
-ARGPARSE_SAYS = (  # its words -> ours
+NEVER_EMPTY = ("path", "config", "root")  # take one word, which nothing else checks
+ARGPARSE_MESSAGES = (  # its wording -> ours
     (r"^argument (-[^ /]*)(/[^ ]*)?: ", r"\1: "), (r": expected (one|at least one) argument$", ": its value is missing"),
     (r": ignored explicit argument (.*)$", r": it takes no value, and \1 was given"),
     (r"not allowed with argument", "not allowed with"),
@@ -26,7 +26,7 @@ class ArgumentParser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        for pattern, plain in ARGPARSE_SAYS:
+        for pattern, plain in ARGPARSE_MESSAGES:
             message = re.sub(pattern, plain, message)
         raise ConfigError("{}; see {} --help".format(message, self.prog))
 

@@ -16,7 +16,7 @@ class Reporter:
         self._quiet = quiet
         self._out = console.on(sys.stderr)
         self._line = console.ProgressLine(self._out, LOG_EVERY_S, stays=True)
-        self._journal = _is_journal(sys.stderr, os.environ)  # what is said here stays: the states, and no progress
+        self._journal = _is_journal(sys.stderr, os.environ)  # which keeps every line: the states, and no progress
 
     def __call__(self, event: str, text: str) -> None:
         if self._quiet and event != "loss" or event in ("progress", "state") and self._journal != (event == "state"):
@@ -45,7 +45,7 @@ class Warnings(logging.Handler):
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """As systemd tells it. The variable alone is no sign: what a desktop's service starts inherits it."""
+    """By systemd's variable, compared with the stream: programs that a desktop's service starts inherit the variable."""
     try:
         info = os.fstat(stream.fileno())
     except (OSError, ValueError):

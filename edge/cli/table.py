@@ -9,8 +9,8 @@ from edge.cli.options import DEMO, is_source
 from edge.cli.parser import ArgumentParser, known_word
 from edge.core.errors import ConfigError
 
-# A name and what `nanoface help` says of it, in its order. The file of this name in edge/cli/commands/ has the Command, by
-# this name in capitals, and is imported when somebody asks for it.
+# A name and its line in `nanoface help`, in this order. The file of this name in edge/cli/commands/ has the Command, by
+# this name in capitals, and is imported on demand.
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
     "status": "show what a running tracker does",
@@ -19,13 +19,13 @@ COMMANDS = {
     "doctor": "say what this machine has, and the cure for what is missing",
     "build": "make the TensorRT engines of this board",
     "verify": "compare what runs the networks with stored answers",
-    "estimate": "say what a Jetson Nano would need for each network",
+    "estimate": "estimate what a Jetson Nano needs for each network",
     "calibrate": "find what a network loses in 16 bits",
-    "report": "write one text file that tells all of this board",
+    "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
     "completion": "print what completes all of this in bash, zsh or fish",
     "help": "show this, or the options of a command",
-    "version": "say which version this is",
+    "version": "print the version",
 }
 ELSEWHERE = {"version": "help"}  # commands in the file of another one
 
@@ -40,24 +40,24 @@ def load(name: str) -> Command:
 def top() -> ArgumentParser:
     """Of `nanoface` without a command."""
     commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
-    words = ArgumentParser(
+    parser = ArgumentParser(
         "nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
         "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",
         "nanoface portrait --output video:demo.mp4\nnanoface help run")
-    words.usage = "nanoface [--version] [--help] COMMAND ..."
-    words.add_argument("--version", action="version", version="nanoface " + __version__)
-    return words
+    parser.usage = "nanoface [--version] [--help] COMMAND ..."
+    parser.add_argument("--version", action="version", version="nanoface " + __version__)
+    return parser
 
 
 def read_words(argv: Sequence[str]) -> argparse.Namespace:
-    """The command, its action and its options. Without a word it is `nanoface help`, which ends with 0: somebody looks what
-    there is; a script whose word came out empty gets an error.
+    """The command, its action and its options. Without a word it is `nanoface help`, exit code 0; an empty word, as of an
+    unset variable in a script, is an error.
 
     Raises ConfigError; SystemExit once help or the version was printed.
     """
     first, rest = _command(list(argv) or ["help"])
     command = load(first)
-    args = command.parser().read(rest)
+    args = command.make_parser().read(rest)
     args.command = first
     if command.actions:
         args.action = known_word(args.names.pop(0) if args.names else "", command.actions, "nanoface " + first)
@@ -71,7 +71,7 @@ def _command(argv: Sequence[str]) -> Tuple[str, Sequence[str]]:
     """The command and the words behind it; a source or an option in its place is for `run`."""
     first = argv[0]
     if first.startswith("-") and first != "--":
-        known = [word for entry in load("run").parser().entries() for word in entry.option_strings]
+        known = [word for entry in load("run").make_parser().entries() for word in entry.option_strings]
         if first.split("=")[0] not in known or first in ("-h", "--help"):
             top().read([first])
         return "run", argv

@@ -26,12 +26,12 @@ Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), on
 
 
 def to_log(event: str, text: str) -> None:
-    """The report of a program that gave none."""
+    """The `report` of a program that passed none."""
     log.log(logging.WARNING if event == "warning" else logging.INFO, "%s", text)
 
 
 def quiet() -> None:
-    """A program that does not log gets no words of ours on its standard error; logging prints warnings that nobody takes."""
+    """Keep our log off the standard error of a program that does not log: without a handler, logging prints warnings there."""
     logger = logging.getLogger(OURS)
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())

@@ -1,6 +1,6 @@
 """The options of a program that uses the tracker: keys of the configuration, as keywords or by their whole names.
 
-Nothing but what the program says is taken: no file of the user or the machine, no variable of the environment.
+Only what the program passes counts: no configuration file of the user or the machine, no variable of the environment.
 """
 import os
 from typing import Any, Dict, List, Mapping, Optional
@@ -19,12 +19,12 @@ OF_STREAM = OF_TRACKER + ("camera.", "source.", "governor.idle_after_s")
 
 
 def tracker_config(config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:
-    """`config`: path of a YAML file, whose keys for other uses are passed over. Raises ConfigError."""
+    """`config`: path of a YAML file, whose keys for other uses are ignored. Raises ConfigError."""
     return _load(config, _settings(options, keywords, OF_TRACKER))
 
 
 def stream_config(source: Any, config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:
-    """The same with the keys of a source. `source` None: what the file or the options say, else the first camera."""
+    """The same with the keys of a source. `source` None: that of the file or the options, else the first camera."""
     settings = _settings(options, keywords, OF_STREAM)
     if source is not None:
         if "source.spec" in settings:

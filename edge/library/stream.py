@@ -34,7 +34,7 @@ class Stream:
     A live source is read beside this, and the newest frame is handed out; of a recording, each is.
     """
 
-    _whole = False  # once the constructor has not failed
+    _made = False  # True once the constructor has succeeded
 
     def __init__(self, source: Any, config: Optional[Any], options: Optional[Options], keywords: Options, report: Report,
                  fetch: bool, timeout_s: Optional[float]) -> None:
@@ -46,10 +46,10 @@ class Stream:
             fetch_missing(self._config.models, report)
         self._source: Any = make_source(source_options(self._config))
         self._chain = StageChain(self._config, self._source.stills, self._source.live, report)
-        self._opened, self._told = False, ""
+        self._opened, self._last_warning = False, ""
         self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at
-        self._whole = True
+        self._made = True
 
     @property
     def source(self) -> Any:
@@ -105,7 +105,7 @@ class Stream:
         self.close()
 
     def __del__(self) -> None:
-        if self._whole:
+        if self._made:
             self.close()
 
     def _close_source(self) -> None:
@@ -132,16 +132,16 @@ class Stream:
                 self.dropped += 1
                 self._report("warning", "frame dropped: {}".format(e))
                 continue
-            self._tell_warning()
+            self._report_warning()
             if frame is not None:
                 return StreamFrame(frame.seq, frame.time_s, frame.image, frame.captured_at, frame.file), faces
             if self._timeout_s is not None and clock.monotonic() - began >= self._timeout_s:
                 return None, []
-        self._tell_warning()
+        self._report_warning()
         return None
 
-    def _tell_warning(self) -> None:
+    def _report_warning(self) -> None:
         warning = self._source.warning
-        if warning and warning != self._told:
+        if warning and warning != self._last_warning:
             self._report("warning", warning)
-        self._told = warning
+        self._last_warning = warning

@@ -22,7 +22,7 @@ STILL_STEP_S = 1.0 / 30.0  # between unrelated pictures, as between those of a f
 class Tracker:
     """Finds faces and follows them from picture to picture.
 
-    Each tracker is one thread's, that of its first picture; any number of them may be at work side by side.
+    A tracker belongs to the thread of its first picture; several may work side by side.
     """
 
     _chains: Dict[bool, StageChain] = {}  # before the constructor has made its own
@@ -30,8 +30,8 @@ class Tracker:
     def __init__(self, config: Optional[Any] = None, options: Optional[Options] = None, report: Optional[Report] = None,
                  fetch: bool = False, **keywords: Any) -> None:
         """`keywords` and `options` are keys of the configuration, by their last parts and as a whole; `config` is the path
-        of a YAML file with others. `fetch` gets networks that are not there. `report(event, text)` takes what there is to
-        tell, in the place of the log.
+        of a YAML file with others. `fetch` gets networks that are not there. `report(event, text)` gets the
+        messages instead of the log.
 
         Raises ConfigError, ModelError for networks that are not there, EngineError where nothing runs them.
         """
@@ -133,7 +133,7 @@ class Tracker:
         at_s = now - self._first_at if given_s is None else seconds(given_s)
         if at_s < self._last_s:
             raise InputError("time_s {:g} lies before that of the picture before, {:g}: make a new tracker for another "
-                             "recording, and say still=True of unrelated pictures".format(at_s, self._last_s))
+                             "recording, and pass still=True for unrelated pictures".format(at_s, self._last_s))
         self._timed, self._last_s = timed, at_s
         return at_s
 

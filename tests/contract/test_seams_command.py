@@ -17,13 +17,13 @@ from edge.cli.parser import ArgumentParser, count
 from edge.core.errors import ConfigError, SourceError
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser("nanoface toy", "Count down to a start.", "nanoface toy launch --from 3")
-    words.usage = "nanoface toy launch|abort [NAME ...] [--from N]"
-    words.add_argument("names", nargs="*", metavar="NAME", help="who starts")
-    words.add_argument("--from", dest="first", type=count(9), default=3, metavar="N", help="the first number (3)")
-    words.add_argument("--where", choices=("moon", "mars"), help="moon or mars")
-    return words
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser("nanoface toy", "Count down to a start.", "nanoface toy launch --from 3")
+    parser.usage = "nanoface toy launch|abort [NAME ...] [--from N]"
+    parser.add_argument("names", nargs="*", metavar="NAME", help="who starts")
+    parser.add_argument("--from", dest="first", type=count(9), default=3, metavar="N", help="the first number (3)")
+    parser.add_argument("--where", choices=("moon", "mars"), help="moon or mars")
+    return parser
 
 
 def check(args: Any) -> None:
@@ -38,7 +38,7 @@ def run(args: Any, out: TextIO) -> int:
     return 0
 
 
-TOY = Command(parser, run, check, actions=("launch", "abort"), offers={"NAME": ("yunet", "yuri")})
+TOY = Command(make_parser, run, check, actions=("launch", "abort"), offers={"NAME": ("yunet", "yuri")})
 '''
 
 

@@ -195,7 +195,7 @@ def test_a_toy_network_that_fills_points_and_irises_leaves_the_iris_stage_out(co
     name = add(copy, "align")
     add(copy, "detect")
     faces, stages, said = program(["toy_finder", "toy_mesh", "iris_landmark"], "--detector", "toy_finder", "--aligner", name)
-    assert "iris: left out, toy_mesh gives its values; --iris NAME has a network of its own give them\n" in said
+    assert "iris: left out, toy_mesh gives its values; --iris NAME uses a network of its own\n" in said
     assert stages["align"] == "toy_mesh" and "iris" not in stages and "iris_landmark" not in said
     for face in faces:
         assert face["missing"] == {} and len(face["landmarks"]) == 468 and len(face["eye_contours"]["left"]) == 71

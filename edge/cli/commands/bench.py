@@ -8,21 +8,21 @@ from edge.cli.parser import ArgumentParser, count
 MOST_FRAMES = 100  # they are decoded up front and held in memory
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface bench", "Measure the pipeline and each network alone on frames decoded up front.",
         "nanoface bench portrait --rounds 3")
-    words.usage = "nanoface bench [SOURCE ...] [OPTION ...]"
-    add_source(words, alone=True)
-    add(words.add_argument_group("networks"), NETWORK_OPTIONS)
-    add(words.add_argument_group("tracking"), TRACKING_OPTIONS)
-    group = words.add_argument_group("measurement")
+    parser.usage = "nanoface bench [SOURCE ...] [OPTION ...]"
+    add_source(parser, alone=True)
+    add(parser.add_argument_group("networks"), NETWORK_OPTIONS)
+    add(parser.add_argument_group("tracking"), TRACKING_OPTIONS)
+    group = parser.add_argument_group("measurement")
     group.add_argument("--frames", type=count(MOST_FRAMES), default=MOST_FRAMES, metavar="N",
                        help="frames of the source, at most {}".format(MOST_FRAMES))
     group.add_argument("--rounds", type=count(1000), default=5, metavar="N", help="how often all of them are run (5)")
     group.add_argument("--json", action="store_true", help="the figures as JSON")
-    add_config(words)
-    return words
+    add_config(parser)
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -33,4 +33,4 @@ def run(args: Any, out: TextIO) -> int:
     return 0
 
 
-BENCH = Command(parser, run, check=take_source)
+BENCH = Command(make_parser, run, check=take_source)

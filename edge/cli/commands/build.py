@@ -12,36 +12,36 @@ from edge.store.models import home_dir
 LIBRARIES = ("cublas", "cudnn")
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface build", "Make the TensorRT engines (plans) of this board, one after the other.", "\n".join((
         "nanoface build", "nanoface build --only align", "nanoface build --tune", "nanoface build --list")))
-    words.usage = "nanoface build [OPTION ...]"
-    group = words.add_argument_group("what is built")
+    parser.usage = "nanoface build [OPTION ...]"
+    group = parser.add_argument_group("what is built")
     group.add_argument("--only", action="append", default=[], metavar="NAME",
                        help="a role (detect, align, pose, iris) or a network; may be repeated")
     group.add_argument("--networks", nargs="+", default=[], metavar="NAME",
                        help="these instead of what their roles would use; with --tune the candidates")
     group.add_argument("--all-networks", action="store_true", help="with --tune: every network of a role that was fetched")
     group.add_argument("--force", action="store_true", help="also what is up to date")
-    ways = group.add_mutually_exclusive_group()
-    ways.add_argument("--tune", action="store_true",
-                      help="build each way, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
-    ways.add_argument("--unattended", action="store_true",
-                      help="what does not fit, as nanoface-engines.service does it: systemd is told, a failure noted")
-    ways.add_argument("--list", action="store_true", help="only say what there is, and what is stale and why")
-    group = words.add_argument_group("how")
+    modes = group.add_mutually_exclusive_group()
+    modes.add_argument("--tune", action="store_true",
+                      help="build each variant, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
+    modes.add_argument("--unattended", action="store_true",
+                      help="what does not fit, as nanoface-engines.service does it: progress to systemd, a failure noted")
+    modes.add_argument("--list", action="store_true", help="only list what there is, and what is stale and why")
+    group = parser.add_argument_group("how")
     group.add_argument("--fp32", action="store_true", help="in 32 bits, to compare with")
     group.add_argument("--workspace", type=count(4096), default=256, metavar="MB",
                        help="memory that a layer may use while it works (256)")
     group.add_argument("--timeout", type=count(1440), default=30, metavar="MINUTES",
-                       help="that one network may take, or one way of it with --tune; then it is ended (30)")
+                       help="that one network may take, or one variant of it with --tune; then it is ended (30)")
     group.add_argument("--tactics", type=_tactics, metavar="LIST",
                        help="libraries that may be used: cublas,cudnn, one of them, or none (as tuned, else both)")
     group.add_argument("--untuned", action="store_true", help="forget what --tune found")
     group.add_argument("--no-lint", action="store_true", help="also from a network with faults, or that was not linted")
-    add_config(words)
-    return words
+    add_config(parser)
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -75,4 +75,4 @@ def _tactics(text: str) -> Tuple[str, ...]:
     return names
 
 
-BUILD = Command(parser, run, offers={"--only": tuple(NETWORKS) + ANY_NETWORK, "--networks": ANY_NETWORK})
+BUILD = Command(make_parser, run, offers={"--only": tuple(NETWORKS) + ANY_NETWORK, "--networks": ANY_NETWORK})

@@ -1,6 +1,6 @@
 """`nanoface completion`: a script that completes commands, options and their values, made from the options themselves.
 
-The shell looks words up in the script and never starts Python, which takes a board seconds.
+The script holds all words: the shell never starts Python, which takes seconds on a board.
 """
 import argparse
 from typing import Any, Dict, List, NamedTuple, Sequence, TextIO, Tuple
@@ -18,7 +18,7 @@ SOURCES = ("SPEC", "SOURCE")
 
 
 class Values(NamedTuple):
-    """What may stand there: these words, names of files, both, or (neither) what nobody can foresee."""
+    """What may stand there: these words, names of files, both, or (neither) anything."""
 
     words: Tuple[str, ...] = ()
     files: bool = False
@@ -31,15 +31,15 @@ class Flag(NamedTuple):
     text: str
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface completion", "Print a script that lets a shell complete commands, options and values. To switch "
         "it on:\n\n  bash   eval \"$(nanoface completion bash)\" in ~/.bashrc\n"
         "  zsh    eval \"$(nanoface completion zsh)\" in ~/.zshrc, behind compinit\n"
         "  fish   nanoface completion fish > ~/.config/fish/completions/nanoface.fish", "nanoface completion bash")
-    words.usage = "nanoface completion bash|zsh|fish"
-    words.add_argument("names", nargs="*", metavar="SHELL", help="bash, zsh or fish")
-    return words
+    parser.usage = "nanoface completion bash|zsh|fish"
+    parser.add_argument("names", nargs="*", metavar="SHELL", help="bash, zsh or fish")
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -57,13 +57,13 @@ def script(shell: str) -> str:
 def flags_of(command: str) -> List[Flag]:
     known = load(command)
     return [Flag(tuple(action.option_strings), action.nargs != 0, _values(known, action), action.help or "")
-            for action in known.parser().entries() if action.option_strings]
+            for action in known.make_parser().entries() if action.option_strings]
 
 
 def words_of(command: str) -> Tuple[Values, Values]:
     """What may stand directly behind the command, and what further on, without an option."""
     known = load(command)
-    alone = [_values(known, action) for action in known.parser().entries() if not action.option_strings]
+    alone = [_values(known, action) for action in known.make_parser().entries() if not action.option_strings]
     further = alone[0] if alone else Values()
     return Values(tuple(known.actions)) if known.actions else further, further
 
@@ -86,7 +86,7 @@ def _values(command: Command, action: argparse.Action) -> Values:
 
 
 def _look_up() -> str:
-    """Lines that bash and zsh understand: from `at`, `cur`, `before` and `command` they find `told` and `files`."""
+    """Lines that bash and zsh understand: from `at`, `cur`, `before` and `command` they set `offered` and `files`."""
     own = [("{}:-*".format(command), Values(tuple(word for flag in flags_of(command) for word in flag.spelled)))
            for command in COMMANDS]
     values = [("{}:{}".format(command, word), flag.values) for command in COMMANDS for flag in flags_of(command)
@@ -99,7 +99,7 @@ def _look_up() -> str:
 
 
 def _cases(rows: Sequence[Tuple[str, Values]]) -> str:
-    """Patterns that say the same share a line."""
+    """Patterns with the same values share a line."""
     shared: Dict[Values, List[str]] = {}
     for pattern, values in rows:
         shared.setdefault(values, []).append(pattern)
@@ -107,7 +107,7 @@ def _cases(rows: Sequence[Tuple[str, Values]]) -> str:
 
 
 def _set(values: Values) -> str:
-    return "told='{}' files={}".format(" ".join(values.words), "yes" if values.files else "")
+    return "offered='{}' files={}".format(" ".join(values.words), "yes" if values.files else "")
 
 
 def _fish() -> str:
@@ -164,12 +164,12 @@ _LOOK_UP = """\
 _BASH = """\
 _nanoface() {
     local cur="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD - 1]}" at=$COMP_CWORD
-    local command="${COMP_WORDS[1]}" told="" files="" IFS=$' \\t\\n'
+    local command="${COMP_WORDS[1]}" offered="" files="" IFS=$' \\t\\n'
     # readline takes words apart at = and :
     if [[ $cur == ":" || $before == ":" ]]; then return; fi
     if [[ $cur == "=" ]]; then cur=""; elif [[ $before == "=" ]]; then before="${COMP_WORDS[COMP_CWORD - 2]}"; fi
 LOOK_UP
-    COMPREPLY=($(compgen -W "$told" -- "$cur"))
+    COMPREPLY=($(compgen -W "$offered" -- "$cur"))
     if [[ ! $files ]]; then
         compopt +o default 2>/dev/null
         if [[ ${COMPREPLY[0]} == *[=:] ]]; then compopt -o nospace 2>/dev/null; fi
@@ -186,7 +186,7 @@ _ZSH = """\
 #compdef nanoface
 _nanoface() {
     local cur="${words[CURRENT]}" before="${words[CURRENT - 1]}" command="${words[2]}" at=$((CURRENT - 1))
-    local told="" files=""
+    local offered="" files=""
     local -a list
     if [[ $cur == *=* ]]; then
         before="${cur%%=*}" cur="${cur#*=}"
@@ -198,7 +198,7 @@ _nanoface() {
         return
     fi
 LOOK_UP
-    list=(${=told})
+    list=(${=offered})
     compadd -- ${list:#*[=:]}
     compadd -S '' -- ${(M)list:#*[=:]}
     if [[ -n $files ]]; then _files; fi
@@ -206,4 +206,4 @@ LOOK_UP
 if [[ ${funcstack[1]} == _nanoface ]]; then _nanoface "$@"; else compdef _nanoface nanoface; fi
 """
 
-COMPLETION = Command(parser, run, no_more_words, SHELLS)
+COMPLETION = Command(make_parser, run, no_more_words, SHELLS)

@@ -10,13 +10,13 @@ from edge.cli.parser import ArgumentParser
 UNFIT = 1  # something stops a run or the service
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface doctor", "Say what this machine has, and the cure for what is missing.",
         "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
-    words.add_argument("--json", action="store_true", help="the findings as JSON")
-    add_config(words)
-    return words
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    add_config(parser)
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -27,9 +27,9 @@ def run(args: Any, out: TextIO) -> int:
 
     here = machine.Machine(os.environ)
     findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, packages.this_software())
-    told = doctor.as_json(findings)
-    out.write((json.dumps(told, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
-    return 0 if told["can_run"] else UNFIT
+    report = doctor.as_json(findings)
+    out.write((json.dumps(report, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
+    return 0 if report["can_run"] else UNFIT
 
 
-DOCTOR = Command(parser, run)
+DOCTOR = Command(make_parser, run)

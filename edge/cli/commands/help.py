@@ -8,13 +8,13 @@ from edge.cli.parser import ArgumentParser, known_word, shown
 from edge.core.errors import ConfigError
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface help", "Show the commands, or what one of them takes.",
         "nanoface help\nnanoface help models fetch")
-    words.usage = "nanoface help [COMMAND [ACTION]]"
-    words.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
-    return words
+    parser.usage = "nanoface help [COMMAND [ACTION]]"
+    parser.add_argument("names", nargs="*", metavar="COMMAND", help="one of `nanoface help`, and one of its actions")
+    return parser
 
 
 def check(args: Any) -> None:
@@ -30,13 +30,13 @@ def check(args: Any) -> None:
 
 
 def run(args: Any, out: TextIO) -> int:
-    asked = table.load(args.names[0]).parser() if args.names else table.top()
+    asked = table.load(args.names[0]).make_parser() if args.names else table.top()
     out.write(asked.format_help())
     return 0
 
 
-def _version_parser() -> ArgumentParser:
-    return ArgumentParser("nanoface version", "Say which version this is.", "nanoface version")
+def _make_version_parser() -> ArgumentParser:
+    return ArgumentParser("nanoface version", "Print the version.", "nanoface version")
 
 
 def _version(args: Any, out: TextIO) -> int:
@@ -44,5 +44,5 @@ def _version(args: Any, out: TextIO) -> int:
     return 0
 
 
-HELP = Command(parser, run, check, offers={"COMMAND": tuple(table.COMMANDS)})
-VERSION = Command(_version_parser, _version)
+HELP = Command(make_parser, run, check, offers={"COMMAND": tuple(table.COMMANDS)})
+VERSION = Command(_make_version_parser, _version)

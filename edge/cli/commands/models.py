@@ -8,20 +8,20 @@ from edge.core.errors import ConfigError
 ACTIONS = ("list", "fetch", "check", "lint")
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
         "would make of them.", "\n".join((
         "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
         "nanoface models lint mine.onnx")))
-    words.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
-    words.add_argument("names", nargs="*", metavar="NAME",
+    parser.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
+    parser.add_argument("names", nargs="*", metavar="NAME",
                        help="networks, for lint also files; fetch without a NAME takes the default set")
-    words.add_argument("--all", action="store_true", help="fetch every network that is known")
-    words.add_argument("--force", action="store_true", help="fetch and convert again what is there")
-    words.add_argument("--markdown", action="store_true", help="lint: a table for a document")
-    words.add_argument("--verbose", action="store_true", help="log to standard error")
-    return words
+    parser.add_argument("--all", action="store_true", help="fetch every network that is known")
+    parser.add_argument("--force", action="store_true", help="fetch and convert again what is there")
+    parser.add_argument("--markdown", action="store_true", help="lint: a table for a document")
+    parser.add_argument("--verbose", action="store_true", help="log to standard error")
+    return parser
 
 
 def check(args: Any) -> None:
@@ -48,4 +48,4 @@ def run(args: Any, out: TextIO) -> int:
     return act(home_dir(), out)
 
 
-MODELS = Command(parser, run, check, ACTIONS, {"NAME": ANY_NETWORK})
+MODELS = Command(make_parser, run, check, ACTIONS, {"NAME": ANY_NETWORK})

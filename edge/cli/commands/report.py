@@ -1,4 +1,4 @@
-"""`nanoface report`: one text file that tells all of this board."""
+"""`nanoface report`: one text file with all about this board."""
 from typing import Any, TextIO
 
 from edge.cli.command import Command
@@ -8,18 +8,18 @@ from edge.cli.parser import ArgumentParser, count
 LONGEST_S = 3600
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
-        "nanoface report", "Write one text file that tells all of this board, to be pasted into an issue.",
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        "nanoface report", "Write one text file with all about this board, to be pasted into an issue.",
         "nanoface report\nnanoface report board.txt --seconds 20 --source portrait")
-    words.usage = "nanoface report [PATH] [OPTION ...]"
-    words.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",
+    parser.usage = "nanoface report [PATH] [OPTION ...]"
+    parser.add_argument("path", nargs="?", default="nanoface-report.txt", metavar="PATH",
                        help="where it is written (nanoface-report.txt)")
-    words.add_argument("--seconds", type=count(LONGEST_S), default=60, metavar="S",
+    parser.add_argument("--seconds", type=count(LONGEST_S), default=60, metavar="S",
                        help="seconds of tracking (60)")
-    add_source(words)
-    add_config(words)
-    return words
+    add_source(parser)
+    add_config(parser)
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -28,4 +28,4 @@ def run(args: Any, out: TextIO) -> int:
     return run_report(config_of(args), args.path, args.seconds, out)
 
 
-REPORT = Command(parser, run)
+REPORT = Command(make_parser, run)

@@ -1,4 +1,4 @@
-"""`nanoface run`: track faces in a source, and say what came of it."""
+"""`nanoface run`: track faces in a source, and print the summary."""
 import sys
 from typing import Any, TextIO
 
@@ -21,23 +21,23 @@ OUTPUT_OPTIONS = (
 )
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface run", "Track faces and write what they do.", "\n".join((
         "nanoface run portrait --output video:demo.mp4",
         "nanoface run --source 0 --size 640x480 --output window",
         "nanoface run clip.mp4 --output jsonl:clip.jsonl --landmarks",
     )))
-    words.usage = "nanoface [run] [SOURCE ...] [OPTION ...]"
-    add_source(words, alone=True)
-    add(words.add_argument_group("networks (several NAMEs, in order of preference: A,B)"), NETWORK_OPTIONS)
-    add(words.add_argument_group("tracking"), TRACKING_OPTIONS)
-    group = words.add_argument_group("output")
+    parser.usage = "nanoface [run] [SOURCE ...] [OPTION ...]"
+    add_source(parser, alone=True)
+    add(parser.add_argument_group("networks (several NAMEs, in order of preference: A,B)"), NETWORK_OPTIONS)
+    add(parser.add_argument_group("tracking"), TRACKING_OPTIONS)
+    group = parser.add_argument_group("output")
     add(group, OUTPUT_OPTIONS)
     group.add_argument("--quiet", action="store_true", help="print nothing but errors and what was lost of a film")
-    add_config(words)
-    words.add_argument_group("kinds of outputs, as KIND:TARGET?KEY=VALUE&KEY=VALUE (between quotes)", explained())
-    return words
+    add_config(parser)
+    parser.add_argument_group("kinds of outputs, as KIND:TARGET?KEY=VALUE&KEY=VALUE (between quotes)", explained())
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -69,4 +69,4 @@ def _track(args: Any, out: TextIO) -> int:
     return 0
 
 
-RUN = Command(parser, run, check=take_source, takes_signals=True)
+RUN = Command(make_parser, run, check=take_source, takes_signals=True)

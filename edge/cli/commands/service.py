@@ -1,4 +1,4 @@
-"""`nanoface service`: the tracker in the hands of systemd; what it does lies in edge/service/."""
+"""`nanoface service`: the tracker as a service of systemd; the work is done in edge/service/."""
 import os
 from typing import Any, TextIO
 
@@ -19,32 +19,32 @@ GOES_WITH = {
 }
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface service", "Install, show or remove the service of systemd that tracks from boot on. To change\n"
         "something it needs root (sudo).", "\n".join((
         "nanoface service install --dry-run", "nanoface service install", "nanoface service status",
         "nanoface service logs --follow", "nanoface service rollback", "nanoface service rebuild")))
-    words.usage = "nanoface service install|uninstall|rollback|rebuild|status|logs [OPTION ...]"
-    words.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
-    group = words.add_argument_group("install")
+    parser.usage = "nanoface service install|uninstall|rollback|rebuild|status|logs [OPTION ...]"
+    parser.add_argument("names", nargs="*", metavar="ACTION", help="what to do, of those above")
+    group = parser.add_argument_group("install")
     group.add_argument("--yes", action="store_true", help="replace a changed configuration (kept as .old), choose the camera")
     group.add_argument("--no-start", action="store_true", help="do not start it now, but at the next boot")
     group.add_argument("--no-build", action="store_true", help="build no engines; also how to come round a failing build")
     group.add_argument("--clocks", action="store_true", help="full clocks of a Jetson from boot on")
     group.add_argument("--networks", metavar="DIR", help="where the networks lie (as $NANOFACE_HOME)")
-    group = words.add_argument_group("rebuild")
+    group = parser.add_argument_group("rebuild")
     group.add_argument("--force", action="store_true", help="also the engines that fit")
-    group = words.add_argument_group("uninstall")
+    group = parser.add_argument_group("uninstall")
     group.add_argument("--purge", action="store_true", help="networks, engines, logs and configuration too")
-    group = words.add_argument_group("logs")
+    group = parser.add_argument_group("logs")
     group.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     group.add_argument("--lines", type=count(MOST_LINES), metavar="N", help="so many of the last lines (100)")
-    group = words.add_argument_group("all of them")
-    group.add_argument("--dry-run", action="store_true", help="say every step, change nothing")
+    group = parser.add_argument_group("all of them")
+    group.add_argument("--dry-run", action="store_true", help="print every step, change nothing")
     group.add_argument("--root", default="/", metavar="DIR", help="look for /etc, /opt, /var and /run below DIR; for tests")
     group.add_argument("--verbose", action="store_true", help="log to standard error")
-    return words
+    return parser
 
 
 def check(args: Any) -> None:
@@ -86,4 +86,4 @@ def _change(args: Any, out: TextIO) -> int:
     return installer.run_uninstall(wishes, out)
 
 
-SERVICE = Command(parser, run, check, ACTIONS)
+SERVICE = Command(make_parser, run, check, ACTIONS)

@@ -13,31 +13,31 @@ from edge.core.errors import ConfigError
 from edge.host import console
 from edge.host.stop import Stop, stopped_by_signals
 
-FRESH_S = 20.0  # an older status record says how old it is
+FRESH_S = 20.0  # an older status record is shown with its age
 AHEAD = "ahead of this machine's clock, which was set back since"
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface status", "Show the last record of the status log as a table.",
         "nanoface status --follow\nnanoface status --json out/status.jsonl")
-    words.add_argument("path", nargs="?", metavar="PATH", help="the status log; else that of the configuration")
-    words.add_argument("--follow", action="store_true", help="go on with each new record until Ctrl-C")
-    words.add_argument("--json", action="store_true", help="the record itself, one line each")
-    add_config(words)
-    return words
+    parser.add_argument("path", nargs="?", metavar="PATH", help="the status log; else that of the configuration")
+    parser.add_argument("--follow", action="store_true", help="go on with each new record until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="the record itself, one line each")
+    add_config(parser)
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
     try:
-        return _tell(args, console.on(out))
+        return _print(args, console.on(out))
     except KeyboardInterrupt:  # before it began: while it waited for its configuration
         if not args.follow:
             raise
         return 0
 
 
-def _tell(args: Any, out: console.Console) -> int:
+def _print(args: Any, out: console.Console) -> int:
     from edge.telemetry.status import read as statusread
 
     path = args.path or config_of(args).status.file(os.environ)
@@ -79,7 +79,7 @@ def _show(record: Mapping[str, Any], path: str, as_json: bool, out: console.Cons
 
 
 def age_of(record: Mapping[str, Any], now_s: float) -> Optional[float]:
-    """Seconds of wall-clock time since a status record was written; None where it does not say."""
+    """Seconds of wall-clock time since a status record was written; None where it has no time."""
     try:
         at = datetime.strptime(str(record.get("at")), "%Y-%m-%dT%H:%M:%S.%fZ")
     except ValueError:
@@ -87,4 +87,4 @@ def age_of(record: Mapping[str, Any], now_s: float) -> Optional[float]:
     return now_s - (at - datetime(1970, 1, 1)).total_seconds()
 
 
-STATUS = Command(parser, run, takes_signals=True)
+STATUS = Command(make_parser, run, takes_signals=True)

@@ -6,16 +6,16 @@ from edge.cli.parser import ArgumentParser
 from edge.store.models import home_dir
 
 
-def parser() -> ArgumentParser:
-    words = ArgumentParser(
+def make_parser() -> ArgumentParser:
+    parser = ArgumentParser(
         "nanoface verify", "Compare what runs the networks here with ONNX Runtime's answers to stored pictures.",
         "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
-    words.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
-    words.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
-    words.add_argument("--runtime", default="auto", choices=("auto", "openvino", "onnxruntime", "tensorrt"),
+    parser.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
+    parser.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
+    parser.add_argument("--runtime", default="auto", choices=("auto", "openvino", "onnxruntime", "tensorrt"),
                        help="auto, openvino, onnxruntime or tensorrt")
-    words.add_argument("--verbose", action="store_true", help="log to standard error")
-    return words
+    parser.add_argument("--verbose", action="store_true", help="log to standard error")
+    return parser
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -24,4 +24,4 @@ def run(args: Any, out: TextIO) -> int:
     return run_verify(home_dir(), args.runtime, args.names, out)
 
 
-VERIFY = Command(parser, run, offers={"NAME": ANY_NETWORK})
+VERIFY = Command(make_parser, run, offers={"NAME": ANY_NETWORK})
