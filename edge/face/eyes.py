@@ -10,13 +10,13 @@ import numpy as np
 
 LID_POINTS = 16
 OUTER, INNER = 0, 8
-LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends say little
+LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends hardly move
 
 USUAL_OPEN = 0.24  # lid distance over the eye's width when open; 0.17 to 0.33 were seen
 OPEN_LIMITS = (0.12, 0.45)
 CLOSED_SHARE = 0.25  # of the open level, before a closed eye was seen; lashes keep the contour from closing fully
 CLOSED_LEAST = 0.05
-OPEN_SHARE = 0.6  # of the open level: an eye below it is closing and says nothing about how open it can be
+OPEN_SHARE = 0.6  # of the open level: an eye below it is closing, and its open level is not learned
 RISE_S, FALL_S = 1.5, 6.0  # time constants with which the open level follows
 CLOSED_FORGET_S = 60.0
 
@@ -37,7 +37,7 @@ def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
 
 
 class EyeRange:
-    """Learns what open and closed are for one eye of one person, and says how far it is open between the two."""
+    """Learns what open and closed are for one eye of one person, and gives how far it is open between the two."""
 
     def __init__(self) -> None:
         self._open = USUAL_OPEN

@@ -1,4 +1,4 @@
-"""The rigid head that the mesh is fitted to: which mesh points, where they are on the head, how far they are to be trusted."""
+"""The rigid head that the mesh is fitted to: which mesh points, where they are on the head, their weights."""
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +7,7 @@ from edge.face import measured_head
 from edge.face.mesh import POINTS
 from edge.geometry.rotation import nearest
 
-EVERY = 9  # the mesh's numbering strolls over the face: every ninth point covers it, at a ninth of the cost
+EVERY = 9  # of the mesh's points: every ninth covers the face, at a ninth of the cost
 TO_HEAD_AXES = np.array([1.0, -1.0, -1.0])  # mesh: y down, z away from the camera; head: y up, z out of the face
 
 
@@ -34,7 +34,7 @@ def of_canonical(table: np.ndarray) -> HeadModel:
 
 
 def measured() -> HeadModel:
-    """The head of our own measuring, for where the canonical face is not there."""
+    """The head that calibration/head measured, where there is no canonical face."""
     table = np.array(measured_head.TABLE)
     indices = table[:, 0].astype(int)
     stable = np.array([i not in measured_head.LIVELY for i in indices])

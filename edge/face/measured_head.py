@@ -1,4 +1,4 @@
-"""A mean head of our own measuring, for where MediaPipe's canonical face cannot be fetched.
+"""A mean head, measured by calibration/head, where MediaPipe's canonical face was not fetched.
 
 Made by `python -m calibration.head.measure_head` from seven people before webcams: the mesh's own three
 dimensions, laid over each other, made symmetric and laid onto the canonical face. Number of the mesh point; x, y, z in mm

@@ -1,1 +1,1 @@
-"""Pure numpy geometry; PnP is the one place that calls OpenCV."""
+"""Pure numpy geometry; only camera.py calls OpenCV."""

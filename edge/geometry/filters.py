@@ -7,9 +7,9 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 
-FORGET_AFTER_S = 0.5  # a value older than this says nothing of the present one
+FORGET_AFTER_S = 0.5  # an older value is not used
 
 
 class OneEuroSettings(NamedTuple):
@@ -71,9 +71,9 @@ class OneEuroRotation:
             self._speed, filtered = np.zeros(3), value
         else:
             s = self._settings
-            step = rot.log(self._value.T.dot(value))
+            step = rotation.log(self._value.T.dot(value))
             self._speed = self._speed + smoothing_factor(s.derivative_cutoff_hz, dt) * (step / dt - self._speed)
             alpha = smoothing_factor(s.min_cutoff_hz + s.beta * float(np.linalg.norm(self._speed)), dt)
-            filtered = self._value.dot(rot.exp(alpha * step))
+            filtered = self._value.dot(rotation.exp(alpha * step))
         self._time_s, self._value = time_s, filtered
         return filtered

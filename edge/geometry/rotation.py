@@ -38,7 +38,7 @@ def nearest(matrix: np.ndarray) -> np.ndarray:
 
 
 def _determinant(matrix: np.ndarray) -> float:
-    """Of (3, 3): LAPACK's way takes longer than these nine products."""
+    """Of (3, 3): LAPACK takes longer than these nine products."""
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 

@@ -9,5 +9,5 @@ ALIGNERS = {
 
 
 def make_aligner(network: str) -> Aligner:
-    """The arithmetic of one network, by its name in the manifest."""
+    """The crops and the decoder of one network, by its name in the manifest."""
     return ALIGNERS[network](network)

@@ -1,8 +1,8 @@
 """3DDFA_V2 mb05: 62 parameters of a morphable face, of which the first 12 are a 3x4 projection matrix: the pose.
 
-No morphable model is needed for it. The second output, unused upstream, is 68 points of the iBUG layout.
-Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020; the layout of the
-second head was found by regression against ground truth.
+No morphable model is needed for it. The second output, unused here and upstream, is 68 points of the iBUG
+layout. Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020;
+the layout of the second head was found by regression against ground truth.
 """
 import math
 from typing import Any, Mapping, Optional
@@ -65,11 +65,6 @@ class Mb05:
         if not np.isfinite(length).all() or length.min() < 1e-12:
             return None
         return _completed(rows[0] / length[0], rows[1] / length[1])
-
-    def landmarks68(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> np.ndarray:
-        """(68, 2) iBUG points in frame pixels."""
-        crop_points = outputs["landmarks"].reshape(2, 68).T * (SIZE / 2.0) + SIZE / 2.0
-        return regions.apply(regions.invert(regions.matrix(roi, SIZE)), crop_points)
 
 
 def _completed(x: np.ndarray, y: np.ndarray) -> Optional[np.ndarray]:

@@ -1,4 +1,4 @@
-"""What every face detector and every aligner have in common: how they look at a frame, and what they answer."""
+"""What every face detector and every aligner have in common: their crops of a frame, and their results."""
 from abc import ABC, abstractmethod
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -44,7 +44,7 @@ class Input(NamedTuple):
 class Detector(ABC):
     """A face detector without its runner: pure arithmetic, from a frame's size to a Crop and from outputs to faces.
 
-    Used by one thread. A subclass sets the attributes and says what the network's tensors mean.
+    Used by one thread. A subclass sets the attributes and decodes the network's tensors.
     """
 
     input = Input((0, 0), "", 1.0, (0.0, 0.0, 0.0))
@@ -56,7 +56,7 @@ class Detector(ABC):
         """`network` is the name in the manifest."""
         self.network = network
         keypoints = np.zeros((0, self.keypoint_count, 2), np.float32) if self.keypoint_count else None
-        self._nobody = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), keypoints)
+        self._none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), keypoints)
         self._frame_size = (0, 0)
         self._crop = None  # type: Optional[Crop]
 
@@ -79,7 +79,7 @@ class Detector(ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             anchors, scores = self._surest(outputs, threshold)
             if not len(anchors):
-                return self._nobody
+                return self._none
             boxes, keypoints = self._places(outputs, anchors)
             found = self._suppress(_sane(Detections(boxes, scores, keypoints)), limit)
         return _on_frame(found, crop)
@@ -119,7 +119,7 @@ class Aligned(NamedTuple):
 class Aligner(ABC):
     """An aligner without its runner: from the region of a face to a Crop, from outputs to points, and to the next region.
 
-    Used by several threads: it remembers nothing. A subclass sets the attributes and says what the tensors mean.
+    Used by several threads: it has no state. A subclass sets the attributes and decodes the tensors.
     """
 
     fills = (LANDMARKS,)  # type: Tuple[str, ...]  # the fields of Face that decode() gives values of
@@ -131,11 +131,11 @@ class Aligner(ABC):
 
     @abstractmethod
     def crop(self, roi: Roi) -> Crop:
-        """What the network wants to see of a region."""
+        """The network's crop of a region."""
 
     @abstractmethod
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
-        """What it saw there. Copies what it keeps. Raises FrameError where the outputs are not the network's."""
+        """What the network found there. Copies what it keeps. Raises FrameError where the outputs are not the network's."""
 
     def roi_of_detection(self, box: Tuple[float, float, float, float], angle: float) -> Roi:
         """Where to look after a detection; `angle` is that of the eye line."""
@@ -197,7 +197,7 @@ def grid(columns: int, rows: int, per_cell: int = 1) -> np.ndarray:
 
 
 def grown(exponent: np.ndarray) -> np.ndarray:
-    """exp() of what a network says about a side."""
+    """exp() of a network's output for a side, limited."""
     return np.exp(np.minimum(exponent, np.float32(MOST_GROWTH)))
 
 

@@ -33,7 +33,7 @@ class Warper:
     def fill(self, image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
         """Write `crop` of `image` (H, W, 3 uint8 BGR) into `out` (3, height, width float32, contiguous), in place.
 
-        Fastest of 14 ways timed on OpenCV 4.1.1 and 4.11: warp the bytes, split them in the wanted order, let numpy
+        Fastest of 14 variants timed on OpenCV 4.1.1 and 4.11: warp the bytes, split them in the wanted order, let numpy
         widen and scale all three planes in one pass (blobFromImage takes 4 to 7 times as long for that, and allocates).
         Raises FrameError for a picture and ModelError for a crop that cannot be used.
         """

@@ -1,1 +1,1 @@
-"""One wire format a file: a pure encoder of the frame record and a thin sender."""
+"""The frame record, the table of output kinds, one kind a file, and the thread in front of each output."""

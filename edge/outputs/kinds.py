@@ -17,7 +17,7 @@ QUALITY = 92  # of JPEG and WebP
 
 
 class Key(NamedTuple):
-    """An option of one output, behind its target. One that OutputOptions has too goes before what the run is told."""
+    """An option of one output, behind its target. One that OutputOptions has too overrides the run's."""
 
     rule: Rule
     text: str  # for people
@@ -69,7 +69,7 @@ class OutputSpec(NamedTuple):
 
 
 class OutputOptions(NamedTuple):
-    """What every output of a run is told."""
+    """What every output of a run gets."""
 
     landmarks: bool  # the records hold the points: CSV gives them columns
     mirror: bool  # pictures are shown as in a mirror; texts are not

@@ -19,7 +19,7 @@ class Sender(contracts.Sender):
     """Opens, feeds and closes one output in a thread of its own; every wait is on one condition.
 
     A blocking output makes put() wait while `capacity` items are waiting; another loses its oldest one, and counts it.
-    An output whose failure ends the run (`fatal`) stops at its first error; another is reopened, ever more patiently.
+    An output whose failure ends the run (`fatal`) stops at its first error; another is reopened, after growing pauses.
     `on_event` is called from the sender's thread when the output has failed for good or its user asks the run to stop.
     """
 
@@ -72,7 +72,7 @@ class Sender(contracts.Sender):
             return True
 
     def close(self, timeout_s: float) -> bool:
-        """False: the thread is left behind. `error` tells whether the output could be finished."""
+        """False: the thread is left behind. `error` is set where the output could not be finished."""
         with self._changed:
             self._closing = True
             if self._state == NEW:
@@ -128,12 +128,12 @@ class Sender(contracts.Sender):
                     return
                 pause_s = self._reopen(e, pause_s)
             if self.stop_wanted:
-                self._tell()
+                self._notify()
 
     def _give_up(self, error: OutputError) -> None:
         if isinstance(error, ReaderLeft):
             self._become(LEFT, None)
-            self._tell()
+            self._notify()
         else:
             self._become(FAILED, error)
 
@@ -169,7 +169,7 @@ class Sender(contracts.Sender):
                 return pause_s
 
     def _end(self) -> None:
-        """Close the output and say how it ended; called in a `finally`, with or without an exception under way."""
+        """Close the output and set the final state; called in a `finally`, with or without an exception under way."""
         try:
             self._output.close()
         except OutputError as e:
@@ -185,7 +185,7 @@ class Sender(contracts.Sender):
                 if self._state not in ENDED:
                     self._become(CLOSED, self.error)
             if self._state == FAILED:
-                self._tell()
+                self._notify()
 
     def _become(self, state: str, error: Optional[BaseException]) -> None:
         with self._changed:
@@ -202,6 +202,6 @@ class Sender(contracts.Sender):
         self._waiting.clear()
         self._changed.notify_all()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self._on_event is not None:
             self._on_event()

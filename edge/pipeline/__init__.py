@@ -1,1 +1,1 @@
-"""The home of threads: links of one frame, workers, and the run from start to stop."""
+"""The threads of a run: links of one frame, workers, and the run from start to stop."""

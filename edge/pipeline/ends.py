@@ -6,7 +6,7 @@ from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
 from edge.core.packet import LEFT_OUT, Frame, Packet, Span
 from edge.pipeline.link import LinkClosed
-from edge.pipeline.worker import Complaints, Item
+from edge.pipeline.worker import DropLog, Item
 from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
 
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
@@ -28,7 +28,7 @@ class Capture:
         self.limit: Optional[int] = None
         self.finished = False  # the source came to its end, or `limit` was reached
         self._source, self._ended, self._meter, self._now = source, ended, meter, now
-        self._complaints = Complaints()
+        self._drop_log = DropLog()
         self._next_seq: Optional[int] = None
         self._reading_since: Optional[float] = None
 
@@ -74,7 +74,7 @@ class Capture:
             self._count_to(self._source.taken)
             raise LinkClosed()
         except FrameError as e:
-            self._complaints.add(CAPTURE, e)
+            self._drop_log.add(CAPTURE, e)
             self._meter.missed(CAPTURE, 1)
             if self._next_seq is not None:
                 self._next_seq += 1  # its number was used up: the gap is counted already
@@ -109,9 +109,9 @@ class Delivery(Stage):
 
     def __init__(self, senders: Sequence[Sender], encode: Encode, now: Callable[[], float],
                  time_left: Callable[[], float], halved: Callable[[], bool] = lambda: False) -> None:
-        """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be swallowed."""
+        """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be skipped."""
         self._halved = halved
-        self._swallowed = 0  # frames in a row
+        self._skipped_in_a_row = 0
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
         self._variants = {s.landmarks for s in senders if not s.needs_picture}
@@ -122,10 +122,10 @@ class Delivery(Stage):
 
     def process(self, packet: Packet) -> Optional[Packet]:
         if self._halved() and self._superfluous(packet):
-            self._swallowed += 1
+            self._skipped_in_a_row += 1
             self._skipped += 1
             return None
-        self._swallowed = 0
+        self._skipped_in_a_row = 0
         now = self._now() if self._variants else 0.0
         records = {landmarks: self._encode(packet, now, landmarks) for landmarks in self._variants}
         for sender in self._senders:
@@ -137,7 +137,7 @@ class Delivery(Stage):
     def _superfluous(self, packet: Packet) -> bool:
         """Of two frames the second; where other things are left out in every second one, that which lacks them."""
         lacking = any(LEFT_OUT in face.missing.values() for face in packet.faces)
-        return self._swallowed < (2 if lacking else 1)
+        return self._skipped_in_a_row < (2 if lacking else 1)
 
     def counters(self) -> Dict[str, int]:
         return {"skipped": self._skipped} if self._skipped else {}
@@ -175,4 +175,4 @@ class End:
         return True
 
     def close(self) -> None:
-        """Nobody is behind it."""
+        """There is no link behind it."""

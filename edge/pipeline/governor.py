@@ -1,8 +1,8 @@
 """What is given up, in a declared order, so that the rate is kept; and when it is taken back.
 
 The decision is pure: the time and what the workers took come in, a level comes out. Level 0 gives up nothing, level n the
-first n steps. Busy time decides and not dropped frames: a camera that gives fewer frames than are wanted is nobody's fault,
-and one that gives more has to lose some.
+first n steps. Busy time decides and not dropped frames: a camera may give fewer frames than are wanted, and of one
+that gives more some are dropped.
 """
 import logging
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -14,7 +14,7 @@ FULL = 0.95  # share of a frame's time from which a worker does not keep up: fra
 ROOMY = 0.85  # share that a worker may take after a step is taken back
 SURELY_ROOMY = 0.6  # share at which it is tried, whatever the step seemed to save
 GIVE_UP_AFTER_S, TAKE_BACK_AFTER_S = 1.0, 5.0
-LONGEST_PATIENCE_S = 300.0
+LONGEST_WAIT_S = 300.0
 RELAPSE_S = 60.0  # a step that is given up again so soon after it was taken back: the next time it takes twice as long
 THROTTLED = "the board throttles"
 
@@ -68,7 +68,7 @@ class Governor:
         self._share_before: List[Optional[float]] = [None] * steps  # just before a step was given up
         self._saved = [0.0] * steps  # share of a frame's time that a step saved
         self._taken_back_at: List[Optional[float]] = [None] * steps
-        self._patience_s = [TAKE_BACK_AFTER_S] * steps
+        self._wait_s = [TAKE_BACK_AFTER_S] * steps
 
     def decide(self, now: float, load: Load) -> int:
         """The level from now on."""
@@ -89,12 +89,12 @@ class Governor:
             self._reason_of(load, wanted_fps, behind)
         if self._lasted(self._behind_since, now, GIVE_UP_AFTER_S) and self.level < self._steps:
             self._give_up(now, share)
-        elif self._lasted(self._roomy_since, now, self._patience_s[self.level - 1] if self.level else 0.0):
+        elif self._lasted(self._roomy_since, now, self._wait_s[self.level - 1] if self.level else 0.0):
             self._take_back(now)
         return self.level
 
     def pause(self) -> None:
-        """No frame came: nothing is known of how it goes."""
+        """No frame came: the load is not known."""
         self._behind_since = self._roomy_since = None
 
     def _limit(self) -> float:
@@ -107,8 +107,8 @@ class Governor:
     def _give_up(self, now: float, share: float) -> None:
         taken_back_at = self._taken_back_at[self.level]
         relapsed = taken_back_at is not None and now - taken_back_at < RELAPSE_S
-        patience_s = 2.0 * self._patience_s[self.level] if relapsed else TAKE_BACK_AFTER_S
-        self._patience_s[self.level] = min(LONGEST_PATIENCE_S, patience_s)
+        wait_s = 2.0 * self._wait_s[self.level] if relapsed else TAKE_BACK_AFTER_S
+        self._wait_s[self.level] = min(LONGEST_WAIT_S, wait_s)
         self._share_before[self.level] = share
         self.level += 1
         self._changed()
@@ -139,7 +139,7 @@ def _since(before: Optional[float], holds: bool, now: float) -> Optional[float]:
 
 
 class Steering:
-    """Feeds a governor with what the pipeline counts, and does what it decides. Used by the thread that runs the pipeline.
+    """Gives a governor what the pipeline counts, and applies its decisions. Used by the thread that runs the pipeline.
 
     record() is for any thread.
     """

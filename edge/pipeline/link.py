@@ -6,14 +6,14 @@ from edge.host.waiting import Condition
 
 
 class LinkClosed(Exception):
-    """Nothing will come any more, or nobody is left who would take it. How a worker learns that it is done."""
+    """Nothing will come any more, or there is no reader any more. Ends a worker."""
 
 
 class Link:
-    """One item from one thread to another, in order. Whoever waits sleeps on a condition."""
+    """One item from one thread to another, in order. Waits are on a condition."""
 
     def __init__(self, latest: bool = False, on_drop: Optional[Callable[[Any], None]] = None) -> None:
-        """`latest`: put() never waits, a newer item replaces the one that waits, and `on_drop` is told which."""
+        """`latest`: put() never waits, a newer item replaces the one that waits, and `on_drop` gets the old one."""
         self.dropped = 0
         self._latest, self._on_drop = latest, on_drop
         self._item: Any = None  # None: nothing waits
@@ -59,12 +59,12 @@ class Link:
             return item
 
     def close(self) -> None:
-        """No more will come. Wakes everybody."""
+        """No more will come. Wakes all waiting threads."""
         with self._lock:
             self._close()
 
     def abort(self) -> List[Any]:
-        """Nobody will take any more: close, and return what was still waiting."""
+        """There is no reader any more: close, and return what was still waiting."""
         with self._lock:
             item, self._item = self._item, None
             self._close()

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.2  # how often the run is looked at while its workers have nothing to report
 SWITCH_INTERVAL_S = 0.0005  # after which a busy thread lets a waiting one go on; by default 5 ms, a sixth of a frame
-FLUSH_S = 60.0  # for outputs to be written to their end when nobody asked to hurry
+FLUSH_S = 60.0  # for outputs to be written to their end where no stop was requested
 Watch = Callable[[str, str, Mapping[str, float], int, bool], None]
 DRAIN, FINISH = 0.6, 0.8  # shares of the stop's time: then what waits is given up; then outputs are closed from outside
 
@@ -212,7 +212,7 @@ class Pipeline:
         return FLUSH_S if self._deadline is None else max(0.0, self._deadline - core_clock.monotonic())
 
     def _finish(self) -> None:
-        """Everybody gets the same deadline; whoever misses it is named and left behind."""
+        """All workers and outputs share one deadline; those that miss it are named and left behind."""
         timeout_s = self._plan.stop_timeout_s
         began = core_clock.monotonic()
         self._deadline = began + timeout_s
@@ -222,7 +222,7 @@ class Pipeline:
             for link in self._links:
                 self._abort(link)
             if self._workers[0].name in self._control.running():
-                _aside("nanoface-close-source", self._plan.source.close)  # may free a read that hangs; may hang itself
+                _in_background("nanoface-close-source", self._plan.source.close)  # may free a hanging read, or hang
             self._control.wait(self._control.idle, began + FINISH * timeout_s - core_clock.monotonic())
         late = ["output " + s.name for s in self._plan.senders if not s.close(self._time_left())]
         self._look_at_outputs()
@@ -252,8 +252,8 @@ def _text(failure: Optional[BaseException]) -> str:
     return "" if failure is None else str(failure) or type(failure).__name__
 
 
-def _aside(name: str, action: Callable[[], None]) -> None:
-    """Do something that may hang without waiting for it."""
+def _in_background(name: str, action: Callable[[], None]) -> None:
+    """Call what may hang in a thread of its own."""
     threading.Thread(target=action, name=name, daemon=True).start()
 
 

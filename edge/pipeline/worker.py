@@ -1,4 +1,4 @@
-"""A thread that runs one or more consecutive stages, and what it and the pipeline tell each other."""
+"""A thread that runs one or more consecutive stages, and the state that it shares with the pipeline."""
 import logging
 import threading
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
@@ -13,7 +13,7 @@ from edge.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-COMPLAINT_EVERY_S = 10.0
+LOG_INTERVAL_S = 10.0
 Item = Tuple[float, Packet]  # what links carry: since when the packet waits, and the packet
 
 
@@ -114,17 +114,17 @@ class Worker:
     """Opens its stages, processes, and closes them in reverse order, all in its own thread, whatever happens.
 
     Whichever way it ends, it closes the link behind it and aborts the one before it; so an end of the source runs down
-    the pipeline with nothing lost, and a failure reaches every other worker without anybody in charge.
+    the pipeline with nothing lost, and a failure reaches every other worker through the links.
     """
 
     def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float],
                  on_open: Callable[[str], None] = lambda part: None) -> None:
-        """`on_open` is told the name of each part before it is opened, in the worker's thread."""
+        """`on_open` gets the name of each part before it is opened, in the worker's thread."""
         self.name = job.name
         self._job, self._control, self._meter, self._now, self._on_open = job, control, meter, now, on_open
         self.work = (0, 0.0)  # frames it took so far, and how long it was busy with them; read by others
         self._busy_since: Optional[float] = None
-        self._complaints = Complaints()
+        self._drop_log = DropLog()
         self._thread = threading.Thread(target=self._run, name="nanoface-" + job.name, daemon=True)
 
     def start(self) -> None:
@@ -147,10 +147,10 @@ class Worker:
                 self._work()
         except LinkClosed:
             log.debug("%s is done", self.name)
-        except (Exception, SystemExit) as e:  # whatever a stage raises is the pipeline's failure, not a thread's secret
+        except (Exception, SystemExit) as e:  # whatever a stage raises fails the pipeline, not only this thread
             self._control.fail(self.name, e)
         finally:
-            self._let_go()
+            self._close_links()
             self._close(opened)
             self._control.left(self.name)
 
@@ -187,7 +187,7 @@ class Worker:
                 self._pass_on(outlet, item)
 
     def _through(self, queued_at: float, packet: Packet) -> Optional[Item]:
-        """The packet after all stages; None where one of them dropped or swallowed it."""
+        """The packet after all stages; None where one of them dropped or skipped it."""
         now = self._now
         spans: List[Span] = []
         for stage in self._job.stages:
@@ -197,7 +197,7 @@ class Worker:
             try:
                 result = stage.process(packet)
             except FrameError as e:
-                self._complaints.add(stage.name, e)
+                self._drop_log.add(stage.name, e)
                 self._meter.left(packet.spans + tuple(spans), dropped_by=stage.name)
                 return None
             finished_at = now()
@@ -217,10 +217,10 @@ class Worker:
             raise
 
     def _lost(self, item: Item) -> None:
-        """Nobody is left to take the packet: counted where it stood."""
+        """The packet has no reader any more: counted where it was."""
         self._meter.left(item[1].spans, dropped_by=item[1].spans[-1].stage if item[1].spans else self.name)
 
-    def _let_go(self) -> None:
+    def _close_links(self) -> None:
         """Neighbours first: closing a stage may take long, and a stage may be waiting for one of another worker."""
         self._job.outlet.close()
         for item in self._job.intake.abort():
@@ -237,19 +237,19 @@ class Worker:
         self._busy_since = None
 
 
-class Complaints:
+class DropLog:
     """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
 
     def __init__(self, now: Optional[Callable[[], float]] = None) -> None:
         self._now = now or (lambda: clock.monotonic())
         self._last_at: Dict[str, float] = {}
-        self._unsaid: Dict[str, int] = {}
+        self._suppressed: Dict[str, int] = {}
 
     def add(self, stage: str, error: FrameError) -> None:
         now, last_at = self._now(), self._last_at.get(stage)
-        if last_at is not None and now - last_at < COMPLAINT_EVERY_S:
-            self._unsaid[stage] = self._unsaid.get(stage, 0) + 1
+        if last_at is not None and now - last_at < LOG_INTERVAL_S:
+            self._suppressed[stage] = self._suppressed.get(stage, 0) + 1
             return
         self._last_at[stage] = now
-        unsaid = self._unsaid.pop(stage, 0)
-        log.warning("%s: frame dropped: %s%s", stage, error, " ({} more before it)".format(unsaid) if unsaid else "")
+        suppressed = self._suppressed.pop(stage, 0)
+        log.warning("%s: frame dropped: %s%s", stage, error, " ({} more before it)".format(suppressed) if suppressed else "")

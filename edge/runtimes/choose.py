@@ -27,7 +27,7 @@ def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", cr
     """The runner of `network`. Its own open() is still to be called, in the thread that will use it.
 
     `runtime` is auto or a key of RUNTIMES. Raises EngineError where it is not installed. Imports no heavy package.
-    `auto` takes TensorRT where it is installed and the network has a plan, else says in the runner's note why not.
+    `auto` takes TensorRT where it is installed and the network has a plan, else the runner's note has why not.
     `memory` (pinned or mapped) and `crops` (auto or cpu) are for TensorRT.
     """
     if runtime != AUTO:
@@ -50,7 +50,7 @@ def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", cr
 
 
 def need_runtime(runtime: str) -> None:
-    """Before networks are asked for that are not there. Raises EngineError that names all that a run lacks, this way."""
+    """Call it before missing networks are reported. Raises EngineError that names all that a run lacks at once."""
     wanted = packages.absent_runtime() if runtime == AUTO else packages.absent([runtime])
     if wanted and runtime != TENSORRT:
         wanted += [] if is_tegra() else packages.absent(packages.CONVERTERS)  # a board has an environment for them
@@ -96,9 +96,9 @@ def _first_installed() -> str:
 
 def _unfit(network: StoredNetwork) -> str:
     """Why TensorRT cannot run the network, by what can be seen without it; "" where it can be tried."""
-    pycuda = import_module("edge.runtimes.gpu.context")
-    if find_spec(pycuda.PYCUDA) is None:
-        return "{} is not installed ({})".format(pycuda.PYCUDA, pycuda.CURE)
+    context = import_module("edge.runtimes.gpu.context")
+    if find_spec(context.PYCUDA) is None:
+        return "{} is not installed ({})".format(context.PYCUDA, context.CURE)
     try:
         plan = find(home_dir(), network.role, network.name)
     except EngineError as e:

@@ -11,9 +11,9 @@ Candidate = Tuple[str, Callable[[], Runner]]  # runtime, and what makes its runn
 
 
 class FallbackRunner(Runner):
-    """Once open, it is the first candidate that opened. What fails later fails: a run does not change its arithmetic.
+    """Once open, it is the first candidate that opened. A later failure is no reason to change: a run keeps its arithmetic.
 
-    While it is open, submit and infer are the chosen runner's own, so that nothing is paid for the choice.
+    While it is open, submit and infer are the chosen runner's own, so that the choice costs nothing.
     """
 
     def __init__(self, model: str, candidates: Sequence[Candidate]) -> None:
@@ -59,7 +59,7 @@ class FallbackRunner(Runner):
         return () if self._chosen is None else self._chosen.take_device_ms()
 
     def _adopt(self, runner: Runner, why: str, runtime: str) -> None:
-        """Open it and become it. `why` the ones before it are not it."""
+        """Open it and forward to it. `why`: the failures of the candidates before it."""
         runner.open()
         self._chosen = runner
         self.inputs, self.outputs, self.backend, self.model = runner.inputs, runner.outputs, runner.backend, runner.model

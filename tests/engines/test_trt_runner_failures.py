@@ -270,7 +270,7 @@ def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
 
     log = trtplan.log_of(trt)
     assert trtplan.log_of(trt) is log
-    trtplan.forget_words(trt)
+    trtplan.forget_errors(trt)
 
     class Unspeakable:
         def __eq__(self, other):
@@ -282,9 +282,9 @@ def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
     thread = threading.Thread(target=lambda: log.log(trt.Logger.ERROR, "elsewhere"))
     thread.start()
     thread.join()
-    assert trtplan.words(trt) == "first cause None second"
+    assert trtplan.last_errors(trt) == "first cause None second"
     for _ in range(100):
         log.log(trt.Logger.ERROR, "long " * 100)
-    assert len(trtplan.words(trt)) == trtplan.LONGEST
-    trtplan.forget_words(trt)
-    assert trtplan.words(trt) == "TensorRT does not say why"
+    assert len(trtplan.last_errors(trt)) == trtplan.LONGEST
+    trtplan.forget_errors(trt)
+    assert trtplan.last_errors(trt) == "TensorRT does not say why"

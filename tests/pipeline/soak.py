@@ -28,7 +28,7 @@ from edge.outputs.sender import Sender
 from edge.pipeline import pipeline as pipelines
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.pipeline.worker import COMPLAINT_EVERY_S
+from edge.pipeline.worker import LOG_INTERVAL_S
 from edge.telemetry.meter import Meter
 from edge.telemetry.status.run import Run
 
@@ -191,7 +191,7 @@ class Show:
         out.must(told == expected, "the status log tells {} changes of state, there were {}: {}", len(told), len(expected),
                  [pair for pair in zip(told, expected) if pair[0] != pair[1]][:3])
         drops = [line for line in self.complaints.lines if "frame dropped" in line]
-        limit = (len(self.chain) + 2) * (out.simulated_s / COMPLAINT_EVERY_S + 1)
+        limit = (len(self.chain) + 2) * (out.simulated_s / LOG_INTERVAL_S + 1)
         out.must(len(drops) <= limit, "{} complaints about frames in {:.0f} s", len(drops), out.simulated_s)
         other = [line for line in self.complaints.lines if "frame dropped" not in line and "status log" not in line]
         out.must(not other, "unexpected warnings: {}", other[:3])

@@ -48,13 +48,13 @@ def test_a_frame_that_cannot_be_processed_is_dropped_counted_and_logged_once(gro
     assert [r.getMessage() for r in caplog.records] == ["b: frame dropped: too dark"]
 
 
-def test_complaints_that_were_held_back_are_told_by_number(caplog):
-    times = iter([0.0, 1.0, 9.0, worker.COMPLAINT_EVERY_S, worker.COMPLAINT_EVERY_S + 1.0])
-    complaints = worker.Complaints(lambda: next(times))
+def test_suppressed_lines_are_counted_in_the_next_one(caplog):
+    times = iter([0.0, 1.0, 9.0, worker.LOG_INTERVAL_S, worker.LOG_INTERVAL_S + 1.0])
+    drop_log = worker.DropLog(lambda: next(times))
 
     with caplog.at_level(logging.WARNING):
         for stage in ("a", "a", "a", "a", "b"):
-            complaints.add(stage, FrameError("dark"))
+            drop_log.add(stage, FrameError("dark"))
 
     assert [r.getMessage() for r in caplog.records] == [
         "a: frame dropped: dark", "a: frame dropped: dark (2 more before it)", "b: frame dropped: dark"]

@@ -68,12 +68,6 @@ def test_mb05_looks_at_the_upright_face_from_brows_to_chin():
     assert np.allclose(back, [[upright.cx, upright.cy]])
 
 
-def test_the_68_points_are_measured_from_the_middle_of_the_crop():
-    roi = Roi(100, 50, 240, 0.0)
-    outputs = {"landmarks": np.concatenate([np.full(68, 0.5), np.full(68, -1.0)])[None]}
-    assert np.allclose(Mb05(PLAIN).landmarks68(outputs, roi), [[160, -70]] * 68)
-
-
 @given(turned, st.floats(10, 100))
 def test_both_eyes_are_shown_alike_the_left_one_mirrored(angle, width):
     landmarks = np.zeros((468, 3))

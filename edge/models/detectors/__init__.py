@@ -1,1 +1,1 @@
-"""One file a detector: which crops it wants and what its tensors mean."""
+"""One file a detector: which crops it takes and what its tensors mean."""

@@ -19,5 +19,5 @@ DETECTORS = {
 
 
 def make_detector(network: str) -> Detector:
-    """The arithmetic of one network, by its name in the manifest."""
+    """The crops and the decoder of one network, by its name in the manifest."""
     return DETECTORS[network](network)

@@ -1,4 +1,4 @@
-"""Writing to disk so that a reader never meets half of something: whole lines, whole pictures."""
+"""Writing to disk so that a reader never gets a part: whole lines, whole pictures."""
 import errno
 import os
 import select
@@ -14,7 +14,7 @@ from edge.outputs.kinds import STDOUT, OutputSpec
 
 
 class ReaderLeft(OutputError):
-    """Whoever read a pipe or terminal wants no more, as `head`: an output's normal end."""
+    """The reader of a pipe or terminal has closed it, as `head` does: an output's normal end."""
 
 
 def failure(spec: OutputSpec, error: OSError) -> OutputError:
@@ -152,14 +152,14 @@ class LineFile:
 
 
 def prove(folder: Folder, name: str) -> None:
-    """That a file can be made there."""
+    """Raises OSError where no file can be made there."""
     fd, part = folder.draft(name, "")
     os.close(fd)
     folder.unlink(part)
 
 
 def _make_like(fd: int, older: os.stat_result) -> None:
-    """Whoever could read the older file can read this one."""
+    """With the owner and the permissions of the older file."""
     os.fchmod(fd, stat.S_IMODE(older.st_mode))
     with suppress(OSError):  # only root gives files away
         os.fchown(fd, older.st_uid, older.st_gid)

@@ -22,14 +22,14 @@ from edge.outputs.pictures.mp4 import TICKS
 
 KEY_S = 1.0  # from one frame where a player can start to the next
 STUCK_S = 30.0  # an encoder that takes nothing for so long hangs
-ENDS_S = 20.0  # for the last frames, once it is told that there are no more
-WORDS = 2000  # of what it said last, characters
+ENDS_S = 20.0  # for the last frames, once its input has ended
+KEPT = 2000  # last characters of its standard error
 THREADS = 2  # more leave the tracker less
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class EncoderEnded(Exception):
-    """It ended before it was told to, or hangs; the text is what it said last."""
+    """It ended before its input did, or hangs; the text has the last line of its standard error."""
 
 
 class Codec(NamedTuple):
@@ -39,7 +39,7 @@ class Codec(NamedTuple):
     title: str
     options: Tuple[str, ...]  # {fps}: frames per second, {bits}: a second
     most: int  # pixels, of width and height
-    note: str = ""  # what the user is told of it
+    note: str = ""  # for the user
 
 
 OTHER = "is in {}, since {{}} has no encoder for H.264; {}"
@@ -103,7 +103,7 @@ class Encoder:
         self._in, self._err = self._process.stdin.fileno(), self._process.stderr.fileno()
         for fd in (self._in, self._err):
             os.set_blocking(fd, False)
-        self._said = b""
+        self._stderr = b""
         self._head = head(picture)
 
     @property
@@ -112,7 +112,7 @@ class Encoder:
 
     def write(self, time_s: float, yuv: np.ndarray) -> None:
         """`time_s` since the first frame, `yuv` (H * 3/2, W) uint8: I420."""
-        self._listen()
+        self._read_stderr()
         first, self._head = self._head, b""
         self._send(memoryview(first + cluster(time_s, yuv.nbytes)))
         self._send(np.ascontiguousarray(yuv).reshape(-1).data)
@@ -153,10 +153,10 @@ class Encoder:
                 stderr.close()
 
     def _wait(self, timeout_s: float) -> None:
-        """For its end; it is killed where that does not come. Listens, or it would wait for room in its pipe."""
+        """For its end; it is killed where that does not come. Reads its messages, or it would wait for room in the pipe."""
         end = clock.monotonic() + timeout_s
         while True:
-            self._listen()
+            self._read_stderr()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(0.05)
                 break
@@ -164,23 +164,23 @@ class Encoder:
                 self._process.kill()
                 self._process.wait()
                 break
-        self._listen()
+        self._read_stderr()
 
-    def _listen(self) -> None:
+    def _read_stderr(self) -> None:
         with suppress(OSError):
             while True:
-                more = os.read(self._err, WORDS)
+                more = os.read(self._err, KEPT)
                 if not more:
                     return
-                self._said = (self._said + more)[-WORDS:]
+                self._stderr = (self._stderr + more)[-KEPT:]
 
     def _trouble(self) -> Exception:
-        self._listen()
-        said = self._said.decode("utf-8", "replace")
+        self._read_stderr()
+        text = self._stderr.decode("utf-8", "replace")
         for number in FULL:
-            if os.strerror(number) in said:
+            if os.strerror(number) in text:
                 return OSError(number, os.strerror(number))
-        lines = [re.sub(r"^(\[[^\]]*\] )+", "", line).strip() for line in said.splitlines()]
+        lines = [re.sub(r"^(\[[^\]]*\] )+", "", line).strip() for line in text.splitlines()]
         code = self._process.returncode
         ended = "was killed by signal {}".format(-code) if code and code < 0 else "ended with {}".format(code)
         return EncoderEnded(": ".join(["the encoder " + ended] + [line for line in lines if line][-1:]))

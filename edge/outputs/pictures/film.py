@@ -20,11 +20,11 @@ MOST_COPIED = 16 << 20  # bytes; a larger film gets its index at its end, for a 
 
 
 class Film:
-    """Used in one thread; another one looks after the disk. All methods raise OSError."""
+    """Used in one thread; another one watches the disk. All methods raise OSError."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.frames: Optional[int] = None  # that play; None where nothing tells
+        self.frames: Optional[int] = None  # that play; None where that is not known
         self._folder: Optional[Folder] = None
         self._name = ""
         self._draft = ""  # its name in the folder until it has a frame
@@ -85,7 +85,7 @@ class Film:
         """
         if self._fragments is None or self._fd is None:
             return
-        with suppress(OSError):  # full: it was told
+        with suppress(OSError):  # full: reported already
             self.look()
         if not self.frames:
             self._remove()
@@ -158,6 +158,6 @@ def _keep(fd: int, over: Event, full: Event) -> None:
             if _free(fd) < RESERVE:
                 full.set()
     except OSError:
-        return  # whoever writes is told it, too
+        return  # the writer gets the same error
     finally:
         os.close(fd)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.core.packet import Eyes, Face, Packet
-from edge.face import mesh as contours
+from edge.face import mesh
 from edge.geometry.rotation import FLIP, angles
 from edge.outputs.pictures import text
 from edge.outputs.pictures.stagetimes import StageTime, draw_panel, of_packet
@@ -77,7 +77,7 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
         _draw_mesh(pen, landmarks)
     _draw_corners(pen, face.box)
     if face.pose is not None and _finite(face.pose.rotation):
-        origin = landmarks[contours.NOSE_TIP, :2] if landmarks is not None else np.array([x0 + x1, y0 + y1]) / 2.0
+        origin = landmarks[mesh.NOSE_TIP, :2] if landmarks is not None else np.array([x0 + x1, y0 + y1]) / 2.0
         _draw_axes(pen, origin, np.asarray(face.pose.rotation, np.float64))
     _draw_eyes(pen, face, landmarks)
 
@@ -86,7 +86,7 @@ def _draw_mesh(pen: _Pen, landmarks: np.ndarray) -> None:
     """Dots, the nearer the brighter, under fine lines."""
     nearness = 0.55 - landmarks[:, 2] / pen.size
     _dots(pen.canvas, landmarks[:, :2], max(0.6, 0.95 * pen.unit), np.clip(nearness, 0.25, 0.8), MESH)
-    lines = (((contours.FACE_OVAL,), True, 0.55), (contours.CLOSED, True, 0.85), (contours.OPEN, False, 0.7))
+    lines = (((mesh.FACE_OVAL,), True, 0.55), (mesh.CLOSED, True, 0.85), (mesh.OPEN, False, 0.7))
     for paths, closed, opacity in lines:
         _fine_lines(pen, [landmarks[list(path), :2] for path in paths], closed, opacity)
 
@@ -173,7 +173,7 @@ def _gazing(face: Face, landmarks: Optional[np.ndarray]) -> List[np.ndarray]:
     """Where the line of sight of each eye that took part in the gaze begins: at its iris, else between its corners."""
     starts = []
     each = Eyes(None, None) if face.gaze is None else Eyes(face.gaze.right, face.gaze.left)
-    for turned, iris, corners in zip(each, face.irises or (None, None), contours.EYE_CORNERS):
+    for turned, iris, corners in zip(each, face.irises or (None, None), mesh.EYE_CORNERS):
         if turned is not None and iris is not None and _finite(iris.center):
             starts.append(np.asarray(iris.center, np.float64)[:2])
         elif turned is not None and landmarks is not None:

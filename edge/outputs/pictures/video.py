@@ -22,7 +22,7 @@ from edge.outputs.pictures.stagetimes import SteadyTimes
 DEFAULT_FPS, MIN_FPS, MAX_FPS = 30.0, 0.001, 240.0
 SHORTEST_S, LONGEST_S = 1e-4, 12 * 3600.0  # from one frame to the next; a sample's duration has 32 bits
 MOST_BEHIND_S = 0.5  # of the film's time, that its end on disk may be behind the frame that was sent last
-LOOK_S, PATIENCE_S = 0.002, 5.0
+LOOK_S, CATCH_UP_S = 0.002, 5.0
 INSTEAD = "use --output images:FOLDER"
 
 Fps = Callable[[], Optional[float]]  # asked at the first frame: a file's own rate is known once it was opened
@@ -80,7 +80,7 @@ class VideoOutput(Output):
             self._catch_up(encoder, at_s)
         except (OSError, EncoderEnded) as e:
             self._failed = True
-            raise self._told(e, self._film)
+            raise self._output_error(e, self._film)
 
     def _start(self, picture: np.ndarray) -> Encoder:
         assert self._program is not None and self._codec is not None and self._film is not None, "emit() before open()"
@@ -98,7 +98,7 @@ class VideoOutput(Output):
 
     def _catch_up(self, encoder: Encoder, at_s: float) -> None:
         """Wait until what plays is near the frame that was sent last."""
-        end = clock.monotonic() + PATIENCE_S
+        end = clock.monotonic() + CATCH_UP_S
         while True:
             frames = self._film.look() if self._film is not None else None
             if frames is None:
@@ -123,7 +123,7 @@ class VideoOutput(Output):
         try:
             self._finish(film, encoder)
         except (OSError, EncoderEnded) as e:
-            raise self._told(e, film)
+            raise self._output_error(e, film)
         finally:
             film.close()
 
@@ -132,14 +132,14 @@ class VideoOutput(Output):
             if encoder is not None:
                 encoder.close()
         except (OSError, EncoderEnded):
-            if not self._failed:  # else it was told
+            if not self._failed:  # else reported already
                 raise
         finally:
             film.end(self._picture.ticks)
         if not self._failed and film.frames not in (None, self._sent):
             raise EncoderEnded("only {} of {} frames were written".format(film.frames, self._sent))
 
-    def _told(self, error: Exception, film: Optional[Film]) -> OutputError:
+    def _output_error(self, error: Exception, film: Optional[Film]) -> OutputError:
         if isinstance(error, OSError):
             return failure(self._spec, error)
         plays = film is not None and film.frames

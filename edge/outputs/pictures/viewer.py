@@ -1,6 +1,6 @@
-"""The process that shows pictures in a window; edge/outputs/pictures/window.py starts it and says why it is one of its own.
+"""The process that shows pictures in a window; edge/outputs/pictures/window.py starts it and says why it is separate.
 
-A thread takes in every picture at once and keeps the newest, so that whoever sends them never waits for a display. The
+A thread takes in every picture at once and keeps the newest, so that the sender never waits for a display. The
 main thread draws, and answers the user while no picture comes, too. When the sender is gone, it ends.
 """
 import json
@@ -120,7 +120,7 @@ def fitted(size: Size, room: Size) -> Size:
 
 
 def first_size(size: Size, desktop: Size) -> Size:
-    """Of a new window. A desktop that does not tell its size has -1."""
+    """Of a new window. The size of an unknown desktop is -1."""
     room = [int(SHARE * n) if n > 0 else own for n, own in zip(desktop, size)]
     least = SMALLEST / max(size)
     wanted = (int(round(size[0] * least)), int(round(size[1] * least))) if least > 1.0 else size
@@ -138,11 +138,11 @@ def scaled(picture: Picture, size: Size) -> Any:
     return cv2.resize(rows, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
 
 
-def run(title: str, inbox: Inbox, tell: Callable[[bytes], Any]) -> int:
+def run(title: str, inbox: Inbox, send: Callable[[bytes], Any]) -> int:
     """Until the sender is gone or the user closes the window; the exit code."""
     try:
         window = Window(title)
-        tell(READY)
+        send(READY)
         while not inbox.over:
             picture = inbox.take(LOOK_S)
             if picture is not None:
@@ -150,10 +150,10 @@ def run(title: str, inbox: Inbox, tell: Callable[[bytes], Any]) -> int:
             if window.is_closed():
                 return CLOSED
     except ImportError as e:
-        tell("pygame cannot be loaded: {}".format(e).encode("utf-8", "replace"))
+        send("pygame cannot be loaded: {}".format(e).encode("utf-8", "replace"))
         return 1
     except RuntimeError as e:  # pygame.error
-        tell(str(e).encode("utf-8", "replace"))
+        send(str(e).encode("utf-8", "replace"))
         return 1
     return 0
 
@@ -165,12 +165,12 @@ def _leave() -> None:
 
 
 def main() -> None:
-    """`argv[1]`: the title, as JSON. What libraries print is not said to the parent."""
+    """`argv[1]`: the title, as JSON. What libraries print goes to standard error, not to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the parent
     if hasattr(os, "nice"):
         os.nice(5)  # where the processor is short, tracking goes before showing
-    told = os.dup(1)
+    parent = os.dup(1)
     os.dup2(2, 1)
     inbox = Inbox(os.fdopen(0, "rb", 0, closefd=False), _leave)
-    code = run(json.loads(sys.argv[1]), inbox, lambda text: os.write(told, text))
+    code = run(json.loads(sys.argv[1]), inbox, lambda text: os.write(parent, text))
     os._exit(code)  # at once: the system closes the window

@@ -4,7 +4,7 @@ The window belongs to a process of its own (edge/outputs/pictures/viewer.py), on
 beside the headless OpenCV; a display that is slow costs the tracker nothing, and one that goes away, which ends a program
 of X at once, ends no tracker; and macOS and Windows have windows only in a main thread. To hand over a picture of 640x480,
 in a pipe, took half a millisecond of processor on a busy PC, 1920x1080 two, beside two or three to draw a face into it. The
-windows of OpenCV itself, which some of its packages have, are not used as well: a second way, with faults of its own.
+windows of OpenCV itself, which some of its packages have, are not used: a second implementation, with faults of its own.
 """
 import importlib.util
 import json
@@ -89,7 +89,7 @@ class WindowOutput(Output):
         process = self._process
         if process is None or process.stdin is None or process.stdin.closed:
             return
-        process.stdin.close()  # which tells it
+        process.stdin.close()  # which ends it
         try:
             process.wait(END_S)
         except subprocess.TimeoutExpired:
@@ -127,9 +127,9 @@ class WindowOutput(Output):
         stdout = self._process.stdout
         if POSIX and not select.select([stdout], [], [], START_S)[0]:
             raise _no_display("it does not answer")
-        said = stdout.read(1000)
-        if said != READY:
-            raise _no_display(said.decode("utf-8", "replace") or self._reason())
+        answer = stdout.read(1000)
+        if answer != READY:
+            raise _no_display(answer.decode("utf-8", "replace") or self._reason())
 
     def _stdin(self) -> int:
         assert self._process is not None and self._process.stdin is not None
@@ -150,8 +150,8 @@ class WindowOutput(Output):
             code = self._process.wait(STUCK_S)
         except subprocess.TimeoutExpired:
             return "its process takes no pictures any more"
-        said = self._process.stdout.read(1000).decode("utf-8", "replace").replace(READY.decode(), "")
-        return " ".join(said.split()) or "its display has gone (exit code {})".format(code)
+        text = self._process.stdout.read(1000).decode("utf-8", "replace").replace(READY.decode(), "")
+        return " ".join(text.split()) or "its display has gone (exit code {})".format(code)
 
     def _failed(self, error: OutputError) -> None:
         if self._note is None:

@@ -35,7 +35,7 @@ def signal_stack_kept() -> Iterator[None]:
 
     Where the processor has AMX, OpenVINO gives the thread that loads a network an alternate signal stack whose memory it
     does not keep: a signal that reaches the thread later, as Ctrl-C does the main one, is then handled in memory that
-    belongs to somebody else, and the process dies. Seen with 2026.4; no other thread is concerned.
+    was freed or reused, and the process dies. Seen with 2026.4; other threads are not affected.
     """
     if not sys.platform.startswith("linux"):
         yield

@@ -28,7 +28,7 @@ class Finished(Ticket):
 
 
 class CpuRunner(Runner):
-    """The constructor only stores; open() loads and warms up. A runtime supplies _load, _bind, _run and _unload."""
+    """Nothing happens before open(), which loads and warms up. A runtime supplies _load, _bind, _run and _unload."""
 
     def __init__(self, network: StoredNetwork) -> None:
         self.model = network.name
@@ -172,6 +172,6 @@ def check_feeds(runner: Runner, feeds: Mapping[str, np.ndarray]) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What a runtime's own exception says last, in one line: its texts begin with where in its sources it happened."""
+    """The last line of a runtime's own exception: the ones before it name places in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][-200:].strip() if lines else type(error).__name__

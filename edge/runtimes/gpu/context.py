@@ -1,9 +1,9 @@
 """The GPU of this process: one primary context for all threads, pushed where a runner is open, and one stream a thread.
 
-pycuda keeps the stack of contexts per thread, and ends the process where a thread ends with one still on it; so whoever
-enters here leaves here, in the same thread. What is allocated belongs to the context, and may be freed in any thread that
-has it pushed. The context itself can be released only by the thread that retained it, or it stays for good; as nobody knows
-which runner closes last, a thread of its own keeps it.
+pycuda keeps the stack of contexts per thread, and ends the process where a thread ends with one still on it; so each
+enter() has its leave(), in the same thread. What is allocated belongs to the context, and may be freed in any thread that
+has it pushed. The context itself can be released only by the thread that retained it, or it stays for good; as any
+runner may close last, a thread of its own holds it.
 """
 import threading
 from typing import Any, NamedTuple, Optional
@@ -24,7 +24,7 @@ FREE_MEMORY = "free memory: stop the desktop (`sudo systemctl isolate multi-user
 class Gpu(NamedTuple):
     """What a plan and a cubin are bound to."""
 
-    name: str  # as CUDA says it, e.g. NVIDIA Tegra X1
+    name: str  # from CUDA, e.g. NVIDIA Tegra X1
     compute_capability: str  # 5.3
 
 
@@ -34,7 +34,7 @@ class ThreadStream:
     def __init__(self, cuda: Any) -> None:
         """`cuda`: pycuda's driver. Raises its errors."""
         self.cuda = cuda
-        self.stream = cuda.Stream()  # None once the thread has left, whoever still remembers this
+        self.stream = cuda.Stream()  # None once the thread has left, also in references that remain
 
 
 def driver() -> Any:
@@ -70,14 +70,14 @@ def this_thread() -> int:
     return threading.get_ident()
 
 
-class _Place(threading.local):
+class _ThreadState(threading.local):
     """Of each thread: its stream, and how many open runners use it."""
 
     stream: Optional[ThreadStream] = None
     users = 0
 
 
-class _Keeper(threading.Thread):
+class _ContextThread(threading.Thread):
     """Retains the primary context, and waits to release it."""
 
     def __init__(self, cuda: Any) -> None:
@@ -93,7 +93,7 @@ class _Keeper(threading.Thread):
         self._retained.wait()
 
     def release(self) -> None:
-        """Nobody has it pushed any more."""
+        """No thread has it pushed any more."""
         self._unused.set()
         self.join()
 
@@ -115,25 +115,25 @@ class Primary:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._keeper: Optional[_Keeper] = None
+        self._holder: Optional[_ContextThread] = None
         self._threads = 0  # that have it pushed
         self._frames: Optional[FrameStore] = None
-        self._place = _Place()
+        self._local = _ThreadState()
 
     def enter(self) -> ThreadStream:
         """Push the context where this thread has not yet; to be matched by leave(). Raises EngineError."""
-        place = self._place
-        if place.stream is None:
-            place.stream = self._push(driver())
-        place.users += 1
-        return place.stream
+        local = self._local
+        if local.stream is None:
+            local.stream = self._push(driver())
+        local.users += 1
+        return local.stream
 
     def leave(self) -> None:
         """Everything that the caller made on the device is freed already."""
-        place = self._place
-        place.users -= 1
-        if place.users == 0 and place.stream is not None:
-            thread, place.stream = place.stream, None
+        local = self._local
+        local.users -= 1
+        if local.users == 0 and local.stream is not None:
+            thread, local.stream = local.stream, None
             thread.stream = None  # while its context is there
             self._pop(thread.cuda)
 
@@ -146,14 +146,14 @@ class Primary:
 
     def _push(self, cuda: Any) -> ThreadStream:
         with self._lock:
-            if self._keeper is None:
-                keeper = _Keeper(cuda)
-                keeper.retain()
-                if keeper.error is not None:
-                    raise failure(cuda, keeper.error, "making a context")
-                self._keeper = keeper
+            if self._holder is None:
+                holder = _ContextThread(cuda)
+                holder.retain()
+                if holder.error is not None:
+                    raise failure(cuda, holder.error, "making a context")
+                self._holder = holder
             try:
-                self._keeper.context.push()
+                self._holder.context.push()
             except cuda.Error as e:
                 self._release_unused()
                 raise failure(cuda, e, "entering the context") from e
@@ -174,9 +174,9 @@ class Primary:
             self._release_unused()
 
     def _release_unused(self) -> None:
-        if self._threads == 0 and self._keeper is not None:
-            self._keeper.release()
-            self._keeper = None
+        if self._threads == 0 and self._holder is not None:
+            self._holder.release()
+            self._holder = None
 
 
 PRIMARY = Primary()

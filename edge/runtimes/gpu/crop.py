@@ -15,11 +15,11 @@ from edge.store.plans import cure_all
 NAME = "crop"  # of the kernel
 
 BLOCK = (32, 4, 1)  # why: see crop.cu
-# as the parameters stand in crop.cu: frame, its width, height, pitch; target, its width, height; four slopes; the place
+# the parameters in crop.cu's order: frame, its width, height, pitch; target, its width, height; four slopes; the place
 # of the middle, whole and rest; scale and three offsets; replicate, red_first
 PARAMETERS = "P" "iii" "P" "ii" "ffff" "iiff" "ffff" "ii"
 LARGEST = 1 << 20  # frame pixels, along a side; far below the reach of the kernel
-_HUGE = 1e30  # beyond it no place is told from another, and float32 comes to its end
+_HUGE = 1e30  # beyond it places cannot be told apart, and float32 overflows
 _NOWHERE = (0.0, 0.0, 0.0, 0.0, -LARGEST, -LARGEST, 0.0, 0.0)
 
 Placement = Tuple[float, float, float, float, int, int, float, float]
@@ -66,7 +66,7 @@ class CropKernel:
         """Enqueue filling `target` (3, H, W float32) by `crop` of the frame of `shape` (H, W, 3), both on the device.
 
         frame, target: device addresses; pitch: bytes from row to row. Neither may be freed or overwritten before
-        `stream` (a pycuda Stream) has come past. Raises FrameError for a frame, EngineError where the launch fails.
+        `stream` (a pycuda Stream) has finished with them. Raises FrameError for a frame, EngineError where the launch fails.
         """
         height, width = shape[0], shape[1]
         if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
@@ -84,7 +84,7 @@ class CropKernel:
 
 
 def load(home: str, compute_capability: str) -> CropKernel:
-    """The kernel that was built on this board. Raises EngineError, which says why there is none and what cures it."""
+    """The kernel that was built on this board. Raises EngineError with why there is none, and the cure."""
     return CropKernel(read_cubin(home, compute_capability))
 
 

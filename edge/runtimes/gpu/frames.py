@@ -1,6 +1,6 @@
 """The last frames on the device, so that each is uploaded once for all stages, whatever threads they run in.
 
-A frame is told by the identity of its array, which is why only a read-only one is found again: a writable one may have
+A frame is identified by its array object, which is why only a read-only one is found again: a writable one may have
 other pixels by now. Streams wait for each other by events, on the device; the host waits only for memory that it writes to.
 """
 import weakref
@@ -67,10 +67,10 @@ class FrameStore:
                 slot.reads[id(read)] = read
 
     def free(self) -> None:
-        """Nobody holds a frame any more, and all kernels that read one are done."""
+        """No frame is held any more, and all kernels that read one are done."""
         for slot in self._slots:
             _free(slot)
-            slot.uploaded = None  # here and now, whoever still remembers the slot
+            slot.uploaded = None  # now, also where a reference to the slot remains
         self._slots = []
         if self._staging is not None:
             self._staging.base.free()

@@ -1,8 +1,8 @@
 """A plan in memory: TensorRT's runtime, the engine, and the execution context of one runner.
 
 num_bindings, get_binding_*, binding_is_input and execute_async_v2 are called as version 8.2 has them, otherwise from 8.5 on
-and gone in 10: another version is a matter of this file. TensorRT answers with None and False, and logs why; here they become
-EngineErrors with its own words and the cure.
+and gone in 10: another version is a matter of this file. TensorRT returns None or False, and logs why; here that becomes an
+EngineError with the logged errors and the cure.
 """
 from collections import deque
 from contextlib import suppress
@@ -20,7 +20,7 @@ from edge.store.plans import StoredPlan
 PACKAGE = TENSORRT
 CURE = "sudo apt install python3-libnvinfer (it comes with JetPack 4.6.1 or later)"
 KEPT = 8  # errors of a thread
-LONGEST = 300  # characters of TensorRT's words in a message
+LONGEST = 300  # characters of TensorRT's errors in a message
 
 
 class Binding(NamedTuple):
@@ -46,33 +46,33 @@ def log_of(trt: Any) -> Any:
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.said: Dict[int, Deque[str]] = {}  # thread -> its last errors
+            self.recent: Dict[int, Deque[str]] = {}  # thread -> its last errors
             self.errors = (trt.Logger.INTERNAL_ERROR, trt.Logger.ERROR)
-            self.listener: Optional[Callable[[Any, str], None]] = None  # hears everything: the build shows it
+            self.listener: Optional[Callable[[Any, str], None]] = None  # gets every message: the build shows them
 
         def log(self, severity: Any, msg: str) -> None:
             with suppress(BaseException):  # what is raised here ends the process: TensorRT calls from where nothing may throw
                 if severity in self.errors:
-                    self.said.setdefault(this_thread(), deque(maxlen=KEPT)).append(msg)
+                    self.recent.setdefault(this_thread(), deque(maxlen=KEPT)).append(msg)
                 if self.listener is not None:
                     self.listener(severity, msg)
 
     return Log()
 
 
-def forget_words(trt: Any) -> None:
-    """Before a call: what this thread was told until now is of no interest any more."""
-    log_of(trt).said.pop(this_thread(), None)
+def forget_errors(trt: Any) -> None:
+    """Before a call: those that this thread has logged so far are not its."""
+    log_of(trt).recent.pop(this_thread(), None)
 
 
-def words(trt: Any) -> str:
-    """What TensorRT told this thread, in one line: the cause comes first, then what it could not do for it."""
-    told = [" ".join(str(message).split()) for message in log_of(trt).said.get(this_thread(), ())]
-    return (" ".join(told) or "TensorRT does not say why")[:LONGEST]
+def last_errors(trt: Any) -> str:
+    """Those that TensorRT logged in this thread, in one line: the cause comes first, then what failed because of it."""
+    errors = [" ".join(str(message).split()) for message in log_of(trt).recent.get(this_thread(), ())]
+    return (" ".join(errors) or "TensorRT does not say why")[:LONGEST]
 
 
 def runtime_of(trt: Any) -> Optional[Any]:
-    """None where CUDA does not start, which the bindings say with a TypeError. Holds the interpreter's lock."""
+    """None where CUDA does not start, for which the bindings raise a TypeError. Holds the interpreter's lock."""
     try:
         return trt.Runtime(log_of(trt))
     except TypeError:
@@ -107,21 +107,21 @@ class LoadedPlan:
     def load(self) -> None:
         """The plan's file was checked against its sidecar. close() is to be called also where this raises EngineError."""
         trt, plan = package(), self._plan
-        forget_words(trt)
+        forget_errors(trt)
         self._runtime = runtime_of(trt)
         if self._runtime is None:
-            raise EngineError("TensorRT does not start ({}): {}".format(words(trt), gpu_cure()))
+            raise EngineError("TensorRT does not start ({}): {}".format(last_errors(trt), gpu_cure()))
         try:
             self._engine = engine_of(self._runtime, plan.file)
         except OSError as e:
             raise EngineError("{} cannot be read ({}): {}".format(plan.file, e.strerror or e, plan.cure)) from e
         if self._engine is None:
             raise EngineError("TensorRT does not take {} ({}): {}; if that was just done, {}".format(
-                plan.file, words(trt), again(plan), FREE_MEMORY))
+                plan.file, last_errors(trt), again(plan), FREE_MEMORY))
         self._context = self._engine.create_execution_context()  # holds the interpreter's lock
         if self._context is None:
             raise EngineError("TensorRT cannot make network {} ready to run ({}): {}".format(
-                plan.network, words(trt), FREE_MEMORY))
+                plan.network, last_errors(trt), FREE_MEMORY))
         self._describe(trt)
 
     def order(self, addresses: Mapping[str, int]) -> List[int]:
@@ -134,7 +134,7 @@ class LoadedPlan:
         """
         if not self._context.execute_async_v2(addresses, stream):
             raise EngineError("TensorRT cannot run network {} ({}): {}; if that does not help, {}".format(
-                self._plan.network, words(package()), FREE_MEMORY, again(self._plan)))
+                self._plan.network, last_errors(package()), FREE_MEMORY, again(self._plan)))
 
     def close(self) -> None:
         """May be called twice. What was made last goes first: it relies on what was there before it."""
@@ -143,15 +143,15 @@ class LoadedPlan:
         self._runtime = None
 
     def _describe(self, trt: Any) -> None:
-        """Raises EngineError unless all is static float32, and what the sidecar says."""
+        """Raises EngineError unless all is static float32, as in the sidecar."""
         found, plan = bindings(trt, self._engine), self._plan
         try:
             tensors = [static_tensor(plan.network, b.name, b.shape, b.is_float32) for b in found]
             self.inputs = tuple(t for b, t in zip(found, tensors) if b.is_input)
             self.outputs = tuple(t for b, t in zip(found, tensors) if not b.is_input)
         except ModelError as e:
-            told = str(e).replace(": " + rebuild(), "")  # the network's cure, not the plan's
-            raise EngineError("{} cannot be used, {}: {}".format(plan.file, told, again(plan))) from e
+            reason = str(e).replace(": " + rebuild(), "")  # the network's cure, not the plan's
+            raise EngineError("{} cannot be used, {}: {}".format(plan.file, reason, again(plan))) from e
         for key, ours in (("inputs", self.inputs), ("outputs", self.outputs)):
             if not _same(plan.sidecar.get(key), ours):
                 raise EngineError("{} has the {} {}, and not those of its sidecar: {}".format(
@@ -164,9 +164,9 @@ def again(plan: StoredPlan) -> str:
     return commands.run("build --only {} --force".format(plan.role))
 
 
-def _same(said: Any, tensors: Sequence[Tensor]) -> bool:
-    """Whether a sidecar, which may hold anything, says just these names and shapes, in whatever order."""
+def _same(described: Any, tensors: Sequence[Tensor]) -> bool:
+    """Whether a sidecar, which may hold anything, has just these names and shapes, in any order."""
     try:
-        return sorted((name, tuple(shape)) for name, shape in said) == sorted((t.name, t.shape) for t in tensors)
+        return sorted((name, tuple(shape)) for name, shape in described) == sorted((t.name, t.shape) for t in tensors)
     except (TypeError, ValueError):
         return False

@@ -13,17 +13,17 @@ from edge.core.contracts import BGR, Crop, Runner, Ticket
 from edge.core.errors import ConfigError, EdgeError, EngineError
 from edge.models.warp import Warper
 from edge.runtimes.cpu.runner import check_crops, check_feeds, opened, sees_pictures, zeros
-from edge.runtimes.gpu import context as cuda
-from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import context
+from edge.runtimes.gpu import crop as crop_kernel
 from edge.runtimes.gpu.plan import CURE, PACKAGE, package  # noqa: F401  (choose.py asks each runtime for both)
 from edge.runtimes.gpu.session import KINDS, PINNED, DeviceSession
 from edge.store.models import StoredNetwork, home_dir
 from edge.store.plans import Board, StoredPlan, check, cure, find
 
-AUTO, CPU = "auto", "cpu"  # who makes the crops: the kernel where it was built, or the CPU
+AUTO, CPU = "auto", "cpu"  # where the crops are made: by the kernel where it was built, or on the CPU
 CROPS = (AUTO, CPU)
 WARM_UP = 5  # runs; the first ones load libraries and raise the clocks
-TIMES_KEPT = 1024  # device times that nobody took
+TIMES_KEPT = 1024  # device times that were not taken yet
 
 
 def version() -> str:
@@ -32,7 +32,7 @@ def version() -> str:
 
 
 class TensorRtRunner(Runner):
-    """The constructor only stores; open() loads and warms up. The CUDA context and the stream are the thread's."""
+    """Nothing happens before open(), which loads and warms up. The CUDA context and the stream are the thread's."""
 
     def __init__(self, network: StoredNetwork, plan: Optional[StoredPlan] = None, memory: str = PINNED,
                  crops: str = AUTO) -> None:
@@ -52,15 +52,15 @@ class TensorRtRunner(Runner):
     def open(self) -> None:
         """Check the plan, load it, allocate and warm up. May be called again after close()."""
         self.close()
-        trt, driver, plan, gpu = package(), cuda.driver(), self._plan or self._built(), cuda.gpu()
+        trt, driver, plan, gpu = package(), context.driver(), self._plan or self._built(), context.gpu()
         check(plan, self._network.sha256, Board(str(trt.__version__), gpu.name, gpu.compute_capability))
         self._session = DeviceSession(plan)
         try:
             self._load(self._session, gpu)
         except driver.Error as e:
-            told = cuda.failure(driver, e, "opening network {}".format(self.model))
+            failure = context.failure(driver, e, "opening network {}".format(self.model))
             self.close()
-            raise told from e
+            raise failure from e
         except EdgeError:
             self.close()
             raise
@@ -125,11 +125,11 @@ class TensorRtRunner(Runner):
             raise EngineError("there is no plan of network {}: {}".format(self.model, cure(role)))
         return plan
 
-    def _load(self, session: DeviceSession, gpu: cuda.Gpu) -> None:
+    def _load(self, session: DeviceSession, gpu: context.Gpu) -> None:
         self.note = ""
         if self._crops == AUTO:
             try:
-                session.kernel = cropkernel.load(home_dir(), gpu.compute_capability)
+                session.kernel = crop_kernel.load(home_dir(), gpu.compute_capability)
             except EngineError as e:
                 self.note = "crops on the CPU: {}".format(e)
         session.load(self._memory)
@@ -143,7 +143,7 @@ class TensorRtRunner(Runner):
         self.run_s = 0.0
 
     def _warm_up(self) -> None:
-        """One run, in the way in which others will follow."""
+        """One run, like those that follow."""
         if not sees_pictures(self.inputs):
             self.infer(self._feeds)
             return
@@ -163,7 +163,7 @@ class TensorRtRunner(Runner):
         return self._pending
 
     def _failure(self, session: DeviceSession, error: Exception) -> EngineError:
-        return cuda.failure(session.thread.cuda, error, "running network {}".format(self.model))
+        return context.failure(session.thread.cuda, error, "running network {}".format(self.model))
 
 
 class _Submitted(Ticket):

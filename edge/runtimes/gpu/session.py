@@ -1,7 +1,7 @@
-"""What a runner has on the device while it is open: the loaded plan, its buffers, events, and the way to the frames.
+"""What a runner has on the device while it is open: the loaded plan, its buffers, events, and the frames.
 
 Enqueued in order on the thread's stream: the input (a copy, or the upload of the frame and the crop kernel), the network,
-the copies of its outputs. Only wait() and close() wait. pycuda's errors come through; the runner puts them into words. No
+the copies of its outputs. Only wait() and close() wait. pycuda's errors come through; the runner makes messages of them. No
 function keeps a stream, an event or the kernel in a variable of its own: the traceback of an error would keep it on, for
 longer than its context.
 """
@@ -19,11 +19,11 @@ from edge.store.plans import StoredPlan
 
 PINNED, MAPPED = "pinned", "mapped"
 KINDS = (PINNED, MAPPED)
-BLOCKING_SYNC = 1  # CU_EVENT_BLOCKING_SYNC of cuda.h: who waits for the event sleeps, and leaves its core to the others
+BLOCKING_SYNC = 1  # CU_EVENT_BLOCKING_SYNC of cuda.h: a thread that waits for the event sleeps, and frees its core
 
 
 class Buffer:
-    """Page-locked float32 memory and its twin on the device, between which copies are enqueued.
+    """Page-locked float32 memory and as much on the device, between which copies are enqueued.
 
     The Nano's processor does not cache page-locked memory: it is written once from front to back and copied out before
     anything is calculated, never calculated in.
@@ -108,8 +108,8 @@ class DeviceSession:
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
         self._done: Any = None
-        self._feeds: Dict[str, Buffer] = {}
-        self._answers: Dict[str, Buffer] = {}
+        self._inputs: Dict[str, Buffer] = {}
+        self._outputs: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
 
     def load(self, memory: str) -> None:
@@ -120,22 +120,22 @@ class DeviceSession:
             self.kernel = None
         if self.kernel is not None:
             self._frames = PRIMARY.frames(cuda)
-        # what the kernel writes and the engine reads the host never sees: device memory, which is cached there
+        # the host never reads what the kernel writes for the engine: device memory, which is cached there
         for tensor in self.plan.inputs:
-            self._feeds[tensor.name] = buffer_of(cuda, memory if self.kernel is None else PINNED, tensor.shape)
+            self._inputs[tensor.name] = buffer_of(cuda, memory if self.kernel is None else PINNED, tensor.shape)
         for tensor in self.plan.outputs:
-            self._answers[tensor.name] = buffer_of(cuda, memory, tensor.shape)
-        self._addresses = self.plan.order({name: buffer.address for of in (self._feeds, self._answers)
+            self._outputs[tensor.name] = buffer_of(cuda, memory, tensor.shape)
+        self._addresses = self.plan.order({name: buffer.address for of in (self._inputs, self._outputs)
                                            for name, buffer in of.items()})
         self._began, self._read, self._done = cuda.Event(), cuda.Event(), cuda.Event(BLOCKING_SYNC)
 
     def start(self, feeds: Mapping[str, np.ndarray]) -> None:
         """Run the network on ready-made float32 inputs, by name. What was started before is waited for already."""
         for name, values in feeds.items():
-            self._feeds[name].put(values)
+            self._inputs[name].put(values)
         self._began.record(self.thread.stream)
-        for feed in self._feeds.values():
-            feed.to_device(self.thread.stream)
+        for buffer in self._inputs.values():
+            buffer.to_device(self.thread.stream)
         self._run()
 
     def start_crops(self, image: np.ndarray, crops: Sequence[Crop]) -> None:
@@ -143,10 +143,10 @@ class DeviceSession:
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, feed = self._frames, next(iter(self._feeds.values()))  # type: Any, Any
+        frames, buffer = self._frames, next(iter(self._inputs.values()))  # type: Any, Any
         frame = frames.hold(image, self.thread.stream, self._began)
         try:
-            address, step = feed.address, feed.host[0].nbytes
+            address, step = buffer.address, buffer.host[0].nbytes
             for crop in crops:
                 self.kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.thread.stream)
                 address += step
@@ -158,14 +158,14 @@ class DeviceSession:
     def wait(self) -> float:
         """Sleep until the device is done; how long it was at work, ms. What failed there is raised here."""
         self._done.synchronize()
-        self.thread.stream.synchronize()  # after which everything is told that went wrong, and nothing more can
+        self.thread.stream.synchronize()  # after which every error was raised, and no more can come
         ms: float = self._done.time_since(self._began)
         return ms
 
     def copy_results(self, into: Mapping[str, np.ndarray]) -> None:
         """After wait(): the network's outputs, by name, into arrays of the host."""
-        for name, answer in self._answers.items():
-            answer.get(into[name])
+        for name, buffer in self._outputs.items():
+            buffer.get(into[name])
 
     def close(self) -> None:
         """Wait for what is enqueued and free all in the order in which it may go. May be called once."""
@@ -173,11 +173,11 @@ class DeviceSession:
         try:
             self.thread.stream.synchronize()
         except cuda.Error:
-            pass  # the device has failed: who waited for it was told, and nothing is enqueued any more
+            pass  # the device has failed: wait() has raised that, and nothing is enqueued any more
         self.plan.close()
         self.kernel = self._frames = None
-        buffers = list(self._answers.values()) + list(self._feeds.values())
-        self._feeds, self._answers, self._addresses = {}, {}, []
+        buffers = list(self._outputs.values()) + list(self._inputs.values())
+        self._inputs, self._outputs, self._addresses = {}, {}, []
         for buffer in buffers:
             buffer.free()
         self._began = self._read = self._done = None
@@ -189,6 +189,6 @@ class DeviceSession:
         except EngineError:
             self.thread.stream.synchronize()  # the input is still on its way, from memory that may be written to next
             raise
-        for answer in self._answers.values():
-            answer.to_host(self.thread.stream)
+        for buffer in self._outputs.values():
+            buffer.to_host(self.thread.stream)
         self._done.record(self.thread.stream)
