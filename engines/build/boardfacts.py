@@ -1,13 +1,13 @@
 """What a plan is bound to and what its build needs, asked of the board: GPU, TensorRT, L4T, free memory.
 
-Only what says so loads TensorRT, and nothing makes a CUDA context: both take memory that the build wants.
+Only tensorrt() and facts() load TensorRT, and nothing makes a CUDA context: both take memory that the build wants.
 """
 import subprocess
 from typing import Any, NamedTuple, Optional
 
 from edge.core.errors import EngineError
 from edge.doctor.machine import Machine
-from edge.runtimes.gpu import context as cuda
+from edge.runtimes.gpu import context
 from edge.runtimes.gpu.plan import package
 from edge.telemetry.board.files import RELEASE, l4t_version
 
@@ -30,7 +30,7 @@ def l4t(root: str = "/") -> str:
 
 
 def free_mb(root: str = "/") -> Optional[int]:
-    """Memory and swap that can be had now; None where the system does not tell."""
+    """Memory and swap that are available now; None where that is not known."""
     found = {}
     for line in Machine({}, root).read("/proc/meminfo").splitlines():
         words = line.replace(":", " ").split()
@@ -42,13 +42,13 @@ def free_mb(root: str = "/") -> Optional[int]:
 
 
 def service_is_active(name: str = SERVICE) -> bool:
-    """Whether systemd says so; False where there is no systemd."""
+    """By systemd; False where there is no systemd."""
     try:
-        asked = subprocess.run(["systemctl", "is-active", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, timeout=5)
+        answer = subprocess.run(["systemctl", "is-active", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, timeout=5)
     except (OSError, subprocess.SubprocessError):
         return False
-    return asked.stdout.decode("ascii", "replace").strip() == "active"
+    return answer.stdout.decode("ascii", "replace").strip() == "active"
 
 
 def tensorrt() -> Any:
@@ -62,5 +62,5 @@ def tensorrt() -> Any:
 def facts(root: str = "/") -> Facts:
     """Loads TensorRT and asks CUDA, without a context. Raises EngineError with the cure where there is no such thing."""
     version = tensorrt().__version__
-    gpu = cuda.gpu()
+    gpu = context.gpu()
     return Facts(version, gpu.name, gpu.compute_capability, l4t(root))

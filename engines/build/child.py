@@ -1,8 +1,8 @@
 """The process that builds one plan: `python -m engines.build.child REQUEST.json`, started by engines/build/parent.py.
 
 A build takes more memory than anything else here, and a network that TensorRT cannot digest may take the process with it;
-so each has a process of its own, the first that the system ends when memory runs out. What happens is told as lines of
-JSON on what was standard output. Whatever the libraries print goes to standard error.
+so each has a process of its own, the first that the system ends when memory runs out. Events are sent as lines of
+JSON on what was standard output. What the libraries print goes to standard error.
 """
 import importlib
 import json
@@ -23,53 +23,52 @@ from edge.host.process import follow_parent
 from edge.runtimes.gpu.context import PRIMARY
 from edge.store.models import StoredNetwork, locate
 from edge.store.plans import SCHEMA, StoredPlan
-from engines.build import boardfacts
-from engines.build import builder as trtbuilder
+from engines.build import boardfacts, builder
 from engines.lint.gate import nodes_of
 
 WARM_UPS = 10
-LONGEST_WORD = 1000  # characters; a pipe takes 4096 bytes in one piece
+LONGEST_MESSAGE = 1000  # characters; a pipe takes 4096 bytes in one piece
 OOM_SCORE = "700"  # of 1000: ended before the command that started us and before what else runs
 FACTS, BUILD = "facts", "build"
-NOTE, STEP, WORD, DONE, FAILED = "note", "step", "word", "done", "failed"
+NOTE, STEP, LOG, DONE, FAILED = "note", "step", "log", "done", "failed"
 
-Tell = Callable[..., None]
+Send = Callable[..., None]
 
 
 def main(argv: List[str]) -> int:
-    """0 when it was told how it ended, well or not."""
-    tell = _teller()
+    """0 when the result was sent, well or not."""
+    send = _sender()
     with open(argv[1], encoding="utf-8") as f:
         request = json.load(f)
     _die_with(int(request["parent"]))
     try:
         if request["action"] == FACTS:
             found = boardfacts.facts(request["root"])
-            tell(DONE, facts=list(found))
+            send(DONE, facts=list(found))
         else:
-            tell(DONE, sidecar=_build(request, tell))
+            send(DONE, sidecar=_build(request, send))
     except StorageError as e:
-        tell(FAILED, text=str(e), storage=True)
+        send(FAILED, text=str(e), storage=True)
     except EdgeError as e:
-        tell(FAILED, text=str(e), storage=False)
+        send(FAILED, text=str(e), storage=False)
     except MemoryError:
-        tell(FAILED, text="there is no memory left: " + trtbuilder.memory_cure(), storage=False)
+        send(FAILED, text="there is no memory left: " + builder.memory_cure(), storage=False)
     return 0
 
 
-def _teller() -> Tell:
+def _sender() -> Send:
     """Takes over standard output, so that no library can write between the lines."""
     own = os.dup(1)
     os.dup2(2, 1)
 
-    def tell(event: str, **values: Any) -> None:
+    def send(event: str, **values: Any) -> None:
         line = (json.dumps(dict(values, event=event)) + "\n").encode("ascii")
         try:
-            os.write(own, line)  # in one piece: TensorRT's threads tell as well
+            os.write(own, line)  # in one piece: TensorRT's threads send as well
         except OSError:
-            pass  # the command has ended, and so shall we
+            pass  # the command has ended, and ends this process
 
-    return tell
+    return send
 
 
 def _die_with(parent: int) -> None:
@@ -79,14 +78,14 @@ def _die_with(parent: int) -> None:
     follow_parent(parent, signal.SIGKILL)
 
 
-def _build(request: Mapping[str, Any], tell: Tell) -> Dict[str, Any]:
+def _build(request: Mapping[str, Any], send: Send) -> Dict[str, Any]:
     """Build, load, compare, measure; the sidecar. The plan lies where the request wants it."""
     stored = locate(request["home"], request["network"])._replace(role=request["role"])
     _load_opencv()
     facts = boardfacts.facts(request["root"])
     began_at = clock.monotonic()
-    tell(STEP, text="building")
-    built = _plan(request, stored, tell)
+    send(STEP, text="building")
+    built = _plan(request, stored, send)
     build_s = clock.monotonic() - began_at
     sha256 = write_whole(request["plan"], built.plan)
     flags = dict(request["flags"], constraints=built.constraints)
@@ -94,7 +93,7 @@ def _build(request: Mapping[str, Any], tell: Tell) -> Dict[str, Any]:
         schema=SCHEMA, role=stored.role, network=stored.name, sha256=sha256, size=len(built.plan),
         onnx_sha256=stored.sha256, precision=request["precision"], flags=flags, build_s=round(build_s, 1),
         built_at=request["built_at"], inputs=built.inputs, outputs=built.outputs, **facts._asdict())
-    verified, measured = _tried(request, stored, StoredPlan(stored.role, stored.name, request["plan"], sidecar), tell)
+    verified, measured = _tried(request, stored, StoredPlan(stored.role, stored.name, request["plan"], sidecar), send)
     sidecar.update(verified=verified, measured=measured)
     return sidecar
 
@@ -106,21 +105,21 @@ def _load_opencv() -> None:
     try:
         importlib.import_module("edge.models.warp")
     except ImportError:
-        pass  # whoever needs it says so
+        pass  # reported where it is needed
 
 
-def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtbuilder.Built:
+def _plan(request: Mapping[str, Any], stored: StoredNetwork, send: Send) -> builder.Built:
     """Build in the primary context, which the runner will use as well, and keep the timing cache for the next build."""
     trt, flags = boardfacts.tensorrt(), request["flags"]
-    words = trtbuilder.LoggedMessages(lambda severity, text: tell(WORD, severity=severity, text=text[:LONGEST_WORD]))
-    order = trtbuilder.Order(
+    messages = builder.LoggedMessages(lambda severity, text: send(LOG, severity=severity, text=text[:LONGEST_MESSAGE]))
+    spec = builder.BuildSpec(
         stored.name, stored.file, request["precision"] == "fp16", flags["workspace_mb"], tuple(flags["tactic_sources"]),
         tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"],
         nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset())
     PRIMARY.enter()
     try:
-        built = trtbuilder.build(trt, trtbuilder.listen(trt, words), words, order, _read(request["timing_cache"]),
-                                 lambda text: tell(NOTE, text=text))
+        built = builder.build(trt, builder.logger_to(trt, messages), messages, spec, _read(request["timing_cache"]),
+                              lambda text: send(NOTE, text=text))
     except EdgeError as e:
         raise e.with_traceback(None) from None  # its frames hold the builder, which must go before the context
     finally:
@@ -129,7 +128,7 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, tell: Tell) -> trtb
         try:
             write_whole(request["renewed_timing_cache"], built.timing_cache)
         except StorageError as e:
-            tell(NOTE, text="the timing cache is not kept: {}".format(e))
+            send(NOTE, text="the timing cache is not kept: {}".format(e))
     return built
 
 
@@ -142,26 +141,26 @@ def _read(path: str) -> bytes:
 
 
 def _tried(request: Mapping[str, Any], stored: StoredNetwork, plan: StoredPlan,
-           tell: Tell) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
+           send: Send) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
     """The sidecar's verified (None without references) and measured. Raises EngineError for a plan that cannot be used."""
     from edge.runtimes.gpu.runner import TensorRtRunner
 
-    tell(STEP, text="loading")
+    send(STEP, text="loading")
     runner = TensorRtRunner(stored, plan, crops="cpu")  # the plan alone is judged, whatever the kernel does
     try:
         try:
             runner.open()
         except EdgeError as e:
             raise EngineError("the plan of {} was built, but cannot be loaded: {}".format(stored.name, e)) from e
-        tell(STEP, text="comparing")
-        verified = _verified(request["home"], runner, stored, tell)
-        tell(STEP, text="measuring")
+        send(STEP, text="comparing")
+        verified = _verified(request["home"], runner, stored, send)
+        send(STEP, text="measuring")
         return verified, _measured(runner, int(request["runs"]))
     finally:
         runner.close()
 
 
-def _verified(home: str, runner: Any, stored: StoredNetwork, tell: Tell) -> Optional[Dict[str, Any]]:
+def _verified(home: str, runner: Any, stored: StoredNetwork, send: Send) -> Optional[Dict[str, Any]]:
     from engines.verify import references
     from engines.verify.verify import CROPPED, fault_of, recorded, verify_runner
 
@@ -169,9 +168,9 @@ def _verified(home: str, runner: Any, stored: StoredNetwork, tell: Tell) -> Opti
     try:
         references.cases(home, stored.name)
     except ModelError as e:
-        tell(NOTE, text="{}: not compared with ONNX Runtime, {}".format(stored.name, e))
+        send(NOTE, text="{}: not compared with ONNX Runtime, {}".format(stored.name, e))
         return None
-    # the crops are the CPU's here: that submit() agrees with infer() says nothing about the plan
+    # the crops are the CPU's here: whether submit() agrees with infer() does not depend on the plan
     found = [d for d in verify_runner(runner, stored, home) if not d.quantity.startswith(CROPPED)]
     fault = fault_of(found)
     if fault:

@@ -25,8 +25,8 @@ RUNS = 50  # that are measured after a build
 
 def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, verbose: bool = False,
               report: Optional[BuildReport] = None) -> int:
-    """Build what is not up to date; with options.list_only only say what is. 0, or 4 where a plan could not be made.
-    What is said goes to `report`, else to `out`.
+    """Build what is not up to date; with options.list_only only list what is. 0, or 4 where a plan could not be made.
+    Lines go to `report`, else to `out`.
 
     Raises ConfigError for unknown names, EngineError where there is no TensorRT or no GPU, StorageError where the disk
     refuses, and KeyboardInterrupt after SIGINT, SIGTERM or SIGHUP. Main thread only.
@@ -49,7 +49,7 @@ def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, ve
 
 
 def _ensure(context: BuildContext, manifest: Manifest, wanted: Wanted, which: str) -> bool:
-    """Build one plan unless it is up to date. False where it failed, which was said."""
+    """Build one plan unless it is up to date. False where it failed, which was reported."""
     name = wanted.name
     try:
         name = network_of(context.home, manifest, context.options, wanted)
@@ -62,7 +62,7 @@ def _ensure(context: BuildContext, manifest: Manifest, wanted: Wanted, which: st
     except StorageError:
         raise
     except ModelError as e:
-        return _say_failure(context, manifest, wanted, name, str(e))
+        return _report_failure(context, manifest, wanted, name, str(e))
     context.report.row(wanted.role, name, "built: {}".format(built_text(sidecar)))
     return True
 
@@ -74,14 +74,14 @@ def _build(context: BuildContext, target: Target, which: str, why: str) -> Dict[
     if context.options.lint:
         lint_gate(context.home, target.stored)
     plan = os.path.join(context.folder, "{}-{}.plan".format(role, name))
-    hearing = context.report.hearing("{} {} {}".format(which, role, name), why, last_build_s(context.home, role, name))
-    sidecar = build_one(context, target, plan, RUNS, hearing)
+    callbacks = context.report.callbacks("{} {} {}".format(which, role, name), why, last_build_s(context.home, role, name))
+    sidecar = build_one(context, target, plan, RUNS, callbacks)
     install(context.home, plan, sidecar)
     return sidecar
 
 
-def _say_failure(context: BuildContext, manifest: Manifest, wanted: Wanted, name: str, text: str) -> bool:
-    """Whether it does no harm: a network that nanoface can do without, that was not fetched and not asked for."""
+def _report_failure(context: BuildContext, manifest: Manifest, wanted: Wanted, name: str, text: str) -> bool:
+    """Whether that is no failure: an optional network that was neither fetched nor named."""
     without = next(role.without for role in manifest.roles if role.name == wanted.role)
     harmless = not name and not wanted.named and bool(without)
     context.report.row(wanted.role, name or "-", "{}{}{}".format(

@@ -14,7 +14,7 @@ from edge.store.plans import plans_dir
 from engines.build import boardfacts
 from engines.build.boardfacts import Facts
 from engines.build.child import BUILD, FACTS
-from engines.build.parent import Crashed, Hearing, run_child
+from engines.build.parent import BuildCallbacks, Crashed, run_child
 from engines.build.report import BuildReport
 from engines.build.selection import BuildOptions, Wanted, selection
 from engines.build.target import Target, default_network
@@ -42,7 +42,7 @@ class BuildContext(NamedTuple):
 def build_context(home: str, options: BuildOptions, report: BuildReport) -> Iterator[BuildContext]:
     """The lock, the signals, a scratch folder and the board's facts. Raises EngineError without TensorRT.
 
-    Where no lock is yet nobody builds: then the facts are asked first, so that what is refused leaves nothing behind.
+    Where there is no lock yet, no build runs: then the facts are asked first, so that a refusal leaves nothing behind.
     """
     def waiting() -> None:
         report.line("another nanoface builds in {}: waiting for it".format(plans_dir(home)))
@@ -65,7 +65,7 @@ def build_context(home: str, options: BuildOptions, report: BuildReport) -> Iter
 
 
 def refuse_beside_tracker(*homes: str) -> None:
-    """Raises EngineError where somebody tracks with the engines of one of these: a board has no memory for both."""
+    """Raises EngineError where a tracker runs with the engines of one of these: a board has no memory for both."""
     used = [home for home in homes if lock.in_use(home)]
     if used:
         raise EngineError("a tracker is running with the engines of {}, and the memory does not do for both: stop it first "
@@ -74,14 +74,14 @@ def refuse_beside_tracker(*homes: str) -> None:
 
 def ask_facts(folder: str, root: str, stop: Stop) -> Facts:
     """Of a process of its own: this one stays small, so that the builds have the memory. Raises EngineError."""
-    silent = Hearing(lambda text: None, lambda step, elapsed_s: None, lambda severity, text: None)
+    ignored = BuildCallbacks(lambda text: None, lambda step, elapsed_s: None, lambda severity, text: None)
     try:
-        return Facts(*run_child({"action": FACTS, "root": root}, folder, stop, silent, ASK_LIMIT_S)["facts"])
+        return Facts(*run_child({"action": FACTS, "root": root}, folder, stop, ignored, ASK_LIMIT_S)["facts"])
     except Crashed as e:
         raise EngineError("TensorRT and CUDA cannot be asked for their versions: {}".format(e)) from e
 
 
-def build_one(context: BuildContext, target: Target, plan: str, runs: int, hearing: Hearing) -> Dict[str, Any]:
+def build_one(context: BuildContext, target: Target, plan: str, runs: int, callbacks: BuildCallbacks) -> Dict[str, Any]:
     """Build, verify and measure in a fresh process; the sidecar. The plan then lies at `plan`, on the disk of plans/.
 
     Raises ModelError or EngineError for this plan, StorageError, KeyboardInterrupt.
@@ -95,7 +95,7 @@ def build_one(context: BuildContext, target: Target, plan: str, runs: int, heari
     }
     try:
         sidecar: Dict[str, Any] = run_child(
-            request, context.folder, context.stop, hearing, context.options.timeout_s)["sidecar"]
+            request, context.folder, context.stop, callbacks, context.options.timeout_s)["sidecar"]
     except Crashed as e:
         if e.by_fault:  # should the cache be what TensorRT stumbles over, the next build is free of it
             remove(cache)
@@ -117,7 +117,7 @@ def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wante
         if manifest.fills(names, one.role) and not one.named and "models." + one.role not in options.named:
             continue
         found.append(one)
-        with suppress(ModelError):  # whoever wants to build it says why not
+        with suppress(ModelError):  # reported where it is to be built
             names.append(network_of(home, manifest, options, one))
     return found
 
@@ -129,7 +129,7 @@ def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wan
 
 
 def _advise(root: str, report: BuildReport) -> None:
-    """What makes builds fail, said before the first one."""
+    """What makes builds fail, reported before the first one."""
     if boardfacts.service_is_active():
         report.line("the service runs and holds the GPU's memory: better stop it first (sudo systemctl stop nanoface)")
     free_mb = boardfacts.free_mb(root)

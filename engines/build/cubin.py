@@ -18,7 +18,7 @@ from engines.progress import Report
 
 FOLDERS = ("/usr/local/cuda/bin", "/usr/local/cuda-10.2/bin")  # JetPack puts neither on the PATH
 TITLE = "crop kernel"
-MOST_LINES = 20  # of the compiler's words
+MOST_LINES = 20  # of the compiler's output
 
 _INSTEAD = "until then the CPU fills the inputs"
 _MISSING = "{}: not built, nvcc is neither on the PATH nor in {}: run `sudo apt install cuda-nvcc-10-2`, or put its " \
@@ -45,7 +45,7 @@ def build_cubin(home: str, compute_capability: str, report: Report, force: bool 
         cubin = _compiled(nvcc, arch, plans_dir(home))
     except _NotCompiled as e:
         report.line("{}: not built, {} {}; {}".format(TITLE, nvcc, e.reason, _INSTEAD))
-        for line in e.words[:MOST_LINES]:
+        for line in e.output[:MOST_LINES]:
             report.line("  " + line)
         return False
     _store(home, cubin, arch, _version(nvcc))
@@ -69,25 +69,25 @@ def find_nvcc(folders: Sequence[str] = FOLDERS) -> Optional[str]:
 
 
 class _NotCompiled(Exception):
-    def __init__(self, reason: str, words: List[str]) -> None:
+    def __init__(self, reason: str, output: List[str]) -> None:
         super().__init__(reason)
-        self.reason, self.words = reason, words  # words: the compiler's own, line by line
+        self.reason, self.output = reason, output  # the compiler's, line by line
 
 
 def _compiled(nvcc: str, arch: str, folder: str) -> bytes:
     """The code. Works below `folder`; raises _NotCompiled and StorageError."""
     with part_folder(folder, CUBIN) as scratch:
         target = os.path.join(scratch, CUBIN)
-        code, words = _run([nvcc, "-cubin", "-arch=" + arch, "-o", target, stored.source_path()])
+        code, output = _run([nvcc, "-cubin", "-arch=" + arch, "-o", target, stored.source_path()])
         if code:
-            raise _NotCompiled("failed with code {}".format(code), words)
+            raise _NotCompiled("failed with code {}".format(code), output)
         try:
             with open(target, "rb") as f:
                 cubin = f.read()
         except OSError as e:
-            raise _NotCompiled("left nothing that can be read ({})".format(e.strerror or e), words)
+            raise _NotCompiled("left nothing that can be read ({})".format(e.strerror or e), output)
     if cubin[:4] != _ELF or int.from_bytes(cubin[18:20], "little") != _CUDA:
-        raise _NotCompiled("left {} bytes that are no code for a GPU".format(len(cubin)), words)
+        raise _NotCompiled("left {} bytes that are no code for a GPU".format(len(cubin)), output)
     return cubin
 
 
@@ -102,9 +102,9 @@ def _run(command: List[str]) -> Tuple[int, List[str]]:
 
 
 def _version(nvcc: str) -> str:
-    """The last word of `nvcc --version` that is one, such as V10.2.300; empty where it says none."""
-    code, words = _run([nvcc, "--version"])
-    found = [word for word in " ".join(words).split() if word[:1] == "V" and word[1:2].isdigit()]
+    """The version of `nvcc --version`, such as V10.2.300; empty where there is none."""
+    code, output = _run([nvcc, "--version"])
+    found = [word for word in " ".join(output).split() if word[:1] == "V" and word[1:2].isdigit()]
     return found[-1] if found and not code else ""
 
 

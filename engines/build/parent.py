@@ -1,4 +1,4 @@
-"""The command's side of a build: starts a fresh process, hears what it tells, and says what its end means."""
+"""The command's side of a build: starts a fresh process, receives its events, and turns its end into a result or an error."""
 import json
 import os
 import select
@@ -14,11 +14,11 @@ from edge.host import commands
 from edge.host.disk import StorageError, write_whole
 from edge.host.process import CODE
 from edge.host.stop import Stop
-from engines.build.child import DONE, FAILED, NOTE, STEP, WORD
+from engines.build.child import DONE, FAILED, LOG, NOTE, STEP
 
 STEP_S = 0.1
-LAST_WORDS = 20
-END_S = 5.0  # for a killed process to go: one that hangs in the driver stays, and nobody waits for it
+KEPT_LINES = 20
+END_S = 5.0  # for a killed process to go: one that hangs in the driver is left behind
 REQUEST = "request.json"
 CHILD = ("-m", "engines.build.child")
 KILLED = ("the system ended it, most likely for want of memory: add 4 GB of swap (sudo fallocate -l 4G /swapfile && sudo "
@@ -33,26 +33,27 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Crashed(EngineError):
-    """The process ended without a word of its own. `by_fault`: not because somebody killed it."""
+    """The process ended without sending a result. `by_fault`: it was not killed from outside."""
 
     def __init__(self, text: str, by_fault: bool) -> None:
         super().__init__(text)
         self.by_fault = by_fault
 
 
-class Hearing(NamedTuple):
-    """Whom the command tells what it hears."""
+class BuildCallbacks(NamedTuple):
+    """What the command calls for the events of the process."""
 
     note: Callable[[str], None]  # a line for the user
     tick: Callable[[str, float], None]  # what it does now, and since how many seconds; several times a second
-    word: Callable[[str, str], None]  # severity (E or W) and text, from the library
+    log: Callable[[str, str], None]  # severity (E or W) and text, from the library
 
 
-def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hearing, limit_s: float) -> Dict[str, Any]:
-    """What the process tells at its end. `folder` takes the request; after limit_s the process is ended.
+def run_child(request: Mapping[str, Any], folder: str, stop: Stop, callbacks: BuildCallbacks,
+              limit_s: float) -> Dict[str, Any]:
+    """The result that the process sends at its end. `folder` takes the request; after limit_s the process is ended.
 
-    Raises ModelError or EngineError with what it says went wrong, Crashed where it was ended, StorageError where another
-    one would fare no better, and Interrupted.
+    Raises ModelError or EngineError with the error that it sends, Crashed where it was ended, StorageError where another
+    try would fail as well, and Interrupted.
     """
     path = os.path.join(folder, REQUEST)
     write_whole(path, json.dumps(dict(request, parent=os.getpid())).encode("ascii"))
@@ -63,10 +64,10 @@ def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hear
     except OSError as e:
         raise EngineError("{} cannot be started ({}): see `{}`".format(
             sys.executable, e.strerror or e, commands.command("doctor"))) from e
-    talk = _Talk(hearing)
+    events = _Events(callbacks)
     in_time = False
     try:
-        in_time = talk.listen(child, stop, limit_s)
+        in_time = events.read(child, stop, limit_s)
     finally:
         if not in_time:
             _end(child)
@@ -74,8 +75,8 @@ def run_child(request: Mapping[str, Any], folder: str, stop: Stop, hearing: Hear
             if stream is not None:
                 stream.close()
     if not in_time:
-        raise Crashed(talk.overdue(request.get("network", ""), limit_s), False)
-    return talk.ending(child.returncode)
+        raise Crashed(events.overdue(request.get("network", ""), limit_s), False)
+    return events.result(child.returncode)
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
@@ -93,17 +94,17 @@ def _environment() -> Dict[str, str]:
     return dict(os.environ, PYTHONPATH=os.pathsep.join(ours_first), PYTHONIOENCODING="utf-8")
 
 
-class _Talk:
-    """What one process has told so far."""
+class _Events:
+    """What one process has sent so far."""
 
-    def __init__(self, hearing: Hearing) -> None:
-        self._hearing = hearing
+    def __init__(self, callbacks: BuildCallbacks) -> None:
+        self._callbacks = callbacks
         self._end: Optional[Dict[str, Any]] = None
         self._step = "starting"
-        self._said: List[str] = []  # the library's errors
+        self._errors: List[str] = []  # the library's
         self._printed: List[str] = []  # the last lines on standard error
 
-    def listen(self, child: "subprocess.Popen[bytes]", stop: Stop, limit_s: float) -> bool:
+    def read(self, child: "subprocess.Popen[bytes]", stop: Stop, limit_s: float) -> bool:
         """Until both streams are closed and the process has ended; False where that took too long. Raises Interrupted."""
         assert child.stdout is not None and child.stderr is not None
         rests = {child.stdout.fileno(): b"", child.stderr.fileno(): b""}
@@ -117,23 +118,23 @@ class _Talk:
                 lines = (rests[fd] + block).split(b"\n")
                 rests[fd] = lines.pop()
                 for line in lines:
-                    self._hear(line.decode("utf-8", "replace"), fd == child.stdout.fileno())
+                    self._add(line.decode("utf-8", "replace"), fd == child.stdout.fileno())
                 if not block:
-                    self._hear(rests.pop(fd).decode("utf-8", "replace"), False)
+                    self._add(rests.pop(fd).decode("utf-8", "replace"), False)
             elapsed_s = clock.monotonic() - began_at
-            self._hearing.tick(self._step, elapsed_s)
+            self._callbacks.tick(self._step, elapsed_s)
             if elapsed_s > limit_s:
                 return False
         return True
 
-    def _hear(self, line: str, told: bool) -> None:
-        """`told`: on the stream that is for events; else what some library printed."""
+    def _add(self, line: str, is_event: bool) -> None:
+        """`is_event`: from the stream that is for events; else what some library printed."""
         try:
-            event = json.loads(line) if told else None
+            event = json.loads(line) if is_event else None
         except ValueError:  # printed before the process had taken the stream over
             event = None
         if not isinstance(event, dict) or "event" not in event:
-            self._printed = (self._printed + [line.strip()] if line.strip() else self._printed)[-LAST_WORDS:]
+            self._printed = (self._printed + [line.strip()] if line.strip() else self._printed)[-KEPT_LINES:]
             return
         kind = event.pop("event")
         if kind in (DONE, FAILED):
@@ -141,35 +142,35 @@ class _Talk:
         elif kind == STEP:
             self._step = event["text"]
         elif kind == NOTE:
-            self._hearing.note(event["text"])
-        elif kind == WORD:
+            self._callbacks.note(event["text"])
+        elif kind == LOG:
             if event["severity"] == "E":
-                self._said = (self._said + [event["text"]])[-LAST_WORDS:]
-            self._hearing.word(event["severity"], event["text"])
+                self._errors = (self._errors + [event["text"]])[-KEPT_LINES:]
+            self._callbacks.log(event["severity"], event["text"])
 
     def overdue(self, network: str, limit_s: float) -> str:
         limit = "{:.0f} min".format(limit_s / 60.0) if limit_s >= 60.0 else "{:.0f} s".format(limit_s)
         if not network:
-            return "no answer within {}: restart the board (`dmesg` tells of its GPU)".format(limit)
+            return "no answer within {}: restart the board (`dmesg` has the messages of its GPU)".format(limit)
         more = "build --only {} --timeout {}".format(network, min(1440, max(1, int(3 * limit_s / 60.0))))
         return OVERDUE.format(limit, self._step, commands.command(more))
 
-    def ending(self, code: int) -> Dict[str, Any]:
-        """Raises what run_child() raises. A process that told its result may end as it likes."""
+    def result(self, code: int) -> Dict[str, Any]:
+        """Raises what run_child() raises. A process that sent its result may end in any way."""
         if self._end is not None and self._end["event"] == DONE:
             return self._end
         if self._end is not None:
             kind = StorageError if self._end["storage"] else ModelError
             raise kind(self._end["text"])
-        last = "; ".join(self._said[-2:]) or "; ".join(self._printed[-1:])
-        words = " Its last words: {}".format(last) if last else ""
+        last = "; ".join(self._errors[-2:]) or "; ".join(self._printed[-1:])
+        message = " Its last message: {}".format(last) if last else ""
         if code == -signal.SIGKILL:
-            raise Crashed("it was killed while {}; {}.{}".format(self._step, KILLED, words), False)
+            raise Crashed("it was killed while {}; {}.{}".format(self._step, KILLED, message), False)
         if code < 0:
             raise Crashed("it crashed with {} while {}: the timing cache is put away; build it once more, or with --tactics "
-                          "none.{}".format(_signal_name(-code), self._step, words), True)
+                          "none.{}".format(_signal_name(-code), self._step, message), True)
         raise Crashed("it ended with code {} while {}: see `{}`, and report it.{}".format(
-            code, self._step, commands.command("doctor"), words), True)
+            code, self._step, commands.command("doctor"), message), True)
 
 
 def _signal_name(number: int) -> str:

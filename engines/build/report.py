@@ -1,7 +1,7 @@
 """What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
 from typing import Any, List, Mapping, Optional, TextIO
 
-from engines.build.parent import Hearing
+from engines.build.parent import BuildCallbacks
 from engines.progress import Report, size_text
 
 GUESS_S = 120.0  # small networks take one to five minutes on a Nano
@@ -25,18 +25,18 @@ class BuildReport(Report):
         self.line("{:9} {:15}  {}".format(role, network, text))
 
     def once(self, text: str) -> None:
-        """A line, unless it was said already."""
+        """A line, unless it was written already."""
         if text not in self._once:
             self._once.append(text)
             self.line(text)
 
     def end_progress(self) -> None:
-        """Also where a signal ends the command: what others then write has a line of its own."""
+        """Also where a signal ends the command: what is written next begins a line."""
         self._line.end()
         self._out.flush()
 
-    def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
-        """Shows one build. `title` says which of how many, `why` is the reason ("" says nothing beforehand); expected_s:
+    def callbacks(self, title: str, why: str, expected_s: Optional[float]) -> BuildCallbacks:
+        """Shows one build. `title`: which of how many; `why`: the reason ("": no line beforehand); expected_s:
         of the last build, None where there was none.
         """
         expected = "about {}".format(span(expected_s)) if expected_s else "perhaps {} (a guess)".format(span(GUESS_S))
@@ -47,15 +47,15 @@ class BuildReport(Report):
         def tick(step: str, elapsed_s: float) -> None:
             self.show("{}: {}, {} of {}".format(title, step, span(elapsed_s), expected))
 
-        def word(severity: str, text: str) -> None:
+        def log(severity: str, text: str) -> None:
             if self._verbose:
                 self.line("  [TensorRT {}] {}".format(severity, text))
 
-        return Hearing(self.line, tick, word)
+        return BuildCallbacks(self.line, tick, log)
 
 
 def built_text(sidecar: Mapping[str, Any]) -> str:
-    """What is to be said of a plan that was built: time, size, how right and how fast it is."""
+    """A plan that was built: time, size, how exact and how fast it is."""
     parts = ["{} in {:.0f} s, {}".format(sidecar["precision"], sidecar["build_s"], size_text(sidecar["size"]))]
     pins = sidecar["flags"]["fp32_layers"]
     if pins:

@@ -14,14 +14,14 @@ from engines.manifest.entries import Manifest, meant
 
 
 class BuildOptions(NamedTuple):
-    """The words of the command line; what is left out means what a person with a Nano wants."""
+    """The options of the command line; the defaults are for a Nano."""
 
     only: Tuple[str, ...] = ()  # roles or networks; none: all roles
     networks: Tuple[str, ...] = ()  # these instead of what their roles would use; with tuning: the candidates
     all_networks: bool = False  # tuning: every network of the role that was fetched
     fp32: bool = False
     workspace_mb: int = 256
-    timeout_s: float = 1800.0  # for one network, or one way of it when tuning
+    timeout_s: float = 1800.0  # for one network, or one variant of it when tuning
     tactics: Optional[Tuple[str, ...]] = None  # None: as tuned, else cublas and cudnn; (): TensorRT's own alone
     force: bool = False
     list_only: bool = False
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
 
 
 def selection(manifest: Manifest, options: BuildOptions) -> List[Wanted]:
-    """In the order of the roles. Raises ConfigError for words that are none of ours."""
+    """In the order of the roles. Raises ConfigError for unknown names."""
     for name in options.only + options.networks:
         if name in ROLES and name in options.only:
             continue
@@ -67,13 +67,13 @@ def _unknown(name: str, manifest: Manifest, roles: Sequence[str]) -> NoReturn:
 
 def config_of(home: str, options: BuildOptions, role: str, network: str) -> BuildConfig:
     """As the options say, else as it was tuned for this network, else FP16 with all tactics. Raises EngineError."""
-    tuned = {} if options.untuned else tuned_way(home, role, network)
+    tuned = {} if options.untuned else tuned_config(home, role, network)
     precision = FP32 if options.fp32 else tuned.get("precision", FP16)
     tactics = tuned.get("tactic_sources", DEFAULT_TACTICS) if options.tactics is None else options.tactics
     return BuildConfig(precision, tuple(tactics), options.workspace_mb)
 
 
-def tuned_way(home: str, role: str, network: str) -> Dict[str, Any]:
+def tuned_config(home: str, role: str, network: str) -> Dict[str, Any]:
     """What `--tune` chose for a network; empty where it did not, or where that cannot be read."""
     config = _choice(home)["ways"].get(role, {})
     sound = isinstance(config, dict) and config.get("network") == network and config.get("precision") in (FP16, FP32)

@@ -37,7 +37,7 @@ class BuildConfig(NamedTuple):
 class Pins(NamedTuple):
     """Layers that stay in FP32, as `nanoface calibrate fp16` found, here or where the project was made.
 
-    `whole`: the network is built in FP32 altogether. `note`: a line for the user, "" where nothing is to be said.
+    `whole`: the network is built in FP32 altogether. `note`: a line for the user, "" for none.
     """
 
     layers: Tuple[str, ...] = ()
@@ -75,7 +75,7 @@ def default_network(home: str, manifest: Manifest, role: str, candidates: Sequen
     """
     try:
         tuned = None if untuned else planstore.chosen(home).get(role)
-    except EngineError:  # a run says that, and its cure is a build
+    except EngineError:  # a run reports that, and its cure is a build
         tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
     return first_available(home, planstore.tuned_first(order, tuned))[0].name
@@ -94,10 +94,10 @@ def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
         planstore.check(plan, target.stored.sha256, Board(*(bound_to[key] for key in Board._fields)))
     except EngineError as e:
         return str(e)
-    return other_way(plan.sidecar, target)
+    return changed_config(plan.sidecar, target)
 
 
-def other_way(sidecar: Mapping[str, Any], target: Target) -> Optional[str]:
+def changed_config(sidecar: Mapping[str, Any], target: Target) -> Optional[str]:
     """What a plan was built with and would now be built without, or the reverse; None where it is the same."""
     if sidecar.get("precision") != target.precision:
         return "built in {}, wanted in {}".format(sidecar.get("precision"), target.precision)
@@ -118,7 +118,7 @@ def install(home: str, plan_file: str, sidecar: Mapping[str, Any]) -> None:
     """Put a finished plan in its place. Raises StorageError.
 
     First the plan, then its sidecar. When the power fails between the two, the plan has the sidecar of another or none,
-    which planstore refuses, and the next build makes both anew.
+    which is refused, and the next build makes both anew.
     """
     role, network = sidecar["role"], sidecar["network"]
     target = planstore.plan_path(home, role, network)

@@ -1,8 +1,8 @@
-"""`nanoface build --tune`: each network built in several ways, timed on this board, and the fastest that is right kept.
+"""`nanoface build --tune`: each network built in several variants, timed on this board, and the fastest that is right kept.
 
 plans/tuning.txt and plans/tuning.json keep what was measured, for the eye and for programs.
 
-On this GPU FP16 is not always the faster, and cuDNN's tactics are not always worth their memory. The board decides, not we.
+On this GPU FP16 is not always the faster, and cuDNN's tactics are not always worth their memory. So it is measured.
 """
 import json
 import os
@@ -18,12 +18,22 @@ from edge.host.reading import read_json
 from edge.store import plans as planstore
 from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
-from engines.build import target as buildtarget
 from engines.build.boardfacts import Facts
 from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
 from engines.build.report import BuildReport
 from engines.build.selection import BuildOptions, Wanted, choose
-from engines.build.target import DEFAULT_TACTICS, FP16, FP32, BuildConfig, Target
+from engines.build.target import (
+    DEFAULT_TACTICS,
+    FP16,
+    FP32,
+    BuildConfig,
+    Target,
+    changed_config,
+    install,
+    last_build_s,
+    target_of,
+    write_sidecar,
+)
 from engines.lint.gate import lint_gate
 from engines.manifest.entries import Manifest
 from engines.manifest.read import read_manifest
@@ -38,7 +48,7 @@ _ROW = "{:7} {:15}  {:4}  {:12}  {:>7} {:>7}  {:>7} {:>7}  {:>8}  {:>6}  {}"
 
 
 class Trial(NamedTuple):
-    """One way that was tried. `sidecar` is empty where it failed, and `failure` then says why."""
+    """One variant that was tried. `sidecar` is empty where it failed, for the reason in `failure`."""
 
     target: Target
     sidecar: Mapping[str, Any]
@@ -54,7 +64,7 @@ class Trial(NamedTuple):
 
 
 def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = False) -> int:
-    """Try every way for each role and install the fastest. 0, or 4 where a role has none that is right.
+    """Try every variant for each role and install the fastest. 0, or 4 where a role has none that is right.
 
     Raises what run_build() raises. What an interrupted tuning has measured is kept; options.force begins anew.
     """
@@ -109,7 +119,7 @@ def _tune_role(context: BuildContext, manifest: Manifest, role: str, wanted: Lis
         write_table(context.home, context.facts, role, trials)
     best = fastest(trials)
     if best is None:
-        context.report.row(role, "-", "no way gives a plan that is right: what was there before is left as it is")
+        context.report.row(role, "-", "no variant gives a plan that is right: what was there before is left as it is")
         return False
     _install(context, best)
     write_table(context.home, context.facts, role, [t._replace(chosen=t is best) for t in trials])
@@ -118,7 +128,7 @@ def _tune_role(context: BuildContext, manifest: Manifest, role: str, wanted: Lis
 
 
 def _targets(context: BuildContext, manifest: Manifest, role: str, wanted: List[Wanted]) -> List[Target]:
-    """Every way of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
+    """Every variant of every candidate. Raises ModelError for one that is not there or that TensorRT would misread."""
     options = context.options
     names = [network_of(context.home, manifest, options, one) for one in wanted]
     if options.all_networks:
@@ -129,7 +139,7 @@ def _targets(context: BuildContext, manifest: Manifest, role: str, wanted: List[
     for name in names:
         for precision in (FP16, FP32):
             for tactics in TACTICS:
-                target = buildtarget.target_of(context.home, role, name, BuildConfig(precision, tactics, options.workspace_mb))
+                target = target_of(context.home, role, name, BuildConfig(precision, tactics, options.workspace_mb))
                 if target.precision == precision:  # the calibration may want the whole network in FP32
                     targets.append(target)
         if targets[-1].pins.note:
@@ -140,7 +150,7 @@ def _targets(context: BuildContext, manifest: Manifest, role: str, wanted: List[
 
 
 def _trial(context: BuildContext, target: Target, which: str) -> Trial:
-    """Build and measure one way, unless an interrupted tuning did."""
+    """Build and measure one variant, unless an interrupted tuning did."""
     base = os.path.join(_folder(context.home), "{}-{}-{}".format(target.stored.role, target.stored.name, target.config.label))
     kept = _kept(context, target, base)
     if kept is not None:
@@ -148,14 +158,14 @@ def _trial(context: BuildContext, target: Target, which: str) -> Trial:
     title = "{} {} {} {}".format(which, target.stored.role, target.stored.name, target.config.label)
     plan = os.path.join(context.folder, "trial.plan")
     try:
-        expected_s = buildtarget.last_build_s(context.home, target.stored.role, target.stored.name)
-        sidecar = build_one(context, target, plan, RUNS, context.report.hearing(title, "", expected_s))
+        expected_s = last_build_s(context.home, target.stored.role, target.stored.name)
+        sidecar = build_one(context, target, plan, RUNS, context.report.callbacks(title, "", expected_s))
     except StorageError:
         raise
     except ModelError as e:
         return Trial(target, {}, "", str(e))
     _move(plan, base + ".plan")
-    buildtarget.write_sidecar(base + ".json", sidecar)
+    write_sidecar(base + ".json", sidecar)
     return Trial(target, sidecar, base + ".plan", "")
 
 
@@ -167,7 +177,7 @@ def _kept(context: BuildContext, target: Target, base: str) -> Optional[Mapping[
         planstore.check(plan, target.stored.sha256, Board(*context.facts[:3]))
     except (EdgeError, KeyError):
         return None
-    return sidecar if buildtarget.other_way(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
+    return sidecar if changed_config(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
 
 
 def _move(source: str, target: str) -> None:
@@ -204,7 +214,7 @@ def _install(context: BuildContext, best: Trial) -> None:
             os.fsync(f.fileno())
     except OSError as e:
         raise storage_error(copy, e) from e
-    buildtarget.install(context.home, copy, best.sidecar)
+    install(context.home, copy, best.sidecar)
     text = choose(context.home, role, name, best.target.config)
     write_whole(os.path.join(plans_dir(context.home), CHOICE), text.encode("ascii"))
 

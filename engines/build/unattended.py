@@ -1,6 +1,6 @@
 """`nanoface build --unattended`: what nanoface-engines.service runs, at the request of a tracker (`edge/store/renewal.py`).
 
-It builds what is missing or does not fit, tells the service manager and the waiting tracker how far it is, and notes what
+It builds what is missing or does not fit, reports its progress to the service manager and the waiting tracker, and notes what
 could not be built. What was interrupted, or ended with the power, is not noted: it is tried again.
 """
 import os
@@ -16,22 +16,22 @@ from edge.store.renewal import Need
 from edge.telemetry.notify import Notifier
 from engines.build.command import run_build
 from engines.build.context import SERVICE_HOME, refuse_beside_tracker, remove
-from engines.build.parent import Hearing
+from engines.build.parent import BuildCallbacks
 from engines.build.report import BuildReport, span
 from engines.build.selection import BuildOptions
 
-TELL_EVERY_S = 5.0
+PUBLISH_INTERVAL_S = 5.0
 NOT_BUILT = "not built: "
 
 
-class ToldReport(BuildReport):
+class ServiceReport(BuildReport):
     """Lines for the journal; for the service manager and the tracker what is done now."""
 
     def __init__(self, out: TextIO, notifier: Notifier, progress: str, verbose: bool) -> None:
         """`progress`: the file that the tracker reads; "" where none waits."""
         super().__init__(out, verbose)
         self._notifier, self._progress = notifier, progress
-        self._step, self._said_at = "", 0.0
+        self._step, self._published_at = "", 0.0
         self.failed: List[str] = []
 
     def row(self, role: str, network: str, text: str) -> None:
@@ -39,20 +39,20 @@ class ToldReport(BuildReport):
             self.failed.append("{}: {}".format(role, text[len(NOT_BUILT):]))
         super().row(role, network, text)
 
-    def hearing(self, title: str, why: str, expected_s: Optional[float]) -> Hearing:
-        inner = super().hearing(title, why, expected_s)
+    def callbacks(self, title: str, why: str, expected_s: Optional[float]) -> BuildCallbacks:
+        inner = super().callbacks(title, why, expected_s)
 
         def tick(step: str, elapsed_s: float) -> None:
             inner.tick(step, elapsed_s)
             now = clock.monotonic()
-            if step != self._step or now - self._said_at >= TELL_EVERY_S:
-                self._step, self._said_at = step, now
-                self._tell("{}, {}, {}".format(title, step, span(elapsed_s)))
+            if step != self._step or now - self._published_at >= PUBLISH_INTERVAL_S:
+                self._step, self._published_at = step, now
+                self._publish("{}, {}, {}".format(title, step, span(elapsed_s)))
 
         self._step = ""
         return inner._replace(tick=tick)
 
-    def _tell(self, text: str) -> None:
+    def _publish(self, text: str) -> None:
         self._notifier.status(text)
         if self._progress:
             part = self._progress + ".part"
@@ -68,7 +68,7 @@ def run_unattended(home: str, config: Any, options: BuildOptions, environ: Mappi
                    verbose: bool = False) -> int:
     """0 where nothing is left to build, also as there is no TensorRT; else 4. Raises as run_build() does."""
     request = environ.get(renewal.REQUEST, "")
-    report = ToldReport(out, Notifier(environ), request + renewal.PROGRESS if request else "", verbose)
+    report = ServiceReport(out, Notifier(environ), request + renewal.PROGRESS if request else "", verbose)
     try:
         wanted = renewal.need(home, config)
         if config.engines.rebuild == renewal.NEVER or not wanted.why:
@@ -83,9 +83,9 @@ def run_unattended(home: str, config: Any, options: BuildOptions, environ: Mappi
             renewal.forget_request(request)
 
 
-def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: ToldReport) -> int:
+def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: ServiceReport) -> int:
     failed: Optional[str] = "it ended in an error"
-    refuse_beside_tracker(home, SERVICE_HOME)  # that is no try
+    refuse_beside_tracker(home, SERVICE_HOME)  # that does not count as a try
     try:
         run_build(home, options, report=report)
         failed = "; ".join(report.failed)
@@ -102,9 +102,9 @@ def _build(home: str, config: Any, options: BuildOptions, wanted: Need, report: 
 
 
 def _note(home: str, config: Any, wanted: Need, failed: str) -> None:
-    """What is not to be tried again; of a build that mended all, nothing."""
+    """What is not to be tried again; nothing after a build that repaired all."""
     path = os.path.join(plans_dir(home), renewal.TRIED)
-    with suppress(StorageError):  # the build has said that
+    with suppress(StorageError):  # reported by the build
         if renewal.need(home, config).why:
             write_whole(path, renewal.note_of(wanted, failed))
         else:

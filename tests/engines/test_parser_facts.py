@@ -147,21 +147,21 @@ def test_the_linter_finds_a_fault_in_what_is_refused_or_misread_and_in_nothing_e
 @pytest.mark.parametrize("verdict, model", [fact[1:] for fact in FACTS], ids=TITLES)
 def test_the_simulated_parser_takes_and_refuses_the_same_and_logs_no_error_of_its_own(verdict, model):
     with simulated() as (trt, _, _):
-        shop = BuildContext(trt)
-        trt.init_libnvinfer_plugins(shop.log.logger, "")
-        taken = shop.parser.parse(model.SerializeToString())
-        errors = [shop.parser.get_error(i) for i in range(shop.parser.num_errors)]
+        build = BuildContext(trt)
+        trt.init_libnvinfer_plugins(build.log.logger, "")
+        taken = build.parser.parse(model.SerializeToString())
+        errors = [build.parser.get_error(i) for i in range(build.parser.num_errors)]
         assert taken == (verdict != REFUSED), errors
         assert bool(errors) != taken
-        assert not [line for line in shop.log.of("ERROR") if "parseGraph" in line or "While parsing" in line]
+        assert not [line for line in build.log.of("ERROR") if "parseGraph" in line or "While parsing" in line]
 
 
 def test_parse_from_file_logs_what_parse_only_keeps(tmp_path):
     (tmp_path / "x.onnx").write_bytes(padded(mode="wrap").SerializeToString())
     with simulated() as (trt, _, _):
-        shop = BuildContext(trt)
-        assert not shop.parser.parse_from_file(str(tmp_path / "x.onnx")) and shop.parser.num_errors == 1
-        assert [line.split(":")[0] for line in shop.log.of("ERROR")] == ["ModelImporter.cpp", "builtin_op_importers.cpp"]
+        build = BuildContext(trt)
+        assert not build.parser.parse_from_file(str(tmp_path / "x.onnx")) and build.parser.num_errors == 1
+        assert [line.split(":")[0] for line in build.log.of("ERROR")] == ["ModelImporter.cpp", "builtin_op_importers.cpp"]
 
 
 def test_values_in_another_file_are_read_where_it_is(tmp_path):

@@ -212,9 +212,9 @@ def test_a_build_that_hangs_has_a_limit_of_its_own_and_costs_one_plan(world, mon
     world.fault(build_hang=["mb05"])
     given = []
 
-    def run_child(request, folder, stop, hearing, limit_s):
+    def run_child(request, folder, stop, callbacks, limit_s):
         given.append(limit_s)
-        return RUN_CHILD(request, folder, stop, hearing, 1.0 if request["network"] == "mb05" else limit_s)
+        return RUN_CHILD(request, folder, stop, callbacks, 1.0 if request["network"] == "mb05" else limit_s)
 
     monkeypatch.setattr(context, "run_child", run_child)
     said = world.build("pose", "iris", timeout_s=1234.0)
@@ -334,11 +334,11 @@ def test_ctrl_c_ends_the_command_clears_its_line_and_leaves_no_scratch(world, mo
 
 
 def _interrupting(build_one):
-    def run(shop, target, plan, runs, hearing):
+    def run(context, target, plan, runs, callbacks):
         def tick(step, elapsed_s):
-            hearing.tick(step, elapsed_s)
-            shop.stop.set()  # as the handler of SIGINT does
-        return build_one(shop, target, plan, runs, hearing._replace(tick=tick))
+            callbacks.tick(step, elapsed_s)
+            context.stop.set()  # as the handler of SIGINT does
+        return build_one(context, target, plan, runs, callbacks._replace(tick=tick))
     return run
 
 

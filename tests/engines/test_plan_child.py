@@ -13,54 +13,54 @@ from edge.core.errors import EngineError, ModelError
 from edge.host.disk import StorageError
 from edge.host.stop import Stop, stopped_by_signals
 from engines.build import parent as childrun
-from engines.build.parent import Crashed, Hearing, Interrupted, run_child
+from engines.build.parent import BuildCallbacks, Crashed, Interrupted, run_child
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Listener:
     def __init__(self):
-        self.notes, self.steps, self.words = [], [], []
-        self.hearing = Hearing(self.notes.append, lambda step, s: self.steps.append(step),
-                               lambda severity, text: self.words.append((severity, text)))
+        self.notes, self.steps, self.logged = [], [], []
+        self.callbacks = BuildCallbacks(self.notes.append, lambda step, s: self.steps.append(step),
+                                        lambda severity, text: self.logged.append((severity, text)))
 
 
 @pytest.fixture
 def child(tmp_path, monkeypatch):
-    """Run a process that does what the code says in the place of a build; `tell(event, **values)` is there for it."""
+    """Run a process that does what the code says in the place of a build; `send(event, **values)` is there for it."""
     def run(code, stop=None, limit_s=600.0, **request):
         script = tmp_path / "stand_in.py"
         script.write_text(textwrap.dedent("""
             import json, os, signal, sys, time
             request = json.load(open(sys.argv[1]))
-            def tell(event, **values):
+            def send(event, **values):
                 os.write(1, (json.dumps(dict(values, event=event)) + "\\n").encode())
             """) + textwrap.dedent(code))
         monkeypatch.setattr(childrun, "CHILD", (str(script),))
         listener = run.listener = Listener()
-        return run_child(request, str(tmp_path), stop or Stop(), listener.hearing, limit_s)
+        return run_child(request, str(tmp_path), stop or Stop(), listener.callbacks, limit_s)
     return run
 
 
-def test_what_the_process_tells_is_heard_in_order(child):
+def test_the_events_of_the_process_are_received_in_order(child):
     done = child("""
-        tell("step", text="building"); tell("note", text="a pin is lost")
-        tell("word", severity="W", text="slow"); time.sleep(0.3)
+        send("step", text="building"); send("note", text="a pin is lost")
+        send("log", severity="W", text="slow"); time.sleep(0.3)
         sys.stderr.write("a library prints\\n"); os.write(1, b"so does another\\n42\\n")
-        tell("done", sidecar={"sha256": request["wanted"]})
+        send("done", sidecar={"sha256": request["wanted"]})
         """, wanted="abc")
     assert done["sidecar"] == {"sha256": "abc"}
-    assert child.listener.notes == ["a pin is lost"] and child.listener.words == [("W", "slow")]
+    assert child.listener.notes == ["a pin is lost"] and child.listener.logged == [("W", "slow")]
     assert child.listener.steps[-1] == "building"
 
 
 @pytest.mark.parametrize("code, kind, words", [
-    ("tell('failed', text='no operator X: take another', storage=False)", ModelError, "no operator X: take another"),
-    ("tell('failed', text='the disk is full', storage=True)", StorageError, "the disk is full"),
-    ("tell('step', text='building'); os.kill(os.getpid(), signal.SIGKILL)", Crashed,
+    ("send('failed', text='no operator X: take another', storage=False)", ModelError, "no operator X: take another"),
+    ("send('failed', text='the disk is full', storage=True)", StorageError, "the disk is full"),
+    ("send('step', text='building'); os.kill(os.getpid(), signal.SIGKILL)", Crashed,
      "it was killed while building; .*memory: add 4 GB of swap .*or try --workspace 128"),
-    ("tell('word', severity='E', text='CUDA error 719'); os.kill(os.getpid(), signal.SIGSEGV)", Crashed,
-     "it crashed with SIGSEGV while starting: .* Its last words: CUDA error 719"),
+    ("send('log', severity='E', text='CUDA error 719'); os.kill(os.getpid(), signal.SIGSEGV)", Crashed,
+     "it crashed with SIGSEGV while starting: .* Its last message: CUDA error 719"),
     ("os.abort()", Crashed, "it crashed with SIGABRT while starting"),
     ("raise LookupError('unforeseen')", Crashed, "ended with code 1 while starting: .*LookupError: unforeseen"),
     ("pass", Crashed, "it ended with code 0 while starting"),
@@ -72,12 +72,12 @@ def test_every_way_to_fail_is_one_line_with_a_cure(child, code, kind, words):
 
 
 def test_a_process_that_crashes_after_it_is_done_is_forgiven(child):
-    assert child("tell('done', sidecar={}); os.abort()")["sidecar"] == {}
+    assert child("send('done', sidecar={}); os.abort()")["sidecar"] == {}
 
 
 def test_a_long_log_does_not_block_the_process(child):
     assert child("sys.stderr.write('x' * 70 + '\\n') if 0 else [sys.stderr.write('x' * 99 + '\\n') for _ in range(9000)];"
-                 "tell('done')")["event"] == "done"
+                 "send('done')")["event"] == "done"
 
 
 def test_a_signal_ends_the_process_and_the_command(child, tmp_path):
@@ -91,7 +91,7 @@ def test_a_signal_ends_the_process_and_the_command(child, tmp_path):
 
 
 @pytest.mark.parametrize("code, step", [
-    ("tell('step', text='building'); begin(); time.sleep(600)", "building"),
+    ("send('step', text='building'); begin(); time.sleep(600)", "building"),
     ("begin(); os.close(1); os.close(2); time.sleep(600)", "starting"),
     ("signal.signal(signal.SIGTERM, signal.SIG_IGN); begin(); os._exit(0)", "starting"),  # what it left has its streams
 ])
@@ -161,5 +161,5 @@ def test_without_tensorrt_the_command_says_that_it_is_for_the_board(tmp_path, mo
 def test_a_python_that_cannot_be_started_is_an_engine_error(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(EngineError, match="cannot be started"):
-        run_child({}, str(tmp_path), Stop(), Listener().hearing, 600.0)
+        run_child({}, str(tmp_path), Stop(), Listener().callbacks, 600.0)
     assert json.loads((tmp_path / "request.json").read_text()) == {"parent": os.getpid()}

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from edge.core.errors import EngineError, ModelError
-from engines.build import builder as trtbuilder
-from engines.build.builder import LoggedMessages, Order
+from engines.build import builder
+from engines.build.builder import BuildSpec, LoggedMessages
 
 FLOAT, HALF, INT32 = "float", "half", "int32"
 FLAGS_82 = ("FP16", "STRICT_TYPES", "OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS")
@@ -102,30 +102,30 @@ class Tensorrt:
 
 
 @pytest.fixture
-def order(tmp_path):
+def spec(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"\x3a\x0c\x0a\x03\x1a\x01a\x0a\x05\x1a\x03b_7")  # nodes a and b_7
-    return Order("mb05", str(tmp_path / "x.onnx"), True, 256, ("cublas", "cudnn"), (), 1, 4)
+    return BuildSpec("mb05", str(tmp_path / "x.onnx"), True, 256, ("cublas", "cudnn"), (), 1, 4)
 
 
-def build(trt, order, cache=b""):
+def build(trt, spec, cache=b""):
     notes = []
-    words = LoggedMessages(lambda severity, text: None)
-    return trtbuilder.build(trt, trtbuilder.listen(trt, words), words, order, cache, notes.append), notes
+    messages = LoggedMessages(lambda severity, text: None)
+    return builder.build(trt, builder.logger_to(trt, messages), messages, spec, cache, notes.append), notes
 
 
-def test_what_is_asked_for_is_set(order):
+def test_what_is_asked_for_is_set(spec):
     trt = Tensorrt()
-    built, notes = build(trt, order)
+    built, notes = build(trt, spec)
     assert built == (b"plan", b"timings", "", [["input", [1, 3, 8, 8]]], [["output", [1, 2]]]) and notes == []
     assert trt.max_workspace_size == 256 << 20 and trt.tactics == 0b101 and trt.flags == ["FP16"]
     assert (trt.min_timing_iterations, trt.avg_timing_iterations) == (1, 4) and trt.caches == [(b"+", False)]
-    build(trt, order._replace(fp16=False, tactics=()))
+    build(trt, spec._replace(fp16=False, tactics=()))
     assert trt.flags == [] and trt.tactics == 0
 
 
-def test_listed_layers_are_pinned_under_obey_and_shapes_are_left_alone(order):
+def test_listed_layers_are_pinned_under_obey_and_shapes_are_left_alone(spec):
     trt = Tensorrt()
-    built, notes = build(trt, order._replace(fp32_layers=("conv", "shape", "gone")))
+    built, notes = build(trt, spec._replace(fp32_layers=("conv", "shape", "gone")))
     assert built.constraints == "obey" and trt.flags == ["FP16", "OBEY_PRECISION_CONSTRAINTS"]
     assert [(layer.precision, layer.types) for layer in trt.layers] == [
         (FLOAT, {0: FLOAT}), (FLOAT, {0: FLOAT}), (None, {}), (None, {})]
@@ -136,11 +136,11 @@ def test_listed_layers_are_pinned_under_obey_and_shapes_are_left_alone(order):
     (FLAGS_82, "OBEY_PRECISION_CONSTRAINTS", "prefer", ["OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"],
      "cannot keep all 1 layers in FP32 .*Could not find any implementation.*now asked to prefer"),
     (("FP16", "STRICT_TYPES"), None, "prefer", ["STRICT_TYPES"], None),
-    (("FP16",), None, "", [None], "cannot be told to keep layers in FP32"),
+    (("FP16",), None, "", [None], "cannot be asked to keep layers in FP32"),
 ])
-def test_where_obey_is_impossible_or_unknown_prefer_stands_in(order, flags, refuses, constraints, builds, said):
+def test_where_obey_is_impossible_or_unknown_prefer_stands_in(spec, flags, refuses, constraints, builds, said):
     trt = Tensorrt(flags, refuses=refuses)
-    built, notes = build(trt, order._replace(fp32_layers=("conv",)))
+    built, notes = build(trt, spec._replace(fp32_layers=("conv",)))
     assert built.constraints == constraints
     assert trt.builds == [["FP16"] + ([flag] if flag else []) for flag in builds]
     assert len(notes) == (said is not None)
@@ -156,28 +156,28 @@ def test_where_obey_is_impossible_or_unknown_prefer_stands_in(order, flags, refu
     ({"tactics": False}, EngineError, "no tactics of cublas and cudnn here: choose others with --tactics"),
     ({"refuses": "all"}, EngineError, "could not build mb05 .*Could not find any implementation.*--workspace 128"),
 ])
-def test_false_and_none_become_one_line_with_the_cure(order, answers, kind, words):
+def test_false_and_none_become_one_line_with_the_cure(spec, answers, kind, words):
     with pytest.raises(ModelError, match=words) as e:
-        build(Tensorrt(**answers), order)
+        build(Tensorrt(**answers), spec)
     assert issubclass(type(e.value), kind) and "\n" not in str(e.value)
 
 
-def test_a_missing_file_is_found_before_the_parser_says_nothing(order):
+def test_a_missing_file_is_found_before_the_parser_says_nothing(spec):
     with pytest.raises(ModelError, match="x.onnx.gone cannot be read .*run `nanoface models fetch mb05`"):
-        build(Tensorrt(), order._replace(file=order.file + ".gone"))
+        build(Tensorrt(), spec._replace(file=spec.file + ".gone"))
 
 
-def test_a_timing_cache_of_another_board_gives_way_to_a_fresh_one(order):
+def test_a_timing_cache_of_another_board_gives_way_to_a_fresh_one(spec):
     trt = Tensorrt(cache=False)
-    built, notes = build(trt, order, b"old")
+    built, notes = build(trt, spec, b"old")
     assert trt.caches == [(b"old+", False), (b"+", False)] and built.timing_cache == b"timings"
     assert notes == ["the timing cache is of another board or TensorRT: a fresh one is begun"]
 
 
 def test_a_logger_that_is_told_nonsense_raises_nothing():
-    trt, heard = Tensorrt(), []
-    logger = trtbuilder.listen(trt, LoggedMessages(lambda severity, text: heard.append((severity, text))))
+    trt, logged = Tensorrt(), []
+    logger = builder.logger_to(trt, LoggedMessages(lambda severity, text: logged.append((severity, text))))
     logger.log(2, "slow")
     logger.log(None, None)
     logger.log(4, "No importer registered for op: Mish")
-    assert heard == [("W", "slow"), ("I", "No importer registered for op: Mish")]
+    assert logged == [("W", "slow"), ("I", "No importer registered for op: Mish")]

@@ -42,7 +42,7 @@ class Bench:
         text = json.dumps({"schema": 1, "networks": networks})
         write_whole(os.path.join(self.home, "onnx", "index.json"), text.encode())
 
-    def build_one(self, shop, target, plan, runs, hearing):
+    def build_one(self, context, target, plan, runs, callbacks):
         way = "{} {}".format(target.stored.name, target.config.label)
         self.calls.append(way)
         if self.stop_at == len(self.calls):
@@ -122,7 +122,7 @@ def test_where_nothing_is_right_the_former_plan_stays(bench):
     bench.tune()
     before = sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s"))
     bench.times_ms = {"yunet_s " + way: "TensorRT could not build it" for way in WAYS}
-    assert "no way gives a plan that is right" in bench.tune() and bench.code == 4
+    assert "no variant gives a plan that is right" in bench.tune() and bench.code == 4
     assert sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s")) == before
 
 

@@ -31,7 +31,7 @@ def trt(modules):
 
 
 @pytest.fixture
-def shop(trt):
+def build(trt):
     return nets.BuildContext(trt)
 
 
@@ -53,8 +53,8 @@ def pushed(modules, request):
 
 
 @pytest.fixture
-def engine(trt, shop, pushed):
-    return trt.Runtime(shop.log.logger).deserialize_cuda_engine(shop.plan(nets.plain()))
+def engine(trt, build, pushed):
+    return trt.Runtime(build.log.logger).deserialize_cuda_engine(build.plan(nets.plain()))
 
 
 HAS = """trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS trt.TacticSource.CUBLAS_LT
@@ -73,9 +73,9 @@ HAS_NOT = """trt.MemoryPoolType trt.TensorIOMode trt.BuilderFlag.VERSION_COMPATI
 
 
 @pytest.fixture
-def objects(trt, shop, engine):
-    return {"trt": trt, "config": shop.config, "builder": shop.builder, "engine": engine, "parser": shop.parser,
-            "network": shop.network, "context": engine.create_execution_context(), "runtime": trt.Runtime(shop.log.logger)}
+def objects(trt, build, engine):
+    return {"trt": trt, "config": build.config, "builder": build.builder, "engine": engine, "parser": build.parser,
+            "network": build.network, "context": engine.create_execution_context(), "runtime": trt.Runtime(build.log.logger)}
 
 
 def test_what_8_2_1_has_is_there_and_what_came_later_is_not(objects):
@@ -105,15 +105,15 @@ def test_an_attribute_that_is_not_there_or_only_read_cannot_be_set(objects):
     objects.clear()
 
 
-def test_arguments_of_another_kind_are_refused(trt, shop, engine):
-    context, runtime = engine.create_execution_context(), trt.Runtime(shop.log.logger)
-    cache = shop.config.create_timing_cache(b"")
-    layer = shop.layer("c.node")
-    for call in (lambda: shop.parser.parse("tiny.onnx"), lambda: runtime.deserialize_cuda_engine(None),
-                 lambda: shop.config.set_timing_cache(cache), lambda: shop.config.set_flag(0),
+def test_arguments_of_another_kind_are_refused(trt, build, engine):
+    context, runtime = engine.create_execution_context(), trt.Runtime(build.log.logger)
+    cache = build.config.create_timing_cache(b"")
+    layer = build.layer("c.node")
+    for call in (lambda: build.parser.parse("tiny.onnx"), lambda: runtime.deserialize_cuda_engine(None),
+                 lambda: build.config.set_timing_cache(cache), lambda: build.config.set_flag(0),
                  lambda: setattr(layer, "precision", "fp16"), lambda: setattr(layer, "precision", np.float16),
-                 lambda: setattr(shop.config, "max_workspace_size", 2.5), lambda: trt.OnnxParser(None, shop.log.logger),
-                 lambda: setattr(shop.config, "max_workspace_size", -1), lambda: context.execute_async_v2((1, 2), 0),
+                 lambda: setattr(build.config, "max_workspace_size", 2.5), lambda: trt.OnnxParser(None, build.log.logger),
+                 lambda: setattr(build.config, "max_workspace_size", -1), lambda: context.execute_async_v2((1, 2), 0),
                  lambda: context.execute_async_v2([1, 2], None), lambda: context.execute_async_v2([1, 2]),
                  lambda: trt.ICudaEngine(), lambda: trt.IBuilderConfig(), lambda: trt.Builder(None), lambda: engine[1.5],
                  lambda: 1 << trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH):
@@ -138,12 +138,12 @@ def test_enumerations_are_no_numbers_but_give_theirs(trt):
 
 
 def test_the_workspace_is_nothing_until_it_is_set_and_then_a_build_warns(trt):
-    shop = nets.BuildContext(trt)
-    config = shop.builder.create_builder_config()
+    build = nets.BuildContext(trt)
+    config = build.builder.create_builder_config()
     assert config.max_workspace_size == 0
-    assert shop.plan(nets.plain()) is not None and not [t for t in shop.log.of("WARNING") if "workspace" in t]
-    assert shop.builder.build_serialized_network(shop.network, config) is not None
-    assert [t for t in shop.log.of("WARNING") if "sufficient workspace memory" in t]
+    assert build.plan(nets.plain()) is not None and not [t for t in build.log.of("WARNING") if "workspace" in t]
+    assert build.builder.build_serialized_network(build.network, config) is not None
+    assert [t for t in build.log.of("WARNING") if "sufficient workspace memory" in t]
 
 
 def moved(name, **attributes):
@@ -174,39 +174,39 @@ PARSED = [  # content, code, node, words of its text or of the log
 
 
 @pytest.mark.parametrize("content, code, node, words", PARSED)
-def test_the_parser_answers_false_and_says_why(shop, content, code, node, words):
-    assert shop.parser.parse(content()) is (code is None)
-    assert shop.parser.num_errors == (code is not None)
+def test_the_parser_answers_false_and_says_why(build, content, code, node, words):
+    assert build.parser.parse(content()) is (code is None)
+    assert build.parser.num_errors == (code is not None)
     if code is not None:
-        error = shop.parser.get_error(0)
+        error = build.parser.get_error(0)
         assert (error.code().name, error.node()) == (code, node)
         assert str(error) == "In node {} ({}): {}: {}".format(node, error.func(), code, error.desc())
-        assert words in error.desc() or words in "\n".join(text for _, text in shop.log.lines)
+        assert words in error.desc() or words in "\n".join(text for _, text in build.log.lines)
     with pytest.raises(IndexError):
-        shop.parser.get_error(1)
+        build.parser.get_error(1)
 
 
-def test_a_file_that_is_not_there_is_false_without_an_error(shop, tmp_path):
+def test_a_file_that_is_not_there_is_false_without_an_error(build, tmp_path):
     path = tmp_path / "tiny.onnx"
-    assert shop.parser.parse_from_file(str(path)) is False and shop.parser.num_errors == 0
-    assert "Failed to parse ONNX model from file" in shop.log.of("ERROR")[0]
+    assert build.parser.parse_from_file(str(path)) is False and build.parser.num_errors == 0
+    assert "Failed to parse ONNX model from file" in build.log.of("ERROR")[0]
     path.write_bytes(nets.plain())
-    assert shop.parser.parse_from_file(str(path)) is True
+    assert build.parser.parse_from_file(str(path)) is True
 
 
 def test_the_parser_wants_an_explicit_batch(trt):
-    shop = nets.BuildContext(trt, flags=0)
-    assert shop.parser.parse(nets.plain()) is False
-    assert shop.parser.get_error(0).code() == trt.ErrorCode.INVALID_VALUE
-    assert "EXPLICIT_BATCH" in shop.parser.get_error(0).desc()
+    build = nets.BuildContext(trt, flags=0)
+    assert build.parser.parse(nets.plain()) is False
+    assert build.parser.get_error(0).code() == trt.ErrorCode.INVALID_VALUE
+    assert "EXPLICIT_BATCH" in build.parser.get_error(0).desc()
 
 
 def test_whole_numbers_of_64_bits_are_cast_with_a_warning(trt):
     shaped = nets.one("Reshape", "x s", constants={"s": np.array([1, -1], np.int64)})
     for content, warned in ((shaped, True), (nets.plain(), False)):
-        shop = nets.BuildContext(trt)
-        assert shop.parser.parse(content)
-        assert any("Your ONNX model has been generated with INT64 weights" in t for t in shop.log.of("WARNING")) is warned
+        build = nets.BuildContext(trt)
+        assert build.parser.parse(content)
+        assert any("Your ONNX model has been generated with INT64 weights" in t for t in build.log.of("WARNING")) is warned
 
 
 @pytest.mark.parametrize("opset, content, shape", [
@@ -222,50 +222,50 @@ def test_from_opset_18_on_a_reduction_is_over_all_axes_without_a_word(trt, pushe
     bench.close()
 
 
-def test_what_the_parser_supports_is_what_it_imports(shop):
-    assert [shop.parser.supports_operator(op) for op in ("Conv", "Mish", "NonMaxSuppression")] == [True, False, False]
-    assert shop.parser.supports_model(nets.plain())[0] is True
-    supported, graphs = shop.parser.supports_model(nets.one("HardSwish", opset=14))
+def test_what_the_parser_supports_is_what_it_imports(build):
+    assert [build.parser.supports_operator(op) for op in ("Conv", "Mish", "NonMaxSuppression")] == [True, False, False]
+    assert build.parser.supports_model(nets.plain())[0] is True
+    supported, graphs = build.parser.supports_model(nets.one("HardSwish", opset=14))
     assert supported is False and graphs == [([0], False)]
 
 
-def whole_layer(trt, shop):
-    shape = shop.layer("s.node")
+def whole_layer(trt, build):
+    shape = build.layer("s.node")
     shape.precision = trt.float32
     shape.set_output_type(0, trt.float32)
-    shop.config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+    build.config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
 
 
-def half_without_flag(trt, shop):
-    shop.layer("s.node").precision = trt.float16
+def half_without_flag(trt, build):
+    build.layer("s.node").precision = trt.float16
 
 
-def no_output(trt, shop):
-    shop.network.unmark_output(shop.network.get_output(0))
+def no_output(trt, build):
+    build.network.unmark_output(build.network.get_output(0))
 
 
 @pytest.mark.parametrize("spoil, words", [
-    (lambda trt, shop: None, ""),
+    (lambda trt, build: None, ""),
     (no_output, "Network must have at least one output"),
     (half_without_flag, "fp16 is not configured in the builder"),
     (whole_layer, "precision constraints"),
 ])
-def test_a_network_that_cannot_be_built_is_none(trt, shop, spoil, words):
+def test_a_network_that_cannot_be_built_is_none(trt, build, spoil, words):
     content = nets.onnx_bytes([("Shape", "x", "s", {}), ("Reshape", "x s", "y", {})], [("x", nets.SHAPE)], [("y", nets.SHAPE)])
-    assert shop.parser.parse(content)
-    spoil(trt, shop)
-    plan = shop.plan()
+    assert build.parser.parse(content)
+    spoil(trt, build)
+    plan = build.plan()
     assert (plan is None) is bool(words)
-    assert not words or words in shop.log.of("ERROR")[-1]
+    assert not words or words in build.log.of("ERROR")[-1]
 
 
-def test_a_network_of_any_size_needs_a_profile(trt, shop, pushed):
+def test_a_network_of_any_size_needs_a_profile(trt, build, pushed):
     content = nets.onnx_bytes([("Relu", "x", "y", {})], [("x", ("n", 4))], [("y", ("n", 4))])
-    assert shop.plan(content) is None and "no optimization profile has been defined" in shop.log.of("ERROR")[-1]
-    profile = shop.builder.create_optimization_profile()
+    assert build.plan(content) is None and "no optimization profile has been defined" in build.log.of("ERROR")[-1]
+    profile = build.builder.create_optimization_profile()
     profile.set_shape("x", (1, 4), (2, 4), (3, 4))
-    assert shop.config.add_optimization_profile(profile) == 0
-    engine = trt.Runtime(shop.log.logger).deserialize_cuda_engine(shop.plan())
+    assert build.config.add_optimization_profile(profile) == 0
+    engine = trt.Runtime(build.log.logger).deserialize_cuda_engine(build.plan())
     context = engine.create_execution_context()
     assert engine.get_binding_shape(0) == (-1, 4) and not context.all_binding_shapes_specified
     assert context.set_binding_shape(0, (4, 4)) is False and context.set_binding_shape(0, (2, 5)) is False
@@ -273,23 +273,23 @@ def test_a_network_of_any_size_needs_a_profile(trt, shop, pushed):
     assert context.get_binding_shape(1) == (2, 4) and context.all_binding_shapes_specified
 
 
-def test_a_timing_cache_is_kept_for_one_board_and_version(trt, shop, monkeypatch):
-    cache = shop.config.create_timing_cache(b"")
-    assert shop.config.get_timing_cache() is None
-    assert shop.config.set_timing_cache(cache, False) is True and shop.plan(nets.plain()) is not None
-    kept = bytes(shop.config.get_timing_cache().serialize())
-    assert len(kept) > len(bytes(shop.config.create_timing_cache(b"").serialize()))
-    assert shop.config.create_timing_cache(b"something else") is None
-    assert shop.config.set_timing_cache(shop.config.create_timing_cache(kept), False) is True
+def test_a_timing_cache_is_kept_for_one_board_and_version(trt, build, monkeypatch):
+    cache = build.config.create_timing_cache(b"")
+    assert build.config.get_timing_cache() is None
+    assert build.config.set_timing_cache(cache, False) is True and build.plan(nets.plain()) is not None
+    kept = bytes(build.config.get_timing_cache().serialize())
+    assert len(kept) > len(bytes(build.config.create_timing_cache(b"").serialize()))
+    assert build.config.create_timing_cache(b"something else") is None
+    assert build.config.set_timing_cache(build.config.create_timing_cache(kept), False) is True
     monkeypatch.setenv("NANOFACE_SIM_TENSORRT", "8.2.3.0")
-    assert shop.config.set_timing_cache(shop.config.create_timing_cache(kept), False) is False
-    assert shop.config.set_timing_cache(shop.config.create_timing_cache(kept), True) is True
+    assert build.config.set_timing_cache(build.config.create_timing_cache(kept), False) is False
+    assert build.config.set_timing_cache(build.config.create_timing_cache(kept), True) is True
 
 
-def test_tactics_without_cublas_lt_can_be_chosen(trt, shop):
-    assert shop.config.get_tactic_sources() == 1 << int(trt.TacticSource.CUBLAS) | 1 << int(trt.TacticSource.CUDNN)
-    assert shop.config.set_tactic_sources(0) is True and shop.config.get_tactic_sources() == 0
-    assert shop.config.set_tactic_sources(1 << int(trt.TacticSource.CUBLAS_LT)) is False
+def test_tactics_without_cublas_lt_can_be_chosen(trt, build):
+    assert build.config.get_tactic_sources() == 1 << int(trt.TacticSource.CUBLAS) | 1 << int(trt.TacticSource.CUDNN)
+    assert build.config.set_tactic_sources(0) is True and build.config.get_tactic_sources() == 0
+    assert build.config.set_tactic_sources(1 << int(trt.TacticSource.CUBLAS_LT)) is False
 
 
 def cut(plan):
@@ -368,8 +368,8 @@ def test_an_engine_tells_its_bindings(trt, engine):
         _ = engine[2]
 
 
-def test_the_memory_of_a_plan_is_a_buffer_and_nothing_else(trt, shop, tmp_path):
-    plan = shop.plan(nets.plain())
+def test_the_memory_of_a_plan_is_a_buffer_and_nothing_else(trt, build, tmp_path):
+    plan = build.plan(nets.plain())
     held = io.BytesIO()
     held.write(plan)
     (tmp_path / "tiny.plan").write_bytes(plan)
@@ -380,9 +380,9 @@ def test_the_memory_of_a_plan_is_a_buffer_and_nothing_else(trt, shop, tmp_path):
 
 
 @pytest.mark.parametrize("verbosity, told", [("DETAILED", "FP16"), ("LAYER_NAMES_ONLY", "")])
-def test_the_inspector_tells_what_the_build_kept(trt, shop, pushed, verbosity, told):
-    shop.config.profiling_verbosity = getattr(trt.ProfilingVerbosity, verbosity)
-    engine = trt.Runtime(shop.log.logger).deserialize_cuda_engine(shop.plan(nets.plain(), fp16=True))
+def test_the_inspector_tells_what_the_build_kept(trt, build, pushed, verbosity, told):
+    build.config.profiling_verbosity = getattr(trt.ProfilingVerbosity, verbosity)
+    engine = trt.Runtime(build.log.logger).deserialize_cuda_engine(build.plan(nets.plain(), fp16=True))
     inspector = engine.create_engine_inspector()
     layer = json.loads(inspector.get_layer_information(0, trt.LayerInformationFormat.JSON))
     assert (layer["Precision"] if told else "") == told and engine.num_layers == 3
@@ -392,21 +392,21 @@ def test_the_inspector_tells_what_the_build_kept(trt, shop, pushed, verbosity, t
     del inspector, engine
 
 
-def test_a_with_statement_does_nothing_but_warn(trt, shop):
+def test_a_with_statement_does_nothing_but_warn(trt, build):
     with pytest.warns(DeprecationWarning, match="reference count"):
-        with shop.builder.create_builder_config() as config:
+        with build.builder.create_builder_config() as config:
             assert config.max_workspace_size == 0
 
 
-def test_layers_are_named_after_their_nodes_and_constants_are_layers_too(trt, shop):
+def test_layers_are_named_after_their_nodes_and_constants_are_layers_too(trt, build):
     content = nets.onnx_bytes([("PRelu", "x slope", "p", {}), ("Flatten", "p", "y", {})], [("x", nets.SHAPE)],
                               [("y", (1, 144))], {"slope": np.ones((3, 1, 1), np.float32)})
-    assert shop.parser.parse(content)
-    layers = [shop.network.get_layer(i) for i in range(shop.network.num_layers)]
+    assert build.parser.parse(content)
+    layers = [build.network.get_layer(i) for i in range(build.network.num_layers)]
     assert [(layer.name, layer.type.name) for layer in layers] == [
         ("slope", "CONSTANT"), ("p.node", "PARAMETRIC_RELU"), ("y.node", "SHUFFLE")]
     assert [layer.get_output(0).dtype for layer in layers] == [trt.float32] * 3 and not layers[1].precision_is_set
-    assert layers[1].get_output(0).shape == nets.SHAPE and shop.network.get_layer(3) is None
+    assert layers[1].get_output(0).shape == nets.SHAPE and build.network.get_layer(3) is None
 
 
 def test_the_standard_log_goes_to_the_process_output_with_its_mark(trt, capfd):

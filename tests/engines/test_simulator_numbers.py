@@ -26,11 +26,11 @@ def modules():
 def answer(modules, content, x=X, fp16=True, prepare=None):
     """The first output of an engine."""
     trt, cuda = modules
-    shop = nets.BuildContext(trt)
-    assert shop.parser.parse(content)
+    build = nets.BuildContext(trt)
+    assert build.parser.parse(content)
     if prepare is not None:
-        prepare(trt, shop)
-    bench = nets.Bench(trt, cuda, shop.plan(fp16=fp16))
+        prepare(trt, build)
+    bench = nets.Bench(trt, cuda, build.plan(fp16=fp16))
     try:
         return bench.run(x)
     finally:
@@ -61,14 +61,14 @@ def near(found, expected):
 
 
 def pinned(*names, output=True, flag="OBEY_PRECISION_CONSTRAINTS"):
-    def prepare(trt, shop):
+    def prepare(trt, build):
         for name in names:
-            layer = shop.layer(name)
+            layer = build.layer(name)
             layer.precision = trt.float32
             if output:
                 layer.set_output_type(0, trt.float32)
         if flag:
-            shop.config.set_flag(getattr(trt.BuilderFlag, flag))
+            build.config.set_flag(getattr(trt.BuilderFlag, flag))
     return prepare
 
 

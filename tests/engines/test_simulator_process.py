@@ -166,19 +166,19 @@ def test_what_may_be_none_or_false_is_so_when_asked(monkeypatch, faults, expecte
 
 def steps(trt, cuda):
     """What a network came to, up to three runs of it as far as it goes; and the errors in the log."""
-    shop = nets.BuildContext(trt)
-    plan = shop.plan(nets.plain())
+    build = nets.BuildContext(trt)
+    plan = build.plan(nets.plain())
     if plan is None:
-        return ["none"], shop.log.of("ERROR")
-    engine = trt.Runtime(shop.log.logger).deserialize_cuda_engine(plan)
+        return ["none"], build.log.of("ERROR")
+    engine = trt.Runtime(build.log.logger).deserialize_cuda_engine(plan)
     if engine is None:
-        return ["plan", "none"], shop.log.of("ERROR")
+        return ["plan", "none"], build.log.of("ERROR")
     context = engine.create_execution_context()
     if context is None:
-        return ["plan", "engine", "none"], shop.log.of("ERROR")
+        return ["plan", "engine", "none"], build.log.of("ERROR")
     bindings = [cuda.mem_alloc(4096), cuda.mem_alloc(4096)]
     runs = [str(context.execute_v2([int(b) for b in bindings])) for _ in range(3)]
-    return ["plan", "engine", "context"] + runs, shop.log.of("ERROR")
+    return ["plan", "engine", "context"] + runs, build.log.of("ERROR")
 
 
 def test_a_builder_that_is_killed_is_gone_in_the_middle(tmp_path):
@@ -223,17 +223,17 @@ HELD = ("runtime", "builder", "context", "serialize", "supports_model")
 
 def stands_still(trt, cuda, held):
     """Whether another thread does in each call: the five that hold the lock where `held`, and three that never do."""
-    shop = nets.BuildContext(trt)
-    assert shop.parser.parse(nets.plain())
-    plan = shop.builder.build_serialized_network(shop.network, shop.config)
-    runtime = trt.Runtime(shop.log.logger)
+    build = nets.BuildContext(trt)
+    assert build.parser.parse(nets.plain())
+    plan = build.builder.build_serialized_network(build.network, build.config)
+    runtime = trt.Runtime(build.log.logger)
     engine = runtime.deserialize_cuda_engine(plan)
     execution = engine.create_execution_context()
     buffers = [cuda.mem_alloc(4096), cuda.mem_alloc(4096)]
     calls = (
-        lambda: trt.Runtime(shop.log.logger), lambda: trt.Builder(shop.log.logger), engine.create_execution_context,
-        engine.serialize, lambda: shop.parser.supports_model(nets.plain()),
-        lambda: shop.builder.build_serialized_network(shop.network, shop.config),
+        lambda: trt.Runtime(build.log.logger), lambda: trt.Builder(build.log.logger), engine.create_execution_context,
+        engine.serialize, lambda: build.parser.supports_model(nets.plain()),
+        lambda: build.builder.build_serialized_network(build.network, build.config),
         lambda: runtime.deserialize_cuda_engine(plan), lambda: execution.execute_v2([int(b) for b in buffers]))
     return [always_stood_still(call, 2 if held and number < len(HELD) else TRIES) for number, call in enumerate(calls)]
 
