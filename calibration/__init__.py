@@ -1,1 +1,1 @@
-"""What is measured once: a head for the pose. Tools that write numbers for people to look at, never used by the tracker."""
+"""What is measured once: a head for the pose, layers to keep in FP32, the fit of the estimate. No run imports it."""

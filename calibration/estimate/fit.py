@@ -1,7 +1,7 @@
 """Fits the model of a network's time (engines/estimate/kernels.py) to what was published.
 
 Six of its seven numbers are fitted to the dense networks, the seventh to the depthwise ones. The launch ends at the
-least that it may be: networks of this size do not tell it, and a range stands for it later.
+least that it may be: networks of this size do not determine it, and a range is used later.
 """
 import math
 import os

@@ -29,7 +29,7 @@ def fitted_now() -> Dict[str, Any]:
               for row in every if not row.fit and row.device == "Nano"]
     return {"schema": fitted.SCHEMA, "parameters": p._asdict(), "not_fitted": others,
             "left_out": [out._asdict() for out, _ in leave_one_out(rows, works, classes)],
-            "told": content["told"], "dlvyf": content["dlvyf"]}
+            "not_rebuilt": content["not_rebuilt"], "dlvyf": content["dlvyf"]}
 
 
 def layers_now(home: str) -> Dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a frame costs the host outside the networks, stage by stage: measured on a PC with the real stages.
 
 `python -m calibration.estimate.hostcosts` measures and writes hostcosts.yaml, which the estimate scales to the board's
-cores, so that it need not measure each time; best on the twin of the board's Python. Times are of the thread's processor,
-without the networks' own runs and without the crops: on the board a CUDA kernel makes those.
+cores; best with the board's versions of Python and numpy. Times are of the thread's processor, without the networks' own
+runs and without the crops: on the board a CUDA kernel makes those.
 """
 import json
 import platform
@@ -28,7 +28,7 @@ from engines.estimate.pipeline import FOUND, HOST_COSTS, NOBODY, TRACKING
 COMMAND = "python -m calibration.estimate.hostcosts"
 FRAMES, WARM_UP, ROUNDS = 60, 15, 5
 FPS = 30.0
-YARDSTICK_TURNS = 200000
+REFERENCE_TURNS = 200000
 RESIDENT = "import resource, edge.app.run; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 Costs = Dict[str, float]  # stage -> ms
 
@@ -131,11 +131,11 @@ def measure_stages(config: Config, frames: Sequence[np.ndarray]) -> Tuple[Dict[s
     return {name: least(rounds) for name, rounds in found.items()}, least(crops)
 
 
-def yardstick_ms() -> float:
-    """A fixed loop of plain Python: on a board the same loop tells the true factor between the two machines."""
+def reference_ms() -> float:
+    """A fixed loop of plain Python: the same loop on a board gives the true factor between the two machines."""
     def turn() -> float:
         began, total = clock.thread_cpu(), 0.0
-        for i in range(YARDSTICK_TURNS):
+        for i in range(REFERENCE_TURNS):
             total += i * 0.5
         return 1e3 * (clock.thread_cpu() - began)
     return min(turn() for _ in range(5))
@@ -163,12 +163,12 @@ def measured() -> Dict[str, Any]:
             "frames": "{} of the portrait, {}x{}, {} rounds, the least disturbed".format(
                 len(frames), frames[0].shape[1], frames[0].shape[0], ROUNDS),
             "host_ms": situations, "rest_ms": max(0.0, outside - known), "crop_ms": crops, "program_mb": resident_mb(),
-            "yardstick": {"turns": YARDSTICK_TURNS, "ms": yardstick_ms()}}
+            "reference_loop": {"turns": REFERENCE_TURNS, "ms": reference_ms()}}
 
 
 HEADER = """# Written by `{}`: what a frame costs the host, ms of one thread's processor time a frame.
 # host_ms: by stage, without networks and crops; record and json: the frame record; rest_ms: links, threads, meter.
-# crop_ms: one call's crops on the CPU, which the board's kernel replaces. yardstick: `total += i * 0.5`, many times.
+# crop_ms: one call's crops on the CPU, which the board's kernel replaces. reference_loop: `total += i * 0.5`, many times.
 """
 
 

@@ -64,7 +64,7 @@ class Net:
         return self._add(move("resize", self._size(), self._size() * factor ** 2), after)
 
     def branches(self, *paths: Callable[["Net"], object]) -> "Net":
-        """Each path from here, their results side by side. Everybody writes to his place, so joining costs nothing."""
+        """Each path from here, their results side by side. Each writes to its place, so joining costs nothing."""
         start, channels = self.at, 0
         for path in paths:
             self.at = start

@@ -5,7 +5,7 @@ ResNet (He 2015; stride in the 3x3), Inception-v4 (Szegedy 2016), SqueezeNet (Ia
 MobileNet v1, v2 (Howard 2017, Sandler 2018), SSD on v2 (TensorFlow's ssd_mobilenet_v2_coco), tiny YOLO v3 (Redmon 2018),
 super resolution (Shi 2016, in the form of PyTorch's example).
 Left out, since what was measured is not known well enough: U-Net 1x512x512 (the paper's has 14 times the work that
-55.6 ms hold at the peak), OpenPose 256, SSD-ResNet-18 (nobody says which head; the backbone is a third of the time).
+55.6 ms hold at the peak), OpenPose 256, SSD-ResNet-18 (its head is not published; the backbone is a third of the time).
 """
 from typing import Callable, Dict, List, Sequence
 

@@ -1,4 +1,4 @@
-"""One network run node by node, each node in the arithmetic that is asked for: FP32, or FP16 in one of two ways.
+"""One network run node by node, each node in the arithmetic that is asked for: FP32, or one of two kinds of FP16.
 
 ONNX Runtime computes every node on its own, in FP32; FP16 is made around it by rounding what goes in and what comes out. Sums
 in FP16 are `halfmath`'s, for the operators of `SUMMING`; others add up too little for it to show.
@@ -90,7 +90,7 @@ class Emulation:
 
 
 def session_of(model: ModelProto) -> Any:
-    """ONNX Runtime as the file says it: nothing fused, one thread."""
+    """ONNX Runtime with the graph as it is: nothing fused, one thread."""
     ort = load_runtime("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -158,7 +158,7 @@ def _finite(value: float, digits: int = 3) -> Optional[float]:
 
 
 def entry(one: Calibrated) -> Dict[str, Any]:
-    """What fp16.json says of one network."""
+    """The entry of fp16.json for one network."""
     verdict, largest = one.verdict, _largest(one.verdict)
     return {
         "onnx_sha256": one.stored.sha256,
@@ -174,7 +174,7 @@ def entry(one: Calibrated) -> Dict[str, Any]:
 
 
 def _write(folder: str, done: Sequence[Calibrated], command: str) -> str:
-    """Networks that were not calibrated now keep what the file said of them. Raises StorageError."""
+    """Networks that were not calibrated now keep their entries. Raises StorageError."""
     path = os.path.join(folder, FILE)
     networks = dict(_written(path))
     networks.update((one.stored.name, dict(entry(one), command=command)) for one in done)

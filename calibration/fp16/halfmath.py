@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-# ways to run a network
+# arithmetic of a run
 FP32 = "fp32"
 FP32_SUMS = "fp32 sums"  # weights and activations rounded to float16, products summed in float32
 FP16_SUMS = "fp16 sums"  # the same, and every sum rounded to float16 after each product, as a half2 tactic does

@@ -1,8 +1,8 @@
 """Which layers of a network are to be kept in FP32, so that FP16 costs no more than is allowed.
 
-Layers whose values do not fit float16 always are. Of the others the worst offenders come first: each layer is run in FP16
+Layers whose values do not fit float16 always are. Of the others the costliest layers come first: each layer is run in FP16
 alone, and they are pinned in the order of what that costs, until the network as a whole keeps its tolerances with room to
-spare. Products are summed in FP16 there, because nobody knows beforehand which tactic TensorRT will take.
+spare. Products are summed in FP16 there, because the tactic that TensorRT will take is not known beforehand.
 """
 from typing import TYPE_CHECKING, AbstractSet, Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence
 
@@ -46,7 +46,7 @@ class _Frame(NamedTuple):
 def judge(stored: StoredNetwork, emulation: "Emulation", feeds: Sequence[Mapping[str, np.ndarray]],
           odd: Sequence[Mapping[str, np.ndarray]] = ()) -> Verdict:
     """Run the network on each of `feeds` in FP32 and in both kinds of FP16, and choose what is to stay in FP32. Of `odd`
-    feeds only the ranges count: what a network says of a picture without a face need not be precise, but must be finite.
+    feeds only the ranges count: what a network gives for a picture without a face need not be precise, but must be finite.
     """
     ranges: Dict[str, Range] = {}
     for feed in odd:
@@ -101,7 +101,7 @@ class _Search:
         return [self._compared(f, self._emulation.run(f.feeds, how, pinned)) for f in self._frames]
 
     def pins(self, forced: FrozenSet[str]) -> FrozenSet[str]:
-        """The forced layers, and as many of the worst offenders as are needed."""
+        """The forced layers, and as many of the costliest layers as are needed."""
         found = self.differences(FP16_SUMS, forced)
         if _within(found):
             return forced

@@ -1,1 +1,1 @@
-"""The head of our own measuring: a mean of faces, made once."""
+"""The measured head: a mean of faces, made once."""

@@ -15,7 +15,7 @@ import numpy as np
 from calibration.head.procrustes import fit
 from edge.face.head import TO_HEAD_AXES
 from edge.face.mesh import EYE_INNER_LEFT, EYE_INNER_RIGHT, EYE_OUTER_LEFT, EYE_OUTER_RIGHT
-from edge.store import models as modelstore
+from edge.store import models
 
 VIEWED_FROM_MM = 550.0  # usual distance of a face before a webcam or a laptop
 MAX_TURN_DEG = 12.0
@@ -85,7 +85,7 @@ def main() -> int:
             print("{}: no frontal face".format(path), file=sys.stderr)
             return 1
         persons.append(mean_shape(meshes))
-    canonical = np.load(modelstore.locate(modelstore.home_dir(), "canonical_face").file)
+    canonical = np.load(models.locate(models.home_dir(), "canonical_face").file)
     head = in_head_frame(mean_shape(persons), canonical)
     for i in sorted(POINTS):
         print("    ({:d}, {:.1f}, {:.1f}, {:.1f}),".format(i, *head[i]))

@@ -9,8 +9,7 @@ from edge.core.errors import ModelError
 from edge.core.roles import OFF, WITH_PLANS
 from edge.face import head as heads
 from edge.runtimes.choose import need_runtime, open_runner
-from edge.store import models as modelstore
-from edge.store import plans as planstore
+from edge.store import models, plans
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
@@ -21,22 +20,22 @@ class Networks:
 
     def __init__(self, config: Config, report: Report) -> None:
         self._models = config.models
-        self._home = modelstore.home_dir()
+        self._home = models.home_dir()
         self._report = report
-        self._tuned = planstore.chosen(self._home) if config.models.runtime in WITH_PLANS else {}
+        self._tuned = plans.chosen(self._home) if config.models.runtime in WITH_PLANS else {}
 
-    def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, modelstore.StoredNetwork]:
+    def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, models.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
-        in_order = planstore.tuned_first(candidates, self._tuned.get(role))
-        network, skipped = modelstore.first_available(self._home, in_order)
+        in_order = plans.tuned_first(candidates, self._tuned.get(role))
+        network, skipped = models.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
         return open_runner(network, self._models.runtime, self._models.memory, self._models.crops), network
 
     def optional(self, role: str, candidates: Sequence[str],
-                 instead: str) -> Optional[Tuple[Runner, modelstore.StoredNetwork]]:
+                 instead: str) -> Optional[Tuple[Runner, models.StoredNetwork]]:
         """The same, or None where it is switched off or not built; `instead`: what happens then."""
         if tuple(candidates) == (OFF,):
             return None
@@ -46,16 +45,16 @@ class Networks:
         return self.required(role, candidates)
 
     def _any_built(self, candidates: Sequence[str]) -> bool:
-        return not modelstore.read_index(self._home).keys().isdisjoint(candidates)
+        return not models.read_index(self._home).keys().isdisjoint(candidates)
 
     def head(self) -> heads.HeadModel:
         """The canonical face, or the head of our own measuring where it was not fetched."""
-        if CANONICAL_FACE not in modelstore.read_index(self._home):
+        if CANONICAL_FACE not in models.read_index(self._home):
             self._report("note", "pose: {} not fetched, using the head of our own measuring".format(CANONICAL_FACE))
             return heads.measured()
-        path = modelstore.locate(self._home, CANONICAL_FACE).file
+        path = models.locate(self._home, CANONICAL_FACE).file
         try:
             table = np.load(path)
         except (OSError, ValueError) as e:
-            raise ModelError("{} cannot be read ({}): {}".format(path, e, modelstore.cure()))
+            raise ModelError("{} cannot be read ({}): {}".format(path, e, models.cure()))
         return heads.of_canonical(table)

@@ -18,9 +18,7 @@ from edge.outputs.spec import parse_outputs
 from edge.pipeline.governor import Governor, Steering, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.sources.choose import make_source
-from edge.store import lock as buildlock
-from edge.store import models as modelstore
-from edge.store import renewal
+from edge.store import lock, models, renewal
 from edge.telemetry.board.reader import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
@@ -38,7 +36,7 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
 
     `stop` has is_set(). `report(event, text)` gets "progress", "state", "note", "warning" and "loss" lines.
     """
-    health, home = Health(Notifier(os.environ)), modelstore.home_dir()
+    health, home = Health(Notifier(os.environ)), models.home_dir()
     before, unfit = Beginning(status_log(config), config.source.spec or "", report), ""
 
     def waiting(text: str = "the engines, which nanoface build makes now") -> None:
@@ -47,7 +45,7 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
 
     try:
         unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
-        with buildlock.tracking(home, waiting, stop.is_set):
+        with lock.tracking(home, waiting, stop.is_set):
             if before.waited and stop.is_set():
                 return before.say(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)

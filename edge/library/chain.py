@@ -16,7 +16,7 @@ from edge.core.errors import FrameError, StateError
 from edge.core.packet import Frame, Packet
 from edge.core.records import Face, read_face
 from edge.outputs.record import encode
-from edge.store import lock as buildlock
+from edge.store import lock
 from edge.store.models import home_dir
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class StageChain:
 
     def _open(self) -> None:
         with ExitStack() as closing:
-            closing.enter_context(buildlock.tracking(home_dir(), self._waiting, lambda: False))
+            closing.enter_context(lock.tracking(home_dir(), self._waiting, lambda: False))
             for stage in self.stages:
                 closing.callback(stage.close)
                 stage.open()

@@ -12,7 +12,7 @@ from edge.core.packet import Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
 from edge.face.mesh import EYE_CORNERS
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroRotation, OneEuroSettings
 
@@ -103,7 +103,7 @@ def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float
     contour = None if face.eye_contours is None else face.eye_contours[i]
     if contour is None or face.landmarks is None:
         return face.missing.get("iris", NO_CONTOURS), None
-    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rot.angles(face.pose.rotation)
+    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rotation.angles(face.pose.rotation)
     if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
         return TURNED_AWAY, None
     a, b = EYE_CORNERS[i]

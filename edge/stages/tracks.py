@@ -79,7 +79,7 @@ class Tracks:
             return ids
 
     def close(self) -> None:
-        """Nothing will be committed any more: wake whoever waits."""
+        """Nothing will be committed any more: wake the waiting thread."""
         with self._committed:
             self._closed = True
             self._committed.notify_all()

@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence, Tuple
 from edge.core.errors import ModelError
 from edge.core.roles import ROLES
 from edge.host.stop import Stop
-from edge.store import plans as planstore
+from edge.store import plans
 from engines.build.boardfacts import Facts
 from engines.build.context import ask_facts, network_of
 from engines.build.cubin import is_current
@@ -55,16 +55,16 @@ def _facts(root: str, report: BuildReport) -> Optional[Facts]:
 def _state(home: str, role: str, name: str, options: BuildOptions, facts: Optional[Facts]) -> str:
     why = stale(home, target_of(home, role, name, config_of(home, options, role, name)), facts)
     if why == "missing":
-        return "missing: {}".format(planstore.cure(name))
+        return "missing: {}".format(plans.cure(name))
     if why is not None:
         return "stale: {}".format(why)
-    plan = planstore.find(home, role, name)
+    plan = plans.find(home, role, name)
     return "up to date: {}".format(built_text(plan.sidecar)) if plan is not None else "missing"
 
 
 def _others(home: str, shown: Sequence[Tuple[str, str]]) -> List[Tuple[str, str]]:
     try:
-        names = sorted(os.listdir(planstore.plans_dir(home)))
+        names = sorted(os.listdir(plans.plans_dir(home)))
     except OSError:
         return []
     found = [(match.group(1), match.group(2)) for match in map(_FILE.match, names) if match]

@@ -7,7 +7,7 @@ from typing import Any, Container, Dict, List, Mapping, NamedTuple, NoReturn, Op
 from edge.core.errors import ConfigError, EngineError
 from edge.core.roles import ROLES
 from edge.host.reading import read_json
-from edge.store import plans as planstore
+from edge.store import plans
 from engines.build.builder import TACTICS
 from engines.build.target import DEFAULT_TACTICS, FP16, FP32, BuildConfig
 from engines.manifest.entries import Manifest, meant
@@ -91,10 +91,10 @@ def choose(home: str, role: str, network: str, config: BuildConfig) -> str:
 
 def _choice(home: str) -> Dict[str, Any]:
     """chosen.json; as if there were none where it is damaged."""
-    empty: Dict[str, Any] = {"schema": planstore.SCHEMA, "roles": {}, "ways": {}}
+    empty: Dict[str, Any] = {"schema": plans.SCHEMA, "roles": {}, "ways": {}}
     try:
-        roles = planstore.chosen(home)
-        ways = read_json(os.path.join(planstore.plans_dir(home), planstore.CHOICE)).get("ways", {})
+        roles = plans.chosen(home)
+        ways = read_json(os.path.join(plans.plans_dir(home), plans.CHOICE)).get("ways", {})
     except (OSError, ValueError, EngineError):
         return empty
     return dict(empty, roles=roles, ways=ways if isinstance(ways, dict) else {})

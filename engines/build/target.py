@@ -7,7 +7,7 @@ from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence
 from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.host.disk import storage_error, write_whole
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork, first_available, locate
 from edge.store.plans import Board, read_object
 from engines.build.boardfacts import Facts
@@ -74,11 +74,11 @@ def default_network(home: str, manifest: Manifest, role: str, candidates: Sequen
     Raises ModelError where none was.
     """
     try:
-        tuned = None if untuned else planstore.chosen(home).get(role)
+        tuned = None if untuned else plans.chosen(home).get(role)
     except EngineError:  # a run reports that, and its cure is a build
         tuned = None
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
-    return first_available(home, planstore.tuned_first(order, tuned))[0].name
+    return first_available(home, plans.tuned_first(order, tuned))[0].name
 
 
 def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
@@ -87,11 +87,11 @@ def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
     Without `facts` (there is no TensorRT here) the plan counts as one for this board.
     """
     try:
-        plan = planstore.find(home, target.stored.role, target.stored.name)
+        plan = plans.find(home, target.stored.role, target.stored.name)
         if plan is None:
             return "missing"
         bound_to = facts._asdict() if facts is not None else plan.sidecar
-        planstore.check(plan, target.stored.sha256, Board(*(bound_to[key] for key in Board._fields)))
+        plans.check(plan, target.stored.sha256, Board(*(bound_to[key] for key in Board._fields)))
     except EngineError as e:
         return str(e)
     return changed_config(plan.sidecar, target)
@@ -121,12 +121,12 @@ def install(home: str, plan_file: str, sidecar: Mapping[str, Any]) -> None:
     which is refused, and the next build makes both anew.
     """
     role, network = sidecar["role"], sidecar["network"]
-    target = planstore.plan_path(home, role, network)
+    target = plans.plan_path(home, role, network)
     try:
         os.replace(plan_file, target)
     except OSError as e:
         raise storage_error(target, e) from e
-    write_sidecar(planstore.sidecar_path(home, role, network), sidecar)
+    write_sidecar(plans.sidecar_path(home, role, network), sidecar)
 
 
 def write_sidecar(path: str, sidecar: Mapping[str, Any]) -> None:
@@ -136,7 +136,7 @@ def write_sidecar(path: str, sidecar: Mapping[str, Any]) -> None:
 def last_build_s(home: str, role: str, network: str) -> Optional[float]:
     """How long the last build of this plan took here, whatever has become of the plan."""
     try:
-        plan = planstore.find(home, role, network)
+        plan = plans.find(home, role, network)
     except ModelError:
         return None
     value = plan.sidecar.get("build_s") if plan is not None else None

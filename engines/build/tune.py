@@ -15,7 +15,7 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.core.roles import ROLES
 from edge.host.disk import StorageError, storage_error, write_whole
 from edge.host.reading import read_json
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import read_index
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build.boardfacts import Facts
@@ -174,7 +174,7 @@ def _kept(context: BuildContext, target: Target, base: str) -> Optional[Mapping[
     sidecar = read_object(base + ".json")
     try:
         plan = StoredPlan(target.stored.role, target.stored.name, base + ".plan", sidecar)
-        planstore.check(plan, target.stored.sha256, Board(*context.facts[:3]))
+        plans.check(plan, target.stored.sha256, Board(*context.facts[:3]))
     except (EdgeError, KeyError):
         return None
     return sidecar if changed_config(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None

@@ -8,9 +8,9 @@ from engines.estimate.kernels import CLASSES, FULL_SPEED, Parameters, Speed, cla
 from engines.estimate.layers import Layer
 
 COVERED = 0.9  # of the published figures of a class, by the width; all of them where there are fewer than ten
-LEAST_WIDTH = 0.2  # log; nobody knows it better than that
-# log width for each halving below the smallest published network of the class: the smaller, the more of its time is in
-# what the published ones tell little of
+LEAST_WIDTH = 0.2  # log; no class is known better than that
+# log width for each halving below the smallest published network of the class: a small network spends more of its
+# time in what the published ones hardly show
 FAR = 0.1
 # microseconds of a launch: the published networks leave it open, so it is not only the fitted one
 LAUNCH_US = (8.0, 25.0)
@@ -64,7 +64,7 @@ def total(spans: Sequence[Span]) -> Span:
 
 
 class Class(NamedTuple):
-    """What leaving networks out tells of a class: log errors, the smallest published ms, how many networks."""
+    """The errors of a class where networks are left out: log errors, the smallest published ms, how many networks."""
 
     errors: Sequence[float]
     smallest_ms: float
@@ -72,7 +72,7 @@ class Class(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Log; wider the fewer networks tell it: sizes of one network are not many."""
+        """Log; wider the fewer networks there are: sizes of one network count once."""
         ordered = sorted(abs(e) for e in self.errors)
         last = len(ordered) - 1 if len(ordered) < 10 else int(math.ceil(COVERED * len(ordered))) - 1
         return max(LEAST_WIDTH, ordered[last]) * (1.0 + 1.0 / self.networks)

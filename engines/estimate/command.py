@@ -1,4 +1,4 @@
-"""`nanoface estimate`: what the networks and the whole pipeline would cost on a Jetson Nano, before anybody owns one.
+"""`nanoface estimate`: what the networks and the whole pipeline would cost on a Jetson Nano, without one.
 
 Every figure is an estimate: a model fitted to what others published (kernels.py, fitted.json), host costs measured on a
 PC and scaled (hostcosts.yaml), and a few guesses that are named as such (pipeline.py). calibration/estimate wrote the tables.

@@ -44,12 +44,12 @@ class NotFitted(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What fitted.json says."""
+    """What fitted.json holds."""
 
     parameters: Parameters
     left_out: Sequence[LeftOut]
     not_fitted: Sequence[NotFitted]
-    told: List[str]  # of networks that cannot be rebuilt, a sentence each
+    not_rebuilt: List[str]  # published of networks that cannot be rebuilt, a sentence each
     dlvyf: Dict[str, float]  # another face tracker's times by its authors: ROLE_ms and fps
 
 
@@ -63,4 +63,4 @@ def fitted() -> Fitted:
     if content.get("schema") != SCHEMA:
         raise ModelError("{} is not of this version: install nanoface again".format(FITTED))
     return Fitted(Parameters(**content["parameters"]), [LeftOut(**row) for row in content["left_out"]],
-                  [NotFitted(**row) for row in content["not_fitted"]], content["told"], content["dlvyf"])
+                  [NotFitted(**row) for row in content["not_fitted"]], content["not_rebuilt"], content["dlvyf"])

@@ -1,7 +1,7 @@
 """From a graph to the kernels that a GPU would run: what each calculates and moves, after the usual fusions.
 
 TensorRT folds a batch normalisation, an activation and a sum into the convolution before them, chains elementwise
-operations into one kernel, and lets whoever feeds a concatenation write to its place. PReLU is no activation to it and
+operations into one kernel, and writes the inputs of a concatenation to their places in it. PReLU is no activation to it and
 stays a kernel. Networks keep FP32 at their ends, so each input and output costs a reformatting kernel.
 """
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence, Set, Tuple

@@ -1,4 +1,4 @@
-"""layers.json: the layers of every network of the manifest, so that nobody needs onnx to make an estimate.
+"""layers.json: the layers of every network of the manifest, so that an estimate needs no onnx.
 
 onnx does not work beside JetPack's numpy. `python -m calibration.estimate.freeze` writes the table from the fetched networks.
 """

@@ -142,7 +142,7 @@ def _memory(e: Estimate) -> Section:
     return Section(LABEL + " Memory, MB", ["what"] + RANGE, rows, [
         "Of {:.0f} MB. The goal of {:.0f} MB with the system: {}.".format(
             pipeline.BOARD_MB, pipeline.GOAL_MB, _against(whole, pipeline.GOAL_MB)),
-        "Build without cuDNN's tactics where that costs no time: `nanoface build --tune` tells."])
+        "Build without cuDNN's tactics where that costs no time: `nanoface build --tune` measures it."])
 
 
 def _against(span: Span, limit: float) -> str:
@@ -164,7 +164,7 @@ def _errors(e: Estimate) -> Section:
     return Section(
         "How far the model is from published figures of networks that it has not seen (leave one network out)",
         ["class", "figures", "median error", "worst", "inside their own range"], rows,
-        ["Told of other networks on a Nano: {}.".format("; ".join(e.fit.told)),
+        ["Published of other networks on a Nano: {}.".format("; ".join(e.fit.not_rebuilt)),
          "The default set is of the depthwise class, whose figures are of two networks only and contradict each other;",
          "and its networks are smaller than any published one. Their ranges are wider for both.",
          "Not fitted, as more than the network is in them (published ms: the model's): {}.".format("; ".join(others))])

@@ -1,4 +1,4 @@
-"""One `models fetch`: gets the networks of each role, falls back to the next candidate, and says what that means."""
+"""One `models fetch`: gets the networks of each role, falls back to the next candidate, and reports what that means."""
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from edge.core.errors import ModelError
@@ -31,7 +31,7 @@ class Acquisition:
     def ensure(self, name: str) -> bool:
         """Fetch and build, unless that was done.
 
-        Raises what no other network would cure: StorageError, and ModelError where a package is missing.
+        Raises what no other network would mend: StorageError, and ModelError where a package is missing.
         """
         if name not in self.ready and name not in self.failures:
             network = self.manifest.network(name)
@@ -50,7 +50,7 @@ class Acquisition:
     def _attempt(self, network: Network) -> Optional[Failure]:
         if not self._force and is_current(network, self._home):
             linted = lint_stored(network, self._home)
-            self._say(network, "up to date" + (", linted anew" if linted else ""))
+            self._report_row(network, "up to date" + (", linted anew" if linted else ""))
             return None
         if not network.is_asset:
             need_converters(network.name)
@@ -65,7 +65,7 @@ class Acquisition:
             if isinstance(e.__cause__, ImportError):
                 raise missing(e.__cause__.name or "onnx", "models fetch {}".format(network.name)) from e.__cause__
             return Failure("converted", str(e))
-        self._say(network, "{} from {}, built".format(size_text(network.size), " and ".join(fetched.origins)))
+        self._report_row(network, "{} from {}, built".format(size_text(network.size), " and ".join(fetched.origins)))
         return None
 
     def _keeps_older(self, network: Network, failure: Failure) -> bool:
@@ -77,10 +77,10 @@ class Acquisition:
             forget(network.name, self._home)
             return False
         lint_stored(network, self._home)
-        self._say(network, "an older version is kept, as the new one cannot be {} ({})".format(*failure))
+        self._report_row(network, "an older version is kept, as the new one cannot be {} ({})".format(*failure))
         return True
 
-    def _say(self, network: Network, text: str) -> None:
+    def _report_row(self, network: Network, text: str) -> None:
         self._report.line("{:9} {:15}  {}".format("+".join(network.roles), network.name, text))
         faults = index_or_empty(self._home)[network.name].get(LINT, {}).get(FAULTS)
         if faults:
@@ -98,8 +98,8 @@ class Acquisition:
         return "cannot be {} ({})".format(" or ".join(steps), "; ".join(reasons))
 
     def role(self, role: Role) -> bool:
-        """Whether the role is filled, be it by the network of an earlier one, or can be done without. Says so where it is not
-        the preferred network's.
+        """Whether the role is filled, also by the network of an earlier one, or optional. Reports where that is not by the
+        preferred network.
         """
         if self.manifest.fills(self.ready, role.name):
             return True

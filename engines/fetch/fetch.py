@@ -1,4 +1,4 @@
-"""The files of a network: from the cache, a mirror or where they were published, checked by hash wherever they lie.
+"""The files of a network: from the cache, a mirror or their publisher, checked by hash in each case.
 
 The cache has the layout of a mirror, so one machine's `$NANOFACE_HOME/cache` is another machine's NANOFACE_MIRROR.
 """
@@ -20,7 +20,7 @@ CACHE, MIRROR, ON_GITHUB, INDEX = "the cache", "the mirror", "GitHub", "the pack
 
 
 class Unavailable(ModelError):
-    """Not to be had from anywhere, with what each place answered. Another network may be."""
+    """No place has it, with the answer of each. Another network may be available."""
 
 
 class Fetched(NamedTuple):
@@ -60,7 +60,7 @@ def _file_blocks(path: str) -> Iterator[bytes]:
 
 
 class Fetcher:
-    """Remembers within one run which places do not answer, so that each is waited for once."""
+    """Keeps within one run which places do not answer, so that each is waited for once."""
 
     def __init__(
         self, manifest: Manifest, home: str, report: Report, environ: Optional[Mapping[str, str]] = None
@@ -159,18 +159,18 @@ class Fetcher:
                 if e.disk_full:
                     raise no_room(self._home, 2 * wheel.size) from e
                 raise self._refuse(source.origin, str(e)) from e
-            for member in members:
-                self._from_wheel(path, member)
+            for one in members:
+                self._from_wheel(path, one)
         if source.location in self._refusals:
             raise Unavailable(self._refusals[source.location])
         return INDEX
 
-    def _from_wheel(self, path: str, member: Source) -> None:
+    def _from_wheel(self, path: str, source: Source) -> None:
         """A file that is missing or another one is a refusal of that file alone."""
-        if is_whole(cached_path(self._home, member), member):
+        if is_whole(cached_path(self._home, source), source):
             return
         try:
-            self._keep(member, wheels.member(path, member.path), "the wheel")
-            self._unpacked.add(member.location)
+            self._keep(source, wheels.member(path, source.path), "the wheel")
+            self._unpacked.add(source.location)
         except (wheels.WheelError, Unavailable) as e:
-            self._refusals[member.location] = str(e)
+            self._refusals[source.location] = str(e)

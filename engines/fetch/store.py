@@ -27,7 +27,7 @@ class Built(NamedTuple):
 
 
 def converter_version() -> str:
-    """Changes with the converters' code, so that nobody has to remember to count up."""
+    """Changes with the converters' code: no number has to be counted up by hand."""
     digest = hashlib.sha256()
     for name in sorted(n for n in os.listdir(_CONVERT) if n.endswith(".py")):
         with open(os.path.join(_CONVERT, name), "rb") as f:
@@ -151,21 +151,21 @@ def _check_interface(network: Network, model: "ModelProto") -> None:
 
 def _contents(network: Network, files: Sequence[str]) -> Dict[str, bytes]:
     """Suffix of the file name -> content."""
-    from engines import convert as converters  # pulls in onnx, which `models list` does without
+    from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
-        return {".npy": converters.canonical_face(files)}
-    model = converters.convert(network.kind, files, network.options)
+        return {".npy": convert.canonical_face(files)}
+    model = convert.convert(network.kind, files, network.options)
     _check_interface(network, model)
-    contents = {".onnx": converters.serialise(model)}
-    variant = converters.cpu_variant(model)
+    contents = {".onnx": convert.serialise(model)}
+    variant = convert.cpu_variant(model)
     if variant is not None:
-        contents[".cpu.onnx"] = converters.serialise(variant)
+        contents[".cpu.onnx"] = convert.serialise(variant)
     return contents
 
 
 def _decode_numbers(network: Network, files: Sequence[str]) -> Dict[str, Any]:
-    from engines import convert as converters
-    return {} if network.is_asset else dict(converters.decode_numbers(network.kind, files))
+    from engines import convert
+    return {} if network.is_asset else dict(convert.decode_numbers(network.kind, files))
 
 
 def _write_index(home: str, networks: Dict[str, Dict[str, Any]]) -> None:

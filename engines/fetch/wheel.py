@@ -14,7 +14,7 @@ POLL_S = 0.2
 LEAST_RATE = 20000.0  # bytes a second; a server that is slower is given up
 LONGEST_START_S = 300.0  # until pip has found the wheel
 SLACK = 1 << 20  # of pip's own files beside it
-MOST_SAID = 1 << 16
+LONGEST_LOG = 1 << 16
 _ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_NO_COLOR": "1", "LC_ALL": "C"}
 
 
@@ -45,24 +45,24 @@ def _largest_file(folder: str) -> int:
     return max(sizes)
 
 
-def _reason(wheel: Wheel, said: str) -> WheelError:
+def _reason(wheel: Wheel, log: str) -> WheelError:
     """pip's many lines as one."""
-    if "No module named pip" in said:
+    if "No module named pip" in log:
         return WheelError("this Python has no pip: install python3-pip")
-    if "No space left" in said or "Errno 28" in said:
+    if "No space left" in log or "Errno 28" in log:
         return WheelError("no space left", disk_full=True)
-    if "from versions: none" in said:
+    if "from versions: none" in log:
         return WheelError("no package index can be reached, or none has {}".format(wheel.requirement))
-    errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE) or said.strip().splitlines()[-1:] or ["no reason given"]
+    errors = re.findall(r"^ERROR: (.+)$", log, re.MULTILINE) or log.strip().splitlines()[-1:] or ["no reason given"]
     return WheelError("pip says: {}".format(errors[-1][:200]))
 
 
 def download(wheel: Wheel, folder: str, progress: Callable[[int], None]) -> str:
     """Download into `folder`, which pip also uses for what it needs meanwhile; returns the path. Raises WheelError."""
     environment = dict(os.environ, TMPDIR=folder, **_ENVIRONMENT)
-    said_file = os.path.join(folder, "pip.log")
+    log_path = os.path.join(folder, "pip.log")
     give_up_at = clock.monotonic() + LONGEST_START_S + wheel.size / LEAST_RATE
-    with open(said_file, "wb") as log:
+    with open(log_path, "wb") as log:
         process = subprocess.Popen(
             _command(wheel, folder), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment)
         try:
@@ -81,11 +81,11 @@ def download(wheel: Wheel, folder: str, progress: Callable[[int], None]) -> str:
             if process.poll() is None:  # given up, or Ctrl-C
                 process.kill()
                 process.wait()
-    with open(said_file, encoding="utf-8", errors="replace") as f:
-        said = f.read(MOST_SAID)
+    with open(log_path, encoding="utf-8", errors="replace") as f:
+        text = f.read(LONGEST_LOG)
     found = [name for name in os.listdir(folder) if name.endswith(".whl")]
     if code or len(found) != 1:
-        raise _reason(wheel, said)
+        raise _reason(wheel, text)
     return os.path.join(folder, found[0])
 
 

@@ -1,1 +1,1 @@
-"""What TensorRT 8.2 would say to a graph, told without it."""
+"""What TensorRT 8.2 would do with a graph, found without it."""

@@ -58,7 +58,7 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
 
 
 def _lint_foreign(path: str) -> Linted:
-    """What kills a process of its own is not looked at here; what that process says otherwise is not heard."""
+    """What kills a process of its own is not looked at here; the output of that process is ignored."""
     from engines.lint.view import FAULT, Finding
 
     try:
@@ -129,7 +129,7 @@ def _cell(found: "Sequence[Finding]") -> str:
 
 
 def _gathered(found: "Sequence[Finding]") -> List[str]:
-    """One line for each thing that is said, with the first place and how many more there are."""
+    """One line for each text, with the first place and how many more there are."""
     first: "Dict[str, Finding]" = {}
     more: Dict[str, int] = {}
     for finding in found:

@@ -1,7 +1,7 @@
-"""Whether a network may go to TensorRT at all: 8.2's parser misreads what is newer than it, without a word.
+"""Whether a network may go to TensorRT at all: 8.2's parser misreads what is newer than it, without an error.
 
 A network is linted where it is converted, as a board's environment has no package onnx. The verdict stands in the index
-with the file that it is of and the rules that it was found by; a build believes no other.
+with the file that it is of and the rules that it was found by; a build accepts no other.
 """
 import hashlib
 import os
@@ -18,7 +18,7 @@ _RULE_FILES = ("fp16.py", "lint.py", "operators.py", "rules.py", "view.py")
 
 
 def rules_version() -> str:
-    """Changes with the linter's code, so that nobody has to remember to count up."""
+    """Changes with the linter's code: no number has to be counted up by hand."""
     digest, folder = hashlib.sha256(), os.path.dirname(os.path.abspath(__file__))
     for name in _RULE_FILES:
         with open(os.path.join(folder, name), "rb") as f:
@@ -33,7 +33,7 @@ def is_linted(entry: Mapping[str, Any]) -> bool:
 
 
 def lint_gate(home: str, stored: StoredNetwork) -> None:
-    """Raises ModelError for a network with faults, and for one that nobody linted by this version's rules."""
+    """Raises ModelError for a network with faults, and for one that was not linted by this version's rules."""
     entry = read_index(home).get(stored.name, {})
     verdict = _verdict(entry, stored.sha256)
     if verdict is None or not is_linted(entry):
@@ -58,7 +58,7 @@ def nodes_of(home: str, stored: StoredNetwork) -> FrozenSet[str]:
 
 
 def _verdict(entry: Mapping[str, Any], sha256: str) -> Optional[Dict[str, Any]]:
-    """What an entry says of the file with this hash; None where it says nothing, or nothing that can be read."""
+    """What an entry has on the file with this hash; None where it has nothing that can be read."""
     found = entry.get(LINT)
     lists = [found.get(FAULTS), found.get(NODES)] if isinstance(found, dict) and found.get(SHA256) == sha256 else [None]
     whole = all(isinstance(one, list) and all(isinstance(text, str) for text in one) for one in lists)

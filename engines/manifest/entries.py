@@ -1,4 +1,4 @@
-"""What the manifest says, as types: sources, networks, roles. Reading and checking the file is read.py's."""
+"""What the manifest holds, as types: sources, networks, roles. read.py reads and checks the file."""
 from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError
@@ -71,7 +71,7 @@ class Network(NamedTuple):
 
 
 class Role(NamedTuple):
-    """What a network does. `without` says what happens when there is none; empty: nothing works."""
+    """What a network does. `without`: what happens when there is none; empty: nothing works."""
 
     name: str
     candidates: Tuple[str, ...]

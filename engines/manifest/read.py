@@ -9,13 +9,13 @@ from typing import Any, Collection, Dict, List, Mapping, NoReturn, Tuple
 import yaml
 
 from edge.core.errors import ModelError
-from edge.core.roles import ROLES as PIPELINE
+from edge.core.roles import ROLES as STAGE_ROLES
 from edge.core.spelling import did_you_mean, nearest
 from engines.manifest.entries import ASSET_KINDS, GITHUB, PIP, Input, Manifest, Network, Role, Source, Wheel
 
 SCHEMA = 1
 MANIFEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifest.yaml")
-ROLES = PIPELINE + ("geometry",)
+ROLES = STAGE_ROLES + ("geometry",)
 NETWORK_KINDS = ("onnx", "tflite", "mxnet", "mb05", "faceboxes", "facemesh")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")

@@ -1,1 +1,1 @@
-"""`nanoface report`: one text file that tells all of a board."""
+"""`nanoface report`: one text file with all about a board."""

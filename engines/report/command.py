@@ -1,7 +1,7 @@
-"""`nanoface report`: one text file that tells all of a board, to be pasted into an issue.
+"""`nanoface report`: one text file with all about a board, to be pasted into an issue.
 
-It is written section by section, so that a board that dies on the way leaves what was known before. A section that
-fails says why and takes no other with it. Host, user, folders of the user and addresses are not told.
+It is written section by section, so that a board that dies on the way leaves the sections before. A section that fails has
+the reason instead, and the others follow. Host, user, folders of the user and addresses are left out.
 """
 import datetime
 import os
@@ -20,27 +20,24 @@ from edge.host.safeopen import open_new, open_read
 from edge.host.stop import Stop, stopped_by_signals
 from edge.store.models import home_dir
 from engines.progress import Report
-from engines.report import engines as fieldengines
-from engines.report import facts as fieldfacts
-from engines.report import readings as boardreadings
-from engines.report import run as fieldrun
-from engines.report.engines import OPTIONAL, REQUIRED, Engines
+from engines.report import facts, readings
+from engines.report.engines import OPTIONAL, REQUIRED, Engines, against_estimate, board_name
 from engines.report.privacy import Privacy, of_this_user
-from engines.report.run import Ran, Watch
+from engines.report.run import RunResult, Watch, board_lines, run_lines, track
 
 TITLE = "nanoface field report"
 FAULTS = (EdgeError, OSError, ImportError, subprocess.SubprocessError, ValueError, LookupError)  # of one section
 INTERRUPTED = 130
-SAY_S = 10.0  # between two lines of progress where there is no terminal
+PROGRESS_S = 10.0  # between two lines of progress where there is no terminal
 
 
 class Section(NamedTuple):
     title: str
-    tell: Callable[[], List[str]]
+    lines: Callable[[], List[str]]
 
 
 class ReportFile:
-    """The file, whole up to the last section that was told. Raises OutputError."""
+    """The file, whole up to the last section that was added. Raises OutputError."""
 
     def __init__(self, path: str, privacy: Privacy) -> None:
         self._path, self._privacy = path, privacy
@@ -79,23 +76,23 @@ class ReportFile:
             self._file.close()
 
 
-class Field:
-    """What the sections are told from; later ones use what earlier ones found."""
+class Sections:
+    """Makes the sections; later ones use what earlier ones found."""
 
     def __init__(self, config: Config, machine: Machine, software: Software, watch: Watch) -> None:
         self._config, self._machine, self._software, self._watch = config, machine, software, watch
         self._home = home_dir(machine.environ)
-        self._engines = Engines(config, self._home, lambda event, text: self._said.append("{}: {}".format(event, text)))
-        self._said: List[str] = []
-        self._ran: Optional[Ran] = None
+        self._engines = Engines(config, self._home, lambda event, text: self._notes.append("{}: {}".format(event, text)))
+        self._notes: List[str] = []
+        self._ran: Optional[RunResult] = None
 
-    def sections(self) -> List[Section]:
+    def all(self) -> List[Section]:
         """The cheap ones first: what comes later may end badly."""
         return [
-            Section("software", lambda: fieldfacts.software(self._machine, self._software)),
-            Section("board", lambda: fieldfacts.board(self._machine)),
+            Section("software", lambda: facts.software(self._machine, self._software)),
+            Section("board", lambda: facts.board(self._machine)),
             Section("doctor", self._doctor),
-            Section("plans", lambda: fieldfacts.plans(self._home)),
+            Section("plans", lambda: facts.plans(self._home)),
         ] + [Section("network: " + role, self._network(role)) for role in REQUIRED + OPTIONAL] + [
             Section("estimate and actual", self._estimate),
             Section("run", self._run),
@@ -108,55 +105,55 @@ class Field:
                 for f in examine(self._config, self._machine, self._software)]
 
     def _network(self, role: str) -> Callable[[], List[str]]:
-        def tell() -> List[str]:
-            del self._said[:]
-            return self._engines.lines(role) + self._said
-        return tell
+        def lines() -> List[str]:
+            del self._notes[:]
+            return self._engines.lines(role) + self._notes
+        return lines
 
     def _estimate(self) -> List[str]:
-        return fieldengines.against_estimate(self._engines.timed, self._home, fieldengines.board_name(self._machine))
+        return against_estimate(self._engines.timed, self._home, board_name(self._machine))
 
     def _run(self) -> List[str]:
-        self._ran = fieldrun.track(self._config, self._watch)
-        return fieldrun.lines(self._ran)
+        self._ran = track(self._config, self._watch)
+        return run_lines(self._ran)
 
     def _during(self) -> List[str]:
         if self._ran is None:
             raise EngineError("there was no run")
-        return fieldrun.board_lines(self._ran)
+        return board_lines(self._ran)
 
     def _after(self) -> List[str]:
-        return boardreadings.lines(boardreadings.read(self._machine))
+        return readings.lines(readings.read(self._machine))
 
 
 def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str = "/") -> int:
-    """Write the report to `path` and tell the progress on `out`; `seconds` of tracking. Main thread only.
+    """Write the report to `path` with the progress on `out`; `seconds` of tracking. Main thread only.
 
     The board's own files are looked for below `root`.
 
     Raises OutputError where the file cannot be written. A first Ctrl-C ends the run and leaves out what follows it.
     """
-    report, stop = Report(out, SAY_S), Stop()
+    report, stop = Report(out, PROGRESS_S), Stop()
     machine = Machine(os.environ, root)
     with stopped_by_signals(stop), ReportFile(path, of_this_user(os.environ)) as file:
-        field = Field(config, machine, this_software(), Watch(seconds, stop, machine, report))
+        made = Sections(config, machine, this_software(), Watch(seconds, stop, machine, report))
         file.add([TITLE, "{} UTC, nanoface {}, {:g} s of tracking".format(_now(), __version__, seconds)])
-        sections = field.sections()
+        sections = made.all()
         for number, section in enumerate(sections, 1):
             if stop.is_set():
                 file.add(["", "== interrupted before: {}".format(section.title)])
                 report.line("interrupted: {} ends before {}".format(path, section.title))
                 return INTERRUPTED
             report.line("{:2}/{} {}".format(number, len(sections), section.title))
-            file.add(["", "== " + section.title] + _told(section))
+            file.add(["", "== " + section.title] + _lines_of(section))
         file.add(["", "== end"])
     report.line("{} is written; it names no user, host or address: paste all of it into an issue".format(path))
     return 0
 
 
-def _told(section: Section) -> List[str]:
+def _lines_of(section: Section) -> List[str]:
     try:
-        return section.tell()
+        return section.lines()
     except FAULTS as e:
         return ["not known: {}".format(" ".join(str(e).split()) or type(e).__name__)]
 

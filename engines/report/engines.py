@@ -25,7 +25,7 @@ class Engines:
     """Opens one network after the other, as a run would; keeps the times for the sections that follow."""
 
     def __init__(self, config: Config, home: str, note: Report) -> None:
-        """`note` gets what a run would say of its choice."""
+        """`note` gets a run's notes on its choice."""
         self.timed: Dict[str, Timed] = {}  # role -> times
         self._filled: Dict[str, str] = {}  # role -> network of an earlier one that fills it as well
         self._config, self._home, self._note = config, home, note
@@ -46,13 +46,13 @@ class Engines:
         try:
             began = clock.monotonic()
             runner.open()
-            told = ["{} on {}, opened in {:.1f} s".format(stored.name, runner.backend, clock.monotonic() - began)]
-            told += ["  " + runner.note] if runner.note else []
+            lines = ["{} on {}, opened in {:.1f} s".format(stored.name, runner.backend, clock.monotonic() - began)]
+            lines += ["  " + runner.note] if runner.note else []
             timed = time_runner(runner, stored)
             self.timed[role] = timed
-            told += ["  host    {}".format(spread(timed.host_ms))]
-            told += ["  device  {}".format(spread(timed.device_ms) if timed.device_ms else "not told by this runtime")]
-            return told + _verified(runner, stored, self._home)
+            lines += ["  host    {}".format(spread(timed.host_ms))]
+            lines += ["  device  {}".format(spread(timed.device_ms) if timed.device_ms else "not given by this runtime")]
+            return lines + _verified(runner, stored, self._home)
         finally:
             runner.close()
 
@@ -72,15 +72,15 @@ def against_estimate(timed: Dict[str, Timed], home: str, board: str) -> List[str
     if not timed:
         return ["no network was timed"]
     engine_ms: Any = importlib.import_module(ESTIMATE).engine_ms
-    told = ["estimated for {}: optimistic, middle, pessimistic; measured: medians; all in ms".format(board),
-            _COMPARED.format("network", "estimated device", "device", "host, crops included")]
+    lines = ["estimated for {}: optimistic, middle, pessimistic; measured: medians; all in ms".format(board),
+             _COMPARED.format("network", "estimated device", "device", "host, crops included")]
     for each in timed.values():
         try:
             expected = "  ".join("{:.2f}".format(ms) for ms in engine_ms(home, each.network, board))
         except EdgeError as e:
             expected = "({})".format(e)
-        told.append(_COMPARED.format(each.network, expected, median(each.device_ms), median(each.host_ms)))
-    return told
+        lines.append(_COMPARED.format(each.network, expected, median(each.device_ms), median(each.host_ms)))
+    return lines
 
 
 def board_name(machine: Machine) -> str:

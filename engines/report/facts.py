@@ -1,4 +1,4 @@
-"""What a report tells without running anything: software, board, plans. Each function gives lines of text."""
+"""What a report has without running anything: software, board, plans. Each function gives lines of text."""
 import glob
 import json
 import os
@@ -15,7 +15,7 @@ from edge.host.process import CODE
 from edge.store import plans as planstore
 from engines.build import tune
 from engines.build.report import verified_text
-from engines.report import readings as boardreadings
+from engines.report import readings
 
 CHECKED = ("tensorrt", "pycuda", "onnxruntime", "openvino", "onnx", "yaml", "jtop")  # looked up, not imported
 DEBIAN = ("nvidia-jetpack", "nvidia-l4t-core", "libnvinfer8", "python3-libnvinfer", "libcudnn8", "cuda-cudart-10-2",
@@ -27,22 +27,22 @@ SHORT = 12  # characters of a hash
 
 def software(machine: Machine, asked: Software) -> List[str]:
     """numpy, OpenCV and TensorRT are imported in processes of their own: a crash is a line."""
-    told = ["nanoface {}{}".format(__version__, _commit()),
+    lines = ["nanoface {}{}".format(__version__, _commit()),
             "Python {} on {}, libc {}".format(".".join(map(str, asked.python)), platform.machine(), platform.libc_ver()[1]),
             "executable {}".format(sys.executable)]
     for module in ("numpy", "cv2") + (("tensorrt",) if is_jetson(machine) else ()):
         probe = asked.probe(module)
         gstreamer = [line.strip() for line in probe.build.splitlines() if "GStreamer" in line]
-        told.append("{} {}".format(module, probe.trouble or ", ".join([probe.version] + gstreamer)))
+        lines.append("{} {}".format(module, probe.trouble or ", ".join([probe.version] + gstreamer)))
     for module in CHECKED:
         version = asked.version_of(module)
-        told.append("{} {}".format(module, "not installed" if version is None else version or "installed"))
+        lines.append("{} {}".format(module, "not installed" if version is None else version or "installed"))
     cuda = [machine.read(path) for path in CUDA_NOTES]
-    told += ["CUDA: {}".format(" ".join(text.split())[:80]) for text in cuda if text][:1]
+    lines += ["CUDA: {}".format(" ".join(text.split())[:80]) for text in cuda if text][:1]
     installed = debian_versions(machine)
-    told += ["{} {}".format(name, installed[name]) for name in DEBIAN if name in installed]
+    lines += ["{} {}".format(name, installed[name]) for name in DEBIAN if name in installed]
     wanted = sorted(name for name in machine.environ if name.startswith(VARIABLES))
-    return told + ["{}={}".format(name, machine.environ[name]) for name in wanted]
+    return lines + ["{}={}".format(name, machine.environ[name]) for name in wanted]
 
 
 def _commit() -> str:
@@ -70,12 +70,12 @@ def debian_versions(machine: Machine) -> Dict[str, str]:
 
 
 def board(machine: Machine) -> List[str]:
-    """Model, software, swap and power mode as the doctor sees them; then the kernel and what it says of now."""
-    told = ["{}: {}".format(finding.name, finding.text) for finding in check_board(machine)]
-    if not told:
-        told = ["no Jetson: {}".format(_processor(machine))]
+    """Model, software, swap and power mode as the doctor sees them; then the kernel and the present readings."""
+    lines = ["{}: {}".format(finding.name, finding.text) for finding in check_board(machine)]
+    if not lines:
+        lines = ["no Jetson: {}".format(_processor(machine))]
     release = machine.read("/proc/sys/kernel/osrelease") or platform.release()
-    return told + ["kernel {}".format(release)] + boardreadings.lines(boardreadings.read(machine))
+    return lines + ["kernel {}".format(release)] + readings.lines(readings.read(machine))
 
 
 def _processor(machine: Machine) -> str:
@@ -85,14 +85,14 @@ def _processor(machine: Machine) -> str:
 
 def plans(home: str) -> List[str]:
     """Each sidecar in three lines, whether the plan is the file that it describes, and what was tuned and chosen."""
-    told: List[str] = []
+    lines: List[str] = []
     folder = planstore.plans_dir(home)
     for path in sorted(glob.glob(os.path.join(folder, "*.json"))):
         name = os.path.basename(path)
         if "-" in name:  # role-network
-            told += _plan(home, name[:-len(".json")])
-    told += _others(folder)
-    return told or ["no plan in {}".format(folder)]
+            lines += _plan(home, name[:-len(".json")])
+    lines += _others(folder)
+    return lines or ["no plan in {}".format(folder)]
 
 
 def _plan(home: str, name: str) -> List[str]:
@@ -105,13 +105,13 @@ def _plan(home: str, name: str) -> List[str]:
         state = "whole"
     except EngineError as e:
         return ["{}: {}".format(name, e)]
-    told = plan.sidecar
-    flags = told.get("flags") or {}
+    sidecar = plan.sidecar
+    flags = sidecar.get("flags") or {}
     lines = ["{} {}: {}, {} bytes, {} ({}...), TensorRT {}, {} ({}), L4T {}".format(
-        role, network, told["precision"], told["size"], state, told["sha256"][:SHORT], told["tensorrt"], told["gpu"],
-        told["compute_capability"], told.get("l4t") or "-")]
-    lines.append("  built {} in {} s; {}".format(told.get("built_at", "-"), told.get("build_s", "-"), _flags(flags)))
-    lines.append("  measured {}; {}".format(_short(told.get("measured")), verified_text(told.get("verified"))))
+        role, network, sidecar["precision"], sidecar["size"], state, sidecar["sha256"][:SHORT], sidecar["tensorrt"],
+        sidecar["gpu"], sidecar["compute_capability"], sidecar.get("l4t") or "-")]
+    lines.append("  built {} in {} s; {}".format(sidecar.get("built_at", "-"), sidecar.get("build_s", "-"), _flags(flags)))
+    lines.append("  measured {}; {}".format(_short(sidecar.get("measured")), verified_text(sidecar.get("verified"))))
     return lines
 
 
@@ -122,16 +122,16 @@ def _flags(flags: Mapping[str, Any]) -> str:
 
 
 def _others(folder: str) -> List[str]:
-    told = []
+    lines = []
     for name in (planstore.CHOICE, planstore.CUBIN_SIDECAR):
         text = Machine({}, folder).read("/" + name)
         if text:
             try:
-                told.append("{}: {}".format(name, _short(json.loads(text))))
+                lines.append("{}: {}".format(name, _short(json.loads(text))))
             except ValueError:
-                told.append("{}: is no JSON".format(name))
+                lines.append("{}: is no JSON".format(name))
     tuned = Machine({}, folder).read("/" + tune.TEXT)
-    return told + ([tune.TEXT + ":"] + tuned.splitlines() if tuned else [])
+    return lines + ([tune.TEXT + ":"] + tuned.splitlines() if tuned else [])
 
 
 def _short(value: Any) -> str:

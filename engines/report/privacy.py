@@ -1,4 +1,4 @@
-"""What a text for strangers must not tell: who, which host, where on the network, and no password."""
+"""Hides what a text for strangers must not have: user, host, addresses, serial numbers and passwords."""
 import ipaddress
 import os
 import re
@@ -16,11 +16,11 @@ MAC = re.compile(r"(?<![\w:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-F
 SERIAL = re.compile(r"(/by-id/)[^\s'\",;)]+")  # the name of a device there ends in its serial number
 VERSIONED = re.compile(r"tensorrt|cudnn|cuda|opencv|cv2|openvino|onnx|version|libnv|python|numpy|plan", re.IGNORECASE)
 LARGEST_OF_VERSIONS = 20  # of the first two numbers
-TELLS_NOTHING = {"", "localhost", "jetson", "nano", "ubuntu", "nvidia", "root", "user", "nanoface"}
+COMMON_NAMES = {"", "localhost", "jetson", "nano", "ubuntu", "nvidia", "root", "user", "nanoface"}
 
 
 class Privacy(NamedTuple):
-    """`home`: the user's folder; `user` and `host`: names, left alone where they tell nothing."""
+    """`home`: the user's folder; `user` and `host`: names, left alone where they are common ones."""
 
     home: str
     user: str
@@ -35,7 +35,7 @@ class Privacy(NamedTuple):
         if len(self.home) > 1:
             text = re.sub(re.escape(self.home) + r"(?=[/\s:;,)'\"]|$)", "~", text)
         for name, instead in ((self.user, "(user)"), (self.host, "(host)")):
-            if name.lower() not in TELLS_NOTHING:
+            if name.lower() not in COMMON_NAMES:
                 text = re.sub(r"(?<![\w.-]){}(?![\w-])".format(re.escape(name)), instead, text)
         return text
 
@@ -50,7 +50,7 @@ def _unless_loopback(found: "re.Match[str]") -> str:
 
 
 def _unless_version(of_versions: bool, found: "re.Match[str]") -> str:
-    """8.2.1.8 is a version of TensorRT where the text speaks of such; 192.168.0.7 and 9.9.9.9 are addresses."""
+    """8.2.1.8 is a version of TensorRT where the text is about such; 192.168.0.7 and 9.9.9.9 are addresses."""
     text = found.group()
     numbers = [int(n) for n in text.partition(":")[0].split(".")]
     version = of_versions and not found.group(1) and max(numbers[:2]) <= LARGEST_OF_VERSIONS

@@ -14,34 +14,34 @@ def read(machine: Machine) -> Reading:
 
 
 def lines(reading: Reading) -> List[str]:
-    """One moment as text; what the board does not tell has no line."""
-    told = []
+    """One moment as text; what is not known has no line."""
+    text = []
     if reading.gpu_mhz is not None:
         least, most = reading.gpu_range_mhz
-        told.append("GPU {:.0f} MHz (may be {} to {})".format(reading.gpu_mhz, _mhz(least), _mhz(most)))
+        text.append("GPU {:.0f} MHz (may be {} to {})".format(reading.gpu_mhz, _mhz(least), _mhz(most)))
     if reading.gpu_load is not None:
-        told.append("GPU {:.0f} % busy".format(100.0 * reading.gpu_load))
+        text.append("GPU {:.0f} % busy".format(100.0 * reading.gpu_load))
     if reading.cpu_mhz:
         clocks = " ".join("{:.0f}".format(mhz) for mhz in reading.cpu_mhz)
-        told.append("CPU {} MHz (at most {}), governor {}".format(
+        text.append("CPU {} MHz (at most {}), governor {}".format(
             clocks, _mhz(reading.cpu_top_mhz), reading.governor or "-"))
     if reading.cores:
-        told.append("cores on: {}".format(reading.cores))
+        text.append("cores on: {}".format(reading.cores))
     if reading.temperatures_c:
-        told.append(", ".join("{} {:.1f} C".format(*zone) for zone in reading.temperatures_c.items()))
+        text.append(", ".join("{} {:.1f} C".format(*zone) for zone in reading.temperatures_c.items()))
     for name in reading.power_mw:
         voltage = reading.voltage_mv.get(name)
-        told.append("{} {:.0f} mW{}".format(name, reading.power_mw[name],
+        text.append("{} {:.0f} mW{}".format(name, reading.power_mw[name],
                                             "" if voltage is None else " at {:.0f} mV".format(voltage)))
     for name, step in reading.slowed_by.items():
-        told.append("slowed down by {} (step {})".format(name, step))
-    told.append(", ".join("{} {:.0f} MB".format(*part) for part in reading.memory_mb.items()) or "memory: not told")
-    return told
+        text.append("slowed down by {} (step {})".format(name, step))
+    text.append(", ".join("{} {:.0f} MB".format(*part) for part in reading.memory_mb.items()) or "memory: not known")
+    return text
 
 
 def over_time(readings: Sequence[Reading]) -> List[str]:
     """Many moments of a run as text: least, median and most of each."""
-    told = [
+    text = [
         _spread("GPU clock, MHz", [r.gpu_mhz for r in readings]),
         _spread("GPU busy, %", [None if r.gpu_load is None else 100.0 * r.gpu_load for r in readings]),
         _spread("CPU clock, MHz", [mhz for r in readings for mhz in r.cpu_mhz])]
@@ -50,8 +50,8 @@ def over_time(readings: Sequence[Reading]) -> List[str]:
                          ("mV", [r.voltage_mv for r in readings]),
                          ("MB", [r.memory_mb for r in readings])):
         names = sorted({name for value in values for name in value if not name.endswith("Total")})
-        told += [_spread("{}, {}".format(name, unit), [value.get(name) for value in values]) for name in names]
-    return [line for line in told if line]
+        text += [_spread("{}, {}".format(name, unit), [value.get(name) for value in values]) for name in names]
+    return [line for line in text if line]
 
 
 def throttling(readings: Sequence[Reading]) -> List[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.core.errors import ModelError
 from edge.face.mesh import POINTS
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 from edge.models import face_landmark, iris_landmark, mb05
 from edge.models.detectors.table import DETECTORS, make_detector
 from edge.models.mb05 import Mb05
@@ -60,13 +60,13 @@ QUANTITIES: Dict[str, Dict[str, Quantity]] = {
         "box": Quantity("px", 0.6),  # each corner's x and y; 16/32: 0.09, 16/16: 0.25, colours: 2.9 and more, pixel: 1.5
         "keypoints": Quantity("px", 0.6),  # 16/32: 0.06, 16/16: 0.14, colours: 3.6, pixel: 2.1
         "score": Quantity("probability", 0.03),  # 16/32: 0.006, 16/16: 0.011, colours: 0.10, pixel: 0.09
-        # all that it says, also of the anchors that see nothing here; 16/32: 0.03, 16/16: 0.04, half a layer lost: 0.08 to 46
+        # all outputs, also of the anchors without a face; 16/32: 0.03, 16/16: 0.04, half a layer lost: 0.08 to 46
         REST: Quantity("of their rms", 0.07),
     },
     "align": {
-        # the points are sums of large numbers, which FP16 tells by eighths. 16/32: 0.08, 16/16: 0.92, colours: 3.3, pixel: 1.8
+        # sums of large numbers, in FP16 in steps of an eighth. 16/32: 0.08, 16/16: 0.92, colours: 3.3, pixel: 1.8
         "landmarks": Quantity("px of {}", 1.2),
-        # of all points of a face, which shift unseen otherwise; 16/32: 0.03, 16/16: 0.23, colours: 0.9, pixel: 1.3
+        # of all points of a face, for a common shift; 16/32: 0.03, 16/16: 0.23, colours: 0.9, pixel: 1.3
         "median landmark": Quantity("px of {}", 0.3),
         "depth": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.22, colours: 4.6, pixel: 0.6
         "presence": Quantity("probability", 0.03),  # 16/32 and 16/16: below 0.0001; a face has 1, no face 0
@@ -88,7 +88,7 @@ def differences(stored: StoredNetwork, expected: Outputs, found: Outputs) -> Lis
 
     An output of `found` that is missing, has another shape or is not finite makes every quantity infinitely wrong. A
     quantity that neither run has (the box where no face is seen) is left out. Raises ModelError for a role without
-    outputs to compare and for a detector that nothing is known of.
+    outputs to compare and for an unknown detector.
     """
     quantities = quantities_of(stored, expected)
     if all(_alike(values, found.get(name)) for name, values in expected.items()):
@@ -215,7 +215,7 @@ def _of_mesh(network: str, expected: Outputs, found: Outputs, decode: Mapping[st
 def _of_pose(network: str, expected: Outputs, found: Outputs, decode: Mapping[str, object]) -> Dict[str, np.ndarray]:
     model = Mb05(decode)
     ours, theirs = model.decode(expected), model.decode(found)
-    apart = [0.0 if ours is theirs else np.inf] if ours is None or theirs is None else [rot.distance_deg(ours, theirs)]
+    apart = [0.0 if ours is theirs else np.inf] if ours is None or theirs is None else [rotation.distance_deg(ours, theirs)]
     half = mb05.SIZE / 2.0
     a, b = (outputs["landmarks"].reshape(2, 68).T * half for outputs in (expected, found))
     return {"rotation": np.array(apart), "points": _distances(a, b, 2),

@@ -88,7 +88,7 @@ def make(home: str, name: str) -> bool:
 
 def keep_current(home: str, name: str) -> None:
     """Make the cases of a network anew unless they are those of its present version. Does nothing where that cannot be
-    done: whoever then wants to compare is told why.
+    done: a comparison then reports why.
     """
     if find_spec(RUNTIME) is None or _is_current(home, name):
         return

@@ -10,7 +10,7 @@ WARM_UP, MOST_RUNS, LONGEST_S = 5, 100, 3.0
 
 
 class Timed(NamedTuple):
-    """Milliseconds of one network; `device_ms` is empty where the runtime does not tell."""
+    """Milliseconds of one network; `device_ms` is empty where the runtime does not give it."""
 
     network: str
     backend: str

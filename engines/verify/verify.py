@@ -8,7 +8,7 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.host import commands
 from edge.models.warp import Warper
 from edge.runtimes.choose import open_runner
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork, cure, locate, read_index
 from engines.manifest.entries import Manifest
 from engines.manifest.read import read_manifest
@@ -101,7 +101,7 @@ def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[s
             raise ConfigError("{} is no network: there is nothing to verify".format(name))
     if names:
         return list(names), []
-    built, chosen = read_index(home), planstore.chosen(home)
+    built, chosen = read_index(home), plans.chosen(home)
     wanted: List[str] = []
     notes: List[str] = []
     for role in manifest.roles:
@@ -118,7 +118,7 @@ def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[s
 
 
 def _verify(home: str, name: str, runtime: str) -> Verified:
-    """One network; an error with a cure is what is wrong with it, so that the others have their turn."""
+    """One network; an error with a cure is what is wrong with it, so that the others are verified, too."""
     try:
         stored = locate(home, name)
         runner = open_runner(stored, runtime)
@@ -138,7 +138,7 @@ def _verify(home: str, name: str, runtime: str) -> Verified:
 def _cure(stored: StoredNetwork, backend: str, found: Sequence[Difference]) -> str:
     if backend.startswith("tensorrt"):
         if all(d.within or d.quantity.startswith(CROPPED) for d in found):
-            return planstore.cure_all() + ", which makes the crop kernel again"
+            return plans.cure_all() + ", which makes the crop kernel again"
         return "{}, and with --fp32 too if that does not help".format(
             commands.run("build --only {} --force".format(stored.role)))
     return "{}, or take another runtime with --runtime".format(cure("--force", stored.name))

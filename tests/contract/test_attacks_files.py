@@ -22,7 +22,7 @@ from edge.outputs.spec import parse_output
 from edge.service.places import Places
 from edge.service.state import last_record
 from edge.sources.live.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
-from edge.store import lock as buildlock
+from edge.store import lock
 from edge.store.models import SCHEMA, locate, read_index
 from edge.store.plans import read_object
 from edge.telemetry.status.file import open_log
@@ -89,7 +89,7 @@ def locked(folder):
 
 
 def tracked(home):
-    with buildlock.tracking(home, lambda: None, lambda: True):
+    with lock.tracking(home, lambda: None, lambda: True):
         pass
 
 

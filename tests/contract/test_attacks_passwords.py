@@ -16,8 +16,7 @@ from patience import PATIENCE_S
 from edge.cli import main as cli
 from edge.config.load import load_config
 from edge.core.errors import EdgeError, SourceError
-from edge.doctor import examine as doctor
-from edge.doctor import machine, packages
+from edge.doctor import examine, machine, packages
 from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live.device import DEFAULT_TIMEOUTS
@@ -95,9 +94,9 @@ def test_status_record_service_manager_doctor_and_report(place, written):
         manager.settimeout(PATIENCE_S)
         Notifier({"NOTIFY_SOCKET": "@nanoface-attacks-{}".format(os.getpid())}).status(reason)
         told = manager.recv(4096).decode("utf-8")
-    found = doctor.examine(config, machine.Machine({"PATH": ""}), packages.this_software())
+    found = examine.examine(config, machine.Machine({"PATH": ""}), packages.this_software())
     report = Privacy("", "", "").hide(reason)
-    for text in (record, told, "\n".join(doctor.lines(found)), json.dumps(doctor.as_json(found)), report):
+    for text in (record, told, "\n".join(examine.lines(found)), json.dumps(examine.as_json(found)), report):
         assert text and not tells(text)
 
 

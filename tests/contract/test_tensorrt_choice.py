@@ -14,7 +14,7 @@ from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.cpu.openvino import OpenVinoRunner
 from edge.runtimes.fallback import FallbackRunner
 from edge.runtimes.gpu.runner import TensorRtRunner
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork
 
 NETWORK = StoredNetwork("tiny", "tiny.onnx", "tiny.onnx", {}, "align", "5" * 64)
@@ -39,12 +39,12 @@ def installed(monkeypatch, tmp_path):
 def built(tmp_path):
     """Writes a plan and its sidecar, or what is left of one; `sidecar` as text, None for none."""
     def write(sidecar=WHOLE, plan=b"plan"):
-        os.makedirs(planstore.plans_dir(str(tmp_path)))
+        os.makedirs(plans.plans_dir(str(tmp_path)))
         if plan is not None:
-            with open(planstore.plan_path(str(tmp_path), "align", "tiny"), "wb") as f:
+            with open(plans.plan_path(str(tmp_path), "align", "tiny"), "wb") as f:
                 f.write(plan)
         if sidecar is not None:
-            with open(planstore.sidecar_path(str(tmp_path), "align", "tiny"), "w") as f:
+            with open(plans.sidecar_path(str(tmp_path), "align", "tiny"), "w") as f:
                 f.write(sidecar)
     return write
 

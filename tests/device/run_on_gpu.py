@@ -1,4 +1,4 @@
-"""The crop kernel on a real GPU: compiled for it, compared with its twin, the exact sample and the CPU path, and timed.
+"""The crop kernel on a real GPU: compiled for it, compared with its reference, the exact sample and the CPU path, and timed.
 
     python3 tests/device/run_on_gpu.py
 
@@ -24,7 +24,7 @@ except ImportError:
     sys.exit("numpy is not installed for {}: bring a wheel of it".format(sys.executable))
 
 import crop_cases
-import crop_twin
+import crop_reference
 import libcuda
 import nvrtc
 
@@ -35,7 +35,7 @@ from edge.store import cubin as cubinstore
 from engines.build import cubin
 from engines.progress import Report
 
-LEVELS_TO_TWIN, LEVELS_TO_EXACT = 1e-3, 0.25  # grey levels; promised is 1 to the exact sample
+LEVELS_TO_REFERENCE, LEVELS_TO_EXACT = 1e-3, 0.25  # grey levels; promised is 1 to the exact sample
 LEVELS_TO_CPU = (0.5, 4.0)  # mean and worst, on a picture, away from the border
 GUARD = 256  # floats in front of the target and behind it
 AHEAD = 4096  # side of the input that keeps the device busy, while the host enqueues what is timed
@@ -159,7 +159,7 @@ def cases(image):
 
 
 def absurd():
-    """Name -> crop whose matrix has no inverse, or is not finite: only the twin says what comes of it."""
+    """Name -> crop whose matrix has no inverse, or is not finite: only the reference says what comes of it."""
     matrices = {"all NaN": np.full((2, 3), np.nan), "infinite": [[np.inf, 0, 0], [0, 1, 0]],
                 "no inverse": [[1, 2, 3], [2, 4, 1]], "far": [[1, 0, 1e12], [0, 1, -1e300]],
                 "huge": [[1e300, 0, 0], [0, 1e300, 0]], "tiny": [[1e-300, 0, 0], [0, 1, 0]]}
@@ -186,9 +186,9 @@ def compare(bench, name, crop, cpu, is_exact):
     """Print one row; whether all agree."""
     image = bench.image
     out, whole = bench.shown(crop)
-    twin = crop_twin.filled(crop_cases.arguments(image, crop, bench.pitch), bench.memory)
-    to_twin = np.abs(out - twin).max() / crop.scale
-    agree = whole and to_twin <= LEVELS_TO_TWIN  # False where it is NaN
+    reference = crop_reference.filled(crop_cases.arguments(image, crop, bench.pitch), bench.memory)
+    to_reference = np.abs(out - reference).max() / crop.scale
+    agree = whole and to_reference <= LEVELS_TO_REFERENCE  # False where it is NaN
     exact_text, cpu_text = "-", "-"
     if is_exact:
         to_exact = np.abs(out - crop_cases.exact(image, crop)).max() / crop.scale
@@ -198,7 +198,7 @@ def compare(bench, name, crop, cpu, is_exact):
             difference = np.abs(out - cpu(image, crop))[:, where] / crop.scale
             agree = agree and difference.mean() <= LEVELS_TO_CPU[0] and difference.max() <= LEVELS_TO_CPU[1]
             cpu_text = "{:.3f} / {:.2f}".format(difference.mean(), difference.max())
-    bits = "same" if np.array_equal(out, twin) else "{:.1e}".format(to_twin)
+    bits = "same" if np.array_equal(out, reference) else "{:.1e}".format(to_reference)
     print(ROW.format(name, "ok" if agree else "DIFFERS", bits, exact_text, cpu_text), "" if whole else "writes outside")
     return bool(agree)
 
@@ -207,7 +207,7 @@ def checked(cuda, kernel, frames):
     cpu = cpu_path()
     if cpu is None:
         print("OpenCV is not installed here: the CPU path is left out")
-    print(ROW.format("grey levels from", "", "twin", "exact", "CPU mean/worst"))
+    print(ROW.format("grey levels from", "", "reference", "exact", "CPU mean/worst"))
     right = True
     for width, height, kind in frames:
         # only a picture is compared with the CPU path: on noise its rounded grid is off by up to eight levels

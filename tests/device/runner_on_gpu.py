@@ -28,9 +28,9 @@ except ImportError as e:
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.core.errors import EdgeError, EngineError
 from edge.models.warp import Warper
-from edge.runtimes.gpu import context as cuda
+from edge.runtimes.gpu import context
 from edge.runtimes.gpu.runner import TensorRtRunner
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork, sha256_of
 from engines.build import cubin
 from engines.progress import Report
@@ -96,16 +96,16 @@ class StandIn:
 
 def prepared(home):
     """A plan in the store, its sidecar for this GPU, and the kernel where a compiler is; whether that is there."""
-    gpu = cuda.gpu()
-    path = planstore.plan_path(home, "align", "copy")
+    gpu = context.gpu()
+    path = plans.plan_path(home, "align", "copy")
     os.makedirs(os.path.dirname(path))
     with open(path, "wb") as f:
         f.write(b"copy")
-    sidecar = {"schema": planstore.SCHEMA, "role": "align", "network": "copy", "sha256": sha256_of(path), "size": 4,
+    sidecar = {"schema": plans.SCHEMA, "role": "align", "network": "copy", "sha256": sha256_of(path), "size": 4,
                "onnx_sha256": NETWORK.sha256, "tensorrt": StandIn.__version__, "gpu": gpu.name,
                "compute_capability": gpu.compute_capability, "precision": "fp16", "inputs": [["input", list(SHAPE)]],
                "outputs": [["output", list(SHAPE)]]}
-    with open(planstore.sidecar_path(home, "align", "copy"), "w") as f:
+    with open(plans.sidecar_path(home, "align", "copy"), "w") as f:
         json.dump(sidecar, f)
     print("{} ({}), pycuda {}".format(gpu.name, gpu.compute_capability, pycuda.VERSION_TEXT))
     return cubin.build_cubin(home, gpu.compute_capability, Report(sys.stdout))
@@ -272,7 +272,7 @@ def failure_of(call):
 
 def main():
     try:
-        gpu = cuda.gpu()
+        gpu = context.gpu()
     except EngineError as e:
         print("cannot run here: {}".format(e))
         return 2

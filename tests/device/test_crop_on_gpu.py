@@ -1,4 +1,4 @@
-"""On a real GPU the crop kernel shows, to the bit, what its twin shows."""
+"""On a real GPU the crop kernel shows, to the bit, what its reference shows."""
 import os
 import subprocess
 import sys

@@ -62,7 +62,7 @@ def places(crop):
 
 
 def exact(image, crop):
-    """Bilinear samples in float64, (3, H, W), with the crop's arithmetic. Written apart from kernel and twin."""
+    """Bilinear samples in float64, (3, H, W), with the crop's arithmetic. Written apart from kernel and reference."""
     image = np.asarray(image, np.float64)
     height, width = image.shape[:2]
     x, y = places(crop)

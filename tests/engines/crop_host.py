@@ -9,8 +9,8 @@ import subprocess
 
 import numpy as np
 
-from edge.runtimes.gpu import crop as cropkernel
-from edge.store import cubin as cubinstore
+from edge.runtimes.gpu import crop
+from edge.store import cubin
 
 SHIM = r"""
 #include <algorithm>
@@ -73,16 +73,16 @@ class HostKernel:
         source, library = os.path.join(folder, "host.cpp"), os.path.join(folder, "host.so")
         with open(source, "w") as f:
             f.write(SHIM)
-        place = os.path.dirname(cubinstore.source_path())
+        place = os.path.dirname(cubin.source_path())
         done = subprocess.run([compiler()] + FLAGS + ["-I", place, "-o", library, source], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
         self._run = ctypes.CDLL(library).run
         self._run.restype = ctypes.c_long
-        self._run.argtypes = [ctypes.POINTER(ctypes.c_int)] * 2 + [TYPES[letter] for letter in cropkernel.PARAMETERS]
+        self._run.argtypes = [ctypes.POINTER(ctypes.c_int)] * 2 + [TYPES[letter] for letter in crop.PARAMETERS]
 
-    def filled(self, arguments, memory, grid, block=cropkernel.BLOCK):
-        """The target (3, H, W) float32 of a launch, and how many reads missed the frame. As crop_twin.filled()."""
+    def filled(self, arguments, memory, grid, block=crop.BLOCK):
+        """The target (3, H, W) float32 of a launch, and how many reads missed the frame. As crop_reference.filled()."""
         arguments, (across, down) = list(arguments), arguments[5:7]
         out = np.full(3 * across * down + 2 * GUARD, np.nan, np.float32)
         arguments[0], arguments[4] = memory.ctypes.data, out[GUARD:].ctypes.data

@@ -11,7 +11,7 @@ import pytest
 
 from edge.core.errors import EngineError
 from edge.host.disk import StorageError
-from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import crop
 from edge.store import cubin as stored
 from engines.build import cubin
 from engines.progress import Report
@@ -117,7 +117,7 @@ def test_a_changed_source_is_built_again(bench, tmp_path, monkeypatch):
     other.write_text("another version")
     monkeypatch.setattr(stored, "source_path", lambda: str(other))
     with pytest.raises(EngineError, match="built of another version of crop.cu: " + CURE):
-        cropkernel.load(bench.home, "5.3")
+        crop.load(bench.home, "5.3")
     assert bench.build()[0] and bench.calls()[1].endswith(str(other))
     assert stored.read_cubin(bench.home, "5.3")
 
@@ -156,7 +156,7 @@ def test_a_failure_leaves_the_old_code_which_then_says_that_it_is_old(bench):
     bench.install(FAILS)
     assert not bench.build("7.2")[0]
     with pytest.raises(EngineError, match="was built for sm_53, the GPU here is sm_72: " + CURE):
-        cropkernel.load(bench.home, "7.2")
+        crop.load(bench.home, "7.2")
     assert stored.read_cubin(bench.home, "5.3")
 
 
@@ -169,7 +169,7 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_with_its_cure(bench, tmp
 
 def test_where_nothing_was_built_the_cure_is_named(tmp_path):
     with pytest.raises(EngineError, match="was not built for this board: " + CURE):
-        cropkernel.load(str(tmp_path), "5.3")
+        crop.load(str(tmp_path), "5.3")
 
 
 def _cut(path):
@@ -197,7 +197,7 @@ def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, con
         with open(path, "wb") as f:
             f.write(damaged)
     with pytest.raises(EngineError) as refused:
-        cropkernel.load(bench.home, "5.3")
+        crop.load(bench.home, "5.3")
     text = str(refused.value)
     assert said in text and re.search(CURE, text) and "\n" not in text
     assert bench.build()[0] and len(bench.calls()) == 2
@@ -211,7 +211,7 @@ def test_a_kill_between_code_and_sidecar_is_noticed(bench, monkeypatch):
         os.path.join(bench.plans, "crop.cubin"), code + b"new"))
     assert bench.build(force=True)[0]
     with pytest.raises(EngineError, match="altered"):
-        cropkernel.load(bench.home, "5.3")
+        crop.load(bench.home, "5.3")
 
 
 @pytest.mark.skipif(nvrtc.library_path() is None, reason="needs the wheel " + nvrtc.WHEEL)

@@ -18,7 +18,7 @@ from crop_cases import (
     waves,
 )
 from crop_host import HostKernel, compiler
-from crop_twin import filled
+from crop_reference import filled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def portrait():
     return cv2.resize(image, (640, 480), interpolation=cv2.INTER_AREA)
 
 
-def twin(image, crop):
+def reference(image, crop):
     return filled(arguments(image, crop), np.ascontiguousarray(image).ravel())
 
 
@@ -72,7 +72,7 @@ def crops(draw):
 @given(crop=crops())
 def test_any_crop_is_its_exact_bilinear_sample(crop):
     image = noise(100, 80)
-    error = np.abs(levels(twin(image, crop), crop) - levels(exact(image, crop), crop)).max()
+    error = np.abs(levels(reference(image, crop), crop) - levels(exact(image, crop), crop)).max()
     assert error <= 0.02, "{:.4f} grey levels".format(error)
 
 
@@ -88,7 +88,7 @@ def test_any_crop_is_its_exact_bilinear_sample(crop):
 ])
 def test_float32_is_enough_for_a_4k_frame_of_noise(matrix, size, border):
     image, crop = noise(3840, 2160), crop_of(matrix, size, border=border)
-    error = np.abs(twin(image, crop) - exact(image, crop)).max()
+    error = np.abs(reference(image, crop) - exact(image, crop)).max()
     assert error <= 0.2, "{:.4f} grey levels".format(error)
 
 
@@ -101,7 +101,7 @@ def test_the_source_itself_gives_the_twins_bits_whatever_pads_the_rows(host, cro
     rows[:, :300] = image.reshape(80, 300)
     out, outside = host.filled(arguments(image, crop, 300 + padding), rows.ravel(), grid(crop))
     assert outside == 0
-    assert np.array_equal(out, twin(image, crop))
+    assert np.array_equal(out, reference(image, crop))
 
 
 LIMITS = (np.inf, -np.inf, np.nan, 0.0, 1e-45, -1e-45, 1e38, -1e38, 3e9, -3e9, 1.0, -0.5, 100.0, 4194304.0)
@@ -137,7 +137,7 @@ def test_a_matrix_that_is_none_ends_in_bytes_of_the_frame_or_black(host, first, 
     assert all(abs(v) < 3.4e38 for v in values) and all(isinstance(v, int) for v in values[11:13])
     out, outside = host.filled(values, image.ravel(), grid(crop))
     assert outside == 0 and np.isfinite(out).all() and out.min() >= 0 and out.max() <= 255
-    assert np.array_equal(out, twin(image, crop))
+    assert np.array_equal(out, reference(image, crop))
 
 
 @pytest.mark.parametrize("matrix", [[[0, 0, 5], [0, 0, 7]], [[1, 2, 3], [2, 4, 1]], [[0, 0, 0], [0, 1, 0]]])
@@ -145,7 +145,7 @@ def test_a_matrix_without_an_inverse_shows_what_the_cpu_shows(matrix):
     image, crop = noise(40, 30), crop_of(matrix, (16, 16))
     out = np.empty((3, 16, 16), np.float32)
     Warper().fill(image, crop, out)
-    assert np.array_equal(twin(image, crop), out)
+    assert np.array_equal(reference(image, crop), out)
 
 
 @pytest.mark.parametrize("border", [CONSTANT, REPLICATE])
@@ -154,7 +154,7 @@ def test_a_matrix_without_an_inverse_shows_what_the_cpu_shows(matrix):
 ])
 def test_wholly_outside_is_black_or_the_nearest_edge(matrix, border):
     image, crop = noise(60, 40), crop_of(matrix, (16, 16), border=border)
-    out = twin(image, crop)
+    out = reference(image, crop)
     assert border == REPLICATE or not out.any()
     assert np.abs(out - exact(image, crop)).max() <= 0.02
 
@@ -188,7 +188,7 @@ def test_a_picture_is_what_the_cpu_path_shows_away_from_the_border(name, kind, p
     image, crop = (portrait if kind == "portrait" else waves(640, 480)), PICTURES[name]
     out = np.empty((3, crop.size[1], crop.size[0]), np.float32)
     Warper().fill(image, crop, out)
-    difference = np.abs(levels(twin(image, crop), crop) - levels(out, crop))
+    difference = np.abs(levels(reference(image, crop), crop) - levels(out, crop))
     where = inside(image, crop)
     if name == "wholly outside":
         assert not where.any() and difference.max() == 0.0
@@ -204,7 +204,7 @@ def test_even_noise_differs_from_the_cpu_path_by_its_rounded_grid_alone(crop):
     image = noise(100, 80)
     out = np.empty((3, crop.size[1], crop.size[0]), np.float32)
     Warper().fill(image, crop, out)
-    difference = np.abs(levels(twin(image, crop), crop) - levels(out, crop))
+    difference = np.abs(levels(reference(image, crop), crop) - levels(out, crop))
     # 1/64 pixel and the fixed point's share across, and as much down, times 255; and the bytes' own rounding
     assert difference.max() <= 1.0 + 2 * 255 * (1 / 64.0 + 1 / 512.0)
     assert difference.mean() <= 1.5

@@ -5,7 +5,7 @@ import struct
 import nvrtc
 import pytest
 
-from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import crop
 from edge.store import cubin as cubinstore
 
 pytestmark = pytest.mark.skipif(nvrtc.library_path() is None, reason="needs the wheel " + nvrtc.WHEEL)
@@ -66,8 +66,8 @@ def test_it_reads_the_frame_through_the_read_only_cache_and_fuses_what_is_writte
 def test_what_pycuda_packs_is_what_the_kernel_takes(compiler, source):
     ptx = compiler.compile(source, "compute_53").code.decode("ascii")
     declared = re.findall(r"\.param \.(\w+) crop_param_\d+", ptx)
-    assert "".join(PTX_TYPES[kind] for kind in declared) == cropkernel.PARAMETERS
-    assert ".maxntid 128, 1, 1" in ptx and cropkernel.BLOCK[0] * cropkernel.BLOCK[1] == 128
+    assert "".join(PTX_TYPES[kind] for kind in declared) == crop.PARAMETERS
+    assert ".maxntid 128, 1, 1" in ptx and crop.BLOCK[0] * crop.BLOCK[1] == 128
 
 
 def test_a_mistake_in_the_source_is_shown_in_the_compilers_words(compiler, source):

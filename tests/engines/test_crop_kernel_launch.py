@@ -10,7 +10,7 @@ import pytest
 from fakes import KERNELS, SIMULATOR
 
 from edge.core.errors import EngineError
-from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import crop
 from engines.build import cubin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,10 +22,10 @@ import sys
 import numpy as np
 import pycuda.driver as cuda
 import crop_cases
-from crop_twin import filled
+from crop_reference import filled
 from edge.core.contracts import REPLICATE, RGB
 from edge.core.errors import EdgeError
-from edge.runtimes.gpu import crop as cropkernel
+from edge.runtimes.gpu import crop
 
 def refused(call, *arguments):
     try:
@@ -82,7 +82,7 @@ def run_text(home, text, **settings):
 
 def test_two_launches_fill_the_two_halves_of_a_batch(home):
     code, text, books = run_text(home, """
-    kernel = cropkernel.load(home, "5.3")
+    kernel = crop.load(home, "5.3")
     target = cuda.mem_alloc(2 * 12 * 64 * 64)
     for number, crop in enumerate(crops):
         kernel.launch(int(frame), image.shape, 300, crop, int(target) + number * 12 * 64 * 64, stream)
@@ -100,7 +100,7 @@ def test_two_launches_fill_the_two_halves_of_a_batch(home):
 
 def test_what_cannot_be_launched_is_one_line_and_stops_nothing(home):
     code, text, books = run_text(home, """
-    kernel = cropkernel.load(home, "5.3")
+    kernel = crop.load(home, "5.3")
     for shape, pitch in (((0, 100, 3), 300), ((80, 0, 3), 300), ((80, 101, 3), 300), ((2 ** 21, 1, 3), 3)):
         refused(kernel.launch, int(frame), shape, pitch, crops[0], int(frame), stream)
     cuda.Context.pop()
@@ -119,7 +119,7 @@ def test_what_cannot_be_launched_is_one_line_and_stops_nothing(home):
 def test_code_that_the_driver_refuses_is_one_line_with_the_cure(home, code):
     cubin._store(str(home), code, "sm_53", "V10.2.300")
     result, text, books = run_text(home, """
-    refused(cropkernel.load, home, "5.3")
+    refused(crop.load, home, "5.3")
     kernel = None
     """)
     assert result == 0 and text.count("\n") == 1, text
@@ -130,7 +130,7 @@ def test_without_pycuda_the_cure_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     with pytest.raises(EngineError, match="pycuda does not load .*sh setup.sh"):
-        cropkernel.CropKernel(cubin_for(53))
+        crop.CropKernel(cubin_for(53))
 
 
 def test_the_script_for_a_real_gpu_passes_on_the_simulator(home):
@@ -142,7 +142,7 @@ def test_the_script_for_a_real_gpu_passes_on_the_simulator(home):
     assert text.count(" ok  ") == 25 and text.count(" same ") == 25, text
 
 
-WRONG = {  # what a mistaken kernel would do -> the twin's line that is changed for it
+WRONG = {  # what a mistaken kernel would do -> the reference's line that is changed for it
     "half a pixel off": ("F(v) for v in inverse[6:8]", "F(v + 0.5) for v in inverse[6:8]"),
     "colours swapped": ("(2, 1, 0) if red_first", "(0, 1, 2) if red_first"),
     "borders swapped": ("inside = replicate |", "inside = (not replicate) |"),
@@ -153,12 +153,12 @@ WRONG = {  # what a mistaken kernel would do -> the twin's line that is changed 
 
 @pytest.mark.parametrize("mistake", sorted(WRONG))
 def test_the_script_for_a_real_gpu_finds_a_mistaken_kernel(home, mistake):
-    path, twins = home / "crop.cubin", home / "twins.py"
+    path, references = home / "crop.cubin", home / "references.py"
     path.write_bytes(cubin_for(53))
     with open(KERNELS, encoding="utf-8") as f:
         right = f.read()
     assert WRONG[mistake][0] in right
-    twins.write_text(right.replace(*WRONG[mistake]))
+    references.write_text(right.replace(*WRONG[mistake]))
     words = [ON_GPU, "--small", "--launches", "0", "--cubin", str(path)]
-    code, text, _ = run(home, *words, NANOFACE_SIM_KERNELS=str(twins))
+    code, text, _ = run(home, *words, NANOFACE_SIM_KERNELS=str(references))
     assert code == 1 and text.endswith("SOMETHING DIFFERS\n") and " DIFFERS" in text, text

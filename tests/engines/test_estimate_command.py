@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("yaml")
 
 from edge.core.errors import ConfigError, EngineError, ModelError
-from engines.estimate import pipeline as estimatepipeline
+from engines.estimate import pipeline
 from engines.estimate.board import NANO, Span, board_of
 from engines.estimate.command import engine_ms, run_estimate
 from engines.estimate.fitted import fitted
@@ -72,19 +72,19 @@ def test_every_number_of_a_slower_board_is_slower(tmp_path):
 
 def test_the_floor_of_ten_frames_a_second_holds_at_the_pessimistic_end(nano):
     for situation in nano.situations:
-        assert estimatepipeline.fps(situation.one_thread).low >= 10.0, situation.name
-    assert estimatepipeline.fps(nano.situations[0].one_thread).middle >= 30.0
+        assert pipeline.fps(situation.one_thread).low >= 10.0, situation.name
+    assert pipeline.fps(nano.situations[0].one_thread).middle >= 30.0
 
 
 def test_the_appliance_stays_below_two_gigabytes_in_the_middle(nano):
-    assert sum(span.middle for _, span in nano.memory) < estimatepipeline.GOAL_MB
+    assert sum(span.middle for _, span in nano.memory) < pipeline.GOAL_MB
     assert all(span.low <= span.middle <= span.high for _, span in nano.memory)
 
 
 def test_a_tracked_frame_runs_the_pose_network_every_few_frames_and_no_detector(nano):
     tracked, found, nobody = nano.situations
     ms = {e.role: e.ms.middle for e in nano.engines}
-    crop = estimatepipeline.CROP_MS.middle
+    crop = pipeline.CROP_MS.middle
     assert tracked.stages["detect"].device.middle == 0.0
     assert tracked.stages["pose"].device.middle == pytest.approx((ms["pose"] + crop) / 5)
     assert tracked.stages["iris"].device.middle == pytest.approx(ms["iris"] + 2 * crop)  # both eyes in one run
@@ -101,14 +101,14 @@ def test_two_threads_are_limited_by_the_slower_one_the_gpu_and_the_lock(nano):
 
 
 def test_host_costs_are_scaled_by_the_stated_factor_and_the_clock():
-    costs = estimatepipeline.host_costs()["host_ms"]["tracking"]["express"]
+    costs = pipeline.host_costs()["host_ms"]["tracking"]["express"]
     for board, slower in ((NANO, 1.0), (board_of("nano-5w"), 1428.0 / 918.0)):
-        found = estimatepipeline.situations({"align": Span(1, 2, 3)}, board, 5)[0].stages["express"].host
+        found = pipeline.situations({"align": Span(1, 2, 3)}, board, 5)[0].stages["express"].host
         assert found == pytest.approx((5.0 * costs * slower, 7.0 * costs * slower, 9.0 * costs * slower))
 
 
 def test_a_role_that_is_switched_off_costs_no_device():
-    situation = estimatepipeline.situations({"detect": Span(1, 2, 3), "align": Span(1, 2, 3)}, NANO, 5)[0]
+    situation = pipeline.situations({"detect": Span(1, 2, 3), "align": Span(1, 2, 3)}, NANO, 5)[0]
     assert situation.stages["iris"].device.middle == situation.stages["iris"].calls.middle == 0.0
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_estimated_is_one_line(ask, error, words, tmp_path):
 
 
 def test_host_costs_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(estimatepipeline, "HOST_COSTS", str(tmp_path / "none.yaml"))
+    monkeypatch.setattr(pipeline, "HOST_COSTS", str(tmp_path / "none.yaml"))
     with pytest.raises(ModelError, match="python -m calibration.estimate.hostcosts"):
         said(tmp_path)
 
@@ -164,7 +164,7 @@ def test_the_host_can_be_measured_again(models_home, monkeypatch):
     monkeypatch.setenv("NANOFACE_HOME", models_home)
     monkeypatch.setattr(hostcosts, "FRAMES", 24)
     monkeypatch.setattr(hostcosts, "ROUNDS", 1)
-    found, committed = hostcosts.measured(), estimatepipeline.host_costs()
+    found, committed = hostcosts.measured(), pipeline.host_costs()
     assert set(found) == set(committed)
     for name, stages in committed["host_ms"].items():
         assert set(found["host_ms"][name]) == set(stages)

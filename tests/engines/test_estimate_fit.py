@@ -50,7 +50,7 @@ def test_the_stored_fit_is_what_fitting_again_finds():
         assert a["error"] == pytest.approx(b["error"], abs=0.02)
         assert [a["low_ms"], a["high_ms"]] == pytest.approx([b["low_ms"], b["high_ms"]], rel=0.05)
     assert [(o["network"], o["ms"]) for o in now["not_fitted"]] == [(o["network"], o["ms"]) for o in then["not_fitted"]]
-    assert [now[key] for key in ("schema", "told", "dlvyf")] == [then[key] for key in ("schema", "told", "dlvyf")]
+    assert all(now[key] == then[key] for key in ("schema", "not_rebuilt", "dlvyf"))
 
 
 def test_dense_networks_are_met_within_a_fifth_in_the_median(fit):

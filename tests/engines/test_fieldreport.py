@@ -1,4 +1,4 @@
-"""`nanoface report`: one file that tells all of a board, whatever of it is missing, and nothing of who owns it."""
+"""`nanoface report`: one file with all about a board, whatever of it is missing, and nothing of who owns it."""
 import hashlib
 import json
 import os
@@ -29,11 +29,9 @@ from whole_runs import (
 from edge.core.errors import EngineError, OutputError
 from edge.doctor.machine import Machine
 from edge.doctor.packages import Probe, Software
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork
-from engines.report import engines as fieldengines
-from engines.report import facts as fieldfacts
-from engines.report import readings as boardreadings
+from engines.report import engines, facts, readings
 from engines.report.command import TITLE, ReportFile
 from engines.report.privacy import Privacy
 from engines.verify import timing
@@ -64,7 +62,7 @@ def board(folder, **changes):
 
 
 def reading(folder, number=0, **changes):
-    return boardreadings.read(board(folder / str(number), **changes))
+    return readings.read(board(folder / str(number), **changes))
 
 
 def sections_of(path):
@@ -112,17 +110,17 @@ def test_board_is_read_below_its_root(tmp_path):
     assert found.power_mw == {"POM_5V_IN": 4523.0, "POM_5V_GPU": 1210.0}
     assert found.voltage_mv == {"POM_5V_IN": 5032.0, "POM_5V_GPU": 5010.0}
     assert found.cpu_mhz == (1428.0, 918.0) and found.memory_mb["NvMapMemUsed"] == 100.0
-    text = "\n".join(boardreadings.lines(found))
+    text = "\n".join(readings.lines(found))
     for part in ("GPU 922 MHz (may be 77 to 922)", "42 % busy", "schedutil", "AO-therm 41.5 C", "4523 mW at 5032 mV"):
         assert part in text
-    assert boardreadings.throttling([found]) == []
+    assert readings.throttling([found]) == []
 
 
 def test_board_that_tells_nothing_is_no_error(tmp_path):
-    found = boardreadings.read(Machine({}, str(tmp_path)))
-    assert found.gpu_mhz is None and boardreadings.lines(found) == ["memory: not told"]
-    assert boardreadings.throttling([found]) == [] and boardreadings.over_time([found]) == []
-    assert "no Jetson" in fieldfacts.board(Machine({}, str(tmp_path)))[0]
+    found = readings.read(Machine({}, str(tmp_path)))
+    assert found.gpu_mhz is None and readings.lines(found) == ["memory: not known"]
+    assert readings.throttling([found]) == [] and readings.over_time([found]) == []
+    assert "no Jetson" in facts.board(Machine({}, str(tmp_path)))[0]
 
 
 @pytest.mark.parametrize("changes, part", [
@@ -132,13 +130,13 @@ def test_board_that_tells_nothing_is_no_error(tmp_path):
     ({GPU + "load": "990\n", CLOCK + "cur_freq": "614400000\n"}, "below its full clock in 1 of 2 looks"),
 ])
 def test_every_sign_of_throttling_is_told_with_its_cure(tmp_path, changes, part):
-    signs = boardreadings.throttling([reading(tmp_path, 0), reading(tmp_path, 1, **changes)])
+    signs = readings.throttling([reading(tmp_path, 0), reading(tmp_path, 1, **changes)])
     assert len(signs) == 1 and part in signs[0]
 
 
 def test_run_is_told_by_least_median_and_most(tmp_path):
-    readings = [reading(tmp_path, n, **{GPU + "load": "{}\n".format(load)}) for n, load in enumerate((100, 900, 500))]
-    line = next(line for line in boardreadings.over_time(readings) if line.startswith("GPU busy"))
+    moments = [reading(tmp_path, n, **{GPU + "load": "{}\n".format(load)}) for n, load in enumerate((100, 900, 500))]
+    line = next(line for line in readings.over_time(moments) if line.startswith("GPU busy"))
     assert line.split()[-3:] == ["10", "50", "90"]
 
 
@@ -147,17 +145,17 @@ def test_software_and_board_of_a_nano_are_told(tmp_path):
     versions = {"pycuda": "2022.1", "tensorrt": "8.2.1.8"}
     probes = {"numpy": Probe("1.13.3", "", ""), "cv2": Probe("4.1.1", "    GStreamer:   YES (1.14.5)\n", ""),
               "tensorrt": Probe("", "", "cannot allocate memory in static TLS block")}
-    told = fieldfacts.software(machine, Software((3, 6, 9), probes.get, versions.get))
+    lines = facts.software(machine, Software((3, 6, 9), probes.get, versions.get))
     for line in ("numpy 1.13.3", "cv2 4.1.1, GStreamer:   YES (1.14.5)", "pycuda 2022.1", "onnx not installed",
                  "tensorrt cannot allocate memory in static TLS block", "CUDA: CUDA Version 10.2.300",
                  "libnvinfer8 8.2.1-1+cuda10.2", "LD_PRELOAD=libgomp.so.1"):
-        assert line in told
-    assert not any("SECRET" in line for line in told)
-    text = "\n".join(fieldfacts.board(machine))
+        assert line in lines
+    assert not any("SECRET" in line for line in lines)
+    text = "\n".join(facts.board(machine))
     for part in ("Jetson Nano Developer Kit, L4T 32.7.1 (JetPack 4.6.1)", "power mode 0 MAXN", "kernel 4.9.253-tegra"):
         assert part in text
-    assert fieldengines.board_name(machine) == "nano"
-    assert fieldengines.board_name(board(tmp_path, **{"var/lib/nvpmodel/status": "pmode:0001\n"})) == "nano-5w"
+    assert engines.board_name(machine) == "nano"
+    assert engines.board_name(board(tmp_path, **{"var/lib/nvpmodel/status": "pmode:0001\n"})) == "nano-5w"
 
 
 def plan(home, role, network, content=b"plan", **changes):
@@ -170,28 +168,28 @@ def plan(home, role, network, content=b"plan", **changes):
         "measured": {"device_ms": {"p50": 3.14159, "p95": 4.0}, "host_ms": {"p50": 4.0, "p95": 5.0}},
     }
     sidecar.update(changes)
-    os.makedirs(planstore.plans_dir(home), exist_ok=True)
-    with open(planstore.plan_path(home, role, network), "wb") as f:
+    os.makedirs(plans.plans_dir(home), exist_ok=True)
+    with open(plans.plan_path(home, role, network), "wb") as f:
         f.write(content)
-    with open(planstore.sidecar_path(home, role, network), "w") as f:
+    with open(plans.sidecar_path(home, role, network), "w") as f:
         json.dump(sidecar, f)
 
 
 def test_each_plan_is_told_shortly_and_a_damaged_one_does_not_hide_the_others(tmp_path):
     home = str(tmp_path)
-    assert fieldfacts.plans(home)[0].startswith("no plan in ")
+    assert facts.plans(home)[0].startswith("no plan in ")
     plan(home, "align", "face_landmark")
     plan(home, "detect", "yunet_s", size=7)
     plan(home, "pose", "mb05", schema=9)
-    with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
+    with open(os.path.join(plans.plans_dir(home), plans.CUBIN_SIDECAR), "w") as f:
         f.write('{"arch": "sm_53"}')
-    told = fieldfacts.plans(home)
-    text = "\n".join(told)
+    lines = facts.plans(home)
+    text = "\n".join(lines)
     for part in ("align face_landmark: fp16, 4 bytes, whole", "TensorRT 8.2.1.8, NVIDIA Tegra X1 (5.3), L4T 32.7.1",
                  "in 61.25 s; workspace_mb 256, tactic_sources [CUBLAS], 1 layers in fp32", "p50 3.142",
                  "not verified", "is 4 bytes and not 7", "pose-mb05.json is damaged", "crop.json: arch sm_53"):
         assert part in text
-    assert all(len(line) < 300 for line in told)
+    assert all(len(line) < 300 for line in lines)
 
 
 class Runner:
@@ -228,13 +226,13 @@ def test_estimate_stands_beside_what_was_measured(monkeypatch):
                 raise EngineError("mb05 is not there")
             return (1.0, 2.0, 4.0)
 
-    monkeypatch.setitem(sys.modules, fieldengines.ESTIMATE, Estimate)
-    monkeypatch.setattr(fieldengines, "find_spec", lambda name: name)
-    told = fieldengines.against_estimate(timed, "home", "nano")
-    assert "1.00  2.00  4.00      2.50  4.00" in told[2] and "(mb05 is not there)" in told[3]
-    monkeypatch.setattr(fieldengines, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, engines.ESTIMATE, Estimate)
+    monkeypatch.setattr(engines, "find_spec", lambda name: name)
+    lines = engines.against_estimate(timed, "home", "nano")
+    assert "1.00  2.00  4.00      2.50  4.00" in lines[2] and "(mb05 is not there)" in lines[3]
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match="no estimate"):
-        fieldengines.against_estimate(timed, "home", "nano")
+        engines.against_estimate(timed, "home", "nano")
 
 
 def test_file_of_somebody_else_is_not_overwritten_and_a_refusal_has_its_cure(tmp_path):
@@ -262,13 +260,13 @@ def test_whole_report_of_this_machine(home, tmp_path):
     words = ("report", "--seconds", "1", "--source", "portrait", "--loop", "--realtime")
     done = finish(str(tmp_path), launch(str(tmp_path), home, words, HOME=str(tmp_path)))
     assert done.code == 0, done.err
-    told, order = sections_of(done.path("nanoface-report.txt"))
-    assert order == SECTIONS and "not known" not in told["run"] and "nanoface-report.txt is written" in done.out
+    lines, order = sections_of(done.path("nanoface-report.txt"))
+    assert order == SECTIONS and "not known" not in lines["run"] and "nanoface-report.txt is written" in done.out
     for role, network in zip(("detect", "align", "pose", "iris"), DEFAULT_NETWORKS):
-        assert network + " on " in told["network: " + role] and "runs)" in told["network: " + role]
-    assert "portrait, 1 face" in told["run"] and "stop requested" in told["run"]
-    assert "no sign of throttling" in told["board during the run"]
-    assert str(tmp_path) not in "".join(told.values()) and os.uname().nodename not in "".join(told.values())
+        assert network + " on " in lines["network: " + role] and "runs)" in lines["network: " + role]
+    assert "portrait, 1 face" in lines["run"] and "stop requested" in lines["run"]
+    assert "no sign of throttling" in lines["board during the run"]
+    assert str(tmp_path) not in "".join(lines.values()) and os.uname().nodename not in "".join(lines.values())
 
 
 def test_engine_is_told_with_its_plan_its_device_time_and_its_estimate(home, tmp_path):
@@ -280,27 +278,27 @@ def test_engine_is_told_with_its_plan_its_device_time_and_its_estimate(home, tmp
     words = ("report", "--seconds", "1", "--source", "portrait", "--realtime") + ONLY_TWO
     done = finish(str(tmp_path), launch(str(tmp_path), home, words, PYTHONPATH=path))
     assert done.code == 0, done.err
-    told, _ = sections_of(done.path("nanoface-report.txt"))
-    assert "detect yunet_s: fp16" in told["plans"] and "verified (" in told["plans"]
-    network = told["network: detect"]
+    lines, _ = sections_of(done.path("nanoface-report.txt"))
+    assert "detect yunet_s: fp16" in lines["plans"] and "verified (" in lines["plans"]
+    network = lines["network: detect"]
     assert "yunet_s on tensorrt 8.2 fp16" in network and "  device  p50" in network and "WRONG" not in network
-    assert re.search(r"^yunet_s +[0-9.]+  [0-9.]+  [0-9.]+ +[0-9.]+  [0-9.]+$", told["estimate and actual"], re.MULTILINE)
-    assert "tensorrt 8.2 fp16" in told["run"] and "device ms" in told["run"]
+    assert re.search(r"^yunet_s +[0-9.]+  [0-9.]+  [0-9.]+ +[0-9.]+  [0-9.]+$", lines["estimate and actual"], re.MULTILINE)
+    assert "tensorrt 8.2 fp16" in lines["run"] and "device ms" in lines["run"]
 
 
 def test_report_survives_what_is_missing(tmp_path):
     board(tmp_path / "board")
     os.makedirs(str(tmp_path / "empty" / "plans"))
-    (tmp_path / "empty" / "plans" / planstore.CHOICE).write_text("{")
+    (tmp_path / "empty" / "plans" / plans.CHOICE).write_text("{")
     words = (str(tmp_path / "board"), "absent.mp4")
     done = finish(str(tmp_path), launch(str(tmp_path), tmp_path / "empty", words, program=("-c", ON_A_TREE)))
     assert done.code == 0 and "Traceback" not in done.err, done.err
-    told, order = sections_of(done.path("report.txt"))
+    lines, order = sections_of(done.path("report.txt"))
     assert order == SECTIONS
-    assert "JetPack 4.6.1" in told["board"] and "nanoface models fetch" in told["doctor"]
+    assert "JetPack 4.6.1" in lines["board"] and "nanoface models fetch" in lines["doctor"]
     for title in ("network: detect", "network: align", "run", "board during the run"):
-        assert told[title].strip().startswith("not known: "), told[title]
-    assert "GPU 922 MHz" in told["board after the run"] and "chosen.json: is no JSON" in told["plans"]
+        assert lines[title].strip().startswith("not known: "), lines[title]
+    assert "GPU 922 MHz" in lines["board after the run"] and "chosen.json: is no JSON" in lines["plans"]
 
 
 def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
@@ -310,23 +308,23 @@ def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
     assert done.code == 2 and "--pose is unknown" in one_line(done.err)
     words = ("report", "x.txt", "--seconds", "1") + ONLY_TWO
     done = finish(str(tmp_path), launch(str(tmp_path), home, words))
-    told, _ = sections_of(done.path("x.txt"))
-    assert "no camera" in told["run"] and "source   portrait" in told["run"]
-    assert "switched off" in told["network: pose"]
+    lines, _ = sections_of(done.path("x.txt"))
+    assert "no camera" in lines["run"] and "source   portrait" in lines["run"]
+    assert "switched off" in lines["network: pose"]
 
 
 def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
     words = ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime") + ONLY_TWO
     process = launch(str(tmp_path), home, words)
     path = os.path.join(str(tmp_path), "nanoface-report.txt")
-    told = pathlib.Path(path)  # read while it is written
-    wait_until(lambda: process.poll() is not None or told.exists() and "== estimate and actual" in told.read_text())
+    lines = pathlib.Path(path)  # read while it is written
+    wait_until(lambda: process.poll() is not None or lines.exists() and "== estimate and actual" in lines.read_text())
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     done = finish(str(tmp_path), process)
     assert done.code == 130 and "Traceback" not in done.err
-    told, order = sections_of(path)
-    assert "source   portrait" in told["run"] and order[-1] == "interrupted before: board during the run"
+    lines, order = sections_of(path)
+    assert "source   portrait" in lines["run"] and order[-1] == "interrupted before: board during the run"
 
 
 def test_place_that_cannot_be_written_is_one_line(tmp_path):

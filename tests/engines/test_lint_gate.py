@@ -8,14 +8,14 @@ from test_models_command import GITHUB, World
 
 from edge.core.errors import ModelError
 from edge.host import commands
-from edge.store import models as modelstore
+from edge.store import models
 from edge.store.models import StoredNetwork
 from engines import onnxpackage
-from engines.fetch import store as onnxstore
-from engines.lint import gate as lintgate
+from engines.fetch import store
+from engines.lint import gate
 from engines.lint.gate import is_linted, lint_gate, nodes_of, rules_version
 
-LINT_FILE = onnxstore.lint_file  # the tests' world has another
+LINT_FILE = store.lint_file  # the tests' world has another
 SHA256 = "5" * 64
 STORED = StoredNetwork("mb05", "mb05.onnx", "mb05.onnx", {}, "pose", SHA256)
 VERDICT = {"sha256": SHA256, "rules": rules_version(), "faults": [], "nodes": ["conv", "conv_1"]}
@@ -28,8 +28,8 @@ def home(tmp_path):
         entry = {"role": "pose", "file": "mb05.onnx", "sha256": SHA256}
         if verdict is not None:
             entry["lint"] = verdict
-        os.makedirs(modelstore.onnx_dir(str(tmp_path)), exist_ok=True)
-        with open(os.path.join(modelstore.onnx_dir(str(tmp_path)), modelstore.INDEX), "w") as f:
+        os.makedirs(models.onnx_dir(str(tmp_path)), exist_ok=True)
+        with open(os.path.join(models.onnx_dir(str(tmp_path)), models.INDEX), "w") as f:
             json.dump({"schema": 1, "networks": {"mb05": entry}}, f)
         return str(tmp_path)
     return write
@@ -87,7 +87,7 @@ def test_the_cure_names_the_environment_that_has_onnx(tmp_path, monkeypatch, hom
 def test_the_rules_have_another_version_when_their_code_changes(monkeypatch, tmp_path):
     now = rules_version()
     assert now == rules_version() and len(now) == 16
-    monkeypatch.setattr(lintgate, "_RULE_FILES", lintgate._RULE_FILES[:-1])
+    monkeypatch.setattr(gate, "_RULE_FILES", gate._RULE_FILES[:-1])
     assert rules_version() != now and not is_linted({"sha256": SHA256, "lint": VERDICT})
 
 
@@ -99,15 +99,15 @@ def world(tmp_path, monkeypatch):
 
 
 def entry_of(world, name):
-    return modelstore.read_index(world.home)[name]
+    return models.read_index(world.home)[name]
 
 
 def change(world, name, **lint):
-    networks = modelstore.read_index(world.home)
+    networks = models.read_index(world.home)
     networks[name].pop("lint")
     if lint:
         networks[name]["lint"] = lint
-    with open(os.path.join(modelstore.onnx_dir(world.home), modelstore.INDEX), "w") as f:
+    with open(os.path.join(models.onnx_dir(world.home), models.INDEX), "w") as f:
         json.dump({"schema": 1, "networks": networks}, f)
 
 

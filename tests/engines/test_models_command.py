@@ -9,9 +9,8 @@ from fakes import tiny_nets
 
 from edge.core.errors import ConfigError, ModelError
 from edge.host.disk import PART, StorageError
-from edge.store import models as modelstore
-from engines.fetch import commands
-from engines.fetch import store as onnxstore
+from edge.store import models
+from engines.fetch import commands, store
 from engines.fetch.fetch import cache_dir
 from engines.manifest.read import read_manifest
 from engines.progress import size_text
@@ -49,10 +48,10 @@ class World:
         return commands.run_check(self.home, out), out.getvalue()
 
     def built(self):
-        return sorted(modelstore.read_index(self.home))
+        return sorted(models.read_index(self.home))
 
     def damage(self, file):
-        with open(os.path.join(modelstore.onnx_dir(self.home), file), "ab") as f:
+        with open(os.path.join(models.onnx_dir(self.home), file), "ab") as f:
             f.write(b"X")
 
     def lose_the_cache(self):
@@ -78,7 +77,7 @@ def test_the_preferred_network_of_every_role_is_fetched_and_built(world):
         "pose      pose             2 kB from the mirror, built",
         "iris      iris             12 kB from the cache, built",
         "geometry  head             8 B from the mirror, built",
-        "5 networks are ready in " + modelstore.onnx_dir(world.home),
+        "5 networks are ready in " + models.onnx_dir(world.home),
     ]
 
 
@@ -222,14 +221,14 @@ def test_a_corrupt_network_that_cannot_be_had_again_gives_way_to_the_next(world)
     world.remove(GITHUB[:1])
     assert "plain takes the place of sharp" in world.fetch()
     assert "sharp" not in world.built()
-    assert modelstore.first_available(world.home, ["sharp", "plain"])[0].name == "plain"
+    assert models.first_available(world.home, ["sharp", "plain"])[0].name == "plain"
 
 
 def test_an_intact_network_of_an_older_converter_is_kept_where_its_files_are_gone(world, monkeypatch):
     world.fetch()
     world.lose_the_cache()
     world.remove(GITHUB[:1])
-    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
+    monkeypatch.setattr(store, "converter_version", lambda: "newer")
     said = world.fetch()
     assert "detect    sharp            an older version is kept, as the new one cannot be fetched (" in said
     assert world.code == 0 and "sharp" in world.built() and "takes the place" not in said
@@ -237,14 +236,14 @@ def test_an_intact_network_of_an_older_converter_is_kept_where_its_files_are_gon
 
 def test_a_damaged_index_is_made_anew(world):
     world.fetch()
-    with open(os.path.join(modelstore.onnx_dir(world.home), "index.json"), "w") as f:
+    with open(os.path.join(models.onnx_dir(world.home), "index.json"), "w") as f:
         f.write("{")
     assert "is damaged: it is made anew" in world.fetch()
     assert len(world.built()) == 5
 
 
 def test_what_killed_runs_left_is_removed(world):
-    parts = [os.path.join(folder, ".x.7" + PART) for folder in (cache_dir(world.home), modelstore.onnx_dir(world.home))]
+    parts = [os.path.join(folder, ".x.7" + PART) for folder in (cache_dir(world.home), models.onnx_dir(world.home))]
     for part in parts:
         os.makedirs(os.path.dirname(part))
         with open(part, "wb") as f:
@@ -264,7 +263,7 @@ def test_a_mirror_that_is_not_there_is_one_line_and_not_an_error(world, monkeypa
 
 def test_list_tells_role_size_state_and_licence_of_every_network(world):
     world.fetch("sharp", "mesh")
-    os.remove(os.path.join(modelstore.onnx_dir(world.home), "mesh.onnx"))
+    os.remove(os.path.join(models.onnx_dir(world.home), "mesh.onnx"))
     os.remove(os.path.join(cache_dir(world.home), *tiny_nets.NETWORKS["sharp"][1][0].split("/")))
     lines = world.list()
     assert set(tiny_nets.NETWORKS) < set(lines)
@@ -276,7 +275,7 @@ def test_list_tells_role_size_state_and_licence_of_every_network(world):
 
 def test_a_name_that_no_file_can_have_is_damage(world):
     world.fetch("mesh")
-    path = os.path.join(modelstore.onnx_dir(world.home), modelstore.INDEX)
+    path = os.path.join(models.onnx_dir(world.home), models.INDEX)
     with open(path) as f:
         text = f.read()
     with open(path, "w") as f:
@@ -298,7 +297,7 @@ def test_list_and_the_page_of_the_networks_give_the_sizes_of_the_manifest(tmp_pa
 
 def test_list_tells_what_another_converter_built(world, monkeypatch):
     world.fetch("sharp")
-    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
+    monkeypatch.setattr(store, "converter_version", lambda: "newer")
     assert "outdated" in world.list()["sharp"]
 
 
@@ -350,7 +349,7 @@ def test_check_names_a_corrupt_file_and_its_cure_and_returns_4(world, file):
 
 def test_check_names_a_missing_file(world):
     world.fetch()
-    os.remove(os.path.join(modelstore.onnx_dir(world.home), "mesh.onnx"))
+    os.remove(os.path.join(models.onnx_dir(world.home), "mesh.onnx"))
     code, said = world.check()
     assert code == 4 and "mesh.onnx is missing" in said
 
@@ -362,14 +361,14 @@ def test_check_of_nothing_says_so(world):
 
 def test_check_tells_what_an_older_converter_built_and_that_it_still_works(world, monkeypatch):
     world.fetch()
-    monkeypatch.setattr(onnxstore, "converter_version", lambda: "newer")
+    monkeypatch.setattr(store, "converter_version", lambda: "newer")
     code, said = world.check()
     assert code == 0 and said.count("ok, but of an older manifest or converter: run `nanoface models fetch`") == 5
 
 
 def test_a_damaged_index_is_one_clear_line_for_list_and_check(world):
     world.fetch()
-    with open(os.path.join(modelstore.onnx_dir(world.home), "index.json"), "w") as f:
+    with open(os.path.join(models.onnx_dir(world.home), "index.json"), "w") as f:
         f.write("[]")
     for command in (world.list, world.check):
         with pytest.raises(ModelError, match="index.json .* run `nanoface models fetch`"):

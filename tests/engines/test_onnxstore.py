@@ -12,8 +12,8 @@ from fakes import TESTS, tiny_nets
 
 from edge.core.errors import ModelError
 from edge.host import disk
-from edge.store import models as modelstore
-from engines.fetch import store as onnxstore
+from edge.store import models
+from engines.fetch import store
 from engines.fetch.fetch import Fetcher
 from engines.manifest.read import read_manifest
 from engines.progress import Report
@@ -35,13 +35,13 @@ class World:
         return [os.path.join(self.mirror, *place.split("/")) for place in places]
 
     def build(self, name, home=None, **options):
-        return onnxstore.build_network(self.manifest.networks[name], self.files(name), home or self.home, **options)
+        return store.build_network(self.manifest.networks[name], self.files(name), home or self.home, **options)
 
     def built(self, home=None):
-        return tiny_nets.files_below(modelstore.onnx_dir(home or self.home))
+        return tiny_nets.files_below(models.onnx_dir(home or self.home))
 
     def path(self, file):
-        return os.path.join(modelstore.onnx_dir(self.home), file)
+        return os.path.join(models.onnx_dir(self.home), file)
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ def world(tmp_path, monkeypatch):
 
 def test_the_model_store_finds_what_was_built(world):
     result = world.build("pose")
-    stored = modelstore.locate(world.home, "pose")
+    stored = models.locate(world.home, "pose")
     assert (stored.file, stored.cpu_file) == (world.path("pose.onnx"), world.path("pose.cpu.onnx"))
     assert stored.decode == {"mean": [0.1, 2e-17], "std": [1.0, 3.0]}
-    assert result == onnxstore.Built(True, sum(os.path.getsize(path) for path in (stored.file, stored.cpu_file)))
+    assert result == store.Built(True, sum(os.path.getsize(path) for path in (stored.file, stored.cpu_file)))
 
 
 def test_an_asset_is_a_file_of_its_own_kind(world):
     world.build("head")
-    assert modelstore.locate(world.home, "head").file == world.path("head.npy")
+    assert models.locate(world.home, "head").file == world.path("head.npy")
     assert world.built()["head.npy"] == b"table:v 0 0 0\n"
 
 
@@ -69,7 +69,7 @@ def test_a_network_that_needs_no_rewriting_has_one_file(world):
     world.converter.variant = False
     world.build("mesh", force=True)
     assert sorted(world.built()) == ["index.json", "mesh.onnx"]
-    stored = modelstore.locate(world.home, "mesh")
+    stored = models.locate(world.home, "mesh")
     assert stored.cpu_file == stored.file
 
 
@@ -104,7 +104,7 @@ def change_options(world, monkeypatch):
 
 
 def change_converter(world, monkeypatch):
-    monkeypatch.setattr(onnxstore, "converter_version", lambda: "another")
+    monkeypatch.setattr(store, "converter_version", lambda: "another")
 
 
 def overwrite(world, monkeypatch):
@@ -138,20 +138,20 @@ def test_a_network_is_built_again_when_anything_of_it_changed(world, monkeypatch
     change(world, monkeypatch)
     assert world.build("mesh").fresh
     assert len(world.converter.calls) == 2
-    assert modelstore.locate(world.home, "mesh").name == "mesh"
+    assert models.locate(world.home, "mesh").name == "mesh"
     assert not world.build("mesh").fresh
 
 
 def test_the_version_of_the_converter_follows_its_code(monkeypatch, tmp_path):
     (tmp_path / "a.py").write_bytes(b"x = 1\n")
     (tmp_path / "notes.txt").write_bytes(b"1")
-    monkeypatch.setattr(onnxstore, "_CONVERT", str(tmp_path))
-    first = onnxstore.converter_version()
+    monkeypatch.setattr(store, "_CONVERT", str(tmp_path))
+    first = store.converter_version()
     (tmp_path / "notes.txt").write_bytes(b"2")
     (tmp_path / "a.py").write_bytes(b"x = 1\r\n")  # a checkout on Windows
-    assert onnxstore.converter_version() == first
+    assert store.converter_version() == first
     (tmp_path / "a.py").write_bytes(b"x = 2\n")
-    assert onnxstore.converter_version() != first
+    assert store.converter_version() != first
 
 
 @pytest.mark.parametrize("shapes", [{"points": (1, 5)}, {"others": (1, 4)}, {"points": (1, 4), "more": (1, 1)}, {}])
@@ -165,9 +165,9 @@ def test_a_network_that_is_not_what_the_manifest_says_is_refused_and_not_entered
 def test_other_networks_stay_in_the_index(world):
     world.build("mesh")
     world.build("pose")
-    assert sorted(modelstore.read_index(world.home)) == ["mesh", "pose"]
-    onnxstore.forget("mesh", world.home)
-    assert sorted(modelstore.read_index(world.home)) == ["pose"]
+    assert sorted(models.read_index(world.home)) == ["mesh", "pose"]
+    store.forget("mesh", world.home)
+    assert sorted(models.read_index(world.home)) == ["pose"]
 
 
 @pytest.mark.parametrize("function", ["write", "replace", "fsync"])
@@ -190,7 +190,7 @@ import os, signal, sys
 sys.path.insert(0, {here!r})
 from fakes import tiny_nets
 from pytest import MonkeyPatch
-from engines.fetch import store as onnxstore
+from engines.fetch import store
 from engines.manifest.read import read_manifest
 replace, count = os.replace, [0]
 def counted(*a, **folders):
@@ -202,7 +202,7 @@ os.replace = counted
 tiny_nets.PretendConverter().install(MonkeyPatch())
 network = read_manifest({manifest!r}).networks["mesh"]
 network = network._replace(options={{"batch": 2}})
-onnxstore.build_network(network, [{source!r}], {home!r})
+store.build_network(network, [{source!r}], {home!r})
 """
 
 
@@ -220,12 +220,12 @@ def test_a_build_that_is_killed_is_repaired_by_the_next(world, tmp_path, after):
     assert subprocess.call(
         [sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT)) == -signal.SIGKILL
     if after == 0:
-        assert modelstore.locate(world.home, "mesh").name == "mesh"
+        assert models.locate(world.home, "mesh").name == "mesh"
     else:
         with pytest.raises(ModelError, match="is corrupt .* run `nanoface models fetch`"):
-            modelstore.locate(world.home, "mesh")
+            models.locate(world.home, "mesh")
     assert world.build("mesh", force=after == 0).fresh
-    stored = modelstore.locate(world.home, "mesh")
+    stored = models.locate(world.home, "mesh")
     with open(stored.file, "rb") as f:
         assert f.read() == b"onnx:a newer file"
     disk.remove_leftovers(world.home)
@@ -238,31 +238,31 @@ def test_the_index_says_what_a_network_was_made_of(world):
         entry = json.load(f)["networks"]["sharp"]
     assert entry["role"] == "detect"
     assert entry["recipe"]["sources"] == [s.sha256 for s in world.manifest.networks["sharp"].sources]
-    assert entry["recipe"]["converter"] == onnxstore.converter_version()
+    assert entry["recipe"]["converter"] == store.converter_version()
 
 
 def test_roles_stand_in_the_index_where_there_are_several_and_an_entry_of_before_is_outdated(world, tmp_path):
     world.build("mesh")
-    assert "roles" not in modelstore.read_index(world.home)["mesh"]
-    assert modelstore.locate(world.home, "mesh").roles == ("align",)
+    assert "roles" not in models.read_index(world.home)["mesh"]
+    assert models.locate(world.home, "mesh").roles == ("align",)
     world.manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["align", "iris"])
-    assert not onnxstore.is_current(world.manifest.networks["mesh"], world.home)
+    assert not store.is_current(world.manifest.networks["mesh"], world.home)
     assert world.build("mesh").fresh and not world.build("mesh").fresh
-    entry = modelstore.read_index(world.home)["mesh"]
+    entry = models.read_index(world.home)["mesh"]
     assert (entry["role"], entry["roles"]) == ("align", ["align", "iris"])  # an earlier program reads the first of them
-    stored = modelstore.locate(world.home, "mesh")
+    stored = models.locate(world.home, "mesh")
     assert (stored.role, stored.also, stored.roles) == ("align", ("iris",), ("align", "iris"))
 
 
 @pytest.mark.parametrize("roles", ["iris", [1], {"iris": 1}])
 def test_roles_in_the_index_that_are_no_list_of_names_are_a_damage_with_its_cure(world, roles):
     world.build("mesh")
-    networks = modelstore.read_index(world.home)
+    networks = models.read_index(world.home)
     networks["mesh"]["roles"] = roles
     with open(world.path("index.json"), "w") as f:
         json.dump({"schema": 1, "networks": networks}, f)
     with pytest.raises(ModelError, match="the entry of mesh in .* is damaged: delete that file and run `.*models fetch`"):
-        modelstore.locate(world.home, "mesh")
+        models.locate(world.home, "mesh")
 
 
 @pytest.mark.skipif(not os.path.isdir(MIRROR), reason="needs ../shared/models")
@@ -275,7 +275,7 @@ def test_a_real_network_is_what_its_manifest_entry_says_and_builds_to_the_same_b
     for home in (str(tmp_path / "a"), str(tmp_path / "b")):
         fetcher = Fetcher(manifest, home, Report(io.StringIO()), {"NANOFACE_MIRROR": MIRROR})
         fetched = fetcher.fetch(manifest.networks[name])
-        assert onnxstore.build_network(manifest.networks[name], fetched.files, home).fresh
-        contents.append(tiny_nets.files_below(modelstore.onnx_dir(home)))
+        assert store.build_network(manifest.networks[name], fetched.files, home).fresh
+        contents.append(tiny_nets.files_below(models.onnx_dir(home)))
     assert contents[0] == contents[1]
-    assert modelstore.locate(home, name).name == name
+    assert models.locate(home, name).name == name

@@ -22,7 +22,7 @@ from engines.build import context, listing
 from engines.build.boardfacts import Facts
 from engines.build.command import BuildOptions, run_build
 from engines.build.tune import run_tune
-from engines.fetch import store as onnxstore
+from engines.fetch import store
 from engines.manifest.read import read_manifest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -81,7 +81,7 @@ class World:
         with open(self.onnx("index.json"), "w") as f:
             json.dump(index, f)
         if linted:
-            onnxstore.lint_stored(read_manifest().network(name), self.home)
+            store.lint_stored(read_manifest().network(name), self.home)
 
     def broken(self):
         """Rules of CUDA and TensorRT that a child process broke, and what it leaked."""
@@ -111,7 +111,7 @@ def networks(tmp_path_factory, stored_network):
             shutil.copy(reference, str(home / "onnx"))
     (home / "onnx" / "index.json").write_text(json.dumps({"schema": 1, "networks": entries}))
     for name in entries:
-        onnxstore.lint_stored(read_manifest().network(name), str(home))
+        store.lint_stored(read_manifest().network(name), str(home))
     return home
 
 

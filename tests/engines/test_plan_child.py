@@ -12,7 +12,7 @@ from patience import PATIENCE_S, wait_until
 from edge.core.errors import EngineError, ModelError
 from edge.host.disk import StorageError
 from edge.host.stop import Stop, stopped_by_signals
-from engines.build import parent as childrun
+from engines.build import parent
 from engines.build.parent import BuildCallbacks, Crashed, Interrupted, run_child
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -36,7 +36,7 @@ def child(tmp_path, monkeypatch):
             def send(event, **values):
                 os.write(1, (json.dumps(dict(values, event=event)) + "\\n").encode())
             """) + textwrap.dedent(code))
-        monkeypatch.setattr(childrun, "CHILD", (str(script),))
+        monkeypatch.setattr(parent, "CHILD", (str(script),))
         listener = run.listener = Listener()
         return run_child(request, str(tmp_path), stop or Stop(), listener.callbacks, limit_s)
     return run
@@ -102,7 +102,7 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(child, tmp_path, mo
             told = step == "starting" or step in child.listener.steps
             return 2000.0 if told and (tmp_path / "begun").exists() else 0.0
 
-    monkeypatch.setattr(childrun, "clock", Clock())
+    monkeypatch.setattr(parent, "clock", Clock())
     begin = """
         import subprocess
         def begin():

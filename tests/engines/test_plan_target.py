@@ -6,7 +6,7 @@ import pytest
 
 from edge.core.errors import ConfigError, EngineError, ModelError
 from edge.host.disk import StorageError, write_whole
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import StoredNetwork, sha256_of
 from edge.store.plans import Board
 from engines.build import boardfacts
@@ -30,7 +30,7 @@ def sidecar_of(target, plan, **changes):
 def put(home, content=b"plan", target=TARGET, **changes):
     plan = os.path.join(str(home), "new.plan")
     write_whole(plan, content)
-    os.makedirs(planstore.plans_dir(str(home)), exist_ok=True)
+    os.makedirs(plans.plans_dir(str(home)), exist_ok=True)
     sidecar = sidecar_of(target, plan, **changes)
     install(str(home), plan, sidecar)
     return sidecar
@@ -78,14 +78,14 @@ def test_a_power_cut_between_plan_and_sidecar_leaves_what_is_refused_and_repaire
         patch.setattr(buildtarget, "write_sidecar", power_cut)
         put(home, b"a newer plan")
     with pytest.raises(EngineError, match="nanoface build --only pose"):
-        planstore.check(planstore.find(home, "pose", "mb05"), "5" * 64, Board(*FACTS[:3]))
+        plans.check(plans.find(home, "pose", "mb05"), "5" * 64, Board(*FACTS[:3]))
     assert stale(home, TARGET, FACTS) not in (None, "missing")
     put(home, b"a newer plan")
     assert stale(home, TARGET, FACTS) is None and last_build_s(home, "pose", "mb05") == 70.5
 
 
 def test_a_plan_that_cannot_be_put_in_its_place_is_a_storage_error(tmp_path):
-    os.makedirs(planstore.plan_path(str(tmp_path), "pose", "mb05"))
+    os.makedirs(plans.plan_path(str(tmp_path), "pose", "mb05"))
     with pytest.raises(StorageError, match="pose-mb05.plan cannot be written"):
         put(tmp_path)
 
@@ -146,7 +146,7 @@ def test_what_was_tuned_is_how_it_is_built_until_the_options_say_otherwise(tmp_p
     assert config_of(home, BuildOptions(), "pose", "mb05") == BuildConfig("fp16", ("cublas", "cudnn"), 256)
     text = choose(home, "pose", "mb05", BuildConfig("fp32", ("cublas",)))
     write_whole(os.path.join(home, "plans", "chosen.json"), text.encode())
-    assert planstore.chosen(home) == {"pose": "mb05"} and json.loads(text)["schema"] == 1
+    assert plans.chosen(home) == {"pose": "mb05"} and json.loads(text)["schema"] == 1
     assert config_of(home, BuildOptions(), "pose", "mb05") == BuildConfig("fp32", ("cublas",), 256)
     assert config_of(home, BuildOptions(tactics=()), "pose", "mb05") == BuildConfig("fp32", (), 256)
     assert config_of(home, BuildOptions(untuned=True), "pose", "mb05") == BuildConfig()

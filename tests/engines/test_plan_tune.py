@@ -8,10 +8,9 @@ import pytest
 
 from edge.core.errors import ConfigError, EngineError, ModelError
 from edge.host.disk import write_whole
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.models import sha256_of
-from engines.build import command as build
-from engines.build import context, tune
+from engines.build import command, context, tune
 from engines.build.boardfacts import Facts
 from engines.build.command import BuildOptions, run_build
 from engines.build.tune import run_tune
@@ -26,7 +25,7 @@ class Bench:
 
     def __init__(self, home, monkeypatch):
         self.home, self.times_ms, self.unverified, self.calls, self.stop_at = str(home), {}, [], [], None
-        for module in (build, tune):
+        for module in (command, tune):
             monkeypatch.setattr(module, "build_one", self.build_one)
             monkeypatch.setattr(module, "lint_gate", lambda home, stored: None)
         monkeypatch.setattr(context, "ask_facts", lambda folder, root, stop: NANO)
@@ -69,7 +68,7 @@ class Bench:
             return json.load(f)["rows"]
 
     def installed(self, name="yunet_s"):
-        with open(planstore.plan_path(self.home, "detect", name)) as f:
+        with open(plans.plan_path(self.home, "detect", name)) as f:
             return f.read()
 
 
@@ -93,7 +92,7 @@ def test_the_fastest_on_the_gpu_is_installed_and_its_way_remembered(bench):
     out = io.StringIO()
     assert run_build(bench.home, BuildOptions(only=("detect",)), out) == 0 and "up to date" in out.getvalue()
     assert run_build(bench.home, BuildOptions(only=("detect",), untuned=True), out) == 0
-    assert bench.installed() == "yunet_s fp16-cublas+cudnn" and planstore.chosen(bench.home) == {}
+    assert bench.installed() == "yunet_s fp16-cublas+cudnn" and plans.chosen(bench.home) == {}
 
 
 @pytest.mark.parametrize("options, best", [
@@ -105,7 +104,7 @@ def test_the_candidate_networks_compete_where_they_are_asked_for(bench, options,
     bench.times_ms = {"yunet_n fp16-cublas": 1.0, "yunet_s fp16-cublas+cudnn": 4.0}
     bench.tune(**options)
     name = best.split()[0]
-    assert bench.installed(name) == best and planstore.chosen(bench.home) == {"detect": name}
+    assert bench.installed(name) == best and plans.chosen(bench.home) == {"detect": name}
     out = io.StringIO()
     run_build(bench.home, BuildOptions(only=("detect",)), out)
     assert "detect    {}          up to date".format(name) in out.getvalue()
@@ -120,17 +119,17 @@ def test_what_does_not_agree_is_never_chosen_however_fast(bench):
 
 def test_where_nothing_is_right_the_former_plan_stays(bench):
     bench.tune()
-    before = sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s"))
+    before = sha256_of(plans.plan_path(bench.home, "detect", "yunet_s"))
     bench.times_ms = {"yunet_s " + way: "TensorRT could not build it" for way in WAYS}
     assert "no variant gives a plan that is right" in bench.tune() and bench.code == 4
-    assert sha256_of(planstore.plan_path(bench.home, "detect", "yunet_s")) == before
+    assert sha256_of(plans.plan_path(bench.home, "detect", "yunet_s")) == before
 
 
 def test_an_interrupted_tuning_goes_on_where_it_was_and_force_begins_anew(bench):
     bench.stop_at = 3
     with pytest.raises(KeyboardInterrupt):
         bench.tune()
-    assert len(bench.rows()) == 2 and not os.path.exists(planstore.plan_path(bench.home, "detect", "yunet_s"))
+    assert len(bench.rows()) == 2 and not os.path.exists(plans.plan_path(bench.home, "detect", "yunet_s"))
     bench.stop_at = None
     bench.tune()
     assert bench.calls == ["yunet_s " + way for way in WAYS[2:]] and len(bench.rows()) == 4

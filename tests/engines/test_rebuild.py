@@ -20,9 +20,7 @@ from whole_runs import environment, python_path
 from edge.config.load import load_config
 from edge.core.errors import EngineError
 from edge.host.disk import StorageError
-from edge.store import lock as buildlock
-from edge.store import plans as planstore
-from edge.store import renewal
+from edge.store import lock, plans, renewal
 from edge.store.models import sha256_of
 from engines.build import unattended as rebuild
 from engines.build.selection import BuildOptions
@@ -39,7 +37,7 @@ def home(tmp_path, monkeypatch):
     stored = tiny_network(str(folder / "onnx" / "iris_landmark.onnx"))._replace(name="iris_landmark")
     (folder / "onnx" / "index.json").write_text(json.dumps({"schema": 1, "networks": {
         "iris_landmark": {"role": "iris", "file": "iris_landmark.onnx", "sha256": stored.sha256}}}))
-    path = planstore.plan_path(str(folder), "iris", "iris_landmark")
+    path = plans.plan_path(str(folder), "iris", "iris_landmark")
     with open(path, "w") as f:
         f.write("a plan of before")
     write_sidecar(str(folder), stored, dict(
@@ -65,7 +63,7 @@ def unattended(home, request, **overrides):
 
 
 def sidecar(home):
-    return planstore.find(home, "iris", "iris_landmark").sidecar
+    return plans.find(home, "iris", "iris_landmark").sidecar
 
 
 def tried(home):
@@ -101,7 +99,7 @@ def test_what_fails_is_noted_and_a_build_that_then_goes_well_takes_the_note_away
 
 
 def test_beside_a_tracker_it_is_refused_and_that_is_no_try(home, tmp_path):
-    with buildlock.tracking(home, lambda: None, lambda: False):
+    with lock.tracking(home, lambda: None, lambda: False):
         with pytest.raises(EngineError, match="a tracker is running"):
             unattended(home, str(tmp_path / "request"))
     assert not tried(home)

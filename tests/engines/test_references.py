@@ -16,7 +16,7 @@ from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.warp import Warper
-from edge.store import models as modelstore
+from edge.store import models
 from engines.fetch import commands
 from engines.manifest.read import read_manifest
 from engines.verify import references, stills
@@ -210,10 +210,10 @@ def test_making_them_without_onnx_runtime_names_it(home, monkeypatch):
 
 def test_a_network_that_onnx_runtime_cannot_run_does_not_stop_a_fetch(home):
     pytest.importorskip("onnxruntime")
-    path = os.path.join(modelstore.onnx_dir(home), "mb05.onnx")
+    path = os.path.join(models.onnx_dir(home), "mb05.onnx")
     with open(path, "wb") as f:
         f.write(b"no network")
-    change_index(home, "mb05", sha256=modelstore.sha256_of(path))
+    change_index(home, "mb05", sha256=models.sha256_of(path))
     references.keep_current(home, "mb05")
     assert not os.path.exists(references.path_of(home, "mb05"))
     with pytest.raises(ModelError):

@@ -7,7 +7,7 @@ import pytest
 from fakes import simulated as nets
 from patience import stretch
 
-TWIN = """
+REFERENCE = """
 import numpy as np
 
 def scale(grid, block, source, target, number, factor):
@@ -329,8 +329,8 @@ class Scaling:
 
 @pytest.fixture
 def kernel(cuda, monkeypatch, tmp_path):
-    path = tmp_path / "twins.py"
-    path.write_text(TWIN)
+    path = tmp_path / "references.py"
+    path.write_text(REFERENCE)
     monkeypatch.setenv("NANOFACE_SIM_KERNELS", str(path))
     return Scaling(cuda)
 

@@ -111,13 +111,13 @@ def test_a_profiler_that_raises_ends_the_process_and_one_that_does_not_hears_eve
 class Profiler(trt.IProfiler):
     def __init__(self):
         trt.IProfiler.__init__(self)
-        self.heard = []
+        self.reported = []
     def report_layer_time(self, layer_name, ms):
-        self.heard.append(layer_name)
+        self.reported.append(layer_name)
         {}
 bench.context.profiler = profiler = Profiler()
 bench.run(nets.picture())
-assert profiler.heard == ["c.node", "r.node", "y.node"], profiler.heard
+assert profiler.reported == ["c.node", "r.node", "y.node"], profiler.reported
 """
     assert nets.run_python(BENCH + profiler.format("") + LEAVE)[0] == 0
     assert nets.run_python(BENCH + profiler.format("raise ValueError()") + LEAVE)[0] == -signal.SIGABRT

@@ -17,9 +17,9 @@ from edge.core.contracts import RGB, Crop
 from edge.core.errors import EngineError
 from edge.runtimes import choose
 from edge.runtimes.choose import open_runner
-from edge.runtimes.gpu import plan as trtplan
+from edge.runtimes.gpu import plan
 from edge.runtimes.gpu.runner import TensorRtRunner
-from edge.store import plans as planstore
+from edge.store import plans
 
 simulator, books = runner_home.simulator, runner_home.books  # fixtures of every test here
 CROPS = (Crop(np.array([[0.5, 0.1, 0.0], [-0.1, 0.5, 2.0]]), (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),) * 2
@@ -39,7 +39,7 @@ def network(books, tmp_path):
 
 
 def plan_of(home):
-    return planstore.plan_path(home, "iris", "tiny")
+    return plans.plan_path(home, "iris", "tiny")
 
 
 def whole(path):
@@ -76,9 +76,9 @@ def resealed(damage, **changes):
 OTHER_SHAPE = [["input", [1, 3, 12, 16]]]
 # name: what is done to the store, the environment, what the line must contain
 CASES = {
-    "no plan": (lambda home, network: [os.remove(plan_of(home)), os.remove(planstore.sidecar_path(home, "iris", "tiny"))],
+    "no plan": (lambda home, network: [os.remove(plan_of(home)), os.remove(plans.sidecar_path(home, "iris", "tiny"))],
                 {}, ["there is no plan of network tiny", REBUILD]),
-    "no sidecar": (lambda home, network: os.remove(planstore.sidecar_path(home, "iris", "tiny")), {},
+    "no sidecar": (lambda home, network: os.remove(plans.sidecar_path(home, "iris", "tiny")), {},
                    ["has no sidecar", REBUILD]),
     "a sidecar alone": (lambda home, network: os.remove(plan_of(home)), {}, ["cannot be read", REBUILD]),
     "truncated": (lambda home, network: cut(home), {}, ["cut short or altered", REBUILD]),
@@ -227,7 +227,7 @@ def test_a_launch_that_fails_shows_in_the_result_and_everything_still_closes(net
 @pytest.mark.parametrize("damage, text", [
     (lambda home: None, "crops on the CPU: the crop kernel was not built for this board: run `nanoface build`"),
     (lambda home: runner_home.write_cubin(home, "sm_62"), "built for sm_62, the GPU here is sm_53: run `nanoface build`"),
-    (lambda home: [runner_home.write_cubin(home), write(os.path.join(home, "plans", planstore.CUBIN), b"x")],
+    (lambda home: [runner_home.write_cubin(home), write(os.path.join(home, "plans", plans.CUBIN), b"x")],
      "it was cut short or altered: run `nanoface build`"),
     (lambda home: runner_home.write_cubin(home, content=b"\x7fELF and no more"), "the crop kernel does not load"),
 ], ids=["missing", "of another GPU", "altered", "no cubin"])
@@ -268,9 +268,9 @@ def test_a_thread_that_fails_leaves_the_others_their_context(network, monkeypatc
 def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
     import tensorrt as trt
 
-    log = trtplan.log_of(trt)
-    assert trtplan.log_of(trt) is log
-    trtplan.forget_errors(trt)
+    log = plan.log_of(trt)
+    assert plan.log_of(trt) is log
+    plan.forget_errors(trt)
 
     class Unspeakable:
         def __eq__(self, other):
@@ -282,9 +282,9 @@ def test_the_logger_keeps_each_threads_errors_apart_and_never_raises(books):
     thread = threading.Thread(target=lambda: log.log(trt.Logger.ERROR, "elsewhere"))
     thread.start()
     thread.join()
-    assert trtplan.last_errors(trt) == "first cause None second"
+    assert plan.last_errors(trt) == "first cause None second"
     for _ in range(100):
         log.log(trt.Logger.ERROR, "long " * 100)
-    assert len(trtplan.last_errors(trt)) == trtplan.LONGEST
-    trtplan.forget_errors(trt)
-    assert trtplan.last_errors(trt) == "TensorRT does not say why"
+    assert len(plan.last_errors(trt)) == plan.LONGEST
+    plan.forget_errors(trt)
+    assert plan.last_errors(trt) == "TensorRT does not say why"

@@ -16,8 +16,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("cv2")
 
-from edge.store import models as modelstore
-from edge.store import plans as planstore
+from edge.store import models, plans
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -107,9 +106,9 @@ def copy(tmp_path_factory):
 
 
 def test_the_index_and_the_lists_name_both_roles_and_the_plan_that_of_its_stage(copy):
-    entry = modelstore.read_index(copy.home)["whole"]
+    entry = models.read_index(copy.home)["whole"]
     assert (entry["role"], entry["roles"]) == ("align", ["align", "iris"])
-    assert modelstore.locate(copy.home, "whole").roles == ("align", "iris")
+    assert models.locate(copy.home, "whole").roles == ("align", "iris")
     listed = dict(line[2:].split(None, 1) for line in copy.run("models", "list")[1].splitlines() if line[1:2] == " ")
     assert listed["whole"].split()[0] == "align+iris"
     stars = re.findall(r"^\* (\w+)  ", copy.run("models", "list")[1], re.M)
@@ -122,8 +121,8 @@ def test_one_plan_is_built_and_verified_for_both_and_none_is_missed_for_the_iris
     code, said = copy.run("build", "--set", "models.align=whole", "--set", "models.pose=none")
     rows = [line.split()[0] for line in said.splitlines() if re.match(r"(detect|align|pose|iris) ", line)]
     assert code == 4 and rows == ["detect", "align"], said  # no detector was fetched
-    assert [n for n in os.listdir(planstore.plans_dir(copy.home)) if n.endswith(".plan")] == ["align-whole.plan"]
-    plan = planstore.find(copy.home, "align", "whole")
+    assert [n for n in os.listdir(plans.plans_dir(copy.home)) if n.endswith(".plan")] == ["align-whole.plan"]
+    plan = plans.find(copy.home, "align", "whole")
     assert set(plan.sidecar["verified"]) == {
         "landmarks", "median landmark", "depth", "presence", "iris", "contour", "outputs"}
     for runtime in ("onnxruntime", "tensorrt"):
@@ -140,7 +139,7 @@ def test_the_irises_have_a_network_of_their_own_where_the_user_names_it(copy):
 
 
 def test_it_is_counted_once_in_the_estimate(copy):
-    path = os.path.join(planstore.plans_dir(copy.home), planstore.CHOICE)
+    path = os.path.join(plans.plans_dir(copy.home), plans.CHOICE)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as f:
         json.dump({"schema": 1, "roles": {"align": "whole"}}, f)

@@ -95,7 +95,7 @@ class Liar(Runner):
         """It is."""
 
     def close(self):
-        """Whoever opened the true one closes it."""
+        """The true one is closed where it was opened."""
 
     def infer(self, feeds):
         true = self._true.infer({k: np.ascontiguousarray(self._feed(v.copy())) for k, v in feeds.items()})

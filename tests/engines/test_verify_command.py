@@ -11,7 +11,7 @@ from fakes.verify_home import DEFAULT, change_index, home_of, home_with, write_i
 from edge.core.errors import ConfigError, ModelError
 from edge.host.packages import install
 from edge.runtimes import choose
-from edge.store import models as modelstore
+from edge.store import models
 from engines.verify import references, verify
 
 CPU = ("onnxruntime", "openvino")
@@ -165,7 +165,7 @@ def test_nothing_built_is_one_line_with_the_cure(tmp_path):
 
 
 def test_a_role_that_can_be_done_without_is_noted(home):
-    entries = modelstore.read_index(home)
+    entries = models.read_index(home)
     del entries["iris_landmark"]
     write_index(home, entries)
     code, lines = run(home)
@@ -188,8 +188,8 @@ def test_the_network_that_this_board_found_to_be_the_fastest_is_verified(home, s
     assert {name for name, _ in rows(run(home)[1])} == set(DEFAULT)  # yunet_n is not built here
     stored = stored_network("yunet_n")
     for path in {stored.file, stored.cpu_file}:
-        shutil.copy(path, modelstore.onnx_dir(home))
-    write_index(home, dict(modelstore.read_index(home), yunet_n=modelstore.read_index(home_of(stored))["yunet_n"]))
+        shutil.copy(path, models.onnx_dir(home))
+    write_index(home, dict(models.read_index(home), yunet_n=models.read_index(home_of(stored))["yunet_n"]))
     assert {name for name, _ in rows(run(home)[1])} == (set(DEFAULT) - {"yunet_s"}) | {"yunet_n"}
 
 
@@ -201,8 +201,8 @@ def last_line_of_a_failure(home, *names, **options):
 
 def test_a_network_that_is_missing_or_corrupt_is_one_line_with_the_cure(home):
     assert last_line_of_a_failure(home, "rfb320") == (
-        "rfb320: the network rfb320 is not in {}: run `nanoface models fetch rfb320`".format(modelstore.onnx_dir(home)))
-    with open(os.path.join(modelstore.onnx_dir(home), "mb05.onnx"), "ab") as f:
+        "rfb320: the network rfb320 is not in {}: run `nanoface models fetch rfb320`".format(models.onnx_dir(home)))
+    with open(os.path.join(models.onnx_dir(home), "mb05.onnx"), "ab") as f:
         f.write(b"!")
     said = last_line_of_a_failure(home, "mb05")
     assert "is corrupt" in said and "run `nanoface models fetch`" in said
@@ -220,12 +220,12 @@ def test_answers_that_are_missing_are_made_where_onnx_runtime_is_and_named_where
 
 
 def test_answers_of_another_version_are_made_anew_or_refused(home, monkeypatch):
-    other = os.path.join(modelstore.onnx_dir(home), "mb05.onnx")
+    other = os.path.join(models.onnx_dir(home), "mb05.onnx")
     with open(other, "rb") as f:
         content = f.read()
     with open(other, "wb") as f:
         f.write(content + b"\x72\x00")  # an empty doc_string: another file, the same network
-    change_index(home, "mb05", sha256=modelstore.sha256_of(other))
+    change_index(home, "mb05", sha256=models.sha256_of(other))
     with monkeypatch.context() as patch:
         patch.setattr(references, "find_spec", lambda name: None)
         assert "is of another version of mb05" in last_line_of_a_failure(home, "mb05")

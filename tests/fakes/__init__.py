@@ -17,4 +17,4 @@ import os
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SIMULATOR = os.path.join(TESTS, "simulator")  # in front of a path: its `tensorrt` and `pycuda` are found
-KERNELS = os.path.join(TESTS, "engines", "crop_twin.py")  # for the simulator: what the crop kernel computes, in numpy
+KERNELS = os.path.join(TESTS, "engines", "crop_reference.py")  # for the simulator: what the crop kernel computes, in numpy

@@ -100,7 +100,7 @@ class World:
         return self._noticed and self.clock() >= self._until
 
     def wait(self, kind, seconds):
-        """For whoever hangs while `kind` lasts."""
+        """To hang while `kind` lasts."""
         while self.outage == kind and not self.over():
             self.pass_(seconds)
             time.sleep(0.0005)

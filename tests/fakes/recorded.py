@@ -42,7 +42,7 @@ class RecordedRunner(Runner):
         self.asked.append((crops, image))
         answer = self._answers(crops, image) if callable(self._answers) else self._next(self._answers)
         for array in self._lent.values():
-            array.fill(np.nan)  # whoever still looks at the last answer is found out
+            array.fill(np.nan)  # a reader of the last answer gets no numbers
         self._lent = {t.name: np.array(answer[t.name], np.float32).reshape(t.shape) for t in self.outputs}
         return dict(self._lent)
 

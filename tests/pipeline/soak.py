@@ -22,7 +22,7 @@ from fakes import faulty
 from fakes.tracker import IMAGE, Tracker, good
 
 from edge.core import clock as core_clock
-from edge.outputs import sender as senders
+from edge.outputs import sender
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.pipeline import pipeline as pipelines
@@ -42,8 +42,8 @@ ROLES = ("detect", "align", "pose", "iris")
 @contextlib.contextmanager
 def simulated(clock):
     """The whole program looks at `clock`, and what waits in real time waits shortly."""
-    places = [(core_clock, "monotonic", clock), (pipelines, "TICK_S", 0.005), (senders, "FIRST_RETRY_S", 0.005),
-              (senders, "LONGEST_RETRY_S", 0.01)]
+    places = [(core_clock, "monotonic", clock), (pipelines, "TICK_S", 0.005), (sender, "FIRST_RETRY_S", 0.005),
+              (sender, "LONGEST_RETRY_S", 0.01)]
     before = [getattr(module, name) for module, name, _ in places]
     for module, name, value in places:
         setattr(module, name, value)

@@ -238,12 +238,12 @@ def test_an_output_that_never_gets_done_is_named_and_fails_the_run_where_it_matt
 
 
 def test_a_stage_that_waits_for_one_that_failed_is_released():
-    sealed, waiting = threading.Event(), threading.Event()
+    released, waiting = threading.Event(), threading.Event()
 
     def wait_for_the_loop(packet):
         if packet.frame.seq == 1:
             waiting.set()
-            wait_for(sealed)
+            wait_for(released)
         return packet
 
     def fail(packet):
@@ -251,7 +251,7 @@ def test_a_stage_that_waits_for_one_that_failed_is_released():
         raise ModelError("lost the device")
 
     first, second = FakeStage("detect", wait_for_the_loop), FakeStage("align", fail)
-    second.close = sealed.set
+    second.close = released.set
     outcome = run(FakeSource(9), [[first], [second]], stop_timeout_s=PATIENCE_S)
 
     assert str(outcome.error) == "lost the device"

@@ -11,7 +11,7 @@ from edge.app.chain import Stages, steps_of
 from edge.core.contracts import Source
 from edge.core.packet import LEFT_OUT, Face, Frame, Packet, Roi
 from edge.outputs.record import encode
-from edge.pipeline import governor as governors
+from edge.pipeline import governor
 from edge.pipeline.ends import Delivery
 from edge.pipeline.governor import Governor, Steering, Switch, Work
 from edge.pipeline.pipeline import Pipeline, Plan
@@ -67,9 +67,9 @@ def governed(tracker, seconds, while_at=lambda level: None):
 @pytest.fixture
 def quickly(monkeypatch):
     monkeypatch.setattr("edge.pipeline.pipeline.TICK_S", 0.02)
-    monkeypatch.setattr(governors, "WINDOW_S", 0.1)
-    monkeypatch.setattr(governors, "GIVE_UP_AFTER_S", 0.2)
-    monkeypatch.setattr(governors, "TAKE_BACK_AFTER_S", 0.4)
+    monkeypatch.setattr(governor, "WINDOW_S", 0.1)
+    monkeypatch.setattr(governor, "GIVE_UP_AFTER_S", 0.2)
+    monkeypatch.setattr(governor, "TAKE_BACK_AFTER_S", 0.4)
 
 
 def test_irises_that_take_too_long_are_left_out_of_every_second_frame_and_the_rate_is_kept(quickly):

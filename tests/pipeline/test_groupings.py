@@ -13,7 +13,7 @@ FRAMES = 60
 
 
 class Loop:
-    """A feedback as in tracking: `look` of a frame needs what `seal` found in the one before."""
+    """A feedback as in tracking: `look` of a frame needs what `commit` found in the one before."""
 
     def __init__(self, nap_s=0.0):
         self.state, self.open_frames, self.closed, self.nap_s = 1, 0, False, nap_s
@@ -26,7 +26,7 @@ class Loop:
             self.open_frames += 1
             return packet.with_faces((self.state,))
 
-    def seal(self, packet):
+    def commit(self, packet):
         time.sleep(self.nap_s * (packet.frame.seq % 3))
         with self.changed:
             self.state = (packet.faces[0] * 31 + packet.frame.seq) % 1009
@@ -41,11 +41,11 @@ class Loop:
 
 
 def stages(loop):
-    seal = FakeStage("align", loop.seal)
-    seal.close = loop.close
+    align = FakeStage("align", loop.commit)
+    align.close = loop.close
     tail = [FakeStage(name, lambda packet, k=k: packet.with_faces(packet.faces + (k * sum(packet.faces) % 97,)))
             for k, name in enumerate(("pose", "iris", "express"), 2)]
-    return [FakeStage("detect", loop.look), seal] + tail
+    return [FakeStage("detect", loop.look), align] + tail
 
 
 def grouped(sizes, of):

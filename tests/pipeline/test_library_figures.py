@@ -94,7 +94,7 @@ def test_pictures_one_by_one_give_what_the_command_line_gives_in_each_of_several
         thread.join()
     expected = [record.faces for record in records]
     assert sorted(told) == ["near", "one", "other"] and all(faces == expected for faces in told.values())
-    assert raw[0] == expected[0] and raw[-1] != expected[-1]  # an option is heard
+    assert raw[0] == expected[0] and raw[-1] != expected[-1]  # an option is applied
 
 
 def test_unrelated_pictures_give_what_a_folder_gives(home, program, tmp_path):

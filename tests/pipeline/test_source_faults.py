@@ -1,4 +1,4 @@
-"""A live device in a process of its own, and everything that such a device does to whoever reads it."""
+"""A live device in a process of its own, and every fault that such a device has for its reader."""
 import glob
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the pipeline tells whoever watches it: from its first moment, and about a stage or a source that hangs."""
+"""What the pipeline reports to its watchdog: from its first moment, and about a stage or a source that hangs."""
 import socket
 import threading
 import time
@@ -7,7 +7,7 @@ import pytest
 from fakes.pipeline import FakeSource, FakeStage, run, wait_for
 from patience import PATIENCE_S, wait_until
 
-from edge.pipeline import pipeline as pipeline_module
+from edge.pipeline import pipeline
 from edge.telemetry.health import Health
 from edge.telemetry.notify import Notifier
 
@@ -33,8 +33,8 @@ class Watched:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(pipeline_module, "HANG_S", 0.2)
-    monkeypatch.setattr(pipeline_module, "TICK_S", 0.02)
+    monkeypatch.setattr(pipeline, "HANG_S", 0.2)
+    monkeypatch.setattr(pipeline, "TICK_S", 0.02)
 
 
 def test_the_watch_begins_before_anything_is_open_and_sees_every_state(quick):

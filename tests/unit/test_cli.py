@@ -621,32 +621,32 @@ def test_age_of_a_record(at, expected):
     (["fetch", "--all"], ("fetch", "HOME", [], True, False)),
 ])
 def test_models_hand_over_to_the_build_step_and_return_its_exit_code(monkeypatch, tmp_path, action, expected):
-    heard = []
+    calls = []
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
     fake = types.ModuleType("engines.fetch.commands")
     for name in ("list", "check", "fetch"):
         def act(*words, name=name):
             assert words[-1] is sys.stdout
-            heard.append((name,) + words[:-1])
+            calls.append((name,) + words[:-1])
             return 4
         setattr(fake, "run_" + name, act)
     monkeypatch.setitem(sys.modules, "engines.fetch.commands", fake)
     monkeypatch.setattr("engines.fetch.commands", fake, raising=False)  # loaded before by another test
     assert cli.main(["models"] + action) == 4
-    assert heard == [tuple(str(tmp_path) if word == "HOME" else word for word in expected)]
+    assert calls == [tuple(str(tmp_path) if word == "HOME" else word for word in expected)]
 
 
 @pytest.mark.parametrize("words, frames, rounds, as_json", [
     ([], 100, 5, False), (["--frames", "20", "--rounds", "2", "--json"], 20, 2, True),
 ])
 def test_bench_hands_over_what_was_asked(monkeypatch, words, frames, rounds, as_json):
-    heard = []
+    calls = []
     fake = types.ModuleType("edge.bench.command")
-    fake.run_bench = lambda config, *rest: heard.append((rest[:-1], rest[-1] is sys.stdout))
+    fake.run_bench = lambda config, *rest: calls.append((rest[:-1], rest[-1] is sys.stdout))
     monkeypatch.setitem(sys.modules, "edge.bench.command", fake)
     monkeypatch.setenv("NANOFACE_CONFIG", os.devnull)
     assert cli.main(["bench"] + words) == 0
-    assert heard == [((frames, rounds, as_json), True)]
+    assert calls == [((frames, rounds, as_json), True)]
 
 
 def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_1(call):
@@ -665,11 +665,11 @@ def test_doctor_tells_the_same_as_json(call):
 
 
 def test_doctor_that_finds_nothing_broken_ends_with_0(monkeypatch, capsys):
-    from edge.doctor import examine as doctor
+    from edge.doctor import examine
     from edge.doctor.machine import OK, WARN, Finding
 
     monkeypatch.setenv("NANOFACE_CONFIG", os.devnull)
-    monkeypatch.setattr(doctor, "examine", lambda *_: [Finding("a", OK, "fine"), Finding("b", WARN, "slow", "hurry")])
+    monkeypatch.setattr(examine, "examine", lambda *_: [Finding("a", OK, "fine"), Finding("b", WARN, "slow", "hurry")])
     assert cli.main(["doctor"]) == 0
     assert capsys.readouterr().out == (
         "ok    config        {} ($NANOFACE_CONFIG)\n".format(os.devnull) +

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from edge.cli import table as options
+from edge.cli import table
 from edge.cli.commands import completion, models
 from edge.config.rules import RULES
 from edge.core.roles import NETWORKS
@@ -154,8 +154,8 @@ def test_every_command_and_option_and_network_is_in_each_script(shell):
     script = completion.script(shell)
     assert script.endswith("\n") and script.encode("ascii")
     words = set(script.replace("'", " ").replace("|", " ").replace(")", " ").split())
-    assert set(options.COMMANDS) <= words and {name for names in NETWORKS.values() for name in names} <= words
+    assert set(table.COMMANDS) <= words and {name for names in NETWORKS.values() for name in names} <= words
     assert {key + "=" for key in RULES} <= words
-    for command in options.COMMANDS:
+    for command in table.COMMANDS:
         for flag in completion.flags_of(command):
             assert all(word in words or word[2:] in words or word[1:] in words for word in flag.spelled)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 from edge.geometry.filters import FORGET_AFTER_S, OneEuro, OneEuroRotation, OneEuroSettings, smoothing_factor
 
 SETTINGS = OneEuroSettings(1.0, 0.05, 1.0)
@@ -54,8 +54,8 @@ def test_another_shape_starts_afresh():
 @given(st.floats(-60, 60), st.floats(-60, 60), st.floats(0.01, 0.3))
 def test_a_rotation_moves_along_the_shortest_path(yaw, roll, dt):
     f = OneEuroRotation(SETTINGS)
-    a, b = np.eye(3), rot.from_angles(yaw, 0, roll)
+    a, b = np.eye(3), rotation.from_angles(yaw, 0, roll)
     f(a, 0.0)
     out = f(b, dt)
-    whole = rot.distance_deg(a, b)
-    assert rot.distance_deg(a, out) + rot.distance_deg(out, b) == pytest.approx(whole, abs=1e-3)
+    whole = rotation.distance_deg(a, b)
+    assert rotation.distance_deg(a, out) + rotation.distance_deg(out, b) == pytest.approx(whole, abs=1e-3)

@@ -13,7 +13,7 @@ import pytest
 from edge.core.contracts import Stage
 from edge.core.errors import ConfigError, EdgeError, FrameError, InputError, InputTypeError, ModelError, StateError
 from edge.core.packet import Face, Roi
-from edge.library import chain as chains
+from edge.library import chain
 from edge.library import stream as streams
 from edge.library.tracker import Tracker
 from edge.sources import portrait
@@ -66,7 +66,7 @@ def made(monkeypatch, tmp_path):
         return Composed(stage)
 
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(chains, "make_stages", make_stages)
+    monkeypatch.setattr(chain, "make_stages", make_stages)
     return found
 
 
@@ -311,7 +311,7 @@ def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch,
         report("warning", "a warning")
         return Composed(Played())
 
-    monkeypatch.setattr(chains, "make_stages", make_stages)
+    monkeypatch.setattr(chain, "make_stages", make_stages)
     with caplog.at_level(logging.INFO):
         Tracker()
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("INFO", "a note"), ("WARNING", "a warning")]

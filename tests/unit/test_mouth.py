@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.face import mouth
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 
 
 def face(gap, scale=1.0):
@@ -23,7 +23,7 @@ def test_the_gap_of_the_lips_opens_the_mouth(gap, expected):
 
 @given(st.floats(0, 0.5), st.floats(-60, 60), st.floats(-40, 40), st.floats(0.1, 10))
 def test_neither_turn_nor_size_matters(gap, yaw, pitch, scale):
-    turned = face(gap, scale).dot(rot.from_angles(yaw, pitch, 10).T)
+    turned = face(gap, scale).dot(rotation.from_angles(yaw, pitch, 10).T)
     assert mouth.opening(turned) == pytest.approx(mouth.opening(face(gap)), abs=1e-9)
 
 

@@ -11,8 +11,7 @@ from films_back import frames_of, times_of
 
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.outputs.pictures import film as films
-from edge.outputs.pictures import mp4
+from edge.outputs.pictures import film, mp4
 from edge.outputs.pictures.overlay import Style
 from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.sender import Sender
@@ -52,7 +51,7 @@ def assert_plays(path, sent):
 
 def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_text("old")
-    monkeypatch.setattr(films, "_free", lambda fd: films.NEEDED - 1)
+    monkeypatch.setattr(film, "_free", lambda fd: film.NEEDED - 1)
     with pytest.raises(OutputError, match="a.mp4: less than 64 MB are free: free some space"):
         output(tmp_path / "a.mp4").open()
     assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
@@ -60,15 +59,15 @@ def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(tmp_path, mo
 
 def test_a_disk_that_fills_up_is_told_before_it_is_full(tmp_path, monkeypatch):
     free = [1 << 40]
-    monkeypatch.setattr(films, "_free", lambda fd: free[0])
-    monkeypatch.setattr(films, "KEEP_S", 0.01)
+    monkeypatch.setattr(film, "_free", lambda fd: free[0])
+    monkeypatch.setattr(film, "KEEP_S", 0.01)
     made = output(tmp_path / "a.mp4")
     made.open()
     sent = 0
     for _ in range(40):
         made.emit(packet(sent))
         sent += 1
-    free[0] = films.RESERVE - 1
+    free[0] = film.RESERVE - 1
     end = time.monotonic() + 60.0
     with pytest.raises(OutputError, match="less than 16 MB are free: free some space"):
         while time.monotonic() < end:
@@ -92,8 +91,8 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("older", [False, True])
 def test_a_full_disk_leaves_a_film_that_plays(small_disk, monkeypatch, older):
-    monkeypatch.setattr(films, "NEEDED", 0)
-    monkeypatch.setattr(films, "RESERVE", 0)
+    monkeypatch.setattr(film, "NEEDED", 0)
+    monkeypatch.setattr(film, "RESERVE", 0)
     path = small_disk / "a.mp4"
     if older:
         path.write_text("old")
@@ -103,8 +102,8 @@ def test_a_full_disk_leaves_a_film_that_plays(small_disk, monkeypatch, older):
 
 
 def test_a_disk_that_is_full_from_the_start_keeps_the_older_film(small_disk, monkeypatch):
-    monkeypatch.setattr(films, "NEEDED", 0)
-    monkeypatch.setattr(films, "RESERVE", 0)
+    monkeypatch.setattr(film, "NEEDED", 0)
+    monkeypatch.setattr(film, "RESERVE", 0)
     path = small_disk / "a.mp4"
     path.write_text("old")
     with pytest.raises(OSError), open(str(small_disk / "much"), "wb", buffering=0) as f:
@@ -137,7 +136,7 @@ def test_a_file_that_may_not_grow_leaves_a_film_that_plays(tmp_path):
 
 def test_a_power_cut_before_the_last_write_leaves_the_film_in_fragments(tmp_path, monkeypatch):
     """The index lies behind it already."""
-    monkeypatch.setattr(films, "MOST_COPIED", 0)
+    monkeypatch.setattr(film, "MOST_COPIED", 0)
     monkeypatch.setattr(mp4, "_large_mdat", lambda length: b"")
     path = tmp_path / "a.mp4"
     made = output(path)

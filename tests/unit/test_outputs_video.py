@@ -13,9 +13,7 @@ from films_back import frames_of, times_of
 from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
 from edge.host import ffmpeg
-from edge.outputs.pictures import encoder as encoders
-from edge.outputs.pictures import film as films
-from edge.outputs.pictures import video
+from edge.outputs.pictures import encoder, film, video
 from edge.outputs.pictures.overlay import Style
 from edge.outputs.pictures.video import FilmClock, VideoOutput, fitted
 from edge.outputs.spec import parse_output
@@ -68,7 +66,7 @@ def test_every_frame_of_a_file_is_in_the_film_once(tmp_path, size, found):
 @pytest.mark.parametrize("most, names", [(1 << 24, [b"ftyp", b"moov", b"mdat"]), (0, [b"ftyp", b"mdat", b"moov"])],
                          ids=["a short one", "a long one"])
 def test_a_whole_film_has_an_index_and_is_what_browsers_play(tmp_path, monkeypatch, most, names):
-    monkeypatch.setattr(films, "MOST_COPIED", most)
+    monkeypatch.setattr(film, "MOST_COPIED", most)
     path = tmp_path / "a.mp4"
     write(path, [packet(i) for i in range(60)])
     assert boxes(path) == names and len(frames_of(path)) == 60
@@ -143,11 +141,11 @@ def test_the_colours_are_those_of_the_frames(tmp_path):
     assert np.abs(last[180:, 180:300].mean(axis=(0, 1)) - (180, 120, 30)).max() < 8
 
 
-@pytest.mark.parametrize("codec", encoders.CODECS, ids=[codec.encoder for codec in encoders.CODECS])
+@pytest.mark.parametrize("codec", encoder.CODECS, ids=[codec.encoder for codec in encoder.CODECS])
 def test_every_encoder_that_this_ffmpeg_has_makes_a_film(tmp_path, monkeypatch, codec):
-    monkeypatch.setattr(encoders, "CODECS", (codec,))
-    monkeypatch.setattr(video, "codec_of", encoders.codec_of.__wrapped__)
-    if encoders.codec_of.__wrapped__(ffmpeg.find()) is None:
+    monkeypatch.setattr(encoder, "CODECS", (codec,))
+    monkeypatch.setattr(video, "codec_of", encoder.codec_of.__wrapped__)
+    if encoder.codec_of.__wrapped__(ffmpeg.find()) is None:
         pytest.skip("this ffmpeg has no {}".format(codec.encoder))
     output = opened(tmp_path / "a.mp4")
     for i in range(40):
@@ -214,7 +212,7 @@ def test_a_run_without_a_frame_leaves_no_film(tmp_path):
 def test_an_encoder_that_does_not_work_leaves_what_was_there(tmp_path, monkeypatch, older):
     if older:
         (tmp_path / "a.mp4").write_text("old")
-    monkeypatch.setattr(encoders, "command", lambda *_: ["sh", "-c", "echo '[x @ 1] bad luck' >&2; exit 7"])
+    monkeypatch.setattr(encoder, "command", lambda *_: ["sh", "-c", "echo '[x @ 1] bad luck' >&2; exit 7"])
     output = opened(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="the encoder ended with 7: bad luck; use --output images:FOLDER"):
         for i in range(200):
@@ -224,7 +222,7 @@ def test_an_encoder_that_does_not_work_leaves_what_was_there(tmp_path, monkeypat
 
 
 def test_an_encoder_that_cannot_be_started_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(encoders, "command", lambda *_: [str(tmp_path / "gone")])
+    monkeypatch.setattr(encoder, "command", lambda *_: [str(tmp_path / "gone")])
     output = opened(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match="No such file"):
         output.emit(packet(0))

@@ -229,24 +229,24 @@ def test_where_a_live_picture_opens_by_itself(environ, changes, opens):
     assert opens_by_itself(here._replace(**changes)) == opens
 
 
-@pytest.mark.parametrize("wish, outputs, display, made", [
+@pytest.mark.parametrize("wanted, outputs, display, made", [
     ("auto", False, True, "by itself"),
     ("auto", True, True, "by itself"),
     ("auto", False, False, None),
     (True, True, False, "asked for"),
     (False, False, True, None),
 ])
-def test_the_wish_decides_and_a_picture_that_does_not_open_says_how_to_see_something(wish, outputs, display, made):
+def test_the_setting_decides_and_a_picture_that_does_not_open_says_how_to_see_something(wanted, outputs, display, made):
     said = []
     here = DisplayState(DESK if display else {}, "linux", True, True, False, outputs)
-    found = live_picture(wish, here, OutputOptions(False, False, False, lambda: None), said.append)
+    found = live_picture(wanted, here, OutputOptions(False, False, False, lambda: None), said.append)
     assert [output._note is not None for output in found] == ([] if made is None else [made == "by itself"])
     if made == "by itself":
         found[0]._note("it rains")
         assert said == ["no live picture: it rains" + ("" if outputs else "; " + NOTHING)]
 
 
-@pytest.mark.parametrize("text, settings, wish, outputs", [
+@pytest.mark.parametrize("text, settings, wanted, outputs", [
     ("", {}, "auto", ()),
     ("output: {window: true}", {}, True, ()),
     ("output: {window: false}", {}, False, ()),
@@ -254,10 +254,10 @@ def test_the_wish_decides_and_a_picture_that_does_not_open_says_how_to_see_somet
     ("outputs: [Window, 'csv:a', 'window?mirror=true']", {"output.window": False}, False, ("csv:a",)),
     ("output: {window: false}", {"outputs": ["window"]}, False, ("window",)),  # asked for is asked for
 ], ids=str)
-def test_no_window_takes_away_what_was_named_before(tmp_path, text, settings, wish, outputs):
+def test_no_window_takes_away_what_was_named_before(tmp_path, text, settings, wanted, outputs):
     (tmp_path / "a.yaml").write_text(text)
     config = load_config(str(tmp_path / "a.yaml"), settings, {})
-    assert config.output.window is wish or config.output.window == wish == "auto"
+    assert config.output.window is wanted or config.output.window == wanted == "auto"
     assert config.outputs == outputs
 
 
@@ -347,10 +347,10 @@ def test_a_window_is_made_from_its_word():
 
 
 def test_a_report_opens_none_of_its_own(monkeypatch):
-    from engines.report import run as fieldrun
+    from engines.report import run
 
     given = []
-    monkeypatch.setattr(fieldrun.app, "run", lambda config, watch, report: given.append(config))
-    watch = SimpleNamespace(notes=[], readings=[], hear=None)
-    fieldrun.track(load_config(os.devnull, {"output.window": True, "outputs": ["window"]}, {}), watch)
+    monkeypatch.setattr(run.app, "run", lambda config, watch, report: given.append(config))
+    watch = SimpleNamespace(notes=[], readings=[], on_report=None)
+    run.track(load_config(os.devnull, {"output.window": True, "outputs": ["window"]}, {}), watch)
     assert given[0].output.window is False and given[0].outputs == ("jsonl:" + os.devnull,)

@@ -6,7 +6,7 @@ from edge.core.contracts import BGR, Crop, Runner, Ticket
 from edge.core.errors import FrameError
 from edge.core.packet import Eyes, Face, Frame, Iris, Packet, Roi
 from edge.face import head as heads
-from edge.geometry import rotation as rot
+from edge.geometry import rotation
 from edge.geometry.camera import CameraGuess, from_fov
 from edge.geometry.filters import OneEuroSettings
 from edge.models.face_landmark import FaceLandmark
@@ -158,13 +158,13 @@ def test_a_frame_that_fails_in_align_leaves_the_loop_open_for_the_next():
 def posed_face(yaw, pitch, roll, t, camera):
     model = heads.measured()
     table = np.array(heads.measured_head.TABLE)
-    r = rot.FLIP.dot(rot.from_angles(yaw, pitch, roll))
+    r = rotation.FLIP.dot(rotation.from_angles(yaw, pitch, roll))
     x = table[:, 1:].dot(r.T) + t
     landmarks = np.zeros((468, 3))
     indices = table[:, 0].astype(int)
     landmarks[indices, :2] = x[:, :2] / x[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
     # the mesh's depth is that of the head as seen along its own line of sight
-    view = rot.toward(np.array(t, float))
+    view = rotation.toward(np.array(t, float))
     landmarks[indices, 2] = (x - t).dot(view)[:, 2] * camera.fx / t[2]
     return model, Face(1, Roi(320, 240, 200, 0.0), 0.9, (200, 150, 400, 330), landmarks=landmarks)
 
@@ -176,18 +176,18 @@ def test_without_a_network_the_pose_is_that_of_the_points(yaw, pitch, roll, t):
     stage = PoseStage(None, model, CameraGuess(None, FOV), 1)
     stage.open()
     pose = stage.process(frame().with_faces((face,))).faces[0].pose
-    assert rot.distance_deg(pose.rotation, rot.from_angles(yaw, pitch, roll)) < 2.5  # weak perspective of the mesh's depth
+    assert rotation.distance_deg(pose.rotation, rotation.from_angles(yaw, pitch, roll)) < 2.5  # weak perspective
     assert np.allclose(pose.translation_mm, t, atol=3.0) and pose.residual_px < 0.6
 
 
 @pytest.mark.parametrize("every", [2, 3])
-def test_between_two_hearings_the_pose_follows_the_points(every):
+def test_between_two_fused_frames_the_pose_follows_the_points(every):
     stage = PoseStage(None, heads.measured(), CameraGuess(None, FOV), every)
     for i in range(7):
         angles = (4.0 * i, -2.0 * i, 3.0 * i)
         _, face = posed_face(*angles, t=(20 * i, 0, 600), camera=from_fov(640, 480, FOV))
         pose = stage.process(frame(i).with_faces((face,))).faces[0].pose
-        assert rot.distance_deg(pose.rotation, rot.from_angles(*angles)) < 2.5
+        assert rotation.distance_deg(pose.rotation, rotation.from_angles(*angles)) < 2.5
         assert np.allclose(pose.translation_mm, (20 * i, 0, 600), atol=6.0)
     assert stage.counters()["skipped"] == 7 - len(range(0, 7, every))
 
@@ -270,7 +270,7 @@ def test_an_iris_toward_the_images_left_looks_with_a_positive_yaw(px, sign):
 def test_smoothing_can_be_switched_off_and_changes_no_still_face():
     plain, smooth = express([0.25] * 5), express([0.25] * 5, OneEuroSettings(1.0, 0.5, 1.0))
     assert np.allclose(plain[-1].landmarks, smooth[-1].landmarks, atol=1e-6)
-    assert rot.distance_deg(plain[-1].pose.rotation, smooth[-1].pose.rotation) < 1e-4
+    assert rotation.distance_deg(plain[-1].pose.rotation, smooth[-1].pose.rotation) < 1e-4
 
 
 def test_irises_of_eyes_whose_lids_nobody_saw_stay_and_the_reason_is_the_lids():

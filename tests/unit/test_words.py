@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from edge.cli import table as options
+from edge.cli import table
 from edge.cli.options import overrides_of
 from edge.cli.parser import shown
 from edge.config.load import load_config
@@ -25,7 +25,7 @@ ODD = (
 )
 
 
-@pytest.mark.parametrize("command", [""] + list(options.COMMANDS))
+@pytest.mark.parametrize("command", [""] + list(table.COMMANDS))
 def test_words_of_all_kinds_are_understood_or_one_line(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw, outcomes = random.Random(command), set()
@@ -33,7 +33,7 @@ def test_words_of_all_kinds_are_understood_or_one_line(command, tmp_path, monkey
         words = [command][:len(command)] + [draw.choice(ODD) for _ in range(draw.randrange(1, 5))]
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                args = options.read_words(words)
+                args = table.read_words(words)
                 values = overrides_of(getattr(args, "settings", None))[0]
                 load_config(None, values, {"NANOFACE_CONFIG": os.devnull})
             outcomes.add(0)

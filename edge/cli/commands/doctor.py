@@ -22,13 +22,12 @@ def make_parser() -> ArgumentParser:
 def run(args: Any, out: TextIO) -> int:
     """1 where something stops a run or the service, else 0."""
     config = config_of(args)
-    from edge.doctor import examine as doctor
-    from edge.doctor import machine, packages
+    from edge.doctor import examine, machine, packages
 
     here = machine.Machine(os.environ)
-    findings = [doctor.check_config(args.config, here)] + doctor.examine(config, here, packages.this_software())
-    report = doctor.as_json(findings)
-    out.write((json.dumps(report, indent=1) if args.json else "\n".join(doctor.lines(findings))) + "\n")
+    findings = [examine.check_config(args.config, here)] + examine.examine(config, here, packages.this_software())
+    report = examine.as_json(findings)
+    out.write((json.dumps(report, indent=1) if args.json else "\n".join(examine.lines(findings))) + "\n")
     return 0 if report["can_run"] else UNFIT
 
 

@@ -38,7 +38,7 @@ def run(args: Any, out: TextIO) -> int:
 
 
 def _print(args: Any, out: console.Console) -> int:
-    from edge.telemetry.status import read as statusread
+    from edge.telemetry.status import read
 
     path = args.path or config_of(args).status.file(os.environ)
     if path is None:
@@ -46,13 +46,13 @@ def _print(args: Any, out: console.Console) -> int:
     if os.path.isdir(path):
         raise ConfigError("{} is a folder, not a status log".format(path))
     if not args.follow:
-        _show(statusread.read_last(path), path, args.json, out)
+        _show(read.read_last(path), path, args.json, out)
         return 0
     if not os.path.exists(path):
         sys.stderr.write("waiting for {}\n".format(path))
     stop = Stop()  # type: Any  # in the place of a threading.Event
     with stopped_by_signals(stop):
-        for record in statusread.follow(path, stop):
+        for record in read.follow(path, stop):
             _show(record, path, args.json, out)
             if out.left:
                 break

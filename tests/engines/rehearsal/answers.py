@@ -24,7 +24,7 @@ class Listening(Runner):
 
     def __init__(self, inner: Runner) -> None:
         self._inner = inner
-        self.heard: Outputs = {}
+        self.last_outputs: Outputs = {}
 
     def open(self) -> None:
         self._inner.open()
@@ -33,7 +33,7 @@ class Listening(Runner):
 
     def submit(self, image, crops):  # type: ignore
         ticket = self._inner.submit(image, crops)
-        self.heard = {name: values.copy() for name, values in ticket.result().items()}
+        self.last_outputs = {name: values.copy() for name, values in ticket.result().items()}
         return ticket
 
     def infer(self, feeds):  # type: ignore
@@ -81,7 +81,7 @@ def make(config, image: np.ndarray, folder: str) -> None:
             packet = stage.process(packet)
     assert packet is not None and packet.faces, "the demo's portrait was not found"
     for runner in runners:
-        outputs = dict(runner.heard)
+        outputs = dict(runner.last_outputs)
         assert outputs, runner.model
         if "landmarks" in outputs and "presence" in outputs:
             outputs["landmarks"] = standing_still(outputs["landmarks"])

@@ -20,7 +20,7 @@ from edge.core.figures import median, percentile
 from edge.models.warp import use_one_thread
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
-from edge.pipeline import pipeline as pipelines
+from edge.pipeline import pipeline
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.sources.live.source import LiveSource, Opener, Timeouts
 from edge.sources.picture import FrameTransform
@@ -108,7 +108,7 @@ class Latencies:
 
 def run(image, seconds, scale, fps, overrides, output):
     """The figures of one run, in the board's time."""
-    pipelines.SWITCH_INTERVAL_S = pipelines.SWITCH_INTERVAL_S / scale
+    pipeline.SWITCH_INTERVAL_S = pipeline.SWITCH_INTERVAL_S / scale
     use_one_thread()
     config = load_config(None, overrides, {"NANOFACE_CONFIG": "/dev/null"})
     notes = []

@@ -1,10 +1,10 @@
-"""Kernels: a cubin is only looked at, and what its kernels do is computed by Python twins from the file that the
+"""Kernels: a cubin is only looked at, and what its kernels do is computed by Python references from the file that the
 environment variable NANOFACE_SIM_KERNELS names. That file defines
 
     KERNELS = {"crop": crop}
 
 and crop(grid, block, *arguments) gets the launch's grid and block, and the arguments as the kernel does: numbers as numbers,
-each pointer as a writable numpy array of uint8, from where it points to the end of that allocation. A twin may have an
+each pointer as a writable numpy array of uint8, from where it points to the end of that allocation. A reference may have an
 attribute `writes`: the positions of the pointers that it writes; without it all are taken to be read and written.
 """
 import struct
@@ -140,17 +140,17 @@ class Function:
                 grid[1:]) > 65535:
             ledger.violation("kernel", "{} cannot be launched with grid {} and block {}".format(self._name, grid, block))
             raise errors.failed("cuLaunchKernel", errors.INVALID_VALUE)
-        twin = _twin(self._name)
-        arguments = self._arguments(letters, numbers, line, getattr(twin, "writes", None))
+        reference = _reference(self._name)
+        arguments = self._arguments(letters, numbers, line, getattr(reference, "writes", None))
         ledger.count("kernels")
         if launch_fails():
             put(line, fail_launch, ())
             return
         seconds = settings.device_s((self._name,))
-        put(line, _run, (line, twin, grid, block, arguments, seconds), seconds)
+        put(line, _run, (line, reference, grid, block, arguments, seconds), seconds)
 
     def _arguments(self, letters, numbers, line, writes):
-        """The arguments for the twin: pointers as bytes. A pointer that leads nowhere is a broken rule, and None."""
+        """The arguments for the reference: pointers as bytes. A pointer that leads nowhere is a broken rule, and None."""
         arguments = list(numbers)
         for place, letter in enumerate(letters):
             if letter != "P":
@@ -170,21 +170,21 @@ def _shape(shape):
     return tuple(int(side) for side in shape) + (1,) * (3 - len(shape))
 
 
-def _run(line, twin, grid, block, arguments, modelled_s):
+def _run(line, reference, grid, block, arguments, modelled_s):
     began_at = now()
-    twin(grid, block, *arguments)
+    reference(grid, block, *arguments)
     if not modelled_s:
         line.extra_s += now() - began_at
 
 
-def _twin(name):
+def _reference(name):
     path = settings.text("KERNELS")
     if path not in _twins:
-        space_of = {"__name__": "nanoface_simulator.twins", "__file__": path}
+        space_of = {"__name__": "nanoface_simulator.references", "__file__": path}
         if path:
             with open(path) as f:
                 exec(compile(f.read(), path, "exec"), space_of)
         _twins[path] = space_of.get("KERNELS", {})
     if name not in _twins[path]:
-        raise NotImplementedError("the simulator has no twin of the kernel {}: set NANOFACE_SIM_KERNELS".format(name))
+        raise NotImplementedError("the simulator has no reference of the kernel {}: set NANOFACE_SIM_KERNELS".format(name))
     return _twins[path][name]

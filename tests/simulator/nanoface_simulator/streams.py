@@ -1,6 +1,6 @@
 """Streams and events: work is queued, and done when somebody waits for it or asks whether it is done.
 
-There is no thread behind a stream. Its work is computed by whoever waits, in order; how long it takes is modelled when it is
+There is no thread behind a stream. The thread that waits computes its work, in order; how long it takes is modelled when it is
 queued (NANOFACE_SIM_DEVICE_MS) or else measured. The device does one thing at a time: modelled work of two streams adds up.
 A waiting thread sleeps without the interpreter lock until the modelled time has come.
 """

@@ -1,6 +1,6 @@
-"""Nothing phones home: no command looks a host up, connects to one, or writes outside what is ours, whatever it loads.
+"""No command looks a host up, connects to one, or writes outside what is ours, whatever it loads.
 
-Its home folder is a new one and its variables are few: with CI set, the runtimes would keep still by themselves.
+Its home folder is a new one and its variables are few: with CI set, the runtimes would report nothing by themselves.
 """
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What can be turned down while tracking goes on: irises, pose, detector; and idling while nobody is there."""
+"""What can run less often while tracking goes on: irises, pose, detector; and idling while nobody is there."""
 import pytest
 from fakes.tracker import Tracker, good, mesh, yunet
 
