@@ -8,7 +8,7 @@
         ...
 
 All of it: docs/library.md. What is named here is loaded when it is first asked for, because this file is also where the
-command `nanoface` begins, which settles things before numpy is loaded.
+command `nanoface` begins, which sets variables before numpy is loaded.
 """
 import os
 import sys
@@ -56,7 +56,7 @@ def console() -> None:
 
 
 def load_ours() -> None:
-    """Our packages from this folder, whoever else has an edge.py or engines/ before it on PYTHONPATH.
+    """Our packages from this folder, also where another edge.py or engines/ stands before it on PYTHONPATH.
 
     Only while they are looked up is this folder the first: site-packages before the standard library would let old
     backports in its place. What is inside them is found by them.

@@ -26,7 +26,7 @@ from engines.manifest.read import read_manifest
 RUNTIME = "onnxruntime"
 PRESENCE = 0.5
 READ_TIMEOUT_S = 10.0
-APART_UNKNOWN = 10  # frames between two that are taken, where the source does not say how many it has
+APART_UNKNOWN = 10  # frames between two that are taken, where their number is not known
 DETECT = "detect"
 
 

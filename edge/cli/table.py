@@ -16,7 +16,7 @@ COMMANDS = {
     "status": "show what a running tracker does",
     "models": "list, fetch, check or lint the networks",
     "bench": "measure the pipeline and each network alone",
-    "doctor": "say what this machine has, and the cure for what is missing",
+    "doctor": "check this machine, with the cure for what is missing",
     "build": "make the TensorRT engines of this board",
     "verify": "compare what runs the networks with stored answers",
     "estimate": "estimate what a Jetson Nano needs for each network",

@@ -37,7 +37,7 @@ def measured() -> HeadModel:
     """The head that calibration/head measured, where there is no canonical face."""
     table = np.array(measured_head.TABLE)
     indices = table[:, 0].astype(int)
-    stable = np.array([i not in measured_head.LIVELY for i in indices])
+    stable = np.array([i not in measured_head.EXPRESSIVE for i in indices])
     moments = _moments(table[stable, 1:], np.ones(int(stable.sum())))
     return HeadModel("measured head", indices, table[:, 1:], indices[stable], moments)
 

@@ -24,7 +24,7 @@ TABLE = (
     (400, 22.5, -84.0, 32.4), (454, 79.7, 1.9, -26.1),
 )
 
-# lips, jaw and brows: good for PnP, which needs the whole face, and too lively for a rigid fit
-LIVELY = frozenset((
+# lips, jaw and brows: good for PnP, which needs the whole face; expressions move them too much for a rigid fit
+EXPRESSIVE = frozenset((
     58, 61, 70, 105, 107, 136, 148, 149, 150, 152, 172, 176, 288, 291, 300, 334, 336, 365, 377, 378, 379, 397, 400,
 ))

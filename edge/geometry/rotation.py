@@ -1,4 +1,4 @@
-"""Rotations of the head: angles in the 300W-LP / AFLW2000-3D convention, distances, and means.
+"""Rotations of the head: angles in the 300W-LP / AFLW2000-3D convention, and distances.
 
 R = Rx(pitch) Ry(yaw) Rz(roll) with Rx = [[1,0,0],[0,c,s],[0,-s,c]], Ry = [[c,0,-s],[0,1,0],[s,0,c]],
 Rz = [[c,s,0],[-s,c,0],[0,0,1]]; yaw > 0 turns the nose to the image's left, pitch > 0 up, roll > 0 the crown to the right.
@@ -68,11 +68,6 @@ def log(rotation: np.ndarray) -> np.ndarray:
     outer = (r + np.eye(3)) / 2.0
     i = int(np.argmax(np.diag(outer)))
     return outer[:, i] / math.sqrt(max(outer[i, i], 1e-12)) * math.pi
-
-
-def blend(a: np.ndarray, b: np.ndarray, weight: float) -> np.ndarray:
-    """The rotation that lies `weight` of the way (0: a, 1: b) on the shortest path from a to b."""
-    return a.dot(exp(weight * log(a.T.dot(b))))
 
 
 def distance_deg(a: np.ndarray, b: np.ndarray) -> float:

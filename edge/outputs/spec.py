@@ -28,8 +28,8 @@ def parse_output(text: str) -> OutputSpec:
         if name not in KINDS:
             raise ValueError(_hint(name, text, ":" in text))
         kind = KINDS[name]
-        target, words = _split(rest[1:] if rest.startswith(":") else rest, kind)
-        keys = {} if words is None else _read_keys(words, name, kind)
+        target, options = _split(rest[1:] if rest.startswith(":") else rest, kind)
+        keys = {} if options is None else _read_keys(options, name, kind)
         return _read_target(OutputSpec(name, target, text, keys), kind)
     except ValueError as e:
         raise ConfigError("--output {}: {}".format(text, e))
@@ -80,28 +80,28 @@ class PictureNames:
 def _split(rest: str, kind: Kind) -> Tuple[str, Optional[str]]:
     """Target, and the text of its options; None where there are none."""
     if kind.target in (ADDRESS, NOTHING):
-        target, mark, words = rest.partition("?")
-        return target, words if mark else None
+        target, mark, options = rest.partition("?")
+        return target, options if mark else None
     found = KEYS.match(rest)
     if found is None:
         return rest, None
-    target, words = found.groups()
+    target, options = found.groups()
     if kind.only_suffixes and rest.lower().endswith(kind.suffixes) and not target.lower().endswith(kind.suffixes):
         return rest, None
-    known = any(word.partition("=")[0] in kind.keys for word in words.split("&"))
+    known = any(word.partition("=")[0] in kind.keys for word in options.split("&"))
     if not known and os.path.lexists(os.path.expanduser(rest)):
         return rest, None
-    return _unescaped(target), words
+    return _unescaped(target), options
 
 
 def _unescaped(text: str) -> str:
     return ESCAPES.sub(lambda found: chr(int(found.group(1), 16)), text)
 
 
-def _read_keys(words: str, name: str, kind: Kind) -> Dict[str, Any]:
+def _read_keys(options: str, name: str, kind: Kind) -> Dict[str, Any]:
     """Raises ValueError."""
     values: Dict[str, Any] = {}
-    for word in words.split("&"):
+    for word in options.split("&"):
         key, equals, text = word.partition("=")
         if key not in kind.keys:
             meant = did_you_mean(nearest(key, kind.keys))

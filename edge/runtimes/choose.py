@@ -2,7 +2,7 @@
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Dict
+from typing import Any
 
 from edge.core.contracts import Runner
 from edge.core.errors import ConfigError, EngineError
@@ -13,7 +13,7 @@ from edge.runtimes.fallback import FallbackRunner
 from edge.store.models import StoredNetwork, cure, home_dir
 from edge.store.plans import find
 
-# name -> module of this room, which has version(), PACKAGE and CURE, and the class of its runner
+# name -> module of this room, which has PACKAGE and CURE, and the class of its runner
 RUNTIMES = {
     OPENVINO: ("edge.runtimes.cpu.openvino", "OpenVinoRunner"),
     ONNXRUNTIME: ("edge.runtimes.cpu.onnx", "OnnxRunner"),
@@ -56,17 +56,6 @@ def need_runtime(runtime: str) -> None:
         wanted += [] if is_tegra() else packages.absent(packages.CONVERTERS)  # a board has an environment for them
         raise EngineError("{} installed, and no network is there: {}, then {}".format(
             "no runtime is" if runtime == AUTO else runtime + " is not", packages.install(*wanted), cure()))
-
-
-def available_runtimes() -> Dict[str, str]:
-    """Name -> version, which begins with a digit, or why it cannot be used. Imports every package: for the doctor."""
-    found = {}
-    for name in RUNTIMES:
-        try:
-            found[name] = _module(name).version()
-        except EngineError as e:
-            found[name] = str(e)
-    return found
 
 
 def _make(name: str, network: StoredNetwork, memory: str, crops: str) -> Runner:

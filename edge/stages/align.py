@@ -58,7 +58,7 @@ class Align(Stage):
     def _align(self, packet: Packet, face: Face) -> Optional[Face]:
         """The face with its points and its next region; None where no face is.
 
-        A detector's box has its own idea of a face's size: a new face is fitted a second time in the mesh's own region.
+        A detector's box is of another size than the mesh's: a new face is fitted a second time in the mesh's own region.
         """
         found = self._fit(packet, face.roi)
         if found is not None and face.track_id == 0:

@@ -11,7 +11,7 @@ from edge.models.detectors.tiles import merge, tile_crops
 from edge.models.spec import Aligner, Detections, Detector
 from edge.stages.tracks import Tracks
 
-IDLE_LIMIT_S = 0.34  # from one look to the next while nobody is there: three a second, whatever the source's rate
+IDLE_LIMIT_S = 0.34  # from one look to the next while there is no face: three a second, whatever the source's rate
 SAME_FACE = 0.3  # IoU of a detection with a tracked region's face above which it is that face
 
 
@@ -65,7 +65,7 @@ class Detect(Stage):
         return packet.with_faces(tuple(faces))
 
     def _due(self, tracked: int, time_s: float, step_s: float) -> bool:
-        """`step_s`: since the frame before, and as well as anybody knows until the next one."""
+        """`step_s`: since the frame before; taken for that to the next one, too."""
         if tracked >= self._settings.max_faces:
             return False
         last = self._looked_at_s

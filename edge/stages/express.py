@@ -117,7 +117,7 @@ def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float
 
 
 def _without_shut_irises(face: Face, opened: List[Optional[float]]) -> Face:
-    """An eye whose lids nobody saw keeps its iris."""
+    """An eye whose lids are not known keeps its iris."""
     if face.irises is None or face.eye_contours is None:
         return face
     kept = []

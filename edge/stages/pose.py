@@ -36,7 +36,7 @@ class _Correction(NamedTuple):
 class PoseStage(Stage):
     """Fills `pose`. All estimators are fused on every `interval`-th frame of a track, which another thread may change.
 
-    Between, the mesh's own depth alone tells the rotation, corrected by what the others last made of it: that changes
+    Between, the mesh's own depth alone gives the rotation, corrected by what the others last made of it: that changes
     slowly, and running them is most of the work.
     """
 

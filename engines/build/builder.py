@@ -169,7 +169,7 @@ def _parse(trt: Any, parser: Any, spec: BuildSpec, messages: LoggedMessages) -> 
     unknown = messages.unknown_operator()
     if unknown or any(code.startswith("UNSUPPORTED") for code in codes):
         raise ModelError("TensorRT {} does not know all operators of {} ({}): take another network of its role with "
-                         "--networks, `{}` says which are clean".format(
+                         "--networks, `{}` shows which are clean".format(
                              trt.__version__, spec.name, "; ".join(filter(None, (unknown, reported))),
                              commands.command("models lint")))
     raise ModelError("TensorRT cannot read {} ({}): {}".format(

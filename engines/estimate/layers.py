@@ -61,7 +61,7 @@ def layers_of(model: "ModelProto") -> List[Layer]:
 
 
 class _Walk:
-    """Goes through the nodes once; remembers which kernel wrote a tensor, so that the next may be folded into it."""
+    """Goes through the nodes once; keeps which kernel wrote a tensor, so that the next may be folded into it."""
 
     def __init__(self, model: "ModelProto", shapes: Dict[str, List[int]]) -> None:
         self._graph = model.graph
@@ -110,7 +110,7 @@ class _Walk:
             self._writer[out] = len(self._done) - 1
 
     def _folded(self, node: "NodeProto") -> bool:
-        """Whether the node became part of the kernel that wrote one of its inputs; nobody else may want that input."""
+        """Whether the node became part of the kernel that wrote one of its inputs; no other node may read that input."""
         inputs = [n for n in node.input if n and n not in self._constants]
         for name in reversed(inputs):  # the other branch of a sum was there before
             i = self._writer.get(name)

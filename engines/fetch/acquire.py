@@ -20,7 +20,7 @@ class Failure(NamedTuple):
 
 
 class Acquisition:
-    """Tries each network at most once and remembers what became of it."""
+    """Tries each network at most once and keeps the result."""
 
     def __init__(self, manifest: Manifest, home: str, force: bool, report: Report) -> None:
         self.manifest, self._home, self._force, self._report = manifest, home, force, report

@@ -92,7 +92,7 @@ def differences(stored: StoredNetwork, expected: Outputs, found: Outputs) -> Lis
     """
     quantities = quantities_of(stored, expected)
     if all(_alike(values, found.get(name)) for name, values in expected.items()):
-        with np.errstate(over="ignore", invalid="ignore"):  # a wild answer may overflow; what comes of it is not within
+        with np.errstate(over="ignore", invalid="ignore"):  # wrong outputs may overflow; the result is not within
             errors = _errors(stored, expected, found)
     else:
         errors = {name: np.array([np.inf]) for name in quantities}

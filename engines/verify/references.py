@@ -124,7 +124,7 @@ def _is_current(home: str, name: str) -> bool:
 def _about(archive: Any) -> Dict[str, Any]:
     about = parse_json(str(archive["about"]).encode("utf-8"))
     if not isinstance(about, dict):
-        raise ValueError("it says nothing about itself")
+        raise ValueError("it has no description")
     return about
 
 

@@ -14,7 +14,7 @@ from edge.core.errors import ConfigError, EngineError, FrameError, ModelError
 from edge.host.packages import fastest_runtime, install
 from edge.models.warp import Warper
 from edge.runtimes import choose
-from edge.runtimes.choose import available_runtimes, open_runner
+from edge.runtimes.choose import open_runner
 from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.cpu.openvino import OpenVinoRunner
 from edge.store.models import StoredNetwork
@@ -325,7 +325,6 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_command_that_installs
         with pytest.raises(EngineError) as caught:
             call()
         assert str(caught.value) == "{} is not installed: {}".format(name, install(name))
-    assert available_runtimes()[name] == str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(FROM_FILES))
@@ -374,16 +373,6 @@ def test_choosing_a_runtime_imports_none(tmp_path):
             "open_runner(StoredNetwork('a', 'a', 'a', {}), 'auto');"
             "sys.exit(sorted(m for m in sys.modules if m in ('onnxruntime', 'openvino', 'tensorrt', 'pycuda')) or 0)")
     assert subprocess.call([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT)) == 0
-
-
-def test_a_version_begins_with_a_digit_and_a_reason_does_not():
-    for name, text in available_runtimes().items():
-        try:
-            __import__(name)
-        except ImportError:
-            assert not text[0].isdigit() and name in text
-        else:
-            assert text[0].isdigit()
 
 
 def test_a_recording_answers_in_order_keeps_what_it_was_asked_and_then_ends():

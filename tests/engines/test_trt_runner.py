@@ -13,7 +13,7 @@ from patience import PATIENCE_S
 from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.core.errors import EngineError, FrameError, ModelError
 from edge.models.warp import Warper
-from edge.runtimes.choose import available_runtimes, open_runner
+from edge.runtimes.choose import open_runner
 from edge.runtimes.cpu.onnx import OnnxRunner
 from edge.runtimes.fallback import FallbackRunner
 from edge.runtimes.gpu.runner import TensorRtRunner
@@ -286,8 +286,7 @@ def test_a_thread_may_close_last_that_did_not_open_first(tiny):
     assert not thread.is_alive() and "nanoface-cuda" not in [t.name for t in threading.enumerate()]
 
 
-def test_under_auto_the_plan_runs_and_its_version_is_known(tiny):
-    assert available_runtimes()["tensorrt"].startswith("8.2.1")
+def test_under_auto_the_plan_runs(tiny):
     runner = open_runner(tiny, "auto", crops="cpu")
     assert isinstance(runner, FallbackRunner)
     runner.open()

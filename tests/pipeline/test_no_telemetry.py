@@ -32,7 +32,6 @@ COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "calibrate": (CONVERTED, CLI + ("calibrate", "fp16", "mb05", "--frames", "1")),
     "report": ((), CLI + ("report", "--seconds", "1", "--source", "portrait")),
     "a program of others": ((), ("-c", PROGRAM)),
-    "as a library": ((), ("-c", "from edge.runtimes import choose; print(choose.available_runtimes())")),
 }
 
 

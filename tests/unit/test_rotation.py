@@ -42,17 +42,6 @@ def test_half_a_turn_has_a_logarithm(axis):
     assert rotation.distance_deg(rotation.exp(rotation.log(turned)), turned) < 1e-3
 
 
-@given(small, small, any_angle, small, small, st.floats(0, 1))
-def test_a_blend_lies_on_the_path(yaw, pitch, roll, yaw2, pitch2, weight):
-    a, b = rotation.from_angles(yaw, pitch, roll), rotation.from_angles(yaw2, pitch2, roll)
-    whole = rotation.distance_deg(a, b)
-    if whole > 175:
-        return
-    between = rotation.blend(a, b, weight)
-    assert rotation.distance_deg(a, between) == pytest.approx(weight * whole, abs=1e-4)
-    assert rotation.distance_deg(between, b) == pytest.approx((1 - weight) * whole, abs=1e-4)
-
-
 @given(small, small, any_angle)
 def test_nearest_repairs_scale_and_noise(yaw, pitch, roll):
     r = rotation.from_angles(yaw, pitch, roll)

@@ -8,7 +8,7 @@ from edge.store.models import home_dir
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(
-        "nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; say what is lost, and which\n"
+        "nanoface calibrate", "Run networks on real frames in 32 and in 16 bits; show what is lost, and which\n"
         "layers are to be kept in 32 bits.", "\n".join((
         "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
     parser.usage = "nanoface calibrate fp16 [NAME ...] [OPTION ...]"

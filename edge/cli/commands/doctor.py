@@ -12,7 +12,7 @@ UNFIT = 1  # something stops a run or the service
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(
-        "nanoface doctor", "Say what this machine has, and the cure for what is missing.",
+        "nanoface doctor", "Check this machine, with the cure for what is missing.",
         "nanoface doctor\nnanoface doctor --json --config /etc/nanoface/nanoface.yaml")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     add_config(parser)

@@ -10,8 +10,8 @@ ACTIONS = ("list", "fetch", "check", "lint")
 
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(
-        "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or say what TensorRT 8.2\n"
-        "would make of them.", "\n".join((
+        "nanoface models", "List, fetch or check the networks of $NANOFACE_HOME, or lint them for\n"
+        "TensorRT 8.2.", "\n".join((
         "nanoface models fetch", "nanoface models fetch faceboxes rfb320", "nanoface models list",
         "nanoface models lint mine.onnx")))
     parser.usage = "nanoface models list|fetch|check|lint [NAME ...] [--all] [--force] [--markdown] [--verbose]"
@@ -25,7 +25,7 @@ def make_parser() -> ArgumentParser:
 
 
 def check(args: Any) -> None:
-    """Which words go with which action."""
+    """Which options go with which action."""
     if args.action != "fetch" and (args.all or args.force):
         raise ConfigError("--all and --force go with nanoface models fetch, not with {}".format(args.action))
     if args.action not in ("fetch", "lint") and args.names:

@@ -11,7 +11,7 @@ from edge.core.contracts import RGB
 from edge.geometry import boxes as upright
 from edge.models.spec import Detections, Detector, Input, around, grid, shaped, surest
 
-MOST_LOGIT = 100.0  # where MediaPipe clips, lest exp() overflows
+MOST_LOGIT = 100.0  # where MediaPipe clips, so that exp() cannot overflow
 
 
 class Range(NamedTuple):

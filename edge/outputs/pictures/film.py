@@ -115,7 +115,7 @@ class Film:
             os.close(fd)
 
     def _remove(self) -> None:
-        """What was begun; never what somebody has put there since."""
+        """What was begun; never a file that replaced it since."""
         assert self._folder is not None and self._fd is not None
         left = self._draft or self._name
         found = self._folder.look(left)

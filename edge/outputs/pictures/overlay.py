@@ -186,7 +186,7 @@ def _label(canvas: np.ndarray, face: Face, unit: float, mirror: bool) -> None:
     x0, y0, x1, y1 = face.box
     if mirror:
         x0, x1 = canvas.shape[1] - 1 - x1, canvas.shape[1] - 1 - x0
-    cap = float(round(max(6.0, min(8.0 * unit, max(0.06 * (x1 - x0), 5.0 * unit)))))  # whole: letters must not breathe
+    cap = float(round(max(6.0, min(8.0 * unit, max(0.06 * (x1 - x0), 5.0 * unit)))))  # whole: letters must keep their size
     score = "  {:.2f}".format(face.score) if math.isfinite(face.score) else ""
     text.tag(canvas, "{}{}".format(face.track_id, score), (x0, y0 - 2.6 * cap), cap, (WHITE, INK))
     if face.pose is None or not _finite(face.pose.rotation):

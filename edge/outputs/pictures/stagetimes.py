@@ -66,7 +66,7 @@ def draw_panel(canvas: np.ndarray, times: Sequence[StageTime], unit: float) -> N
         return
     cap = max(6.0, 7.5 * unit)
     edge, pad, pitch = int(round(0.7 * cap)), int(round(1.2 * cap)), int(round(2.1 * cap))
-    columns = zip(("", "000.0"), *(_row(time) for time in times))  # room for a slow frame: the panel must not breathe
+    columns = zip(("", "000.0"), *(_row(time) for time in times))  # room for a slow frame: the panel must keep its size
     numbers = edge + pad + int(cap) + sum(max(text.width_of(t, cap) for t in column) for column in columns)
     bars = int(round(6.0 * cap)) if canvas.shape[1] > 3.0 * (numbers + 6.0 * cap) else 0
     layout = _Layout(cap, pitch, edge + pad, numbers, bars, edge + pad // 2 + int(round(1.6 * cap)))

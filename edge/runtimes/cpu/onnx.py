@@ -14,11 +14,6 @@ CURE = install(PACKAGE)
 FATAL_ONLY = 4  # log severity: what goes wrong comes as an exception as well
 
 
-def version() -> str:
-    """Raises EngineError where ONNX Runtime cannot be used."""
-    return str(imported(PACKAGE, CURE).__version__)
-
-
 class OnnxRunner(CpuRunner):
     """Runs `cpu_file`: its PReLU kernel takes twice as long as the same arithmetic spelled out."""
 

@@ -49,11 +49,6 @@ def signal_stack_kept() -> Iterator[None]:
             sigaltstack(ctypes.byref(before), None)
 
 
-def version() -> str:
-    """Raises EngineError where OpenVINO cannot be used."""
-    return str(imported(PACKAGE, CURE).__version__).split("-")[0]
-
-
 class OpenVinoRunner(CpuRunner):
     """Runs `cpu_file`, as ONNX Runtime does: the same bits as with PReLU kept, and measured (2024.0 to 2026.4) to take
     15 % less time with AVX-512, 7 % more with AVX2 alone.

@@ -111,7 +111,7 @@ class _ContextThread(threading.Thread):
 
 
 class Primary:
-    """Counts who uses the primary context. It is retained for the first thread and released after the last."""
+    """Counts the threads that use the primary context. It is retained for the first thread and released after the last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

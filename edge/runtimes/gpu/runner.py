@@ -26,11 +26,6 @@ WARM_UP = 5  # runs; the first ones load libraries and raise the clocks
 TIMES_KEPT = 1024  # device times that were not taken yet
 
 
-def version() -> str:
-    """Raises EngineError where TensorRT cannot be used."""
-    return str(package().__version__)
-
-
 class TensorRtRunner(Runner):
     """Nothing happens before open(), which loads and warms up. The CUDA context and the stream are the thread's."""
 
