@@ -238,7 +238,7 @@ def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mo
     assert os.listdir(str(home)) == []
 
 
-def test_root_is_told_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
+def test_root_gets_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
     home = scene.sticky / "home"
     home.mkdir()
     os.chown(str(home), STRANGER, -1)

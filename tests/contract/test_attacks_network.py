@@ -151,8 +151,8 @@ def test_what_is_no_scrape_is_refused_and_nothing_is_put_together_for_it(endpoin
     (b"GET /metrics?debug=1 HTTP/1.1\r\nAccept: */*\r\n\r\n", BODY),
 ])
 def test_a_scrape_is_answered(endpoint, request_, body):
-    head, _, told = endpoint().ask(request_).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ") and told == body
+    head, _, reported = endpoint().ask(request_).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ") and reported == body
 
 
 def test_a_record_that_changes_while_it_is_read_is_one_failed_scrape(endpoint, monkeypatch):

@@ -65,10 +65,10 @@ def tells(text):
 def test_what_the_command_line_says(place, words, monkeypatch, written):
     monkeypatch.setenv("NANOFACE_CONFIG", written("portrait"))
     logging.getLogger().handlers = [h for h in logging.getLogger().handlers if "Warnings" not in type(h).__name__]
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
         cli.main([word.replace("SPEC", SPECS[place]) for word in words])
-    assert said.getvalue() and not tells(said.getvalue())
+    assert output.getvalue() and not tells(output.getvalue())
 
 
 @pytest.mark.parametrize("place", sorted(SPECS))
@@ -93,10 +93,10 @@ def test_status_record_service_manager_doctor_and_report(place, written):
         manager.bind("\0nanoface-attacks-{}".format(os.getpid()))
         manager.settimeout(PATIENCE_S)
         Notifier({"NOTIFY_SOCKET": "@nanoface-attacks-{}".format(os.getpid())}).status(reason)
-        told = manager.recv(4096).decode("utf-8")
+        reported = manager.recv(4096).decode("utf-8")
     found = examine.examine(config, machine.Machine({"PATH": ""}), packages.this_software())
     report = Privacy("", "", "").hide(reason)
-    for text in (record, told, "\n".join(examine.lines(found)), json.dumps(examine.as_json(found)), report):
+    for text in (record, reported, "\n".join(examine.lines(found)), json.dumps(examine.as_json(found)), report):
         assert text and not tells(text)
 
 

@@ -60,9 +60,9 @@ def pairs(found, faces):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_manifest_and_the_detector_agree_on_the_pixels(network):
     from engines.manifest.read import read_manifest
-    said, detector = read_manifest().network(network).input, make_detector(network)
-    assert said.shape == (1, 3) + detector.size[::-1] and said.colour == detector.input.colour
-    assert said.scale == pytest.approx(detector.input.scale) and said.offset == pytest.approx(detector.input.offset)
+    output, detector = read_manifest().network(network).input, make_detector(network)
+    assert output.shape == (1, 3) + detector.size[::-1] and output.colour == detector.input.colour
+    assert output.scale == pytest.approx(detector.input.scale) and output.offset == pytest.approx(detector.input.offset)
 
 
 @pytest.mark.shared(DLIB)

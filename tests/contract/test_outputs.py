@@ -73,10 +73,10 @@ def test_every_kind_that_can_be_named_can_be_made(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-@pytest.mark.parametrize("told", [True, False])
-def test_an_option_of_one_output_goes_before_what_the_run_is_told(kind, told):
-    for own, expected in (("", told), ("?landmarks=yes", True), ("?landmarks=no", False)):
-        assert make_output(parse_output(kind + ":a" + own), options(landmarks=told)).landmarks == expected
+@pytest.mark.parametrize("reported", [True, False])
+def test_an_option_of_one_output_overrides_that_of_the_run(kind, reported):
+    for own, expected in (("", reported), ("?landmarks=yes", True), ("?landmarks=no", False)):
+        assert make_output(parse_output(kind + ":a" + own), options(landmarks=reported)).landmarks == expected
 
 
 @pytest.mark.parametrize("kind", ["image", "images"])
@@ -84,9 +84,9 @@ def test_an_option_of_a_picture_does_what_the_configuration_does(kind, tmp_path)
     packet = list(packets())[1]
     packet = packet._replace(frame=packet.frame._replace(image=np.zeros((480, 640, 3), np.uint8)))  # with room for a panel
 
-    def written(keys, **told):
+    def written(keys, **reported):
         text = "{}:{}{}".format(kind, tmp_path / FILES[kind], keys)
-        output = make_output(parse_output(text), options(**told))
+        output = make_output(parse_output(text), options(**reported))
         output.open()
         output.emit(packet)
         output.close()

@@ -194,9 +194,9 @@ def test_a_toy_detector_is_a_file_and_its_lines_in_two_tables(copy, program):
 def test_a_toy_network_that_fills_points_and_irises_leaves_the_iris_stage_out(copy, program):
     name = add(copy, "align")
     add(copy, "detect")
-    faces, stages, said = program(["toy_finder", "toy_mesh", "iris_landmark"], "--detector", "toy_finder", "--aligner", name)
-    assert "iris: left out, toy_mesh gives its values; --iris NAME uses a network of its own\n" in said
-    assert stages["align"] == "toy_mesh" and "iris" not in stages and "iris_landmark" not in said
+    faces, stages, output = program(["toy_finder", "toy_mesh", "iris_landmark"], "--detector", "toy_finder", "--aligner", name)
+    assert "iris: left out, toy_mesh gives its values; --iris NAME uses a network of its own\n" in output
+    assert stages["align"] == "toy_mesh" and "iris" not in stages and "iris_landmark" not in output
     for face in faces:
         assert face["missing"] == {} and len(face["landmarks"]) == 468 and len(face["eye_contours"]["left"]) == 71
         assert face["expression"]["eye_open_right"] > 0.9 and abs(face["gaze"]["yaw"]) < 15
@@ -210,15 +210,15 @@ def test_a_toy_network_is_two_tables_and_a_file_also_where_it_does_two_stages_wo
     check_little_was_touched(copy, "align")
 
 
-def test_an_iris_network_that_the_user_names_has_the_last_word(copy, program):
+def test_an_iris_network_that_the_user_names_overrides(copy, program):
     add(copy, "align")
     add(copy, "detect")
     words = ("--detector", "toy_finder", "--aligner", "toy_mesh", "--iris", "iris_landmark")
-    faces, stages, said = program(["toy_finder", "toy_mesh", "iris_landmark"], *words)
-    assert "left out" not in said and stages["iris"] == "iris_landmark"
+    faces, stages, output = program(["toy_finder", "toy_mesh", "iris_landmark"], *words)
+    assert "left out" not in output and stages["iris"] == "iris_landmark"
     for face in faces:
         middle = (np.array(face["landmarks"][33]) + face["landmarks"][133])[:2] / 2.0
         assert np.linalg.norm(face["iris"]["right"]["center"] - middle) > 2.0
-    faces, stages, said = program(["toy_finder", "toy_mesh"], *words)  # not fetched: what the aligner sees stays
-    assert "iris: iris_landmark not built, toy_mesh gives its values\n" in said
+    faces, stages, output = program(["toy_finder", "toy_mesh"], *words)  # not fetched: what the aligner sees stays
+    assert "iris: iris_landmark not built, toy_mesh gives its values\n" in output
     assert "iris" in faces[-1] and "gaze" in faces[-1] and "iris" not in stages

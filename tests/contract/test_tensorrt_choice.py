@@ -52,7 +52,7 @@ def built(tmp_path):
 BOARD = ("tensorrt", "pycuda")
 
 
-def test_without_tensorrt_nothing_is_said_of_it(installed, built):
+def test_without_tensorrt_it_is_not_mentioned(installed, built):
     built()
     for packages, kind in ((("openvino", "onnxruntime"), OpenVinoRunner), (("onnxruntime", "pycuda"), OnnxRunner)):
         installed(*packages)

@@ -178,7 +178,7 @@ def try_way(memory, mode, with_kernel):
         *(list(np.median(host_ms, axis=0)) + [np.median(device_ms)])))
     StandIn.refuse = True
     try:
-        fine &= check(name + ": execute False", "cannot run network copy" in said(lambda: runner.submit(images[0], crops(1))))
+        fine &= check(name + ": execute False", "cannot run network copy" in error(lambda: runner.submit(images[0], crops(1))))
     finally:
         StandIn.refuse = False
     fine &= check(name + ": goes on after that", looks_right(
@@ -194,7 +194,7 @@ def frame_copy(image):
     return copy
 
 
-def said(call):
+def error(call):
     try:
         call()
     except EdgeError as e:
@@ -254,8 +254,8 @@ def try_fault():
         return True
     launch = runner._session.kernel.launch
     runner._session.kernel.launch = lambda address, *rest: launch(64, *rest)
-    text = said(lambda: runner.submit(frame(1), crops(1)).result())
-    text = text or said(lambda: runner.submit(frame(1), crops(1)).result())
+    text = error(lambda: runner.submit(frame(1), crops(1)).result())
+    text = text or error(lambda: runner.submit(frame(1), crops(1)).result())
     print("         {}".format(text))
     fine = check("a kernel that fails is told of", "failed on the GPU" in text and "\n" not in text)
     runner.close()

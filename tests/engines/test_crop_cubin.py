@@ -128,19 +128,19 @@ def test_without_a_compiler_one_line_says_what_to_install(bench):
     assert "sudo apt install cuda-nvcc-10-2" in text and str(bench.tools) in text
 
 
-@pytest.mark.parametrize("script, said", [
+@pytest.mark.parametrize("script, output", [
     (FAILS, ["failed with code 2", "  crop.cu(7): error: identifier \"pitsch\" is undefined", "  1 error detected"]),
     (SAYS_MUCH, ["failed with code 1"] + ["  word"] * cubin.MOST_LINES),
     (GARBAGE, ["left 5 bytes that are no code for a GPU"]),
     (OTHER_MACHINE, ["left 79 bytes that are no code for a GPU"]),
     (NOTHING, ["left nothing that can be read (No such file or directory)"]),
 ], ids=["error", "many words", "garbage", "code for a CPU", "no output"])
-def test_what_the_compiler_says_is_shown_and_nothing_is_kept(bench, script, said):
+def test_what_the_compiler_says_is_shown_and_nothing_is_kept(bench, script, output):
     bench.install(script)
     built, text = bench.build()
     lines = text.splitlines()
-    assert not built and len(lines) == len(said) and lines[1:] == said[1:]
-    assert said[0] in lines[0] and str(bench.tools) in lines[0] and "the CPU fills the inputs" in lines[0]
+    assert not built and len(lines) == len(output) and lines[1:] == output[1:]
+    assert output[0] in lines[0] and str(bench.tools) in lines[0] and "the CPU fills the inputs" in lines[0]
     assert bench.files() == []
 
 
@@ -177,7 +177,7 @@ def _cut(path):
         return f.read()[:-3]
 
 
-@pytest.mark.parametrize("name, content, said", [
+@pytest.mark.parametrize("name, content, output", [
     ("crop.cubin", None, "cannot be read"),
     ("crop.cubin", _cut, "cut short or altered"),
     ("crop.cubin", lambda path: _cut(path) + b"end", "cut short or altered"),
@@ -187,7 +187,7 @@ def _cut(path):
     ("crop.json", lambda path: b'{"schema": 2}', "is damaged"),
     ("crop.json", lambda path: b"\xff\xfe", "cannot be read"),
 ], ids=["removed", "cut", "altered", "sidecar cut", "a list", "no hash", "another schema", "no text"])
-def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, content, said):
+def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, content, output):
     bench.install(COMPILES)
     assert bench.build()[0]
     path = os.path.join(bench.plans, name)
@@ -199,7 +199,7 @@ def test_a_damaged_store_is_refused_in_one_line_and_built_again(bench, name, con
     with pytest.raises(EngineError) as refused:
         crop.load(bench.home, "5.3")
     text = str(refused.value)
-    assert said in text and re.search(CURE, text) and "\n" not in text
+    assert output in text and re.search(CURE, text) and "\n" not in text
     assert bench.build()[0] and len(bench.calls()) == 2
     assert stored.read_cubin(bench.home, "5.3")
 

@@ -70,7 +70,7 @@ def test_what_pycuda_packs_is_what_the_kernel_takes(compiler, source):
     assert ".maxntid 128, 1, 1" in ptx and crop.BLOCK[0] * crop.BLOCK[1] == 128
 
 
-def test_a_mistake_in_the_source_is_shown_in_the_compilers_words(compiler, source):
+def test_a_mistake_in_the_source_is_shown_with_the_compilers_output(compiler, source):
     with pytest.raises(nvrtc.NvrtcError, match=r'crop.cu\(\d+\): error: identifier "pitsch" is undefined'):
         compiler.compile(source.replace("* pitch", "* pitsch"), "sm_53")
 

@@ -19,7 +19,7 @@ from engines.estimate.make import estimate
 DEFAULT = {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
 
 
-def said(home, board="nano", markdown=False, as_json=False):
+def output(home, board="nano", markdown=False, as_json=False):
     out = io.StringIO()
     assert run_estimate(str(home), board, markdown, as_json, out) == 0
     return out.getvalue()
@@ -31,7 +31,7 @@ def nano(tmp_path_factory):
 
 
 def test_without_any_network_fetched_all_tables_are_there(tmp_path):
-    text = said(tmp_path)
+    text = output(tmp_path)
     for title in ("ESTIMATE: Engines in FP16 on nano", "ESTIMATE: A frame", "ESTIMATE: Milliseconds",
                   "ESTIMATE: Memory", "How far the model is", "and the ESTIMATE"):
         assert title in text
@@ -43,7 +43,7 @@ def test_without_any_network_fetched_all_tables_are_there(tmp_path):
 
 
 def test_the_same_as_markdown_has_tables_and_nothing_else_changes(tmp_path):
-    plain, markdown = said(tmp_path), said(tmp_path, markdown=True)
+    plain, markdown = output(tmp_path), output(tmp_path, markdown=True)
     assert markdown.count("|---|") == 6
     assert set(re.findall(r"\d+\.\d+", plain)) == set(re.findall(r"\d+\.\d+", markdown))
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -53,7 +53,7 @@ def test_the_same_as_markdown_has_tables_and_nothing_else_changes(tmp_path):
 
 
 def test_the_same_as_json(tmp_path):
-    found = json.loads(said(tmp_path, as_json=True))
+    found = json.loads(output(tmp_path, as_json=True))
     assert found["estimate"] is True and found["board"]["name"] == "nano"
     engines = {e["role"]: e for e in found["engines"] if e["role"]}
     assert {role: e["network"] for role, e in engines.items()} == DEFAULT
@@ -63,7 +63,7 @@ def test_the_same_as_json(tmp_path):
 
 
 def test_every_number_of_a_slower_board_is_slower(tmp_path):
-    fast, slow = (json.loads(said(tmp_path, board, as_json=True)) for board in ("nano", "nano-5w"))
+    fast, slow = (json.loads(output(tmp_path, board, as_json=True)) for board in ("nano", "nano-5w"))
     for name, situation in fast["situations"].items():
         for key in ("host_ms", "device_ms", "one_thread_ms", "two_threads_ms"):
             assert all(a < b for a, b in zip(situation[key], slow["situations"][name][key]))
@@ -116,14 +116,14 @@ def test_what_was_chosen_on_the_board_is_estimated(tmp_path):
     plans = tmp_path / "plans"
     plans.mkdir()
     (plans / "chosen.json").write_text(json.dumps({"roles": {"detect": "faceboxes"}}))
-    assert "  detect: faceboxes" in said(tmp_path)
+    assert "  detect: faceboxes" in output(tmp_path)
     (plans / "chosen.json").write_text("{")
     with pytest.raises(EngineError, match="run `nanoface build"):
-        said(tmp_path)
+        output(tmp_path)
 
 
 @pytest.mark.parametrize("ask, error, words", [
-    (lambda home: said(home, "xavier"), ConfigError, "there is no board xavier: take nano or nano-5w"),
+    (lambda home: output(home, "xavier"), ConfigError, "there is no board xavier: take nano or nano-5w"),
     (lambda home: engine_ms(home, "mb05", "tx2"), ConfigError, "there is no board tx2"),
     (lambda home: engine_ms(home, "mb06", "nano"), ConfigError, "did you mean mb05"),
     (lambda home: engine_ms(home, "canonical_face", "nano"), ConfigError, "canonical_face is no network"),
@@ -137,7 +137,7 @@ def test_what_cannot_be_estimated_is_one_line(ask, error, words, tmp_path):
 def test_host_costs_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "HOST_COSTS", str(tmp_path / "none.yaml"))
     with pytest.raises(ModelError, match="python -m calibration.estimate.hostcosts"):
-        said(tmp_path)
+        output(tmp_path)
 
 
 def test_neither_onnx_nor_a_runtime_is_loaded(tmp_path):
@@ -150,7 +150,7 @@ def test_neither_onnx_nor_a_runtime_is_loaded(tmp_path):
 
 
 def test_the_estimate_is_the_same_every_time(tmp_path):
-    assert said(tmp_path) == said(tmp_path)
+    assert output(tmp_path) == output(tmp_path)
     assert fitted() == fitted()
 
 

@@ -59,7 +59,7 @@ def test_dense_networks_are_met_within_a_fifth_in_the_median(fit):
     assert errors[len(errors) // 2] <= 0.20
 
 
-def test_the_depthwise_ones_are_met_as_far_as_is_said(fit):
+def test_the_depthwise_ones_are_met_as_far_as_stated(fit):
     errors = off(fit, "depthwise")
     assert len(errors) == 5
     assert errors[len(errors) // 2] <= 0.20 and errors[-1] <= 0.40

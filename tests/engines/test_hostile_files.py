@@ -103,11 +103,11 @@ def test_a_wheel_gives_no_more_than_was_announced(tmp_path, monkeypatch):
     assert tiny_nets.files_below(tmp_path / "home") == {}
 
 
-@pytest.mark.parametrize("make, told", [
+@pytest.mark.parametrize("make, reported", [
     (lambda path: os.mkfifo(path), "no regular file"), (lambda path: os.symlink("/dev/zero", path), "no regular file"),
     (lambda path: os.mkdir(path), ""),
 ])
-def test_a_mirror_of_pipes_and_devices_is_not_waited_for(tmp_path, monkeypatch, make, told):
+def test_a_mirror_of_pipes_and_devices_is_not_waited_for(tmp_path, monkeypatch, make, reported):
     tiny_nets.no_network(monkeypatch)
     place = os.path.join(str(tmp_path / "mirror"), *tiny_nets.NETWORKS["head"][1][0].split("/"))
     os.makedirs(os.path.dirname(place))
@@ -116,7 +116,7 @@ def test_a_mirror_of_pipes_and_devices_is_not_waited_for(tmp_path, monkeypatch, 
                       {"NANOFACE_MIRROR": str(tmp_path / "mirror")})
     with pytest.raises(Unavailable) as e:
         fetcher.fetch(fetcher._manifest.networks["head"])
-    assert "cannot be read" in str(e.value) and told in str(e.value)
+    assert "cannot be read" in str(e.value) and reported in str(e.value)
     assert tiny_nets.files_below(cache_dir(str(tmp_path / "home"))) == {}
 
 
@@ -176,19 +176,19 @@ def test_a_server_gives_one_byte_more_than_announced_and_no_more(monkeypatch):
 PIP = "import sys, time\nfolder = sys.argv[sys.argv.index('--dest') + 1]\n{}\ntime.sleep(600)\n"
 
 
-@pytest.mark.parametrize("code, told", [
+@pytest.mark.parametrize("code, reported", [
     ("pass", "too slow"), ("open(folder + '/big', 'wb').write(bytes(4000000))", "larger than announced")])
-def test_a_package_index_that_is_slow_or_generous_is_given_up(tmp_path, monkeypatch, code, told):
+def test_a_package_index_that_is_slow_or_generous_is_given_up(tmp_path, monkeypatch, code, reported):
     (tmp_path / "pip.py").write_text(PIP.format(code))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(wheel, "LONGEST_START_S", 1.0 if told == "too slow" else 300.0)
+    monkeypatch.setattr(wheel, "LONGEST_START_S", 1.0 if reported == "too slow" else 300.0)
     monkeypatch.setattr(wheel, "LEAST_RATE", 1e9)
     manifest = tiny_nets.tiny_manifest(tmp_path)
     (tmp_path / "into").mkdir()
     began = time.monotonic()
     with pytest.raises(wheel.WheelError) as e:
         wheel.download(manifest.wheels[tiny_nets.WHEEL], str(tmp_path / "into"), lambda done: None)
-    assert told in str(e.value) and time.monotonic() - began < 200.0
+    assert reported in str(e.value) and time.monotonic() - began < 200.0
 
 
 def archive_of(home, change):
@@ -236,7 +236,7 @@ def test_stored_answers_that_are_whole_are_read(tmp_path):
     (b"\x3a\xff\xff\xff\xff\x0f", False), (b"\x08", False), (b"\xff" * 30, False), (b"\x0b\x01", False),
     (b"\x08\x07" * 100001, False),
 ])
-def test_what_cannot_be_an_onnx_is_told_by_its_frame(data, sound):
+def test_what_cannot_be_an_onnx_is_reported_by_its_frame(data, sound):
     if sound:
         assert check_frame(io.BytesIO(data), 0, len(data)) is None
         return

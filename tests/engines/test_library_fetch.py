@@ -45,10 +45,10 @@ def stored(home, *names, keep=False):
 ])
 def test_only_what_is_missing_is_asked_for(asked, tmp_path, there, options, expected):
     stored(tmp_path, *there)
-    told = []
-    fetch_missing(tracker_config(None, None, options).models, lambda *words: told.append(words))
+    reported = []
+    fetch_missing(tracker_config(None, None, options).models, lambda *words: reported.append(words))
     assert asked == expected
-    assert told == [("progress", "one line"), ("progress", "and another")] * len(expected)
+    assert reported == [("progress", "one line"), ("progress", "and another")] * len(expected)
 
 
 def test_without_it_nothing_is_fetched(asked):
@@ -63,9 +63,9 @@ def test_a_program_gets_its_networks_by_itself(tmp_path, monkeypatch, shared, ca
     pytest.importorskip("tflite")
     monkeypatch.setenv("NANOFACE_HOME", str(tmp_path))
     monkeypatch.setenv("NANOFACE_MIRROR", os.path.join(shared, "models"))
-    told = []
+    reported = []
     models = tracker_config(None, None, {}).models
-    fetch_missing(models, lambda *words: told.append(words))
-    assert any("yunet_s" in line for _, line in told) and "5 networks are ready" in told[-1][1]
+    fetch_missing(models, lambda *words: reported.append(words))
+    assert any("yunet_s" in line for _, line in reported) and "5 networks are ready" in reported[-1][1]
     fetch_missing(models, to_log)
     assert capsys.readouterr() == ("", "")

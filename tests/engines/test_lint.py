@@ -231,15 +231,15 @@ RULES = [
 ]
 
 
-def said(model, broken):
+def lines(model, broken):
     severity = "warning" if broken.startswith("w:") else "fault"
     return [found.line for found in findings(model, ours=True) if found.severity == severity]
 
 
 @pytest.mark.parametrize("kept, broken, line", RULES)
-def test_a_broken_rule_is_told_and_a_kept_one_is_not(kept, broken, line):
+def test_a_broken_rule_is_reported_and_a_kept_one_is_not(kept, broken, line):
     text = line[2:] if line.startswith("w:") else line
-    assert any(text in found for found in said(broken, line)), said(broken, line)
+    assert any(text in found for found in lines(broken, line)), lines(broken, line)
     assert findings(kept, ours=True) == []
 
 

@@ -90,7 +90,7 @@ def test_what_is_valid_is_read_in_every_run(odd, faults):
     model(helper.make_node("MaxPool", ["input"], ["out"], kernel_shape=[2, 2], strides=[0, 0])),
     with_attribute("Einsum", AttributeProto.FLOAT, equation="a->a"), with_attribute("ReduceMean", 0, axes=[1]),
 ])
-def test_what_is_malformed_is_told_and_not_died_of(malformed):
+def test_what_is_malformed_is_reported_and_not_died_of(malformed):
     assert all("\n" not in found.line for found in findings(malformed, ours=True) + findings(malformed))
 
 
@@ -98,12 +98,12 @@ def test_what_is_malformed_is_told_and_not_died_of(malformed):
 @pytest.mark.shared("cases/lint")
 def test_the_files_that_went_wrong_are_read_right_ten_times(shared, name):
     path = os.path.join(shared, "cases", "lint", name + ".onnx")
-    out, said = io.StringIO(), set()
+    out, output = io.StringIO(), set()
     assert run_lint("", [path], out) == (4 if CASES[name] else 0), out.getvalue()
     for _ in range(RUNS):
-        said.add(tuple(found.line for found in findings(read_onnx(path))))
+        output.add(tuple(found.line for found in findings(read_onnx(path))))
         gc.collect()
-    assert len(said) == 1 and all(line in out.getvalue() for line in said.pop())
+    assert len(output) == 1 and all(line in out.getvalue() for line in output.pop())
 
 
 def link_to_itself(path):

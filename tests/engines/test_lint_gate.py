@@ -56,7 +56,7 @@ def test_a_network_that_nobody_judged_is_refused_with_the_command_that_does(home
     assert "models fetch mb05" in str(e.value) and "\n" not in str(e.value) and e.value.exit_code == 4
 
 
-def test_faults_are_told_as_they_were_found(home):
+def test_faults_are_reported_as_they_were_found(home):
     faults = ["opset 14: newer than 13 is misread", "a", "b", "c", "d"]
     with pytest.raises(ModelError, match="refuse or misread mb05.onnx .opset 14.*; a; b; and 2 more.: take another network"):
         lint_gate(home(dict(VERDICT, faults=faults)), STORED)
@@ -127,8 +127,8 @@ def test_an_index_of_before_is_brought_up_to_date_without_a_download(world, monk
     world.lose_the_cache()
     monkeypatch.setenv("NANOFACE_MIRROR", "")
     calls = list(world.converter.calls)
-    said = world.fetch()
-    assert said.count("up to date, linted anew") == 1 and said.count("up to date") == 5 and world.converter.calls == calls
+    output = world.fetch()
+    assert output.count("up to date, linted anew") == 1 and output.count("up to date") == 5 and world.converter.calls == calls
     assert is_linted(entry_of(world, "mesh")) and "linted anew" not in world.fetch()
 
 
@@ -147,7 +147,7 @@ def test_an_older_version_that_is_kept_is_linted_too(world, monkeypatch):
     assert "an older version is kept" in world.fetch() and is_linted(entry_of(world, "sharp"))
 
 
-def test_a_network_with_faults_is_kept_for_the_processor_and_said(world):
+def test_a_network_with_faults_is_kept_for_the_processor_and_reported(world):
     world.converter.faults = ["opset 14"]
     assert "TensorRT 8.2 would refuse or misread it: `nanoface models lint mesh`" in world.fetch()
     assert world.code == 0 and entry_of(world, "mesh")["lint"]["faults"] == ["opset 14"]

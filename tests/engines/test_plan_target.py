@@ -122,7 +122,7 @@ def test_the_network_that_a_run_would_use_is_built(tmp_path, candidates, chosen,
     assert buildtarget.default_network(str(tmp_path), read_manifest(), "detect", candidates) == expected
 
 
-def test_what_was_named_is_told_from_what_is_only_usual():
+def test_what_was_named_is_distinguished_from_what_is_only_usual():
     found = selection(read_manifest(), BuildOptions(only=("pose", "iris_landmark")))
     assert found == [Wanted("pose", "", True), Wanted("iris", "iris_landmark", True)]
     assert not any(one.named for one in selection(read_manifest(), BuildOptions()))

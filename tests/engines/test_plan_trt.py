@@ -132,20 +132,20 @@ def test_listed_layers_are_pinned_under_obey_and_shapes_are_left_alone(spec):
     assert notes == ["mb05: 2 of the 3 layers to keep in FP32 are not in the network: gone, shape"]
 
 
-@pytest.mark.parametrize("flags, refuses, constraints, builds, said", [
+@pytest.mark.parametrize("flags, refuses, constraints, builds, output", [
     (FLAGS_82, "OBEY_PRECISION_CONSTRAINTS", "prefer", ["OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS"],
      "cannot keep all 1 layers in FP32 .*Could not find any implementation.*now asked to prefer"),
     (("FP16", "STRICT_TYPES"), None, "prefer", ["STRICT_TYPES"], None),
     (("FP16",), None, "", [None], "cannot be asked to keep layers in FP32"),
 ])
-def test_where_obey_is_impossible_or_unknown_prefer_stands_in(spec, flags, refuses, constraints, builds, said):
+def test_where_obey_is_impossible_or_unknown_prefer_stands_in(spec, flags, refuses, constraints, builds, output):
     trt = Tensorrt(flags, refuses=refuses)
     built, notes = build(trt, spec._replace(fp32_layers=("conv",)))
     assert built.constraints == constraints
     assert trt.builds == [["FP16"] + ([flag] if flag else []) for flag in builds]
-    assert len(notes) == (said is not None)
-    if said:
-        assert re.search(said, notes[0])
+    assert len(notes) == (output is not None)
+    if output:
+        assert re.search(output, notes[0])
 
 
 @pytest.mark.parametrize("answers, kind, words", [
@@ -174,7 +174,7 @@ def test_a_timing_cache_of_another_board_gives_way_to_a_fresh_one(spec):
     assert notes == ["the timing cache is of another board or TensorRT: a fresh one is begun"]
 
 
-def test_a_logger_that_is_told_nonsense_raises_nothing():
+def test_a_logger_that_gets_nonsense_raises_nothing():
     trt, logged = Tensorrt(), []
     logger = builder.logger_to(trt, LoggedMessages(lambda severity, text: logged.append((severity, text))))
     logger.log(2, "slow")

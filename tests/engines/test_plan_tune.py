@@ -79,13 +79,13 @@ def bench(tmp_path, monkeypatch):
     return made
 
 
-def test_the_fastest_on_the_gpu_is_installed_and_its_way_remembered(bench):
+def test_the_fastest_on_the_gpu_is_installed_and_its_configuration_kept(bench):
     bench.times_ms = {"yunet_s fp32-cublas": 2.0, "yunet_s fp16-cublas": 3.0}
-    said = bench.tune()
+    output = bench.tune()
     assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas"
     assert bench.calls == ["yunet_s " + way for way in WAYS]
     assert [row["chosen"] for row in bench.rows()] == [False, False, False, True]
-    assert "chosen: fp32-cublas" in said and "sudo jetson_clocks" in said
+    assert "chosen: fp32-cublas" in output and "sudo jetson_clocks" in output
     with open(os.path.join(bench.home, "plans", "tuning.txt")) as f:
         text = f.read()
     assert "NVIDIA Tegra X1, TensorRT 8.2.1.8, L4T 32.7.1" in text and text.count("verified") == 4
@@ -112,8 +112,8 @@ def test_the_candidate_networks_compete_where_they_are_asked_for(bench, options,
 
 def test_what_does_not_agree_is_never_chosen_however_fast(bench):
     bench.times_ms = {"yunet_s " + way: "disagrees with ONNX Runtime" for way in WAYS[:3]}
-    said = bench.tune()
-    assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas" and said.count("failed: disagrees") == 3
+    output = bench.tune()
+    assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas" and output.count("failed: disagrees") == 3
     assert [bool(row["failure"]) for row in bench.rows()] == [True, True, True, False]
 
 

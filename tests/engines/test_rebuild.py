@@ -72,8 +72,8 @@ def tried(home):
 
 def test_what_does_not_fit_is_built_and_then_nothing_more(home, tmp_path):
     request = str(tmp_path / "request")
-    code, said = unattended(home, request)
-    assert code == 0 and "was built for TensorRT 8.2.1.8, here is 8.2.5.1" in said and "1 of 1 plan is ready" in said
+    code, output = unattended(home, request)
+    assert code == 0 and "was built for TensorRT 8.2.1.8, here is 8.2.5.1" in output and "1 of 1 plan is ready" in output
     assert sidecar(home)["tensorrt"] == NEW and not tried(home)
     assert unattended(home, request) == (0, "nothing is built: all engines fit TensorRT 8.2.5.1\n")
 
@@ -89,8 +89,8 @@ def test_switched_off_or_without_tensorrt_it_does_nothing_at_once(home, tmp_path
 def test_what_fails_is_noted_and_a_build_that_then_goes_well_takes_the_note_away(home, tmp_path, monkeypatch):
     request = str(tmp_path / "request")
     monkeypatch.setenv("NANOFACE_SIM_FAULTS", json.dumps({"build_none": True}))
-    code, said = unattended(home, request)
-    assert code == 4 and "not built" in said
+    code, output = unattended(home, request)
+    assert code == 4 and "not built" in output
     config = load_config(os.devnull, {}, {})
     why = renewal.settle(home, config, {renewal.REQUEST: request}, lambda text: pytest.fail(text), lambda: False)
     assert "TensorRT 8.2.5.1 (iris: " in why and not os.path.exists(request)
@@ -117,7 +117,7 @@ def test_every_end_but_an_interruption_is_noted(home, tmp_path, monkeypatch, err
     assert tried(home) == noted
 
 
-def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal_is_no_try(home, tmp_path):
+def test_the_service_manager_and_the_tracker_get_the_progress_and_a_signal_is_no_try(home, tmp_path):
     request = str(tmp_path / "request")
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
@@ -130,10 +130,10 @@ def test_the_service_manager_and_the_tracker_are_told_how_far_it_is_and_a_signal
     process = subprocess.Popen([sys.executable, "-m", "edge"] + words, env=env, cwd=str(tmp_path),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     try:
-        said = ""
-        while not said.startswith("STATUS="):  # tools of systemd tell their own troubles
-            said = manager.recv(1000).decode()
-        assert "iris iris_landmark, " in said
+        output = ""
+        while not output.startswith("STATUS="):  # tools of systemd tell their own troubles
+            output = manager.recv(1000).decode()
+        assert "iris iris_landmark, " in output
         wait_until(lambda: os.path.exists(request + renewal.PROGRESS))
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=PATIENCE_S)

@@ -165,8 +165,8 @@ def test_answers_that_cannot_be_read_are_one_line_with_the_cure(made, damage, te
     damage(references.path_of(made, "mb05"))
     with pytest.raises(ModelError) as caught:
         references.cases(made, "mb05")
-    said = str(caught.value)
-    assert text in said and "run `nanoface models fetch mb05`" in said and "\n" not in said
+    output = str(caught.value)
+    assert text in output and "run `nanoface models fetch mb05`" in output and "\n" not in output
 
 
 @pytest.mark.parametrize("changes", [{"sha256": "0" * 64}, {"sha256": None}])

@@ -213,7 +213,7 @@ def test_whole_numbers_of_64_bits_are_cast_with_a_warning(trt):
     (13, lambda: nets.one("ReduceMax", axes=[1], opset=13), (1, 1, 6, 8)),
     (18, lambda: nets.one("ReduceMax", "x a", opset=18, constants={"a": np.array([1], np.int64)}), (1, 1, 1, 1)),
 ])
-def test_from_opset_18_on_a_reduction_is_over_all_axes_without_a_word(trt, pushed, opset, content, shape):
+def test_from_opset_18_on_a_reduction_is_over_all_axes_silently(trt, pushed, opset, content, shape):
     """Opset 13 has the axes as an attribute; opset 18 as an input, which 8.2 does not read."""
     if opset > onnx.defs.onnx_opset_version():
         pytest.skip("needs a package onnx that knows opset {}".format(opset))
@@ -356,7 +356,7 @@ def test_a_plan_with_a_plugin_wants_the_plugins_registered(modules, pushed):
         plugins.registered = False
 
 
-def test_an_engine_tells_its_bindings(trt, engine):
+def test_an_engine_reports_its_bindings(trt, engine):
     assert len(engine) == engine.num_bindings == 2 and list(engine) == ["x", "y"] and engine[-1] == "y"
     assert (engine.get_binding_index("y"), engine["y"]) == (1, 1)
     assert (engine.get_binding_index("nope"), engine["nope"]) == (-1, -1)
@@ -379,13 +379,13 @@ def test_the_memory_of_a_plan_is_a_buffer_and_nothing_else(trt, build, tmp_path)
             call()
 
 
-@pytest.mark.parametrize("verbosity, told", [("DETAILED", "FP16"), ("LAYER_NAMES_ONLY", "")])
-def test_the_inspector_tells_what_the_build_kept(trt, build, pushed, verbosity, told):
+@pytest.mark.parametrize("verbosity, reported", [("DETAILED", "FP16"), ("LAYER_NAMES_ONLY", "")])
+def test_the_inspector_reports_what_the_build_kept(trt, build, pushed, verbosity, reported):
     build.config.profiling_verbosity = getattr(trt.ProfilingVerbosity, verbosity)
     engine = trt.Runtime(build.log.logger).deserialize_cuda_engine(build.plan(nets.plain(), fp16=True))
     inspector = engine.create_engine_inspector()
     layer = json.loads(inspector.get_layer_information(0, trt.LayerInformationFormat.JSON))
-    assert (layer["Precision"] if told else "") == told and engine.num_layers == 3
+    assert (layer["Precision"] if reported else "") == reported and engine.num_layers == 3
     assert len(json.loads(inspector.get_engine_information(trt.LayerInformationFormat.JSON))["Layers"]) == 3
     with pytest.raises(TypeError):
         inspector.get_layer_information(0)

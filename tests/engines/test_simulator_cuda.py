@@ -166,7 +166,7 @@ def test_what_is_freed_where_its_context_is_not_current_leaks(cuda, books):
     assert broken(books) == []
 
 
-def test_what_is_left_when_the_context_goes_is_told(cuda, books):
+def test_what_is_left_when_the_context_goes_is_reported(cuda, books):
     context = cuda.Context.get_current()
     buffer, stream = cuda.mem_alloc(16), cuda.Stream()
     cuda.Context.pop()
@@ -209,7 +209,7 @@ def test_memory_that_is_not_page_locked_is_copied_at_once(cuda, books):
     assert books.report()["counts"]["copies of memory that is not page-locked"] == 2 and broken(books) == []
 
 
-def test_page_locked_memory_that_is_overwritten_too_early_is_told(cuda, books):
+def test_page_locked_memory_that_is_overwritten_too_early_is_reported(cuda, books):
     stream, buffer = cuda.Stream(), cuda.mem_alloc(16)
     source, target = cuda.pagelocked_zeros(4, np.float32), np.zeros(4, np.float32)
     cuda.memcpy_htod_async(buffer, source, stream)
@@ -374,7 +374,7 @@ def test_the_device_does_one_thing_at_a_time_and_waiting_costs_no_processor(cuda
     assert queued_s < 0.055 * stretch() and time.perf_counter() - at > 0.058 and time.process_time() - cpu < 0.03
 
 
-def test_a_kernel_computes_what_its_twin_says(cuda, books, kernel):
+def test_a_kernel_computes_what_its_reference_computes(cuda, books, kernel):
     stream = cuda.Stream()
     kernel.launch(stream)
     stream.synchronize()
@@ -434,7 +434,7 @@ def test_memory_ends_where_the_environment_says(cuda, books, monkeypatch):
     assert int(cuda.mem_alloc(3000)) > 0 and broken(books) == []
 
 
-def test_a_second_context_is_told(cuda, books):
+def test_a_second_context_is_reported(cuda, books):
     context = cuda.Device(0).make_context()
     cuda.Context.pop()
     context.detach()

@@ -141,13 +141,13 @@ def test_a_runner_that_cannot_open_says_why_and_what_cures_it_and_leaves_nothing
         assert "tiny is not open" in str(caught.value)
 
 
-def test_under_auto_another_runtime_takes_over_and_the_note_tells_it(network, case):
+def test_under_auto_another_runtime_takes_over_and_the_note_reports_it(network, case):
     with closing(open_runner(network, "auto")) as runner:
         runner.open()
         runtime = runner.backend.split()[0]
         assert runtime in choose.AUTO_ORDER and runner.note.endswith("{} instead".format(runtime))
-        told = [part for part in case if "there is no plan" not in part and "nanoface build" not in part]
-        assert all(part in runner.note for part in told) and "\n" not in runner.note, runner.note
+        reported = [part for part in case if "there is no plan" not in part and "nanoface build" not in part]
+        assert all(part in runner.note for part in reported) and "\n" not in runner.note, runner.note
         assert np.isfinite(runner.submit(IMAGE, CROPS).result()["features"]).all()
 
 
@@ -247,20 +247,20 @@ def test_without_a_usable_kernel_the_cpu_makes_the_crops_and_the_note_says_why(n
 def test_a_thread_that_fails_leaves_the_others_their_context(network, monkeypatch):
     runner = TensorRtRunner(network)
     runner.open()
-    said = []
+    output = []
 
     def fail():
         monkeypatch.setenv("NANOFACE_SIM_FAULTS", json.dumps({"context_none": ["tiny"]}))
         try:
             TensorRtRunner(network).open()
         except EngineError as e:
-            said.append(str(e))
+            output.append(str(e))
         monkeypatch.delenv("NANOFACE_SIM_FAULTS")
 
     thread = threading.Thread(target=fail)
     thread.start()
     thread.join(PATIENCE_S)
-    assert len(said) == 1 and FREE in said[0]
+    assert len(output) == 1 and FREE in output[0]
     assert np.isfinite(runner.submit(IMAGE, CROPS).result()["features"]).all()
     runner.close()
 

@@ -100,8 +100,8 @@ class Copy:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     copy = Copy(tmp_path_factory.mktemp("copy"))
-    code, said = copy.run("models", "fetch", "whole")
-    assert code == 0 and "align+iris whole" in said and "built" in said, said
+    code, output = copy.run("models", "fetch", "whole")
+    assert code == 0 and "align+iris whole" in output and "built" in output, output
     return copy
 
 
@@ -113,29 +113,29 @@ def test_the_index_and_the_lists_name_both_roles_and_the_plan_that_of_its_stage(
     assert listed["whole"].split()[0] == "align+iris"
     stars = re.findall(r"^\* (\w+)  ", copy.run("models", "list")[1], re.M)
     assert "whole" in stars and "iris_landmark" not in stars and "face_landmark" not in stars
-    code, said = copy.run("models", "lint", "whole", "--markdown")
-    assert code == 0 and "| whole | align+iris |" in said
+    code, output = copy.run("models", "lint", "whole", "--markdown")
+    assert code == 0 and "| whole | align+iris |" in output
 
 
 def test_one_plan_is_built_and_verified_for_both_and_none_is_missed_for_the_irises(copy):
-    code, said = copy.run("build", "--set", "models.align=whole", "--set", "models.pose=none")
-    rows = [line.split()[0] for line in said.splitlines() if re.match(r"(detect|align|pose|iris) ", line)]
-    assert code == 4 and rows == ["detect", "align"], said  # no detector was fetched
+    code, output = copy.run("build", "--set", "models.align=whole", "--set", "models.pose=none")
+    rows = [line.split()[0] for line in output.splitlines() if re.match(r"(detect|align|pose|iris) ", line)]
+    assert code == 4 and rows == ["detect", "align"], output  # no detector was fetched
     assert [n for n in os.listdir(plans.plans_dir(copy.home)) if n.endswith(".plan")] == ["align-whole.plan"]
     plan = plans.find(copy.home, "align", "whole")
     assert set(plan.sidecar["verified"]) == {
         "landmarks", "median landmark", "depth", "presence", "iris", "contour", "outputs"}
     for runtime in ("onnxruntime", "tensorrt"):
-        code, said = copy.run("verify", "whole", "--runtime", runtime)
-        assert code == 0 and re.search(r" iris +px of 192 .* agrees", said) and "cropped contour" in said, said
-    code, said = copy.run("build", "--list", "--set", "models.align=whole")
-    assert "align     whole            up to date" in said and "\niris " not in said, said
+        code, output = copy.run("verify", "whole", "--runtime", runtime)
+        assert code == 0 and re.search(r" iris +px of 192 .* agrees", output) and "cropped contour" in output, output
+    code, output = copy.run("build", "--list", "--set", "models.align=whole")
+    assert "align     whole            up to date" in output and "\niris " not in output, output
 
 
 def test_the_irises_have_a_network_of_their_own_where_the_user_names_it(copy):
     for words in (["--only", "iris"], ["--set", "models.iris=iris_landmark"]):
-        code, said = copy.run("build", "--list", "--set", "models.align=whole", *words)
-        assert "iris      -                cannot be built: the network iris_landmark is not in" in said, said
+        code, output = copy.run("build", "--list", "--set", "models.align=whole", *words)
+        assert "iris      -                cannot be built: the network iris_landmark is not in" in output, output
 
 
 def test_it_is_counted_once_in_the_estimate(copy):
@@ -143,9 +143,9 @@ def test_it_is_counted_once_in_the_estimate(copy):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as f:
         json.dump({"schema": 1, "roles": {"align": "whole"}}, f)
-    code, said = copy.run("estimate", "--json")
+    code, output = copy.run("estimate", "--json")
     os.remove(path)
-    found = json.loads(said)
+    found = json.loads(output)
     running = {engine["role"]: engine["network"] for engine in found["engines"] if engine["role"]}
     assert running == {"detect": "yunet_s", "align": "whole", "pose": "mb05"}
     tracking = found["situations"]["tracking"]["stages"]

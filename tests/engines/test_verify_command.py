@@ -119,7 +119,7 @@ def test_a_network_that_disagrees_is_named_with_the_quantity_and_the_cure_and_th
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_is_wrong_and_is_said_so(store, monkeypatch, value):
+def test_what_is_no_number_is_wrong_and_is_reported(store, monkeypatch, value):
     altering(monkeypatch, lambda o: {k: v * np.float32(value) for k, v in o.items()})
     code, lines = run(store, "mb05")
     assert code == 4 and set(cells[-1] for cells in rows(lines).values()) == {"WRONG"}
@@ -204,8 +204,8 @@ def test_a_network_that_is_missing_or_corrupt_is_one_line_with_the_cure(home):
         "rfb320: the network rfb320 is not in {}: run `nanoface models fetch rfb320`".format(models.onnx_dir(home)))
     with open(os.path.join(models.onnx_dir(home), "mb05.onnx"), "ab") as f:
         f.write(b"!")
-    said = last_line_of_a_failure(home, "mb05")
-    assert "is corrupt" in said and "run `nanoface models fetch`" in said
+    output = last_line_of_a_failure(home, "mb05")
+    assert "is corrupt" in output and "run `nanoface models fetch`" in output
 
 
 def test_answers_that_are_missing_are_made_where_onnx_runtime_is_and_named_where_it_is_not(home, monkeypatch):
@@ -214,9 +214,9 @@ def test_answers_that_are_missing_are_made_where_onnx_runtime_is_and_named_where
     assert run(home, "mb05")[0] == 0 and os.path.exists(path)
     os.remove(path)
     monkeypatch.setattr(references, "find_spec", lambda name: None)
-    said = last_line_of_a_failure(home, "mb05")
-    assert said.startswith("mb05: there are no stored answers to compare mb05 with")
-    assert said.endswith("run `nanoface models fetch mb05` where ONNX Runtime is installed")
+    output = last_line_of_a_failure(home, "mb05")
+    assert output.startswith("mb05: there are no stored answers to compare mb05 with")
+    assert output.endswith("run `nanoface models fetch mb05` where ONNX Runtime is installed")
 
 
 def test_answers_of_another_version_are_made_anew_or_refused(home, monkeypatch):
@@ -232,10 +232,10 @@ def test_answers_of_another_version_are_made_anew_or_refused(home, monkeypatch):
     assert run(home, "mb05")[0] == 0
 
 
-def test_a_runtime_that_is_missing_is_said_once_for_all_networks(store, monkeypatch):
+def test_a_runtime_that_is_missing_is_reported_once_for_all_networks(store, monkeypatch):
     monkeypatch.setattr(choose, "find_spec", lambda name: None if name == "openvino" else object())
-    said = last_line_of_a_failure(store, runtime="openvino")
-    assert said == "{}: openvino is not installed: {}".format(", ".join(DEFAULT), install("openvino"))
+    output = last_line_of_a_failure(store, runtime="openvino")
+    assert output == "{}: openvino is not installed: {}".format(", ".join(DEFAULT), install("openvino"))
 
 
 def test_a_runner_is_closed_whatever_happens(store, monkeypatch):

@@ -131,8 +131,8 @@ def _look(folder, killed, short_before):
 
 def _last_run(folder, killed):
     process = start(folder, ["--max-frames", "30"])
-    _, told = process.communicate(timeout=PATIENCE_S)
+    _, reported = process.communicate(timeout=PATIENCE_S)
     records, bad = read(os.path.join(folder, RECORDS))
     if process.returncode or bad or len(records) != 30 or status(folder)["state"] != "STOPPED":
         killed.faults.append("the last run: exit code {}, {} records, {}: {}".format(
-            process.returncode, len(records), status(folder)["state"], told))
+            process.returncode, len(records), status(folder)["state"], reported))

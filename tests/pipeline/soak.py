@@ -186,10 +186,10 @@ class Show:
         degraded = [reason for state, reason in world.states if state == "DEGRADED"]
         out.must(len(degraded) == len(world.outages), "{} outages, {} times DEGRADED: {}", len(world.outages),
                  len(degraded), degraded[:20])
-        told = squeezed(faulty.states_in(self.path("status.jsonl")))
+        logged = squeezed(faulty.states_in(self.path("status.jsonl")))
         expected = squeezed(world.states)
-        out.must(told == expected, "the status log tells {} changes of state, there were {}: {}", len(told), len(expected),
-                 [pair for pair in zip(told, expected) if pair[0] != pair[1]][:3])
+        out.must(logged == expected, "the status log has {} changes of state, there were {}: {}", len(logged), len(expected),
+                 [pair for pair in zip(logged, expected) if pair[0] != pair[1]][:3])
         drops = [line for line in self.complaints.lines if "frame dropped" in line]
         limit = (len(self.chain) + 2) * (out.simulated_s / LOG_INTERVAL_S + 1)
         out.must(len(drops) <= limit, "{} complaints about frames in {:.0f} s", len(drops), out.simulated_s)

@@ -167,7 +167,7 @@ def test_the_run_ends_with_the_table_and_says_nothing_else(demo):
         assert "{}: closed ({} sent, 0 dropped, 0 failed)".format(text, FRAMES) in demo.out
 
 
-def test_the_status_log_tells_the_run_from_its_start_to_its_end(demo):
+def test_the_status_log_reports_the_run_from_its_start_to_its_end(demo):
     log = demo.records("s.jsonl")
     states = [record["state"] for record in log]
     assert states == sorted(states, key=("STARTING", "RUNNING", "STOPPING", "STOPPED").index) and len(set(states)) == 4

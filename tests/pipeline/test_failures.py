@@ -128,7 +128,7 @@ class BadSource(FakeSource):
 
 
 @pytest.mark.parametrize("grouping", GROUPINGS)
-def test_a_source_that_cannot_be_opened_is_told_before_networks_are_loaded(grouping):
+def test_a_source_that_cannot_be_opened_is_reported_before_networks_are_loaded(grouping):
     stages = three()
     outcome = outcome_of(stages, grouping, BadSource(3))
 

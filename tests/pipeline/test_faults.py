@@ -27,7 +27,7 @@ def two_workers(world):
             [FaultyStage(world, "last", {"nonsense": with_nonsense, "late error": frame_error})]]
 
 
-def test_twenty_minutes_of_random_faults_crash_nothing_lose_nothing_and_are_all_told(tmp_path):
+def test_twenty_minutes_of_random_faults_crash_nothing_lose_nothing_and_are_all_reported(tmp_path):
     world = World(SimClock(), 4, ("error", "swallow", "other error", "nonsense", "late error"))
     show = soak.Show(str(tmp_path), world, MINUTES * 60 * 30, two_workers(world), swallows=("swallow",))
     out = show.run()

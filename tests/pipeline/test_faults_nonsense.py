@@ -93,9 +93,9 @@ def test_outputs_of_another_shape_drop_the_frame(role, name, kind):
                                      "blazeface_short", "blazeface_full"])
 def test_a_detector_says_what_is_wrong_with_its_outputs(network):
     detector = make_detector(network)
-    with pytest.raises(FrameError) as told:
+    with pytest.raises(FrameError) as reported:
         detector.decode({}, detector.crop(640, 480), 0.5, 4)
-    assert network in str(told.value) and "no output" in str(told.value)
+    assert network in str(reported.value) and "no output" in str(reported.value)
 
 
 @pytest.mark.parametrize("box", [(250, 150, 250, 150), (350, 270, 250, 150), (-1e4, -1e4, 1e4, 1e4), (250, 150, 250.01, 270)],

@@ -85,26 +85,26 @@ def check(path, sent, fps, drafts=()):
 @pytest.mark.parametrize("fps", [30.0, 0.5])
 def test_kill_9_of_the_writer_leaves_a_film_that_plays(tmp_path, with_encoder, fps):
     rng = random.Random(9)
-    path, told = tmp_path / "a.mp4", tmp_path / "told"
+    path, reported = tmp_path / "a.mp4", tmp_path / "told"
     played = 0
     for i in range(5):
         drafts = [name for name in os.listdir(str(tmp_path)) if name.startswith(".")]
         path.write_bytes(OLDER)
         if i % 2:
             path.unlink()
-        with open(str(told), "wb") as f:
+        with open(str(reported), "wb") as f:
             child = subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(fps)], cwd=kills.ROOT, stdout=f,
                                      env=kills.environment(str(tmp_path)))
-        wait_for(child, lambda: b"\n" in told.read_bytes(), "nothing was written")
+        wait_for(child, lambda: b"\n" in reported.read_bytes(), "nothing was written")
         time.sleep(rng.uniform(0.0, 0.4))
         assert child.poll() is None
         child.kill()
-        encoder = int(told.read_bytes().split()[0])
+        encoder = int(reported.read_bytes().split()[0])
         if with_encoder:
             os.kill(encoder, signal.SIGKILL)
         child.wait()
         wait_for_end(encoder)
-        played += check(path, int(told.read_bytes().splitlines()[-1].split()[1]), fps, drafts)
+        played += check(path, int(reported.read_bytes().splitlines()[-1].split()[1]), fps, drafts)
     assert played > 0
 
 
@@ -126,7 +126,7 @@ def test_kill_9_of_the_encoder_ends_the_output_with_one_line(tmp_path):
         check(path, sent, FPS)
 
 
-def test_kill_9_of_a_whole_run_leaves_a_film_to_what_its_status_told(tmp_path):
+def test_kill_9_of_a_whole_run_leaves_a_film_to_what_its_status_reported(tmp_path):
     rng, played = random.Random(11), 0
     path = tmp_path / "a.mp4"
     for _ in range(5):

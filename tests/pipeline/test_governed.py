@@ -119,9 +119,9 @@ def test_a_run_that_keeps_up_counts_nothing_as_skipped():
     assert "skipped" not in outcome.meter.summary(time.monotonic())["stages"]["output"]
 
 
-def test_what_the_governor_is_told_is_what_was_done(monkeypatch):
+def test_what_the_governor_gets_is_what_was_done(monkeypatch):
     monkeypatch.setattr("edge.pipeline.pipeline.TICK_S", 0.01)
-    told = []
+    reported = []
 
     def slow(packet):
         time.sleep(0.01)
@@ -134,22 +134,22 @@ def test_what_the_governor_is_told_is_what_was_done(monkeypatch):
         frame = read(timeout_s)
         return frame._replace(seq=2 * frame.seq)
     source.read = with_gaps
-    run(source, [[FakeStage("a", slow)], [FakeStage("b")]], on_work=told.append)
+    run(source, [[FakeStage("a", slow)], [FakeStage("b")]], on_work=reported.append)
 
-    last = told[-1]
+    last = reported[-1]
     assert isinstance(last, Work) and last.offered > 20 and last.offered % 2, "also what the source lost itself"
     frames, busy_s = last.workers["a"]
     assert busy_s / frames >= 0.01 and last.workers["b"][1] < busy_s
-    assert all(a.at <= b.at and a.offered <= b.offered for a, b in zip(told, told[1:]))
+    assert all(a.at <= b.at and a.offered <= b.offered for a, b in zip(reported, reported[1:]))
 
 
 @pytest.mark.parametrize("words, governed_too", [(["--realtime"], True), (["--every-frame"], False)])
 def test_a_camera_is_governed_and_a_file_is_tracked_whole(tmp_path, words, governed_too):
     pytest.importorskip("yaml")
     process = kills.start(str(tmp_path), words + ["--max-frames", "20"])
-    _, told = process.communicate(timeout=kills.PATIENCE_S)
+    _, reported = process.communicate(timeout=kills.PATIENCE_S)
 
-    assert process.returncode == 0, told
+    assert process.returncode == 0, reported
     last = kills.status(str(tmp_path))
     assert last.get("governor") == ({"level": 0, "given_up": [], "reason": ""} if governed_too else None)
 

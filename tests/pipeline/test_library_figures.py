@@ -78,22 +78,22 @@ def test_a_stream_gives_what_the_command_line_gives(home, run):
 def test_pictures_one_by_one_give_what_the_command_line_gives_in_each_of_several_trackers(home, run):
     source, records = run
     frames = [frame for frame, _ in Tracker.stream(source, max_frames=FRAMES, iris="none", pose="none", **RUNTIME)]
-    told = {}
+    reported = {}
 
     def track(name):
         with Tracker(**RUNTIME) as tracker:
-            told[name] = [tuple(tracker(frame.image, time_s=frame.time_s)) for frame in frames]
+            reported[name] = [tuple(tracker(frame.image, time_s=frame.time_s)) for frame in frames]
 
     threads = [threading.Thread(target=track, args=(name,)) for name in ("one", "other")]
     for thread in threads:
         thread.start()
     with Tracker(**RUNTIME) as near, Tracker(smoothing=False, **RUNTIME) as plain:
-        told["near"] = [tuple(near(frame.image, time_s=frame.time_s)) for frame in frames]
+        reported["near"] = [tuple(near(frame.image, time_s=frame.time_s)) for frame in frames]
         raw = [tuple(plain(frame.image, time_s=frame.time_s)) for frame in frames]
     for thread in threads:
         thread.join()
     expected = [record.faces for record in records]
-    assert sorted(told) == ["near", "one", "other"] and all(faces == expected for faces in told.values())
+    assert sorted(reported) == ["near", "one", "other"] and all(faces == expected for faces in reported.values())
     assert raw[0] == expected[0] and raw[-1] != expected[-1]  # an option is applied
 
 

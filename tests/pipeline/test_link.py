@@ -78,7 +78,7 @@ def test_what_waits_still_comes_after_close_and_is_handed_back_by_abort(end, exp
 
 @pytest.mark.parametrize("end", ["close", "abort"])
 @pytest.mark.parametrize("waiting", ["get", "put", "wait_room"])
-def test_the_end_wakes_whoever_waits(waiting, end):
+def test_the_end_wakes_the_waiting_thread(waiting, end):
     link = Link()
     if waiting != "get":
         link.put(0)
@@ -116,7 +116,7 @@ def test_nobody_can_put_into_a_link_that_has_ended(latest):
         link.put(1)
 
 
-def test_whoever_waits_sleeps_until_something_happens():
+def test_a_waiting_thread_sleeps_until_something_happens():
     looks = []
 
     class CountingLink(Link):

@@ -35,7 +35,7 @@ class AtTerminal:
             [sys.executable, "-m", "edge"] + list(words), cwd=str(folder), env=environment(folder, home, **more),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
         os.close(theirs)
-        self._said = []
+        self._output = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -47,12 +47,12 @@ class AtTerminal:
             self.process.kill()
         self._reader.join()
         os.close(self._ours)
-        return self.process.returncode, out.decode() + b"".join(self._said).decode()
+        return self.process.returncode, out.decode() + b"".join(self._output).decode()
 
     def _read(self):
         try:
             for block in iter(lambda: os.read(self._ours, 4096), b""):
-                self._said.append(block)
+                self._output.append(block)
         except OSError:
             return  # Linux tells the end of a terminal so
 
@@ -61,9 +61,9 @@ def test_you_see_yourself_at_once_and_end_the_run_with_the_mouse(nanoface, scree
     run = AtTerminal(tmp_path, nanoface.home, PLAYED, DISPLAY=screen.name)
     number = screen.window("nanoface: portrait")
     wait_until(lambda: screen.ask_to_close(number) or run.process.poll() is not None, "the run goes on")
-    code, said = run.end()
-    assert code == 0 and "window was closed" in said, said
-    assert NOTHING not in said and "no live picture" not in said
+    code, output = run.end()
+    assert code == 0 and "window was closed" in output, output
+    assert NOTHING not in output and "no live picture" not in output
 
 
 @pytest.mark.parametrize("asked_for", [False, True])
@@ -73,10 +73,10 @@ def test_a_display_that_goes_away_in_the_middle_ends_no_run(nanoface, screen, tm
     screen.window("nanoface: portrait")
     wait_for_lines(str(tmp_path / "a.jsonl"), 5, run.process)
     screen.process.kill()
-    code, said = run.end()
-    assert code == 0 and "frame limit reached" in said and "Traceback" not in said, said
-    assert ("no live picture: its display has gone" in said) != asked_for, said
-    assert ("window: " in said) and len((tmp_path / "a.jsonl").read_text().splitlines()) > 20
+    code, output = run.end()
+    assert code == 0 and "frame limit reached" in output and "Traceback" not in output, output
+    assert ("no live picture: its display has gone" in output) != asked_for, output
+    assert ("window: " in output) and len((tmp_path / "a.jsonl").read_text().splitlines()) > 20
 
 
 @pytest.mark.parametrize("words, hint", [((), True), (("--no-window",), False), (("--output", "csv:a.csv"), False)])
@@ -92,5 +92,5 @@ def test_none_opens_where_it_is_not_wanted(nanoface, screen, tmp_path, words, va
     variables = dict({"DISPLAY": ":{}"}, **variables)
     variables = {name: value.format(screen.name[1:]) for name, value in variables.items()}
     run = AtTerminal(tmp_path, nanoface.home, PLAYED[:3] + ("--max-frames", "20", "--status", "none") + words, **variables)
-    code, said = run.end()
-    assert code == 0 and "output   window" not in said and "no live picture" not in said, said
+    code, output = run.end()
+    assert code == 0 and "output   window" not in output and "no live picture" not in output, output

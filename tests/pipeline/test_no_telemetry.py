@@ -57,7 +57,7 @@ def need_tracer():
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
-def test_a_command_tells_nobody(home, name, tmp_path):
+def test_a_command_reports_to_nobody(home, name, tmp_path):
     packages, words = COMMANDS[name]
     for package in packages:
         need_runtime(package)
@@ -67,7 +67,7 @@ def test_a_command_tells_nobody(home, name, tmp_path):
     need_tracer()  # without it only the home folder was looked at
 
 
-def test_engines_are_built_and_run_and_nobody_is_told(home, tmp_path):
+def test_engines_are_built_and_run_and_nothing_is_reported(home, tmp_path):
     """On the simulator: the process that builds, and the one that only loads."""
     for package in CONVERTED:
         need_runtime(package)
@@ -100,7 +100,7 @@ def test_metrics_look_up_no_name(home, tmp_path):
 
 
 @pytest.mark.shared("models")
-def test_networks_are_fetched_from_a_mirror_and_nobody_is_told(home, shared, tmp_path):
+def test_networks_are_fetched_from_a_mirror_and_nothing_is_reported(home, shared, tmp_path):
     need_runtime("onnx")
     made = str(tmp_path / "made")
     seen = traced.watch(str(tmp_path), CLI + ("models", "fetch", "mb05"), NANOFACE_HOME=made,
@@ -132,7 +132,7 @@ def test_a_stream_is_asked_for_and_nothing_else(home, tmp_path):
     ("os.mkdir('../elsewhere'), os.rmdir('../elsewhere')", "written", "elsewhere"),
     ("open('here', 'w'), os.rename('here', '../elsewhere')", "written", "elsewhere"),
 ])
-def test_whoever_tells_is_seen(code, field, found, tmp_path):
+def test_a_report_is_seen(code, field, found, tmp_path):
     """The other way round: a process that does one of these things is found out."""
     if field in ("asked", "written"):
         need_tracer()

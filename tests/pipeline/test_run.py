@@ -68,7 +68,7 @@ def test_a_recorded_source_is_drained_to_its_end(count, limit, captured, reason)
 
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize("threads, groups", GROUPINGS)
-def test_a_wish_to_stop_ends_the_run_with_nobody_late_and_what_was_captured_written(threads, groups, live):
+def test_a_stop_request_ends_the_run_with_nobody_late_and_what_was_captured_written(threads, groups, live):
     stop = threading.Event()
 
     def act(packet):
@@ -299,17 +299,17 @@ def test_the_interpreter_switches_quickly_during_a_run_and_as_before_after_it():
     assert sys.getswitchinterval() == before
 
 
-def test_the_number_of_finished_frames_is_told_as_it_grows():
-    told, source = [], FakeSource(4)
+def test_the_number_of_finished_frames_is_reported_as_it_grows():
+    reported, source = [], FakeSource(4)
 
     def on_read(seq):
         if seq == 3:
-            wait_until(lambda: told and told[-1] >= 2)
+            wait_until(lambda: reported and reported[-1] >= 2)
         return True
 
     source.on_read = on_read
-    run(source, [], on_tick=told.append)
-    assert told == sorted(told) and told[-1] == 4
+    run(source, [], on_tick=reported.append)
+    assert reported == sorted(reported) and reported[-1] == 4
 
 
 class Collecting(Output):

@@ -28,7 +28,7 @@ def test_irises_that_are_left_out_say_so_and_the_rest_of_the_face_is_there():
     assert all("iris" in encode(tracker.track(seq), 0.0, False)["faces"][0] for seq in range(12, 16))
 
 
-def test_a_pose_whose_witnesses_are_heard_half_as_often_is_still_one_of_each_frame():
+def test_a_pose_that_is_fused_half_as_often_is_still_one_of_each_frame():
     tracker = Tracker(pose_every=5).open()
     for seq in range(20):
         tracker.track(seq)

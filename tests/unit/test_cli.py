@@ -415,13 +415,13 @@ def test_quiet_run_says_nothing_but_errors(call_with):
     assert call_with(body + "; raise SourceError('gone')", "run", "--quiet") == (3, "", "nanoface: gone\n")
 
 
-def test_what_was_lost_of_a_film_is_told_also_by_a_quiet_run_and_is_an_error_where_that_is_wanted(call_with):
+def test_what_was_lost_of_a_film_is_reported_also_by_a_quiet_run_and_is_an_error_where_that_is_wanted(call_with):
     body = "report('loss', 'a.avi: 117 of 120 frames could be decoded'); RECORD['lost'] = 3"
-    told = "warning: a.avi: 117 of 120 frames could be decoded\n"
-    assert call_with(body, "run", "--quiet") == (0, "", told)
+    reported = "warning: a.avi: 117 of 120 frames could be decoded\n"
+    assert call_with(body, "run", "--quiet") == (0, "", reported)
     code, out, err = call_with(body, "run", "--strict")
-    assert code == 3 and "3 of its frames could not be read" in out and err.startswith(told)
-    assert err[len(told):] == "nanoface: 3 frames of the source could not be read, and source.strict is true\n"
+    assert code == 3 and "3 of its frames could not be read" in out and err.startswith(reported)
+    assert err[len(reported):] == "nanoface: 3 frames of the source could not be read, and source.strict is true\n"
     assert call_with("pass", "run", "--quiet", "--strict") == (0, "", "")
 
 
@@ -656,11 +656,11 @@ def test_doctor_says_what_is_missing_with_its_cure_and_exit_code_1(call):
     assert "nanoface cannot run here" in out.strip().split("\n")[-1]
 
 
-def test_doctor_tells_the_same_as_json(call):
+def test_doctor_reports_the_same_as_json(call):
     code, out, err = call("doctor", "--json")
-    told = json.loads(out)
-    assert (code, err, told["can_run"]) == (1, "", False)
-    model = next(finding for finding in told["findings"] if finding["name"] == "model detect")
+    reported = json.loads(out)
+    assert (code, err, reported["can_run"]) == (1, "", False)
+    model = next(finding for finding in reported["findings"] if finding["name"] == "model detect")
     assert model["state"] == "fail" and "nanoface models fetch" in model["cure"]
 
 

@@ -108,7 +108,7 @@ def test_what_has_to_be_given_up_again_and_again_is_taken_back_ever_later():
     assert all(later > 1.6 * earlier for earlier, later in zip(waits[1:], waits[2:])), waits
 
 
-def test_a_step_that_was_kept_for_long_starts_with_little_patience_again():
+def test_a_step_that_was_kept_for_long_is_taken_back_soon_again():
     board = Board(10.0, costs_ms=(25.0, 1.0, 1.0, 1.0))
     board.run(60.0)
     board.base_ms = 1.0
@@ -137,7 +137,7 @@ def test_a_board_that_throttles_gives_up_the_first_step_and_takes_nothing_back_w
     assert board.run(10.0) == 0
 
 
-def test_a_source_that_falls_silent_says_nothing():
+def test_a_source_that_falls_silent_changes_nothing():
     board = Board(26.0)
     board.run(0.8)
     board.source_fps = 1e-9

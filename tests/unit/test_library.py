@@ -72,18 +72,18 @@ def made(monkeypatch, tmp_path):
 
 def in_thread(work):
     """What it returned or raised in a thread of its own."""
-    told = []
+    reported = []
 
     def run():
         try:
-            told.append(work())
+            reported.append(work())
         except EdgeError as e:
-            told.append(e)
+            reported.append(e)
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    return told[0]
+    return reported[0]
 
 
 def test_a_picture_in_faces_out(made):
@@ -96,7 +96,7 @@ def test_a_picture_in_faces_out(made):
     assert (made[0].opened, made[0].closed, len(made)) == (1, 1, 1)
 
 
-def test_the_time_is_now_or_what_is_said(made):
+def test_the_time_is_now_or_what_is_given(made):
     live, film = Tracker(), Tracker()
     for _ in range(3):
         live(PICTURE)
@@ -107,14 +107,14 @@ def test_the_time_is_now_or_what_is_said(made):
     assert [frame.time_s for frame in made[1].seen] == [5.0, 5.5, 6.0, 6.0]
 
 
-@pytest.mark.parametrize("time_s, told", [
+@pytest.mark.parametrize("time_s, reported", [
     (0.9, "lies before"), (None, "the pictures before came with time_s"), (float("nan"), "finite"), ("soon", "a number"),
     (float("-inf"), "finite"),
 ])
-def test_a_time_that_cannot_be_is_refused_and_the_next_picture_is_taken(made, time_s, told):
+def test_a_time_that_cannot_be_is_refused_and_the_next_picture_is_taken(made, time_s, reported):
     tracker = Tracker()
     tracker(PICTURE, time_s=1.0)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         tracker(PICTURE, time_s=time_s)
     assert len(tracker(PICTURE, time_s=1.0)) == 1
     with pytest.raises(InputError, match="without time_s"):
@@ -135,7 +135,7 @@ def test_unrelated_pictures_have_stages_of_their_own(made):
     assert [stage.closed for stage in made] == [1, 1]
 
 
-@pytest.mark.parametrize("image, kind, told", [
+@pytest.mark.parametrize("image, kind, reported", [
     (None, TypeError, "NoneType"), ([[[0, 0, 0]]], TypeError, "list"), ("face.jpg", TypeError, "cv2.imread"),
     (PICTURE.astype(np.float32), TypeError, "uint8, 0 to 255, not float32"), (PICTURE.astype(np.uint16), TypeError, "uint16"),
     (PICTURE[:, :, 0], ValueError, "GRAY2BGR"), (np.zeros((4, 4, 1), np.uint8), ValueError, "GRAY2BGR"),
@@ -144,9 +144,9 @@ def test_unrelated_pictures_have_stages_of_their_own(made):
     (np.zeros((0, 40, 3), np.uint8), ValueError, "40x0 has no pixels"),
     (np.broadcast_to(np.zeros(3, np.uint8), (2, 32767, 3)), ValueError, "scale it down"),
 ])
-def test_what_is_no_picture_is_refused_with_the_cure(made, image, kind, told):
+def test_what_is_no_picture_is_refused_with_the_cure(made, image, kind, reported):
     with Tracker() as tracker:
-        with pytest.raises(EdgeError, match=told) as error:
+        with pytest.raises(EdgeError, match=reported) as error:
             tracker(image)
         assert isinstance(error.value, kind) and "\n" not in str(error.value)
         assert isinstance(error.value, InputTypeError) == (kind is TypeError) and isinstance(error.value, InputError)
@@ -209,7 +209,7 @@ def test_the_end_of_the_block_closes_whatever_ends_it(made):
     assert made[0].closed == 1
 
 
-def test_one_that_nobody_holds_is_closed_without_a_word(made):
+def test_one_that_nobody_holds_is_closed_silently(made):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tracker = Tracker()
@@ -261,7 +261,7 @@ def test_it_belongs_to_the_thread_of_its_first_picture(made):
     assert tracker.closed and made[0].closed == 0  # another thread's: it is let go, not closed
 
 
-def test_two_threads_at_once_are_told_apart(made, monkeypatch):
+def test_two_threads_at_once_are_distinguished(made, monkeypatch):
     tracker, inside, go = Tracker(), threading.Event(), threading.Event()
 
     def process(self, packet):
@@ -304,7 +304,7 @@ def test_it_is_not_copied(made, send):
 
 
 def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch, caplog):
-    told = []
+    reported = []
 
     def make_stages(config, stills, report, live=False):
         report("note", "a note")
@@ -316,8 +316,8 @@ def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch,
         Tracker()
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("INFO", "a note"), ("WARNING", "a warning")]
     assert all(r.name.startswith("edge.") for r in caplog.records)
-    Tracker(report=lambda *words: told.append(words))
-    assert told == [("note", "a note"), ("warning", "a warning")] and len(caplog.records) == 2
+    Tracker(report=lambda *words: reported.append(words))
+    assert reported == [("note", "a note"), ("warning", "a warning")] and len(caplog.records) == 2
 
 
 def test_a_source_is_tracked_to_its_end(made):
@@ -390,12 +390,12 @@ def test_what_ends_a_step_ends_the_stream(made, monkeypatch, error):
 
 def test_a_frame_that_cannot_be_read_or_looked_at_is_left_out_and_counted(made, monkeypatch):
     playing(monkeypatch, frame(0), FrameError("torn"), frame(2), frame(3))
-    told = []
-    stream = Tracker.stream("0", report=lambda *words: told.append(words))
+    reported = []
+    stream = Tracker.stream("0", report=lambda *words: reported.append(words))
     assert next(stream)[0].index == 0
     made[0].error = FrameError("too narrow")
     assert [step[0].index for step in stream] == [3] and stream.dropped == 2
-    assert told == [("warning", "frame dropped: torn"), ("warning", "frame dropped: too narrow")]
+    assert reported == [("warning", "frame dropped: torn"), ("warning", "frame dropped: too narrow")]
 
 
 def test_another_thread_can_end_a_stream(made, monkeypatch):
@@ -426,7 +426,7 @@ def test_a_strict_source_that_lost_frames_is_an_error_at_its_end(made, monkeypat
     assert list(steps) == []
 
 
-def test_a_source_that_does_not_exist_is_told_before_the_first_step(made):
+def test_a_source_that_does_not_exist_is_reported_before_the_first_step(made):
     with pytest.raises(EdgeError, match="there is no portrat") as error:
         Tracker.stream("portrat")
     assert "portrait" in str(error.value) and portrait.FRAMES == 300

@@ -59,18 +59,18 @@ def test_the_examples_run_and_say_what_they_say(folder, models_home):
                           env=environment(folder, models_home), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           universal_newlines=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
-    told = re.split(r"== end of \d\n", done.stdout)
-    assert len(told) == len(paths) + 1
-    assert told[0].startswith("1 (") and "Pose(yaw=" in told[0] and told[0].endswith("{}\n")
-    assert [line.split()[:2] for line in told[1].splitlines()] == [[str(i), "1"] for i in range(FRAMES)]
-    assert [line.split()[0] for line in told[2].splitlines()] == ["0", "1", "2"] and "(480, 640, 3) [1]" in told[2]
+    reported = re.split(r"== end of \d\n", done.stdout)
+    assert len(reported) == len(paths) + 1
+    assert reported[0].startswith("1 (") and "Pose(yaw=" in reported[0] and reported[0].endswith("{}\n")
+    assert [line.split()[:2] for line in reported[1].splitlines()] == [[str(i), "1"] for i in range(FRAMES)]
+    assert [line.split()[0] for line in reported[2].splitlines()] == ["0", "1", "2"] and "(480, 640, 3) [1]" in reported[2]
     for i, text in enumerate(examples()):  # the remarks behind print(e)
         for remark in re.findall(r"print\(e\) +# (.*?)(?:\.\.\.)?$", text, re.MULTILINE):
-            assert told[i].startswith(remark)
-    assert told[5] == "0 0.0 (640, 480) [(1, 0.9, None)]\n"
+            assert reported[i].startswith(remark)
+    assert reported[5] == "0 0.0 (640, 480) [(1, 0.9, None)]\n"
 
 
-def test_every_value_and_error_is_told():
+def test_every_value_and_error_is_reported():
     text = page()
     for kind in (nanoface.Face, nanoface.Pose, nanoface.Gaze, nanoface.Iris, nanoface.StreamFrame):
         for field in kind._fields:

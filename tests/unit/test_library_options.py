@@ -39,7 +39,7 @@ def test_each_way_to_name_a_key(given, path, value):
     assert getattr(getattr(tracker(**given), section), key) == value
 
 
-@pytest.mark.parametrize("given, told", [
+@pytest.mark.parametrize("given, reported", [
     (dict(max_face=2), "there is no option 'max_face', did you mean max_faces?"), (dict(zzz=1), "there is no option 'zzz'"),
     ({"tracking.max_facs": 2}, "did you mean tracking.max_faces?"),
     (dict(enabled=False), "smoothing.enabled or governor.enabled"),
@@ -52,10 +52,10 @@ def test_each_way_to_name_a_key(given, path, value):
     (dict(options=[1]), "a dict of whole keys"), (dict(config={"tracking": 1}), "the path of a YAML file"),
     (dict(config="none.yaml"), "none.yaml (config=) does not exist"), (dict(detect="yunet"), "did you mean yunet"),
 ])
-def test_a_wrong_option_is_one_line_with_the_cure(given, told):
+def test_a_wrong_option_is_one_line_with_the_cure(given, reported):
     with pytest.raises(ConfigError) as error:
         tracker(**given)
-    assert told in str(error.value) and "\n" not in str(error.value)
+    assert reported in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_stream_takes_the_keys_of_a_source_too(tmp_path):
@@ -63,8 +63,8 @@ def test_a_stream_takes_the_keys_of_a_source_too(tmp_path):
     assert (config.source.spec, config.source.width, config.camera.exposure) == ("0", 640, 8.0)
     assert config.governor.idle_after_s is None and config.tracking.max_faces == 2
     assert stream(tmp_path).source.spec == str(tmp_path) and stream(["a.jpg", "b,c.jpg"]).source.spec == "a.jpg,b\\,c.jpg"
-    for wrong, told in ((True, "source.spec is true"), (-1, "source.spec is -1"), ("", "source.spec"), (1.5, "source.spec")):
-        with pytest.raises(ConfigError, match=told):
+    for wrong, text in ((True, "source.spec is true"), (-1, "source.spec is -1"), ("", "source.spec"), (1.5, "source.spec")):
+        with pytest.raises(ConfigError, match=text):
             stream(wrong)
     with pytest.raises(ConfigError, match="named twice"):
         stream("0", options={"source.spec": "1"})

@@ -90,7 +90,7 @@ def test_procrustes_finds_the_similarity(x, y, z, scale):
 
 
 @pytest.mark.parametrize("yaw, pitch, roll", [(0, 0, 0), (30, -20, 10), (-50, 15, -40)])
-def test_the_meshs_own_depth_tells_the_rotation(yaw, pitch, roll):
+def test_the_meshs_own_depth_gives_the_rotation(yaw, pitch, roll):
     head = heads.measured()
     table = np.array(heads.measured_head.TABLE)
     rotation, landmarks = rot.from_angles(yaw, pitch, roll), np.zeros((468, 3))

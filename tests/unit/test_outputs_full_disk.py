@@ -49,7 +49,7 @@ def assert_plays(path, sent):
     assert [name for name in os.listdir(str(path.parent)) if name.startswith(".")] == []
 
 
-def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(tmp_path, monkeypatch):
+def test_a_disk_that_is_nearly_full_is_reported_before_anything_is_done(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_text("old")
     monkeypatch.setattr(film, "_free", lambda fd: film.NEEDED - 1)
     with pytest.raises(OutputError, match="a.mp4: less than 64 MB are free: free some space"):
@@ -57,7 +57,7 @@ def test_a_disk_that_is_nearly_full_is_told_before_anything_is_done(tmp_path, mo
     assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_disk_that_fills_up_is_told_before_it_is_full(tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_is_reported_before_it_is_full(tmp_path, monkeypatch):
     free = [1 << 40]
     monkeypatch.setattr(film, "_free", lambda fd: free[0])
     monkeypatch.setattr(film, "KEEP_S", 0.01)
@@ -128,8 +128,8 @@ print(*t.write_until_it_fails(pathlib.Path(sys.argv[1])), sep="|")
 def test_a_file_that_may_not_grow_leaves_a_film_that_plays(tmp_path):
     path = tmp_path / "a.mp4"
     code = LIMITED.format(path=[ROOT, os.path.join(ROOT, "tests"), os.path.join(ROOT, "tests", "unit")])
-    told = subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, check=True).stdout.decode()
-    error, sent = told.strip().split("|")
+    reported = subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, check=True).stdout.decode()
+    error, sent = reported.strip().split("|")
     assert "a.mp4: File too large" in error and 0 < path.stat().st_size <= 400000
     assert_plays(path, int(sent))
 

@@ -149,7 +149,7 @@ def test_kill_9_leaves_whole_lines_but_perhaps_the_last(tmp_path):
     assert [json.loads(line)["frame"] for line in lines[:-1]] == list(range(len(lines) - 1))
 
 
-def test_a_closed_pipe_is_told_and_is_no_error():
+def test_a_closed_pipe_is_reported_and_is_no_error():
     child = start(ENDLESS.format(target="jsonl:-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     first = json.loads(child.stdout.readline().decode())
     child.stdout.close()

@@ -116,7 +116,7 @@ def test_close_lets_a_waiting_caller_go():
 
 
 @pytest.mark.parametrize("fatal", [True, False])
-def test_an_output_that_does_not_open_tells_the_caller(fatal):
+def test_an_output_that_does_not_open_raises_in_the_caller(fatal):
     error = OutputError("output x: no such place")
     sender = Sender(Recorder(fatal=fatal, open_error=error))
     with pytest.raises(OutputError, match="no such place"):
@@ -128,13 +128,13 @@ def test_an_output_that_does_not_open_tells_the_caller(fatal):
 
 @pytest.mark.parametrize("blocking", [True, False])
 def test_a_file_that_fails_ends_and_says_so(blocking):
-    told = []
+    reported = []
     output = Recorder(blocking, errors=[None, OutputError("disk full")])
-    sender = started(output, capacity=4, on_event=lambda: told.append(sender.error))
+    sender = started(output, capacity=4, on_event=lambda: reported.append(sender.error))
     while sender.put("x"):
         time.sleep(0.001)
     assert sender.close(PATIENCE_S)
-    assert str(sender.error) == "disk full" and [str(e) for e in told] == ["disk full"]
+    assert str(sender.error) == "disk full" and [str(e) for e in reported] == ["disk full"]
     stats = sender.stats()
     assert (stats["sent"], stats["failed"], stats["state"]) == (1, 1, "failed: disk full")
     assert output.calls[-1] == "close"
@@ -178,7 +178,7 @@ def test_an_output_that_may_fail_is_reopened_and_goes_on(monkeypatch):
     assert sender.close(PATIENCE_S)
 
 
-def test_an_output_that_stays_down_is_tried_ever_more_patiently_and_holds_nobody_up(monkeypatch):
+def test_an_output_that_stays_down_is_tried_after_growing_pauses_and_holds_nobody_up(monkeypatch):
     pauses = []
     wait_for = waiting.Condition.wait_for
 
@@ -238,15 +238,15 @@ def test_a_bug_in_an_output_never_leaves_the_caller_waiting(where, monkeypatch):
 
 
 def test_a_window_that_was_closed_asks_for_the_stop():
-    told = threading.Event()
+    reported = threading.Event()
     output = Recorder(fatal=False)
-    sender = started(output, on_event=told.set)
+    sender = started(output, on_event=reported.set)
     sender.put(0)
     wait_until(lambda: sender.stats()["sent"] == 1)
-    assert not sender.stop_wanted and not told.is_set()
+    assert not sender.stop_wanted and not reported.is_set()
     output.closed = True
     sender.put(1)
-    assert told.wait(PATIENCE_S) and sender.stop_wanted
+    assert reported.wait(PATIENCE_S) and sender.stop_wanted
     assert sender.close(PATIENCE_S)
 
 

@@ -237,13 +237,13 @@ def test_where_a_live_picture_opens_by_itself(environ, changes, opens):
     (False, False, True, None),
 ])
 def test_the_setting_decides_and_a_picture_that_does_not_open_says_how_to_see_something(wanted, outputs, display, made):
-    said = []
+    shown = []
     here = DisplayState(DESK if display else {}, "linux", True, True, False, outputs)
-    found = live_picture(wanted, here, OutputOptions(False, False, False, lambda: None), said.append)
+    found = live_picture(wanted, here, OutputOptions(False, False, False, lambda: None), shown.append)
     assert [output._note is not None for output in found] == ([] if made is None else [made == "by itself"])
     if made == "by itself":
         found[0]._note("it rains")
-        assert said == ["no live picture: it rains" + ("" if outputs else "; " + NOTHING)]
+        assert shown == ["no live picture: it rains" + ("" if outputs else "; " + NOTHING)]
 
 
 @pytest.mark.parametrize("text, settings, wanted, outputs", [
@@ -285,9 +285,9 @@ def test_the_aspect_is_kept(size, room, found):
 
 def test_the_newest_picture_wins():
     reader, writer = os.pipe()
-    told = []
+    reported = []
     stream = os.fdopen(reader, "rb", 0)
-    inbox = viewer.Inbox(stream, lambda: told.append("end"))
+    inbox = viewer.Inbox(stream, lambda: reported.append("end"))
     for grey in range(50):
         os.write(writer, viewer.HEAD.pack(4, 2) + bytes([grey]) * 24)
     seen = []
@@ -295,7 +295,7 @@ def test_the_newest_picture_wins():
     assert seen[-1].size == (4, 2) and inbox.take(0.0) is None and not inbox.over
     os.write(writer, viewer.HEAD.pack(4, 2) + b"half")
     os.close(writer)
-    wait_until(lambda: told, "the end was not seen")
+    wait_until(lambda: reported, "the end was not seen")
     assert inbox.over and inbox.take(60.0) is None
     stream.close()
 

@@ -400,7 +400,7 @@ def test_the_defaults_calm_a_face_at_rest_and_follow_one_that_moves(moved_share,
 
 
 @pytest.mark.parametrize("gap_s, fresh", [(0.49, False), (0.51, True)])
-def test_a_value_older_than_half_a_second_says_nothing_of_the_present_one(gap_s, fresh):
+def test_a_value_older_than_half_a_second_is_not_used(gap_s, fresh):
     stage, face = express(smoothing=OneEuroSettings(0.1, 0.0, 1.0)), expressive(0.24)
     expressed(stage, 0.0, face)
     turned = face.pose._replace(rotation=rot.from_angles(3.0, 0, 0))

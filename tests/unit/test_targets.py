@@ -77,8 +77,8 @@ def test_what_is_no_file_is_one_clear_line(tmp_path, make, words, capsys):
     path = tmp_path / "x"
     make(path)
     assert cli.main(["run", "--source", "portrait", "--status", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert words in said and "none to write no status log" in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output and "none to write no status log" in output and output.count("\n") == 1
 
 
 def targets(folder, outputs, status="none", source="portrait"):
@@ -174,7 +174,7 @@ def test_annotated_pictures_keep_their_names():
         "IMG_1.jpg", "IMG_1-2.jpg", "IMG_1.jpg", "img_1-3.JPG", "x.heic.jpg", "y.png", "000006.jpg", "000007.jpg"]
 
 
-def test_folders_that_outputs_and_log_make_are_told_once_when_they_are_there(here):
+def test_folders_that_outputs_and_log_make_are_reported_once_when_they_are_there(here):
     config = load_config(None, {"status.path": "logs/new/status.jsonl"}, {"NANOFACE_CONFIG": os.devnull})
     folders = NewFolders(parse_outputs(["jsonl:out/2026/a.jsonl", "csv:out/2026/a.csv", "images:out/frames", "csv:-",
                                         "image:pictures/a.jpg", "jsonl:plain", "video:/dev/null/x.mp4"]), config)
@@ -186,11 +186,11 @@ def test_folders_that_outputs_and_log_make_are_told_once_when_they_are_there(her
     assert folders.note() == "made the folders logs/new and out/frames" and folders.note() == ""
 
 
-def test_a_run_tells_the_folder_that_it_made(models_home, tmp_path):
+def test_a_run_reports_the_folder_that_it_made(models_home, tmp_path):
     pytest.importorskip("onnxruntime")
     env = dict(os.environ, NANOFACE_HOME=models_home, NANOFACE_CONFIG=os.devnull, PYTHONPATH=ROOT)
     words = ["run", "portrait", "--max-frames", "2", "--status", "none", "--output", "jsonl:out/2026/a.jsonl"]
-    told = [subprocess.run([sys.executable, "-m", "edge"] + words, cwd=str(tmp_path), env=env, stdin=subprocess.DEVNULL,
+    reported = [subprocess.run([sys.executable, "-m", "edge"] + words, cwd=str(tmp_path), env=env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
             for _ in range(2)]
-    assert [(done.returncode, "made the folder out/2026\n" in done.stderr) for done in told] == [(0, True), (0, False)]
+    assert [(done.returncode, "made the folder out/2026\n" in done.stderr) for done in reported] == [(0, True), (0, False)]

@@ -73,7 +73,7 @@ def test_detect_waits_until_the_last_frame_is_sealed():
     assert [i for i, _ in seen[0]] == [1]
 
 
-def test_closing_wakes_whoever_waits():
+def test_closing_wakes_the_waiting_thread():
     tracks = Tracks(lost_after_s=1.0)
     tracks.hand_over()
     waiter = threading.Thread(target=tracks.regions_at, args=(0.1,))
