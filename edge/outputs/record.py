@@ -1,4 +1,4 @@
-"""The frame record of `output-schema.md`: from the packet to a dict of plain numbers, lists and texts.
+"""The frame record of docs/records.md: from the packet to a dict of plain numbers, lists and texts.
 
 Every number is finite and rounded to what it is worth, so that lines are short and two runs compare equal. What is not
 known is absent, and the face's `missing` says why; a part of a quantity is named with a dot, such as `iris.right`.

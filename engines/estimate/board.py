@@ -104,7 +104,7 @@ def engine_memory(layers: Sequence[Layer]) -> Span:
     """MB of one engine: FP16 weights, activations, and what TensorRT keeps for itself.
 
     Activations: the largest kernel's alone where all memory is used again; half of all of them where little is. The
-    rest is a guess from two measured engines (jetson-nano.md, 3.2).
+    rest is a guess from two measured engines (NVIDIA/TensorRT#2217, wang-xinyu/tensorrtx#1145).
     """
     weights = 2.0 * sum(layer.weights for layer in layers) / MB
     largest = 2.0 * max(layer.read + layer.written for layer in layers) / MB

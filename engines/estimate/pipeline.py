@@ -22,7 +22,7 @@ CALL_MS = Span(0.3, 0.6, 1.0)  # submit and result of one engine in Python: laun
 UPLOAD_MS = Span(0.4, 0.9, 1.8)  # the frame into memory that the CPU does not cache, once for all engines
 CROP_MS = Span(0.03, 0.08, 0.25)  # the kernel that makes one crop
 
-# MB, from figures measured on a Nano with TensorRT 8 (jetson-nano.md, 3.2); the system without a desktop
+# MB, from figures that others measured on a Nano with TensorRT 8 (see engine_memory()); the system without a desktop
 SYSTEM_MB = Span(300.0, 400.0, 500.0)
 CUDA_MB = Span(150.0, 200.0, 230.0)
 LIBRARIES_MB = Span(160.0, 220.0, 290.0)  # TensorRT and cuBLAS

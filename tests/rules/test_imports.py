@@ -37,7 +37,7 @@ ABOVE_ALL = ("cli", "library")  # what a person uses, and what a program does: b
 # package -> files that may import it
 THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
            "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
-           "edge/library/*")  # starts none: it tells its callers' threads apart
+           "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "edge/outputs/pictures/*", "calibration/*"),
     "tensorrt": ("edge/runtimes/gpu/*", "engines/build/*"),
@@ -57,8 +57,8 @@ BEHIND = {
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
          "concurrent"}  # its waits follow the wall clock, see test_waits.py
 LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
-# these tell their makers who runs them, unless they are loaded with edge.host.analytics.load_runtime(), by these files
-TOLD_NOT_TO = ("onnxruntime", "openvino")
+# these report their use to their makers, unless they are loaded with edge.host.analytics.load_runtime(), by these files
+NO_TELEMETRY = ("onnxruntime", "openvino")
 LOADERS = ("edge/runtimes/cpu/*", "edge/runtimes/choose.py", "engines/*", "calibration/*")
 PRINTS = ("calibration/*",)  # standard output is written to
 
@@ -144,7 +144,7 @@ def check_packages(source, modules):
             continue
         if package in NEVER:
             faults.append(source.fault(found.node, "{} is never imported".format(package)))
-        elif package in TOLD_NOT_TO:
+        elif package in NO_TELEMETRY:
             faults.append(source.fault(found.node, "{} is loaded with load_runtime() alone".format(package)))
         elif package in BEHIND and not matches(source.path, BEHIND[package]):
             text = "{} may be imported only in {}".format(package, ", ".join(BEHIND[package]))
@@ -156,20 +156,20 @@ def check_packages(source, modules):
 
 
 def check_loading(source, call):
-    """Faults of a call that imports one of TOLD_NOT_TO, where its name is written out."""
+    """Faults of a call that imports one of NO_TELEMETRY, where its name is written out."""
     function = dotted(call.func).split(".")[-1]
     first = call.args[0] if call.args else call
     text = first.value if hasattr(first, "value") else getattr(first, "s", "")  # since Python 3.8, and before
     package = text.split(".")[0] if isinstance(text, str) else ""
-    if package in TOLD_NOT_TO and function in ("import_module", "__import__"):
+    if package in NO_TELEMETRY and function in ("import_module", "__import__"):
         return [source.fault(call, "{} is loaded with load_runtime() alone".format(package))]
-    if package in TOLD_NOT_TO and function == "load_runtime" and not matches(source.path, LOADERS):
+    if package in NO_TELEMETRY and function == "load_runtime" and not matches(source.path, LOADERS):
         return [source.fault(call, "{} may be loaded only in {}".format(package, ", ".join(LOADERS)))]
     return []
 
 
 def check_prints(source):
-    return [source.fault(node, "print() outside the command line: log it, or give it to cli.py")
+    return [source.fault(node, "print() outside the command line: log it, or write it in edge/cli")
             for node in ast.walk(source.tree)
             if isinstance(node, ast.Call) and dotted(node.func) == "print" and not matches(source.path, PRINTS)]
 
