@@ -12,7 +12,7 @@ FACE = "nanoface.py"
 MAY_IMPORT = {
     "core": "",
     "host": "core",
-    "config": BELOW,
+    "config": "outputs.spec " + BELOW,  # what an --output may say is checked as every other key is
     "store": BELOW,
     "geometry": BELOW,
     "face": "geometry " + BELOW,
