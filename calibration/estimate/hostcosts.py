@@ -21,6 +21,7 @@ from edge.config.load import Config, load_config
 from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.packet import Frame, Packet
+from edge.core.roles import ALIGN, IRIS, ONNXRUNTIME, POSE
 from edge.host.disk import write_whole
 from edge.outputs.record import encode
 from engines.estimate.pipeline import FOUND, HOST_COSTS, NOBODY, TRACKING
@@ -149,14 +150,14 @@ def resident_mb() -> float:
 
 def measured() -> Dict[str, Any]:
     """What hostcosts.yaml is to hold. Raises EdgeErrors."""
-    config = load_config(None, {"source.spec": "portrait", "models.runtime": "onnxruntime"}, {})
+    config = load_config(None, {"source.spec": "portrait", "models.runtime": ONNXRUNTIME}, {})
     frames = decoded(config, FRAMES)
     situations, crops = measure_stages(config, frames)
     whole = measure_pipeline(config, frames, ROUNDS)
     outside = min(r.cpu_ms - r.networks_ms for r in whole["rounds"])
     # align and iris make their crops in every frame of a track, pose in few
     known = sum(situations[TRACKING].values())
-    known += crops["align"] + crops["iris"] + crops["pose"] / config.tracking.pose_every
+    known += crops[ALIGN] + crops[IRIS] + crops[POSE] / config.tracking.pose_every
     versions = {"python": platform.python_version(), "numpy": np.__version__,
                 "opencv": str(getattr(sys.modules.get("cv2"), "__version__", ""))}
     return {"schema": 1, "command": COMMAND, "machine": machine(), "versions": versions,

@@ -6,6 +6,7 @@ import numpy as np
 from edge.core.contracts import Crop
 from edge.core.errors import SourceError
 from edge.core.packet import Face, Frame, Packet
+from edge.core.roles import ALIGN, DETECT, ONNXRUNTIME, POSE
 from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
 from edge.models.aligners import make_aligner
@@ -23,11 +24,9 @@ from edge.store.models import StoredNetwork, first_available
 from engines.manifest.entries import Input
 from engines.manifest.read import read_manifest
 
-RUNTIME = "onnxruntime"
 PRESENCE = 0.5
 READ_TIMEOUT_S = 10.0
 APART_UNKNOWN = 10  # frames between two that are taken, where their number is not known
-DETECT = "detect"
 
 
 class Shot(NamedTuple):
@@ -66,11 +65,11 @@ def look(home: str, frames: Sequence[Frame]) -> List[Shot]:
     """Find and fit the faces of each frame with the networks that are preferred. Raises ModelError or EngineError."""
     candidates = {role.name: role.candidates for role in read_manifest().roles}
     found, _ = first_available(home, candidates[DETECT])
-    mesh, _ = first_available(home, candidates["align"])
+    mesh, _ = first_available(home, candidates[ALIGN])
     tracks, aligner = Tracks(0.0, memory=False), make_aligner(mesh.name)
     stages = (
-        Detect(open_runner(found, RUNTIME), make_detector(found.name), aligner, tracks, DetectSettings(4, None, 0.0)),
-        Align(open_runner(mesh, RUNTIME), aligner, tracks, AlignSettings(PRESENCE)))
+        Detect(open_runner(found, ONNXRUNTIME), make_detector(found.name), aligner, tracks, DetectSettings(4, None, 0.0)),
+        Align(open_runner(mesh, ONNXRUNTIME), aligner, tracks, AlignSettings(PRESENCE)))
     try:
         for stage in stages:
             stage.open()
@@ -112,9 +111,9 @@ def _crops(stored: StoredNetwork, shot: Shot) -> Sequence[Crop]:
     if shot.face is None or shot.face.landmarks is None:
         return ()
     landmarks: Any = shot.face.landmarks
-    if stored.role == "align":
+    if stored.role == ALIGN:
         return (make_aligner(stored.name).crop(shot.face.roi),)
-    if stored.role == "pose":
+    if stored.role == POSE:
         model = Mb05(stored.decode)
         return (model.crop(model.roi(landmarks, regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT]))),)
     model_of_eyes = IrisLandmark()

@@ -9,7 +9,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from edge.cli.parser import ArgumentParser, shown
 from edge.config.rules import RULES, no_such_key
 from edge.core.errors import ConfigError
-from edge.core.roles import NETWORKS
+from edge.core.roles import ALIGN, DETECT, NETWORKS
 from edge.host import console
 from edge.host.stop import interrupted_by_signals
 
@@ -54,8 +54,8 @@ PACE_OPTIONS = (
     Option("--realtime", "source.pace", "", "play a file at its own pace and drop frames like a camera", "realtime"),
 )
 NETWORK_OPTIONS = (
-    Option("--detector", "models.detect", "NAME", ", ".join(NETWORKS["detect"])),
-    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS["align"])),
+    Option("--detector", "models.detect", "NAME", ", ".join(NETWORKS[DETECT])),
+    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN])),
     Option("--pose", "models.pose", "NAME", "mb05, or none: no head pose"),
     Option("--iris", "models.iris", "NAME", "iris_landmark, or none: no iris, blink or gaze"),
     Option("--runtime", "models.runtime", "NAME", "auto, openvino, onnxruntime or tensorrt"),

@@ -12,6 +12,7 @@ from edge.core import redact, suffixes
 from edge.core.errors import ConfigError
 from edge.core.redact import SOURCE_VARIABLE
 from edge.core.roles import OFF
+from edge.outputs.spec import parse_outputs
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,7 @@ def load_config(
         if "output.window" in layer and values["output.window"] is False:  # also none that was named before
             values["outputs"] = tuple(text for text in values["outputs"] if text.partition("?")[0].strip().lower() != "window")
     values["source.spec"] = _source(values, layers, user_file, environ is not None)
+    _check_outputs(values["outputs"], layers)
     config = _tree(values)._replace(chosen=frozenset(key for layer in layers for key in layer))
     contradiction = _contradiction(config.source)
     if contradiction:
@@ -211,6 +213,15 @@ def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], us
     if holder is not None and readable_by_all(holder):
         log.warning("%s holds a password and can be read by everybody on this machine: chmod o= %s", holder, holder)
     return spec
+
+
+def _check_outputs(texts: Sequence[str], layers: Sequence[Mapping[str, Found]]) -> None:
+    """Here, so that doctor and the installer know what a run would refuse. Raises ConfigError."""
+    try:
+        parse_outputs(texts)
+    except ConfigError as e:
+        where = next(layer["outputs"].where for layer in reversed(layers) if "outputs" in layer)
+        raise ConfigError(str(e) if where.startswith("--") else "{}: {}".format(where, e))
 
 
 def _checked(written: Mapping[str, Found]) -> Dict[str, Any]:

@@ -60,6 +60,7 @@ class Eyes(NamedTuple):
     left: Any
 
 
+POINTS, CONTOUR_POINTS = 468, 71  # of a face's landmarks, and of one eye's contour
 NOTHING_MISSING: Dict[str, str] = {}
 LEFT_OUT = "left out to keep the rate"  # the reason of what was not looked at in this frame
 

@@ -10,10 +10,9 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence,
 import numpy as np
 
 from edge.core.errors import InputError
-from edge.core.packet import Eyes, Iris
+from edge.core.packet import CONTOUR_POINTS, POINTS, Eyes, Iris
 
 SCHEMA = 1
-POINTS, CONTOUR = (468, 3), (71, 2)  # shapes of a face's landmarks, and of one eye's contour
 Box = Tuple[float, float, float, float]
 KINDS = {dict: "an object", list: "a list", str: "a text", type(None): "null", bool: "true or false"}
 
@@ -145,13 +144,13 @@ def read_face(record: Any, where: str = "face") -> Face:
         id=_whole(record.get("id"), at + "id"),
         score=_optional(record, "score", at + "score", _number),
         box=_optional(record, "box", at + "box", _box),
-        landmarks=_optional(record, "landmarks", at + "landmarks", lambda v, w: _array(v, w, POINTS)),
+        landmarks=_optional(record, "landmarks", at + "landmarks", lambda v, w: _array(v, w, (POINTS, 3))),
         pose=_optional(record, "pose", at + "pose", _pose),
         irises=_optional(record, "iris", at + "iris", lambda v, w: _eyes(v, w, _iris)),
         gaze=_optional(record, "gaze", at + "gaze", _gaze),
         expression=_optional(record, "expression", at + "expression", _expression) or {},
         eye_contours=_optional(record, "eye_contours", at + "eye_contours",
-                               lambda v, w: _eyes(v, w, lambda c, s: _array(c, s, CONTOUR))),
+                               lambda v, w: _eyes(v, w, lambda c, s: _array(c, s, (CONTOUR_POINTS, 2)))),
         missing={name: _text(reason, at + "missing." + name) for name, reason in missing.items()})
 
 

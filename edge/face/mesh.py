@@ -2,8 +2,9 @@
 
 "Right" and "left" are the subject's.
 """
+from edge.core import packet
 
-POINTS = 468
+POINTS = packet.POINTS
 EYE_OUTER_RIGHT, EYE_INNER_RIGHT, EYE_INNER_LEFT, EYE_OUTER_LEFT = 33, 133, 362, 263
 EYE_CORNERS = ((EYE_OUTER_RIGHT, EYE_INNER_RIGHT), (EYE_INNER_LEFT, EYE_OUTER_LEFT))  # as they lie in the picture
 

@@ -9,14 +9,14 @@ from typing import Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core.contracts import REPLICATE, RGB, Crop
-from edge.core.packet import Eyes, Iris, Roi
+from edge.core.packet import CONTOUR_POINTS, Eyes, Iris, Roi
 from edge.face.mesh import EYE_CORNERS
 from edge.geometry import roi as regions
 from edge.models.spec import shaped
 
 SIZE = 64
 MARGIN = 2.3
-CONTOUR_POINTS, IRIS_POINTS = 71, 5
+IRIS_POINTS = 5  # of one eye
 FAR_OUT = 10.0 * SIZE  # input pixels; no part of an eye is there
 
 

@@ -5,7 +5,7 @@
 import json
 import os
 import re
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from edge.core.errors import ModelError
 from engines.estimate.kernels import Parameters
@@ -53,14 +53,20 @@ class Fitted(NamedTuple):
     dlvyf: Dict[str, float]  # another face tracker's times by its authors: ROLE_ms and fps
 
 
+def frozen(path: str, schema: int) -> Dict[str, Any]:
+    """A table that came with the program. Raises ModelError."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            content: Dict[str, Any] = json.load(f)
+    except (OSError, ValueError) as e:
+        raise ModelError("{} cannot be read ({}): install nanoface again".format(path, e)) from e
+    if content.get("schema") != schema:
+        raise ModelError("{} is not of this version: install nanoface again".format(path))
+    return content
+
+
 def fitted() -> Fitted:
     """Raises ModelError."""
-    try:
-        with open(FITTED, encoding="utf-8") as f:
-            content = json.load(f)
-    except (OSError, ValueError) as e:
-        raise ModelError("{} cannot be read ({}): install nanoface again".format(FITTED, e)) from e
-    if content.get("schema") != SCHEMA:
-        raise ModelError("{} is not of this version: install nanoface again".format(FITTED))
+    content = frozen(FITTED, SCHEMA)
     return Fitted(Parameters(**content["parameters"]), [LeftOut(**row) for row in content["left_out"]],
                   [NotFitted(**row) for row in content["not_fitted"]], content["not_rebuilt"], content["dlvyf"])

@@ -34,9 +34,9 @@ BOARD_MB, GOAL_MB = 3956.0, 2000.0
 def needs(pose_every: int) -> Dict[str, Dict[str, float]]:
     """TrackingCase -> role -> runs a frame. A new face is fitted twice."""
     return {
-        TRACKING: {"align": 1.0, "pose": 1.0 / pose_every, "iris": 1.0},
-        FOUND: {"detect": 1.0, "align": 2.0, "pose": 1.0, "iris": 1.0},
-        NOBODY: {"detect": 1.0},
+        TRACKING: {roles.ALIGN: 1.0, roles.POSE: 1.0 / pose_every, roles.IRIS: 1.0},
+        FOUND: {roles.DETECT: 1.0, roles.ALIGN: 2.0, roles.POSE: 1.0, roles.IRIS: 1.0},
+        NOBODY: {roles.DETECT: 1.0},
     }
 
 
@@ -114,7 +114,7 @@ def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[
                 stages[stage] = Parts(ZERO, ZERO, ZERO)
                 continue
             count = runs.get(stage, 0.0)
-            crops = CROP_MS.times(count * board.speed.gpu * (2 if stage == "iris" else 1))
+            crops = CROP_MS.times(count * board.speed.gpu * (2 if stage == roles.IRIS else 1))
             device = engines[stage].times(count) + crops if count else ZERO
             stages[stage] = Parts(_scaled(costs["host_ms"][name][stage], slower), CALL_MS.times(count * slower), device)
         between = Parts(_scaled(costs["rest_ms"], slower), UPLOAD_MS.times(slower), ZERO)
@@ -129,7 +129,7 @@ def _scaled(ms: float, slower: float) -> Span:
 def cpu_crops(board: Board, pose_every: int) -> Span:
     """What a frame of a track would cost the host more if the crops were made there (no nvcc, no cubin)."""
     crops = host_costs()["crop_ms"]
-    return _scaled(crops["align"] + crops["iris"] + crops["pose"] / pose_every, NANO.cpu_mhz / board.cpu_mhz)
+    return _scaled(crops[roles.ALIGN] + crops[roles.IRIS] + crops[roles.POSE] / pose_every, NANO.cpu_mhz / board.cpu_mhz)
 
 
 def memory(engines: Dict[str, Span]) -> List[Tuple[str, Span]]:

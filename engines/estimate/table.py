@@ -2,13 +2,13 @@
 
 onnx does not work beside JetPack's numpy. `python -m calibration.estimate.freeze` writes the table from the fetched networks.
 """
-import json
 import os
 from typing import Any, Dict, List, Optional
 
 from edge.core.errors import ConfigError, ModelError
 from edge.host import commands
 from edge.store.models import cure, locate, read_index
+from engines.estimate.fitted import frozen
 from engines.estimate.layers import Layer, layers_of
 from engines.manifest.read import read_manifest
 
@@ -18,14 +18,8 @@ TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")
 
 def stored() -> Dict[str, Dict[str, Any]]:
     """Network -> {onnx_sha256, layers}. Raises ModelError."""
-    try:
-        with open(TABLE, encoding="utf-8") as f:
-            content = json.load(f)
-    except (OSError, ValueError) as e:
-        raise ModelError("{} cannot be read ({}): install nanoface again".format(TABLE, e)) from e
-    if content.get("schema") != SCHEMA:
-        raise ModelError("{} is not of this version: install nanoface again".format(TABLE))
-    return content["networks"]
+    networks: Dict[str, Dict[str, Any]] = frozen(TABLE, SCHEMA)["networks"]
+    return networks
 
 
 def layers_for(home: str, name: str) -> List[Layer]:

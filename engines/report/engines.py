@@ -1,22 +1,20 @@
 """Each network alone on this machine, for a report: right or wrong, how long, and how long it was estimated to take."""
-import importlib
-from importlib.util import find_spec
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Runner
-from edge.core.errors import EdgeError, EngineError
+from edge.core.errors import EdgeError
 from edge.core.roles import CAN_BE_OFF, ROLES
 from edge.doctor.machine import Machine
 from edge.store.models import StoredNetwork
+from engines.estimate.command import engine_ms
 from engines.verify.timing import Timed, median, spread, time_runner
 from engines.verify.verify import verify_runner
 
 OPTIONAL = CAN_BE_OFF
 REQUIRED = tuple(role for role in ROLES if role not in OPTIONAL)
-ESTIMATE = "engines.estimate.command"
 _COMPARED = "{:16} {:>24}  {:>8}  {}"
 _VERIFIED = "  {:24} {:11} median {:<10.4g} worst {:<10.4g} tolerance {:<8.4g} {}"
 
@@ -66,12 +64,8 @@ def _verified(runner: Runner, stored: StoredNetwork, home: str) -> List[str]:
 
 
 def against_estimate(timed: Dict[str, Timed], home: str, board: str) -> List[str]:
-    """Raises EngineError where this copy cannot estimate."""
-    if find_spec(ESTIMATE) is None:
-        raise EngineError("this copy of nanoface has no estimate")
     if not timed:
         return ["no network was timed"]
-    engine_ms: Any = importlib.import_module(ESTIMATE).engine_ms
     lines = ["estimated for {}: optimistic, middle, pessimistic; measured: medians; all in ms".format(board),
              _COMPARED.format("network", "estimated device", "device", "host, crops included")]
     for each in timed.values():

@@ -7,7 +7,8 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence
 import numpy as np
 
 from edge.core.errors import ModelError
-from edge.face.mesh import POINTS
+from edge.core.packet import CONTOUR_POINTS, POINTS
+from edge.core.roles import ALIGN, DETECT, IRIS, POSE
 from edge.geometry import rotation
 from edge.models import face_landmark, iris_landmark, mb05
 from edge.models.detectors.table import DETECTORS, make_detector
@@ -18,12 +19,12 @@ from edge.store.models import StoredNetwork
 LEAST_RMS = 0.01
 PRESENT = 0.5  # probability from which on the points of a face are compared
 REST = "outputs"
-SIDES = {"align": face_landmark.SIZE, "pose": mb05.SIZE, "iris": iris_landmark.SIZE}  # of the input of a role's network
+SIDES = {ALIGN: face_landmark.SIZE, POSE: mb05.SIZE, IRIS: iris_landmark.SIZE}  # of the input of a role's network
 # role -> what its decoder reads: output -> values of one face or eye; a detector has a decoder of its own
 READ: Dict[str, Dict[str, int]] = {
-    "align": {"landmarks": 3 * POINTS, "presence": 1},
-    "pose": {"landmarks": 136, "params": 62},
-    "iris": {"iris": 3 * iris_landmark.IRIS_POINTS, "contour": 3 * iris_landmark.CONTOUR_POINTS},
+    ALIGN: {"landmarks": 3 * POINTS, "presence": 1},
+    POSE: {"landmarks": 136, "params": 62},
+    IRIS: {"iris": 3 * iris_landmark.IRIS_POINTS, "contour": 3 * CONTOUR_POINTS},
 }
 Outputs = Mapping[str, np.ndarray]
 
@@ -56,14 +57,14 @@ class Quantity(NamedTuple):
 # and blue exchanged, `pixel` with the picture moved by one pixel. At least one quantity of each network is beyond its
 # tolerance then.
 QUANTITIES: Dict[str, Dict[str, Quantity]] = {
-    "detect": {
+    DETECT: {
         "box": Quantity("px", 0.6),  # each corner's x and y; 16/32: 0.09, 16/16: 0.25, colours: 2.9 and more, pixel: 1.5
         "keypoints": Quantity("px", 0.6),  # 16/32: 0.06, 16/16: 0.14, colours: 3.6, pixel: 2.1
         "score": Quantity("probability", 0.03),  # 16/32: 0.006, 16/16: 0.011, colours: 0.10, pixel: 0.09
         # all outputs, also of the anchors without a face; 16/32: 0.03, 16/16: 0.04, half a layer lost: 0.08 to 46
         REST: Quantity("of their rms", 0.07),
     },
-    "align": {
+    ALIGN: {
         # sums of large numbers, in FP16 in steps of an eighth. 16/32: 0.08, 16/16: 0.92, colours: 3.3, pixel: 1.8
         "landmarks": Quantity("px of {}", 1.2),
         # of all points of a face, for a common shift; 16/32: 0.03, 16/16: 0.23, colours: 0.9, pixel: 1.3
@@ -71,12 +72,12 @@ QUANTITIES: Dict[str, Dict[str, Quantity]] = {
         "depth": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.22, colours: 4.6, pixel: 0.6
         "presence": Quantity("probability", 0.03),  # 16/32 and 16/16: below 0.0001; a face has 1, no face 0
     },
-    "pose": {
+    POSE: {
         "rotation": Quantity("degrees", 0.25),  # 16/32: 0.02, 16/16: 0.05, colours: 1.9, pixel: 0.9
         "points": Quantity("px of {}", 0.3),  # 16/32: 0.03, 16/16: 0.04, colours: 2.1, pixel: 2.0
         "parameters": Quantity("sigma", 0.05),  # 16/32: 0.005, 16/16: 0.009, colours: 0.42, pixel: 0.15
     },
-    "iris": {
+    IRIS: {
         "iris": Quantity("px of {}", 0.3),  # 16/32: 0.02, 16/16: 0.22, colours: 1.0, pixel: 1.7
         "contour": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.37, colours: 2.3, pixel: 2.5
     },
@@ -108,10 +109,10 @@ def quantities_of(stored: StoredNetwork, outputs: Outputs) -> Dict[str, Quantity
     for role in _read_for(stored, outputs):
         side = SIDES.get(stored.role, 0)
         found.update((name, quantity._replace(unit=quantity.unit.format(side))) for name, quantity in QUANTITIES[role].items())
-    if stored.role == "detect" and _detector(stored.name).keypoint_count == 0:
+    if stored.role == DETECT and _detector(stored.name).keypoint_count == 0:
         del found["keypoints"]
     if _rest(stored, outputs):
-        found[REST] = QUANTITIES["detect"][REST]
+        found[REST] = QUANTITIES[DETECT][REST]
     return found
 
 
@@ -119,7 +120,7 @@ def _read_for(stored: StoredNetwork, outputs: Outputs) -> List[str]:
     """The roles of a network whose decoder finds its outputs here."""
     if stored.role not in QUANTITIES:
         raise ModelError("nothing is known of a network for {}: the roles are {}".format(stored.role, ", ".join(QUANTITIES)))
-    if stored.role == "detect":
+    if stored.role == DETECT:
         _detector(stored.name)
     return [role for role in stored.roles if role in QUANTITIES and all(
         name in outputs and outputs[name].size % size == 0 for name, size in READ.get(role, {}).items())]
@@ -128,16 +129,16 @@ def _read_for(stored: StoredNetwork, outputs: Outputs) -> List[str]:
 def _rest(stored: StoredNetwork, outputs: Outputs) -> List[str]:
     """The outputs that no role reads; a detector's are all looked at anyway."""
     roles = _read_for(stored, outputs)
-    return [] if "detect" in roles else [name for name in outputs if not any(name in READ[role] for role in roles)]
+    return [] if DETECT in roles else [name for name in outputs if not any(name in READ[role] for role in roles)]
 
 
 def _errors(stored: StoredNetwork, expected: Outputs, found: Outputs) -> Dict[str, np.ndarray]:
     """Quantity -> what it is off by; nothing of what a network gives beside the points of a face where there is none."""
     roles, rest = _read_for(stored, expected), _rest(stored, expected)
-    seen = "align" not in roles or max(float(_probability(o["presence"]).max()) for o in (expected, found)) >= PRESENT
+    seen = ALIGN not in roles or max(float(_probability(o["presence"]).max()) for o in (expected, found)) >= PRESENT
     errors: Dict[str, np.ndarray] = {}
     for role in roles:
-        errors.update(_ERRORS[role](stored.name, expected, found, stored.decode) if seen or role == "align" else
+        errors.update(_ERRORS[role](stored.name, expected, found, stored.decode) if seen or role == ALIGN else
                       {name: np.array([]) for name in QUANTITIES[role]})
     if rest:
         errors[REST] = np.array([_relative(expected[name], found[name]) for name in rest] if seen else [])
@@ -223,16 +224,16 @@ def _of_pose(network: str, expected: Outputs, found: Outputs, decode: Mapping[st
 
 
 def _of_iris(network: str, expected: Outputs, found: Outputs, decode: Mapping[str, object]) -> Dict[str, np.ndarray]:
-    counts = (("iris", iris_landmark.IRIS_POINTS), ("contour", iris_landmark.CONTOUR_POINTS))
+    counts = (("iris", iris_landmark.IRIS_POINTS), ("contour", CONTOUR_POINTS))
     return {name: _distances(expected[name].reshape(-1, count, 3), found[name].reshape(-1, count, 3), 2)
             for name, count in counts}
 
 
 _ERRORS: Dict[str, Callable[[str, Outputs, Outputs, Mapping[str, object]], Dict[str, np.ndarray]]] = {
-    "detect": _of_detector,
-    "align": _of_mesh,
-    "pose": _of_pose,
-    "iris": _of_iris,
+    DETECT: _of_detector,
+    ALIGN: _of_mesh,
+    POSE: _of_pose,
+    IRIS: _of_iris,
 }
 
 

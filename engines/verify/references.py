@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple
 import numpy as np
 
 from edge.core.errors import EdgeError, ModelError
+from edge.core.roles import ONNXRUNTIME
 from edge.host.disk import write_whole
 from edge.host.reading import parse_json, reason
 from edge.store.models import StoredNetwork, locate, onnx_dir, read_index
@@ -24,7 +25,6 @@ from engines.verify.agreement import quantities_of
 from engines.zipreading import DAMAGE, open_npz
 
 SCHEMA = 1
-RUNTIME = "onnxruntime"
 
 
 class Case(NamedTuple):
@@ -90,7 +90,7 @@ def keep_current(home: str, name: str) -> None:
     """Make the cases of a network anew unless they are those of its present version. Does nothing where that cannot be
     done: a comparison then reports why.
     """
-    if find_spec(RUNTIME) is None or _is_current(home, name):
+    if find_spec(ONNXRUNTIME) is None or _is_current(home, name):
         return
     try:
         make(home, name)
@@ -100,7 +100,7 @@ def keep_current(home: str, name: str) -> None:
 
 def current_cases(home: str, name: str) -> List[Case]:
     """The stored cases, made first where that is needed and ONNX Runtime is installed. Raises ModelError."""
-    if find_spec(RUNTIME) is not None and not _is_current(home, name):
+    if find_spec(ONNXRUNTIME) is not None and not _is_current(home, name):
         make(home, name)
     return cases(home, name)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.core.contracts import BGR, REPLICATE, Crop
 from edge.core.packet import Roi
+from edge.core.roles import ALIGN, DETECT, POSE
 from edge.geometry import roi as regions
 from edge.models.aligners import make_aligner
 from edge.models.detectors.table import make_detector
@@ -48,9 +49,9 @@ def crops(role: str, network: str) -> List[np.ndarray]:
     """For each stored input the (N, H, W, 3) uint8 pixels in the network's colours, before the arithmetic."""
     picture = portrait.load()
     asked = [(_frame(picture, view, role), _asked(role, network, view)) for view in VIEWS]
-    if role in ("detect", "align"):  # the others are never shown a picture without a face
+    if role in (DETECT, ALIGN):  # the others are never shown a picture without a face
         asked.append((_body(picture), asked[0][1]))
-    if role == "align":
+    if role == ALIGN:
         asked.append((_noise(), asked[0][1]))
     return [np.stack([_pixels(frame, crop) for crop in wanted]) for frame, wanted in asked]
 
@@ -62,11 +63,11 @@ def live_view(role: str, network: str) -> Tuple[np.ndarray, Sequence[Crop]]:
 
 def _asked(role: str, network: str, view: View) -> Sequence[Crop]:
     """What the stage of `role` asks of a frame."""
-    if role == "detect":
+    if role == DETECT:
         return (make_detector(network).crop(portrait.WIDTH, portrait.HEIGHT),)
-    if role == "align":
+    if role == ALIGN:
         return (make_aligner(network).crop(_moved(FACE, view)),)
-    if role == "pose":
+    if role == POSE:
         return (Mb05(NO_ANGLES).crop(_moved(HEAD, view)),)
     right, left = (_moved(eye, view) for eye in EYES)
     return IrisLandmark().crops((right, left))
@@ -84,7 +85,7 @@ def _moved(region: Roi, view: View) -> Roi:
 def _frame(picture: np.ndarray, view: View, role: str) -> np.ndarray:
     """(HEIGHT, WIDTH, 3) uint8 BGR."""
     matrix = portrait.truth(view.seq)
-    if role == "detect":
+    if role == DETECT:
         middle = matrix.dot(np.append(portrait.HEAD_CENTER, 1.0))
         matrix[:, :2] *= view.zoom
         matrix[:, 2] += middle - matrix.dot(np.append(portrait.HEAD_CENTER, 1.0))

@@ -12,7 +12,7 @@ FACE = "nanoface.py"
 MAY_IMPORT = {
     "core": "",
     "host": "core",
-    "config": BELOW,
+    "config": "outputs.spec " + BELOW,  # what an --output may say is checked as every other key is
     "store": BELOW,
     "geometry": BELOW,
     "face": "geometry " + BELOW,
@@ -62,12 +62,14 @@ NO_TELEMETRY = ("onnxruntime", "openvino")
 LOADERS = ("edge/runtimes/cpu/*", "edge/runtimes/choose.py", "engines/*", "calibration/*")
 PRINTS = ("calibration/*",)  # standard output is written to
 
+BY_TEXT = ("import_module", "__import__")
 # name: whole dotted name; inside: within a function; typing_only: for the type checker alone
 Import = namedtuple("Import", "node name inside typing_only")
 
 
 def imports(source, modules):
-    """Every import of a file; `from edge import x` counts as edge.x where that is a module."""
+    """Every import of a file, also by import_module() where the name, or how it begins, is written out; `from edge import x`
+    counts as edge.x where that is a module."""
     found = []
 
     def visit(node, inside, typing_only):
@@ -79,11 +81,20 @@ def imports(source, modules):
                 for alias in child.names:
                     name = base + "." + alias.name
                     found.append(Import(child, name if name in modules else base, inside, typing_only))
+            elif isinstance(child, ast.Call) and dotted(child.func).split(".")[-1] in BY_TEXT and child.args:
+                found.append(Import(child, written(child.args[0]).rstrip("."), inside, typing_only))
             deeper = inside or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
             checker = isinstance(child, ast.If) and dotted(child.test).endswith("TYPE_CHECKING")
             visit(child, deeper, typing_only or checker)
     visit(source.tree, False, False)
     return found
+
+
+def written(node):
+    """The text of a literal, or of one to which something is added; "" for anything else."""
+    node = node.left if isinstance(node, ast.BinOp) else node
+    text = node.value if hasattr(node, "value") else getattr(node, "s", "")  # since Python 3.8, and before
+    return text if isinstance(text, str) else ""
 
 
 def absolute(path, node):
@@ -156,13 +167,9 @@ def check_packages(source, modules):
 
 
 def check_loading(source, call):
-    """Faults of a call that imports one of NO_TELEMETRY, where its name is written out."""
+    """Faults of a call that loads one of NO_TELEMETRY, where its name is written out."""
     function = dotted(call.func).split(".")[-1]
-    first = call.args[0] if call.args else call
-    text = first.value if hasattr(first, "value") else getattr(first, "s", "")  # since Python 3.8, and before
-    package = text.split(".")[0] if isinstance(text, str) else ""
-    if package in NO_TELEMETRY and function in ("import_module", "__import__"):
-        return [source.fault(call, "{} is loaded with load_runtime() alone".format(package))]
+    package = written(call.args[0]).split(".")[0] if call.args else ""
     if package in NO_TELEMETRY and function == "load_runtime" and not matches(source.path, LOADERS):
         return [source.fault(call, "{} may be loaded only in {}".format(package, ", ".join(LOADERS)))]
     return []
@@ -213,6 +220,8 @@ def test_no_room_reaches_itself_through_another():
     ("edge/models/x.py", "from edge.face import eyes", "edge.models may not import edge.face"),
     ("edge/geometry/x.py", "import edge.models.spec", "edge.geometry may not import edge.models.spec"),
     ("edge/geometry/x.py", "def f():\n    from edge.app.run import Stages", "edge.geometry may not import edge.app.run"),
+    ("edge/geometry/x.py", "def f():\n    import_module('edge.app.run')", "edge.geometry may not import edge.app.run"),
+    ("edge/outputs/x.py", "def f(name):\n    importlib.import_module('edge.sources.' + name)", "may not import edge.sources"),
     ("edge/geometry/x.py", "from .. import models", "edge.geometry may not import edge.models"),
     ("edge/geometry/x.py", "from ..core.packet import Roi", None),
     ("edge/runtimes/x.py", "from edge.models.warp import Warper", None),

@@ -137,6 +137,9 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("outputs: [jsonl: a]", ["outputs"]),
     ("outputs: 3", ["outputs is 3"]),
     ("outputs: null", ["outputs is null"]),
+    ("outputs: ['jsnol:a.jsonl']", ["my.yaml:1: ", "no kind 'jsnol'", "jsonl:PATH"]),
+    ("outputs: ['jsonl:a.jsonl?landmark=true']", ["my.yaml:1: ", "did you mean landmarks?"]),
+    ("outputs: ['jsonl:a', 'csv:a']", ["my.yaml:1: ", "go to the same place"]),
     ("source: portrait", ["my.yaml:1", "source is the text 'portrait'", "source.spec"]),
     ("source: [1]", ["source is [1]"]),
     # out of range

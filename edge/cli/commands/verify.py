@@ -3,6 +3,7 @@ from typing import Any, TextIO
 
 from edge.cli.command import ANY_NETWORK, Command
 from edge.cli.parser import ArgumentParser
+from edge.core.roles import AUTO, RUNTIMES
 from edge.store.models import home_dir
 
 
@@ -12,8 +13,8 @@ def make_parser() -> ArgumentParser:
         "nanoface verify\nnanoface verify face_landmark --runtime tensorrt")
     parser.usage = "nanoface verify [NAME ...] [--runtime NAME] [--verbose]"
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks; without a NAME those of the default set")
-    parser.add_argument("--runtime", default="auto", choices=("auto", "openvino", "onnxruntime", "tensorrt"),
-                       help="auto, openvino, onnxruntime or tensorrt")
+    parser.add_argument("--runtime", default=AUTO, choices=(AUTO,) + RUNTIMES,
+                       help="{}, {} or {}".format(AUTO, ", ".join(RUNTIMES[:-1]), RUNTIMES[-1]))
     parser.add_argument("--verbose", action="store_true", help="log to standard error")
     return parser
 
