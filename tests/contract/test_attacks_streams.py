@@ -159,7 +159,7 @@ def test_a_server_cannot_make_us_ask_another(serve, films, attack):
 @pytest.mark.parametrize("page", [
     lambda words: (302, {"Location": "http://127.0.0.1:9/" + words}, b""), lambda words: (200, {"Content-Type": words}, b"x"),
     lambda words: (200, {}, "#EXTM3U\nftp://" + words)], ids=["redirection", "type", "playlist"])
-def test_what_a_server_says_at_length_is_reported_in_short_and_soon(serve, page, words):
+def test_what_a_server_says_at_length_is_told_in_short_and_soon(serve, page, words):
     """By the process that captures: it tells in one piece, which has room for so much."""
     server = serve({"/x.m3u8": page(words), "/x": page(words)})
     for path in ("/x", "/x.m3u8"):
@@ -375,9 +375,9 @@ def test_an_rtsp_server_cannot_send_us_on(films, head):
 
 @pytest.mark.parametrize("piece", [1, 3, 7, 1000])
 def test_replies_pass_as_they_are_in_whatever_pieces(piece):
-    output = b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\0\0\x05RTSP/RTSP/1.0 401 Unauthorized\r\n\r\n$\1\0\0"
+    said = b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\0\0\x05RTSP/RTSP/1.0 401 Unauthorized\r\n\r\n$\1\0\0"
     replies = Replies(Origin("rtsp", "h", 554))
-    assert b"".join(replies.judged(output[at:at + piece]) for at in range(0, len(output), piece)) == output
+    assert b"".join(replies.judged(said[at:at + piece]) for at in range(0, len(said), piece)) == said
 
 
 def test_a_password_that_cuts_the_address_is_one_line_with_the_cure():

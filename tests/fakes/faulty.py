@@ -100,7 +100,7 @@ class World:
         return self._noticed and self.clock() >= self._until
 
     def wait(self, kind, seconds):
-        """To hang while `kind` lasts."""
+        """For whoever hangs while `kind` lasts."""
         while self.outage == kind and not self.over():
             self.pass_(seconds)
             time.sleep(0.0005)

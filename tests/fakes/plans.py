@@ -106,7 +106,7 @@ def reseal(home, stored, **changes):
 
 
 def write_cubin(home, arch="sm_53", content=None):
-    """What stands for the compiled crop kernel: the simulator computes it by its reference in numpy."""
+    """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
     from edge.store import cubin as cubinstore
 
     os.makedirs(planstore.plans_dir(home), exist_ok=True)

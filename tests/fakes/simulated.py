@@ -85,7 +85,7 @@ def by_runtime(content, x):
 
 
 class Log:
-    """What the library logs from now on; the Log before gets no more."""
+    """What the library's one logger is told from now on; the Log before hears no more."""
 
     def __init__(self, trt):
         if not hasattr(trt, "tests_logger"):

@@ -1,4 +1,4 @@
-"""A live device in a process of its own, and every fault that such a device has for its reader."""
+"""A live device in a process of its own, and everything that such a device does to whoever reads it."""
 import glob
 import os
 import signal
@@ -154,15 +154,15 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault, replaced, reported", FAULTS)
-def test_each_fault_is_noticed_reported_and_survived(device, fault, replaced, reported):
+@pytest.mark.parametrize("fault, replaced, told", FAULTS)
+def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
     before = possessions()
     source = live(device)
     source.open()
     last = next_frame(source)
     child = source._backend.pid
     strike(device, source, fault)
-    last = (read_until(source, lambda: reported in source.trouble) or [last])[-1]
+    last = (read_until(source, lambda: told in source.trouble) or [last])[-1]
     assert source.lost_since == last.captured_at and not source.absent
     does(device, "works")
     after = next_frame(source)
@@ -197,7 +197,7 @@ def slow(device, monkeypatch):
 
 @pytest.mark.parametrize("make", [ChildBackend, ThreadBackend])
 @pytest.mark.parametrize("wait", [False, True])
-def test_what_prepares_an_opening_is_reported_not_counted_and_not_ended(slow, caplog, make, wait):
+def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog, make, wait):
     opener, timeouts = Prepared(slow), QUICK._replace(first_frame_s=0.4)
     source = LiveSource(opener, PLAIN, timeouts, make(opener, PLAIN, timeouts), wait)
     outcome = []
@@ -298,7 +298,7 @@ def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     assert after.image.shape == first.image.shape and after.seq > first.seq + 1
 
 
-def test_another_size_is_opened_anew_and_reported(device):
+def test_another_size_is_opened_anew_and_told(device):
     source = live(device, opener=WithMode(device))
     source.open()
     assert next_frame(source).image.shape == (48, 64, 3) and "instead" not in source.warning
@@ -331,13 +331,13 @@ def test_a_slow_device_is_not_a_lost_one(device):
     source.close()
 
 
-@pytest.mark.parametrize("what, reported", [("unplugged", "there is no camera"), ("hangs in open", "no picture within")])
-def test_a_device_that_is_not_there_at_the_start_is_an_error_or_is_waited_for(device, what, reported):
+@pytest.mark.parametrize("what, told", [("unplugged", "there is no camera"), ("hangs in open", "no picture within")])
+def test_a_device_that_is_not_there_at_the_start_is_an_error_or_is_waited_for(device, what, told):
     before = possessions()
     does(device, what)
     timeouts = QUICK._replace(first_frame_s=1.0)
     source = live(device, timeouts)
-    with pytest.raises(SourceError, match=reported):
+    with pytest.raises(SourceError, match=told):
         source.open()
     assert possessions() == before
     waiting = live(device, QUICK._replace(first_frame_s=1.5), wait=True)
@@ -382,13 +382,13 @@ def test_a_pipeline_goes_on_through_faults_as_promised(device):
         wait_until(lambda: states and word in states[-1][1])
 
     def script():
-        for fault, reported in (("unplugged", "no camera at stand-in"), ("hangs in grab", "no picture"), ("SIGKILL", "lost")):
+        for fault, told in (("unplugged", "no camera at stand-in"), ("hangs in grab", "no picture"), ("SIGKILL", "lost")):
             wait_until(lambda: states and states[-1][0] == "RUNNING" and sender.items)
             began, count = time.monotonic(), len(sender.items)
             strike(device, source, fault)
             seen("source lost")
             noticed = time.monotonic()
-            seen(reported)
+            seen(told)
             count = len(sender.items)
             does(device, "works")
             cured = time.monotonic()

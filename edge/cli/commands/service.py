@@ -1,4 +1,4 @@
-"""`nanoface service`: the tracker as a service of systemd; the work is done in edge/service/."""
+"""`nanoface service`: the tracker as a service of systemd; the work is done by edge/service/."""
 import os
 from typing import Any, TextIO
 
