@@ -12,7 +12,7 @@ from edge.app.chain import make_stages
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Stage
-from edge.core.errors import FrameError, StateError
+from edge.core.errors import ConfigError, FrameError, StateError
 from edge.core.packet import Frame, Packet
 from edge.core.records import Face, read_face
 from edge.outputs.record import encode
@@ -28,6 +28,13 @@ Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), on
 def to_log(event: str, text: str) -> None:
     """The report of a program that gave none."""
     log.log(logging.WARNING if event == "warning" else logging.INFO, "%s", text)
+
+
+def reporter(report: Optional[Report]) -> Report:
+    """Raises ConfigError."""
+    if report is not None and not callable(report):
+        raise ConfigError("report={!r}: it is a function of two texts, event and line".format(report))
+    return report or to_log
 
 
 def quiet() -> None:
