@@ -59,7 +59,8 @@ def _settings(options: Optional[Options], keywords: Options, taken: Any) -> Dict
     for given, value in list((options or {}).items()) + list(keywords.items()):
         for key, one in _of_keyword(str(given), value, taken).items():
             if not key.startswith(taken):
-                whose = "Tracker.stream()" if any(one.startswith(key) or key.startswith(one) for one in OF_STREAM) else "`nanoface run`"
+                streams = any(one.startswith(key) or key.startswith(one) for one in OF_STREAM)
+                whose = "Tracker.stream()" if streams else "`nanoface run`"
                 raise ConfigError("{} is for {}, and of no use here: leave it out".format(key.rstrip("."), whose))
             if key in settings:
                 raise ConfigError("{} is given twice, once as {}".format(key, given))
