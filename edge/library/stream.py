@@ -11,7 +11,7 @@ from edge.core.errors import FrameError, SourceError
 from edge.core.records import Face
 from edge.library.chain import Report, StageChain
 from edge.library.fetching import fetch_missing
-from edge.library.options import Options, stream_config
+from edge.library.options import Options, stream_config, timeout
 from edge.sources.choose import make_source
 
 READ_S = 0.2  # how soon close() of another thread is seen
@@ -37,11 +37,12 @@ class Stream:
     _whole = False  # once the constructor has not failed
 
     def __init__(self, source: Any, config: Optional[Any], options: Optional[Options], keywords: Options, report: Report,
-                 fetch: bool, timeout_s: Optional[float]) -> None:
+                 fetch: bool, timeout_s: Any) -> None:
         """Raises ConfigError, SourceError for what does not exist, ModelError, EngineError."""
         self._lock = threading.Lock()  # held while a step is taken
         self._over, self._process = False, os.getpid()
-        self._config, self._report, self._timeout_s = stream_config(source, config, options, keywords), report, timeout_s
+        self._config, self._report = stream_config(source, config, options, keywords), report
+        self._timeout_s = timeout(timeout_s)
         if fetch:
             fetch_missing(self._config.models, report)
         self._source: Any = make_source(source_options(self._config))
