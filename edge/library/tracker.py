@@ -2,7 +2,7 @@
 import math
 import threading
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, overload
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from edge.core.records import Face
 from edge.library.chain import Report, StageChain, reporter
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, tracker_config
-from edge.library.stream import Stream
+from edge.library.stream import Stream, StreamFrame
 
 LONGEST_SIDE = 32766  # pixels: OpenCV cannot crop from a larger picture
 STILL_STEP_S = 1.0 / 30.0  # between unrelated pictures, as between those of a folder
@@ -61,10 +61,23 @@ class Tracker:
             self._seq += 1
             return chain.faces(frame)
 
+    @overload
+    @classmethod
+    def stream(cls, source: Any = ..., config: Optional[Any] = ..., options: Optional[Options] = ...,
+               report: Optional[Report] = ..., fetch: bool = ..., timeout_s: None = ..., **keywords: Any) -> Stream[StreamFrame]:
+        """Each step has a frame."""
+
+    @overload
+    @classmethod
+    def stream(cls, source: Any = ..., config: Optional[Any] = ..., options: Optional[Options] = ...,
+               report: Optional[Report] = ..., fetch: bool = ..., *, timeout_s: float,
+               **keywords: Any) -> Stream[Optional[StreamFrame]]:
+        """Or none, where a live source gave nothing for so long."""
+
     @classmethod
     def stream(cls, source: Any = None, config: Optional[Any] = None, options: Optional[Options] = None,
                report: Optional[Report] = None, fetch: bool = False, timeout_s: Optional[float] = None,
-               **keywords: Any) -> Stream:
+               **keywords: Any) -> Any:
         """(frame, faces) of any source of the command line: a camera, film, picture, folder, address, or "portrait".
 
         Takes what Tracker() takes, and the keys of a source. With `timeout_s`, (None, []) comes whenever a live source gave
