@@ -183,12 +183,12 @@ def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monk
 
 def test_its_owner_has_a_place_for_variables_which_the_installer_heeds(tmp_path):
     assert values(places.SERVICE, "EnvironmentFile") == ["-" + places.ENVIRONMENT]
-    seen = places.Places(str(tmp_path))
-    assert seen.environment() == {}
+    tree = places.Places(str(tmp_path))
+    assert tree.environment() == {}
     path = tmp_path / places.ENVIRONMENT.lstrip("/")
     path.parent.mkdir(parents=True)
     path.write_text("# LD_PRELOAD=/none.so\n; A=1\n\nLD_PRELOAD=/usr/lib/a.so:/usr/lib/b.so\nB=\"1 2\"  \n C='3'\nD=\n-\n")
-    assert seen.environment() == {"LD_PRELOAD": "/usr/lib/a.so:/usr/lib/b.so", "B": "1 2", "C": "3", "D": ""}
+    assert tree.environment() == {"LD_PRELOAD": "/usr/lib/a.so:/usr/lib/b.so", "B": "1 2", "C": "3", "D": ""}
 
 
 def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
