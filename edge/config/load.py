@@ -8,15 +8,15 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Se
 
 from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.config.rules import RULES, no_such_key, worker_groups
-from edge.core import redact, suffixes
+from edge.core import redact
 from edge.core.errors import ConfigError
 from edge.core.redact import SOURCE_VARIABLE
-from edge.core.roles import OFF
+from edge.core.roles import OFF, PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("source.spec", "source.spec_file")
-STILLS = suffixes.PICTURES + (".txt",)  # the last: a list of pictures
+STILLS = PICTURE_SUFFIXES + (".txt",)  # the last: a list of pictures
 
 
 class SourceConfig(NamedTuple):
@@ -236,7 +236,7 @@ def _tree(values: Mapping[str, Any]) -> Config:
 
 
 def _contradiction(source: SourceConfig) -> Optional[str]:
-    """What is wrong with wishes that are each allowed."""
+    """What is wrong with values that are each allowed."""
     if source.end_s is not None and source.end_s <= source.start_s:
         return "source.end_s {:g} is not after source.start_s {:g}".format(source.end_s, source.start_s)
     if source.pace == "realtime" and source.sequence:

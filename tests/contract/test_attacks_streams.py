@@ -377,7 +377,7 @@ def test_an_rtsp_server_cannot_send_us_on(films, head):
 def test_replies_pass_as_they_are_in_whatever_pieces(piece):
     said = b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\0\0\x05RTSP/RTSP/1.0 401 Unauthorized\r\n\r\n$\1\0\0"
     replies = Replies(Origin("rtsp", "h", 554))
-    assert b"".join(replies.judged(said[at:at + piece]) for at in range(0, len(said), piece)) == said
+    assert b"".join(replies.checked(said[at:at + piece]) for at in range(0, len(said), piece)) == said
 
 
 def test_a_password_that_cuts_the_address_is_one_line_with_the_cure():

@@ -22,7 +22,7 @@ from edge.sources.spec import SourceOptions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QUICK = Timeouts(first_frame_s=8.0, silence_s=0.3, retry_s=0.05, retry_max_s=0.2, failed_read_s=0.01, changed_s=0.1,
-                 still_s=0.3, answer_s=0.3)
+                 frozen_s=0.3, answer_s=0.3)
 NOTICED_S, RECOVERED_S = 3.0, 5.0  # what is promised
 SLACK_S = 2.0  # beside what a busy machine makes of it
 PLAIN = FrameTransform(SourceOptions(), scale=False)
@@ -190,7 +190,7 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
 def slow(device, monkeypatch):
     """A device whose preparation goes on until it is told otherwise, and is told at once."""
     does(device, "prepares")
-    monkeypatch.setattr("edge.sources.live.source.TOLD_S", 0.0)
+    monkeypatch.setattr("edge.sources.live.source.REPORT_AFTER_S", 0.0)
     monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + ".argus")
     return device
 
@@ -314,7 +314,7 @@ def test_a_picture_that_stands_still_is_doubted_opened_once_and_then_watched(dev
     next_frame(opened)
     does(device, "frozen")
     read_until(opened, lambda: opened.doubt == "picture does not change" and released(device))
-    end = time.monotonic() + 4 * QUICK.still_s
+    end = time.monotonic() + 4 * QUICK.frozen_s
     read_until(opened, lambda: time.monotonic() > end and opened.doubt)
     assert released(device) == 1 and opened.lost_since is None and opened.trouble == ""
     does(device, "works")

@@ -84,5 +84,5 @@ def test_a_line_of_the_packets_is_read(line, packet):
 def test_a_complaint_that_another_thread_wrote_into_a_line_is_seen(monkeypatch, line, complains):
     monkeypatch.setattr(decoder, "FfmpegChild", lambda *_: SimpleNamespace(give_up=None))
     one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
-    one._tell(line)
+    one._on_line(line)
     assert one.packets.complained == complains

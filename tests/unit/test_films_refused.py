@@ -6,7 +6,7 @@ import pytest
 from films import AAC, MJPEG, SOUND, X264, refusal
 
 from edge.sources.films.header import read_header
-from edge.sources.films.probe import understood, why_not
+from edge.sources.films.probe import parse_lines, why_not
 
 KEY = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", 32 * "7", "-encryption_kid", 32 * "a")
 
@@ -87,7 +87,7 @@ def test_a_header_that_is_cut_anywhere_is_read_without_an_error(tmp_path):
 ])
 def test_the_reason_is_that_which_ffmpeg_tells(tmp_path, said, part):
     (tmp_path / "a").write_bytes(b"x")
-    assert part in why_not("a", understood(said), read_header(str(tmp_path / "a")), b"", (4, 2), [])
+    assert part in why_not("a", parse_lines(said), read_header(str(tmp_path / "a")), b"", (4, 2), [])
 
 
 def test_names_with_what_means_something_elsewhere_are_names(tmp_path, monkeypatch):
