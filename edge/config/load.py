@@ -164,9 +164,9 @@ def load_config(
     spelled: Mapping[str, str] = NO_SPELLING,
 ) -> Config:
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
-    `spelled` says by which option each came, for the errors. Raises ConfigError.
+    `spelled` has the option that each came by, for the errors. Raises ConfigError.
 
-    `environ` None is for a program of others, whose own values the overrides are: nothing but `path` is read then.
+    `environ` None is for the library, whose caller gives the overrides: nothing but `path` is read then.
     """
     layers: List[Dict[str, Found]] = []
     user_file = choose_file(path, environ) if environ is not None else None if path is None else UserFile(path, "config=")
@@ -198,7 +198,7 @@ def _one_source(values: Dict[str, Any], layer: Mapping[str, Found]) -> Dict[str,
 
 def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile],
             on_command_line: bool) -> Optional[str]:
-    """From now on its passwords are known, and shown nowhere; says where others can read them."""
+    """From now on its passwords are hidden everywhere; warns where other users can read them."""
     path = values["source.spec_file"]
     spec = RULES["source.spec"].read(read_line(path)) if path is not None else values["source.spec"]
     redact.learn(spec or "")

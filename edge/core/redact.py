@@ -1,7 +1,7 @@
 """Passwords and keys are not shown: the one home of hiding them, for errors, warnings, status records and reports.
 
 Two ways together: the places where they stand (addresses, queries, properties of a pipeline), for texts of others; and the
-secrets of this process's own source, word for word and as they are usually rewritten, wherever a library repeats them.
+secrets of this process's own source, verbatim and as they are usually rewritten, wherever a library repeats them.
 """
 import json
 import re
@@ -32,13 +32,13 @@ HEADER = re.compile(r"(?<!/)((?:password|passwd|passphrase|pwd|pw|api[-_]?key|to
 
 
 class Secrets:
-    """The secrets that this process knows. May be used from several threads."""
+    """The secrets that this process has seen. May be used from several threads."""
 
     def __init__(self) -> None:
         self._known: Tuple[str, ...] = ()
 
     def learn(self, spec: str) -> None:
-        """What is secret in the text of a source, or in a word of the command line."""
+        """What is secret in the text of a source, or in an argument of the command line."""
         found = set(self._known)
         for secret in _secrets(spec):
             found.update(form for form in _forms(secret) if len(form) >= LEAST and form != HIDDEN)
@@ -67,7 +67,7 @@ def hide(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """What a terminal may be given of any text, line by line: the words of others do not steer it."""
+    """What a terminal may be given of any text, line by line: control sequences of others have no effect."""
     return text if text.isprintable() else "".join(c if _is_plain(c) or c in "\n\t" else _escape(c) for c in _joined(text))
 
 
@@ -150,7 +150,7 @@ def _secrets(spec: str) -> Iterator[str]:
 
 
 def _bytes(text: str) -> bytes:
-    """Also of a word of the command line that is no UTF-8."""
+    """Also of a command-line argument that is no UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

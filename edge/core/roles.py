@@ -1,4 +1,4 @@
-"""Names that are used in many rooms, each written once: stages, roles of networks, states, runtimes, kinds of files."""
+"""Names that are used in many packages, each written once: stages, roles of networks, states, runtimes, kinds of files."""
 from typing import Dict, Tuple
 
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"

@@ -6,8 +6,8 @@ from typing import BinaryIO, List, NamedTuple, Tuple
 
 from edge.core.errors import SourceError
 from edge.core.roles import PICTURE_SUFFIXES
+from edge.host.ownership import UnsafePath
 from edge.host.reading import open_regular, reason
-from edge.host.strangers import UnsafePath
 
 RAW_FILMS = (".mjpg", ".mjpeg")  # pictures one behind the other, without a container
 HEAD_BYTES = 512

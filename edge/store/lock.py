@@ -11,12 +11,12 @@ from typing import Callable, Iterator, Optional
 from edge.core import clock
 from edge.core.errors import EngineError
 from edge.host.disk import LOCK
+from edge.host.ownership import UnsafePath
 from edge.host.safeopen import folder_of
-from edge.host.strangers import UnsafePath
 from edge.store.plans import plans_dir
 
 POLL_S = 0.2
-SAY_EVERY_S = 5.0
+REPORT_INTERVAL_S = 5.0
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def _wait(fd: int, waiting: Callable[[], None], stopped: Callable[[], bool]) -> 
         if stopped():
             return
         if clock.monotonic() >= due:
-            due = clock.monotonic() + SAY_EVERY_S
+            due = clock.monotonic() + REPORT_INTERVAL_S
             waiting()
         time.sleep(POLL_S)
 

@@ -12,7 +12,7 @@ from patience import PATIENCE_S, stretch, wait_until
 from edge.telemetry.board import files as boardfiles
 from edge.telemetry.board.files import BoardFiles
 from edge.telemetry.board.jtop import NO_ANSWER, JtopClient, figures_of
-from edge.telemetry.board.reader import CALM_LOOKS, BoardReader, record_of
+from edge.telemetry.board.reader import CLEAR_READINGS, BoardReader, record_of
 
 
 def tree(folder, **changes):
@@ -34,7 +34,7 @@ def reader_of():
     made = []
 
     def make(root, **options):
-        made.append(BoardReader(root, every_s=0.02, **dict({"jtop": False}, **options)))
+        made.append(BoardReader(root, interval_s=0.02, **dict({"jtop": False}, **options)))
         return made[-1]
 
     yield make
@@ -78,7 +78,7 @@ def test_throttling_is_told_with_its_cause_and_held_for_some_looks(tmp_path, rea
     monkeypatch.setattr(BoardFiles, "read", lambda self: looks.append(1) or reading(self))
     write(tmp_path, name, RUNNING[name])
     wait_until(lambda: not reader.read()["throttled"])
-    assert len(looks) >= CALM_LOOKS and "throttled_by" not in reader.read()
+    assert len(looks) >= CLEAR_READINGS and "throttled_by" not in reader.read()
 
 
 def test_what_is_no_number_has_no_key(tmp_path):

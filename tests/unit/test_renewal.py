@@ -152,7 +152,7 @@ def test_it_asks_waits_and_says_how_far_it_is(board, monkeypatch):
             board.plan(role, NEW)
         goes_on.set()
 
-    monkeypatch.setattr(renewal, "SAY_EVERY_S", 0.05)
+    monkeypatch.setattr(renewal, "REPORT_INTERVAL_S", 0.05)
     Unit(board, act).start()
     assert board.settle(waiting=said.append) == ""
     assert goes_on.is_set() and said[0].startswith("the engines are rebuilt for TensorRT 8.2.5.1")
@@ -176,7 +176,7 @@ def test_what_could_not_be_built_is_said_with_the_cure_and_asked_for_once(board,
     assert not os.path.exists(board.request)
     board.tensorrt('__version__ = "8.2.5.2"\n')  # another release is another try
     monkeypatch.setattr(renewal, "TAKEN_UP_S", 0.05)
-    monkeypatch.setattr(renewal, "SAY_EVERY_S", 0.01)
+    monkeypatch.setattr(renewal, "REPORT_INTERVAL_S", 0.01)
     asked = []
     assert "did not start their build" in board.settle(waiting=asked.append) and asked
     assert not os.path.exists(board.request)

@@ -39,14 +39,14 @@ def numbers_of(path):
 
 def test_the_record_has_the_keys_of_the_schema_and_the_board_only_where_it_is_known():
     measured = {"fps": {"capture": 30.0, "output": 29.9}, "faces": 1, "stages": {}}
-    situation = RunState("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
+    run_state = RunState("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
 
-    made = status_record(situation, measured, 1795231211.402)
+    made = status_record(run_state, measured, 1795231211.402)
 
     assert list(made) == ["schema", "at", "uptime_s", "state", "reason", "source", "fps", "faces", "stages", "outputs"]
     assert made["at"] == "2026-11-21T03:20:11.402Z"
     assert (made["uptime_s"], made["state"], made["reason"]) == (125.0, "DEGRADED", "source lost")
-    assert status_record(situation._replace(board={"model": "Nano"}), measured, 0.0)["board"] == {"model": "Nano"}
+    assert status_record(run_state._replace(board={"model": "Nano"}), measured, 0.0)["board"] == {"model": "Nano"}
 
 
 def test_records_are_appended_as_lines_and_the_folder_is_made(tmp_path):
