@@ -1,4 +1,4 @@
-"""A live device in a process of its own, and everything that such a device does to whoever reads it."""
+"""A live device in a process of its own, and every fault of such a device."""
 import glob
 import os
 import signal
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ca
 
 @pytest.fixture
 def device(tmp_path, monkeypatch):
-    """The file that says what the device does."""
+    """The file that controls the device."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.path.dirname(HERE)]))  # where the child finds the stand-in
     path = tmp_path / "device"
     path.write_text("works")
@@ -155,7 +155,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault, replaced, told", FAULTS)
-def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
+def test_each_fault_is_noticed_reported_and_survived(device, fault, replaced, told):
     before = possessions()
     source = live(device)
     source.open()
@@ -188,7 +188,7 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
 
 @pytest.fixture
 def slow(device, monkeypatch):
-    """A device whose preparation goes on until it is told otherwise, and is told at once."""
+    """A device whose preparation goes on until a test ends it, and is reported at once."""
     does(device, "prepares")
     monkeypatch.setattr("edge.sources.live.source.REPORT_AFTER_S", 0.0)
     monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + ".argus")
@@ -197,7 +197,7 @@ def slow(device, monkeypatch):
 
 @pytest.mark.parametrize("make", [ChildBackend, ThreadBackend])
 @pytest.mark.parametrize("wait", [False, True])
-def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog, make, wait):
+def test_what_prepares_an_opening_is_reported_not_counted_and_not_ended(slow, caplog, make, wait):
     opener, timeouts = Prepared(slow), QUICK._replace(first_frame_s=0.4)
     source = LiveSource(opener, PLAIN, timeouts, make(opener, PLAIN, timeouts), wait)
     outcome = []
@@ -298,7 +298,7 @@ def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     assert after.image.shape == first.image.shape and after.seq > first.seq + 1
 
 
-def test_another_size_is_opened_anew_and_told(device):
+def test_another_size_is_opened_anew_and_reported(device):
     source = live(device, opener=WithMode(device))
     source.open()
     assert next_frame(source).image.shape == (48, 64, 3) and "instead" not in source.warning

@@ -39,7 +39,7 @@ class Machine:
         self.monkeypatch.setattr("edge.sources.live.v4l2.look", lambda path: nodes[os.path.basename(path)])
 
     def install(self, typed=None, yes=False, dry=False):
-        """What was said."""
+        """The output."""
         out = io.StringIO()
         self.monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Person(typed))
         configuration.install_config(Steps(out, dry, yes), self.tree)

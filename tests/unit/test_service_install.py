@@ -331,7 +331,7 @@ def test_a_version_that_cannot_run_changes_nothing_that_is_in_use(box, monkeypat
     assert box.files() == files and (box.state / "active").exists()
 
 
-def test_a_wrong_configuration_is_told_before_the_running_version_is_touched(box, monkeypatch):
+def test_a_wrong_configuration_is_reported_before_the_running_version_is_touched(box, monkeypatch):
     box.install()
     next_version(monkeypatch, "9.0")
     box.changes()
@@ -399,7 +399,7 @@ def test_engines_are_asked_for_only_where_there_is_tensorrt(box, monkeypatch):
     assert not list(box.path("/etc/systemd/system").glob("nanoface*"))
 
 
-def test_the_way_back_leads_to_a_version_that_had_fewer_units(box, monkeypatch):
+def test_a_rollback_leads_to_a_version_that_had_fewer_units(box, monkeypatch):
     box.install()
     shipped = configuration.data_of(box.tree, edge.__version__)
     for unit in (places.ENGINES, places.ENGINE_REQUESTS):
@@ -455,7 +455,7 @@ def test_status_shows_the_manager_and_the_last_record(box, capsys):
         assert told in capsys.readouterr().out
 
 
-def test_what_the_service_says_does_not_steer_the_terminal_of_who_looks(box, capsys):
+def test_what_the_service_says_does_not_steer_the_users_terminal(box, capsys):
     box.install()
     (box.state / "show").write_text("LoadState=loaded\nActiveState=active\nSubState=running\n"
                                     "StatusText=\x1b]0;x\x07 tracking\n")

@@ -205,7 +205,7 @@ def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
 
 
 def test_whatever_the_installer_runs_has_the_variables_of_the_owner():
-    """Also what it runs as the service's user, who has nothing else of whoever installs."""
+    """Also what it runs as the service's user, which gets nothing else of the installing user."""
     steps = Steps(io.StringIO(), settings={"LD_PRELOAD": "", "CODE": "7"})
     assert steps.ask("sh", "-c", "exit $CODE").code == 7
     assert steps.ask_as_user("sh", "-c", "exit $CODE").code == 7

@@ -1,4 +1,4 @@
-"""What libraries print while a camera is read: kept to its end, never waited for, and explained where the words are known."""
+"""What libraries print while a camera is read: kept to its end, never waited for, and explained where the message is known."""
 import os
 import shlex
 import shutil
@@ -49,7 +49,7 @@ def printed(lines, text):
     ("no newline yet: Failed to create CaptureSession", "no newline yet: Failed to create", "restart nvargus-daemon"),
     ("", "", ""),
 ])
-def test_the_line_that_tells_is_found_and_explained(lines, text, first, cause):
+def test_the_line_with_the_reason_is_found_and_explained(lines, text, first, cause):
     reason = printed(lines, text)
     assert reason.startswith(first) and cause in reason and bool(reason) == bool(first)
     assert ".cpp" not in reason and "WARN" not in reason
@@ -104,7 +104,7 @@ def test_the_line_to_try_a_pipeline_with_is_safe_in_a_shell(pipeline):
     assert " ".join(words[1:]).replace("!", " ! ").split()[:len(before)] == before
 
 
-def test_blanks_around_an_assignment_make_no_words_of_their_own():
+def test_blanks_around_an_assignment_make_no_arguments_of_their_own():
     assert launch_line('videotestsrc name="a = b" ! appsink drop = true sync= false ! x') == (
         "gst-launch-1.0 videotestsrc 'name=\"a = b\"' '!' fakesink '!' x")
 

@@ -1,4 +1,4 @@
-"""Before a run there is one that waits, or that cannot begin: the status log says so, and the exit code."""
+"""A run that waits before it starts, or cannot start: its status records and exit code."""
 import json
 import os
 
@@ -21,7 +21,7 @@ def records(path):
         return [json.loads(line) for line in f]
 
 
-def test_each_word_is_a_record_and_only_another_kind_a_line(tmp_path):
+def test_each_call_is_a_record_and_only_another_kind_a_line(tmp_path):
     said = []
     before = StartStatus(StatusLog(str(tmp_path / "log")), "0", lambda event, text: said.append((event, text)))
     assert not before.waited

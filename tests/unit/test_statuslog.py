@@ -103,7 +103,7 @@ def test_the_log_comes_back_where_somebody_took_the_file_away(tmp_path, what):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a device that is always full")
-def test_a_full_disk_is_counted_told_once_and_tried_again(tmp_path, caplog):
+def test_a_full_disk_is_counted_reported_once_and_tried_again(tmp_path, caplog):
     path = tmp_path / "status.jsonl"
     path.symlink_to("/dev/full")
     log = StatusLog(str(path))
@@ -254,7 +254,7 @@ def test_following_survives_short_lines_truncation_and_removal(tmp_path):
     assert follower.until(3) == [0, 1, 2, 3]
 
 
-def test_following_ends_when_it_is_told_to(tmp_path):
+def test_following_ends_when_it_is_stopped(tmp_path):
     stop = threading.Event()
     stop.set()
     assert list(follow(str(tmp_path / "none"), stop)) == []
@@ -305,7 +305,7 @@ def test_a_disk_that_hangs_holds_up_nobody():
     assert writer.counts()["failed"] > 800  # what found no room while it hung is counted
 
 
-def test_a_disk_that_hangs_is_told_while_it_does(monkeypatch):
+def test_a_disk_that_hangs_is_reported_while_it_does(monkeypatch):
     class Hanging(StatusLog):
         def write(self, *records):
             held.wait(PATIENCE_S)
