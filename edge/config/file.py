@@ -56,7 +56,7 @@ def own_file(environ: Mapping[str, str]) -> str:
 
 
 def _is_ours(path: str) -> bool:
-    """It is there, and not somebody else's whose home `sudo` has left in the environment."""
+    """It exists, and is not another user's whose $HOME `sudo` has kept."""
     try:
         owner = os.stat(path).st_uid
     except OSError:

@@ -163,7 +163,7 @@ class Sender(ABC):
     fatal = False  # as the output
     error = None  # type: Optional[BaseException]  # what ended a fatal output, or the last failure of another
     stop_wanted = False  # the user of the output, such as a window, asks the run to stop
-    reader_left = False  # nobody wants what it writes; a run ends when that is so of all outputs
+    reader_left = False  # its reader has closed; a run ends when that is so of all outputs
     note = ""  # as the output
 
     @abstractmethod

@@ -26,7 +26,7 @@ class Console:
         """`needed`: write() raises OutputError where nothing can be written, as on a full disk; else that is given up."""
         self._stream, self._needed = stream, needed
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.left = False  # nobody reads any more
+        self.left = False  # the reader has closed
         self._hushed = False
 
     @property
@@ -80,7 +80,7 @@ class Console:
             try:
                 self._stream.flush()
                 return
-            except BlockingIOError:  # a terminal or pipe that somebody else made non-blocking
+            except BlockingIOError:  # a terminal or pipe that another process made non-blocking
                 select.select([], [self._stream.fileno()], [])
 
     def _mute(self) -> None:

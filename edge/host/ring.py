@@ -25,7 +25,7 @@ NO_ROOM = "there is no room for pictures of {}x{} in {}: make it larger, or ask 
 
 
 def shared_file() -> Any:
-    """A file that has no name any more; it lives as long as somebody has it open."""
+    """An unlinked file; it lives as long as a process has it open."""
     folder = SHARED_FOLDER if os.access(SHARED_FOLDER, os.W_OK | os.X_OK) else None
     return tempfile.TemporaryFile(prefix="nanoface-", dir=folder, buffering=0)
 

@@ -58,7 +58,7 @@ class Folder:
             raise
 
     def draft(self, name: str, end: str, mode: int = 0o666, flags: int = os.O_WRONLY) -> Tuple[int, str]:
-        """A new file of a name that nobody can foresee: its descriptor and its name."""
+        """A new file with a random name: its descriptor and its name."""
         kept = os.fsdecode(os.fsencode(name)[:MOST_KEPT])  # a name may be as long as the system allows
         part = ".{}.{}{}".format(kept, random_word(), end)
         return self.make(part, mode, flags), part

@@ -73,7 +73,7 @@ class Condition:
 
     def __init__(self, lock: Optional[Any] = None) -> None:
         self._lock: Any = threading.RLock() if lock is None else lock
-        self._waiting: Deque[Any] = deque()  # the gates of those that nobody has notified yet, with the lock held
+        self._waiting: Deque[Any] = deque()  # the gates of those not notified yet, with the lock held
 
     def __enter__(self) -> bool:
         return bool(self._lock.__enter__())

@@ -23,7 +23,7 @@ def install_config(steps: Steps, tree: Places) -> None:
 
 
 def protect(steps: Steps, path: str, group: int) -> None:
-    """Of root and this group, and nobody else's to read. A stricter mode is kept."""
+    """Readable by root and this group alone. A stricter mode is kept."""
     try:
         info = os.stat(path)
     except OSError:

@@ -117,7 +117,7 @@ def run_uninstall(options: InstallOptions, out: TextIO) -> int:
     folders, files = [[tree.at(path) for path in paths if os.path.exists(tree.at(path))] for paths in (
         (places.HOME, places.LOGS), (places.CONFIG, places.CONFIG + OLD))]
     for path in folders:
-        close(steps, path)  # before somebody else can have the number of the user that is gone
+        close(steps, path)  # before another account can get the removed user's number
     for path in files:
         protect(steps, path, 0)
     data = folders + files
@@ -134,8 +134,8 @@ def run_uninstall(options: InstallOptions, out: TextIO) -> int:
 def _begin(action: str, options: InstallOptions, out: TextIO) -> Tuple[Places, Steps]:
     tree = Places(options.root)
     if not os.path.isdir(tree.at(places.MANAGER)):
-        raise ServiceError("systemd does not run this machine: there is no service to be had; start `nanoface run` by "
-                           "what starts programs here")
+        raise ServiceError("systemd does not run this machine, so there is no service: start `nanoface run` by what "
+                           "starts programs here")
     if tree.live and not options.dry and os.geteuid() != 0:
         raise ConfigError("this changes the system, so it needs root: " + commands.command("service " + action))
     return tree, Steps(out, options.dry, options.yes, tree.environment())

@@ -10,10 +10,10 @@ from edge.core import clock
 from edge.core.roles import DEGRADED, ENDED, RUNNING, STOPPING
 from edge.telemetry.notify import Notifier
 
-OPENING_S = 120.0  # a network may take so long to load, part of it in calls that let no other thread run
+OPENING_S = 120.0  # a network may take that long to load, part of it in calls that let no other thread run
 FIRST_FRAME_S = 60.0  # the first pass through every network loads the rest of its libraries
 STATUS_INTERVAL_S = 5.0
-STALE_S = 10.0  # a stage that is at one frame for so long hangs, where no watchdog sets the limit
+STALE_S = 10.0  # a stage that is at one frame for longer hangs, where no watchdog sets the limit
 READY_IN = (RUNNING, DEGRADED)
 ENDING = (STOPPING,) + ENDED
 

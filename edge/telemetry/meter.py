@@ -1,6 +1,6 @@
 """What each stage cost: of the interval since the last status record, and of the whole run.
 
-The hot path is one call a frame that keeps the packet's spans; the arithmetic is done when somebody asks, or in one go
+The hot path is one call a frame that keeps the packet's spans; the arithmetic is done when a record is made, or at once
 for many frames. Memory does not grow with the run.
 """
 import threading

@@ -36,7 +36,7 @@ class Notifier:
         return self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> bool:
-        """The time that start, stop and watchdog allow ends no sooner than in so many seconds from now."""
+        """Start, stop and watchdog time out no sooner than `seconds` from now."""
         return self._send("EXTEND_TIMEOUT_USEC={:.0f}".format(seconds * 1e6))
 
     def _send(self, text: str) -> bool:

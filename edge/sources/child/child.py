@@ -96,7 +96,7 @@ class Child:
         try:
             self._link.send(pickle.dumps(dict(more, kind=kind, request=request.number), 2))
         except OSError:
-            pass  # the listening thread has noticed, or nobody reads for very long
+            pass  # closed, as the receiving thread has noticed; or not read for SEND_S
 
     def _receive_all(self) -> None:
         """Whatever ends this thread ends the process."""

@@ -137,7 +137,7 @@ def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[i
 
 
 def _coded(codec: str, lines: Tuple[str, ...]) -> str:
-    """Its name, or the four characters that the file has for one that nobody knows."""
+    """Its name, or the file's four characters for an unknown one."""
     found = next((re.search(r"Video: none \((\w{4})", line) for line in lines if "Video: none (" in line), None)
     return found.group(1) if found is not None else codec
 

@@ -211,7 +211,7 @@ class VideoFile(Recording):
         return bool(self._ahead)
 
     def _set_warning(self, lost: int, why: str = "") -> None:
-        """`why` is known also where nobody knows how many are missing."""
+        """`why` may be known where the number of missing frames is not."""
         self.lost = max(self.lost, lost, 1 if why else 0)
         if self.lost:
             parts = [self.name, why, "{} of {} frames could be decoded".format(self._come, self._come + lost)]

@@ -160,7 +160,7 @@ class ThreadBackend(CaptureBackend):
 
     def deliver(self, session: _Session, captured_at: float, image: Optional[np.ndarray],
                 size: Tuple[int, int]) -> None:
-        """A session's newest picture, which replaces the one that nobody fetched. Called from its thread."""
+        """A session's newest picture, which replaces one that was not fetched. Called from its thread."""
         with self._changed:
             if session is not self._session:
                 return  # abandoned while it hung

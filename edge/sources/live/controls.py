@@ -1,6 +1,6 @@
 """Exposure, gain, white balance and anti-flicker of a camera, through Video4Linux2 or as properties of the board's camera.
 
-None leaves a control as it is; AUTO gives it to the camera. They are set anew with every opening.
+None leaves a control as it is; AUTO gives it to the camera. They are set at every opening.
 """
 import os
 import struct

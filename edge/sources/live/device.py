@@ -55,7 +55,7 @@ class Opener(ABC):
     wanted: Optional[Mode] = None  # of a camera: what it was asked for
     fps: Optional[float] = None  # where it is known; of a camera, once it is open, what it agreed to
     stamped = False  # whether CAP_PROP_POS_MSEC is the driver's time of capture on the monotonic clock
-    daemon = ""  # the system service that may have to be started anew before the device opens again
+    daemon = ""  # the system service that may have to be restarted before the device opens again
     preparation = ""  # what prepare() does that may take minutes, for the user; "" where there is nothing
     explained = False  # whether its libraries print why it does not open
     notes: Sequence[str] = ()  # after open(): what the device refused
@@ -95,7 +95,7 @@ class Reader:
         self.worked_s = 0.0  # since a picture was there, summed over all: decoding, transforming, delivering
 
     def run(self, capture: Any, stop: Any) -> None:
-        """Until `stop` is set. Raises SourceError where the device must be opened anew."""
+        """Until `stop` is set. Raises SourceError where the device must be reopened."""
         try:
             while not stop.is_set():
                 if not (capture.grab() and self._took(capture)):

@@ -10,8 +10,8 @@ HEAD = re.compile(rb"(?:RTSP/1\.[01] \d\d\d(?: [^\r\n\0]*)?|[A-Z_]+ [!-~]+ RTSP/
                   rb"(?:[^\r\n\0$][^\r\n\0]*\r\n)*\r\n")
 LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,9})[ \t]*", re.IGNORECASE)
 BY_TCP = re.compile(rb"transport:[ \t]*[\w-]+/[\w-]+/TCP[ \t]*(?:[;,].*)?", re.IGNORECASE)
-BY_UDP = ("{} sends its pictures by UDP, which are taken from nobody unless "
-          "OPENCV_FFMPEG_CAPTURE_OPTIONS='rtsp_transport;udp' says so")
+BY_UDP = ("{} sends its pictures by UDP, which is refused unless "
+          "OPENCV_FFMPEG_CAPTURE_OPTIONS='rtsp_transport;udp' is set")
 
 
 class Replies:

@@ -1,6 +1,6 @@
 """A network stream through FFmpeg: rtsp(s)://, and http(s):// as phones and cheap cameras serve it.
 
-A stream that ends counts as lost and is opened again: a film that lies on a server begins anew.
+A stream that ends counts as lost and is opened again: a film on a server starts again.
 """
 import os
 import re
@@ -20,7 +20,7 @@ SILENCE_US = 5000000  # after which FFmpeg gives up waiting for the server
 STREAM_TIMEOUTS = Timeouts(first_frame_s=12.0, silence_s=2.5)  # a stream starts with its next key frame
 FORMATS = ("mpjpeg,mjpeg,jpeg_pipe,png_pipe,image2pipe,mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,h263,ivf,ogg,"
            "gif,asf,rm,nut,yuv4mpegpipe,mxf,obu,webm")
-RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant: wait for somebody to call
+RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant to listen for a connection
 
 
 class StreamOpener(Opener):

@@ -7,7 +7,7 @@ import numpy as np
 from edge.sources.live.device import Mode
 
 KEPT = 0.9  # share of the rate from which on nothing is reported
-BUSY = 0.75  # of the time between two frames: a reader that works for so long with each misses some
+BUSY = 0.75  # of the time between two frames: a reader that works longer than that misses some
 BEHIND_S, AGAIN_S = 8.0, 4.0  # how long a rate is too low until that is reported, and good until it is not reported any more
 DIM_LIGHT = "long exposure, as in dim light"
 SHORTEN = "more light, or --set camera.exposure={:g} (ms)"
@@ -27,7 +27,7 @@ class Rate:
         self._since: Optional[Tuple[float, int, float]] = None
 
     def add(self, at: float, number: int, worked_s: float = 0.0) -> bool:
-        """`number` counts the device's pictures, also those that nobody fetched. True where a window is full."""
+        """`number` counts the device's pictures, also those not fetched. True where a window is full."""
         now = (at, number, worked_s)
         if self._since is None:
             self._since = now

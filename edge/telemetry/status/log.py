@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 WAITING = 64  # records that wait for a disk that hangs; older ones are given up
-HANG_S = 10.0  # a write that takes so long hangs
+HANG_S = 10.0  # a write that takes longer hangs
 AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 FIRST_BYTES = 400  # of a file: its first record's time is among them
-CLOCK_SET_S = 1.5e9  # wall-clock time (2017); before it nobody has set the clock
+CLOCK_SET_S = 1.5e9  # wall-clock time (2017); before it the clock was never set
 
 
 class RunState(NamedTuple):
@@ -110,7 +110,7 @@ class StatusLog:
         return self._max_age_s is not None and self._now() - self._began > self._max_age_s
 
     def _open(self) -> int:
-        """The file at `path`, also where somebody has moved or deleted the one that was open."""
+        """The file at `path`, also where the one that was open was moved or deleted."""
         if self._fd is not None and not _is_at(self._fd, self.path):
             self.close()
         if self._fd is None:
@@ -167,7 +167,7 @@ class StatusWriter:
     def __init__(self, status_log: StatusLog, snapshot: Callable[[], Mapping[str, Any]], interval_s: float,
                  gather_s: float = 0.0) -> None:
         """`snapshot` makes a record; called from this thread and from those that call changed(), one at a time.
-        `gather_s`: records wait in memory for so long to be written together; a change of state is never made to wait.
+        `gather_s`: how long records wait in memory to be written together; a change of state is never made to wait.
         """
         self._log, self._snapshot, self._interval_s, self._gather_s = status_log, snapshot, interval_s, gather_s
         self._waiting: Deque[Mapping[str, Any]] = deque(maxlen=WAITING)
