@@ -1,4 +1,4 @@
-"""What another account of the machine may put in the way of who writes: a table of what it tries and what is refused.
+"""What another account of the machine may put in the way of a writer: a table of what it tries and what is refused.
 
 Root and a second account, for real: both are this machine's. Without root the cases are skipped by name.
 """
@@ -15,14 +15,14 @@ from edge.core.errors import ConfigError, EngineError, ModelError, OutputError
 from edge.core.packet import Frame, Packet
 from edge.doctor.plans import _check_kernel
 from edge.host.disk import StorageError, one_builder, part_folder, write_whole
+from edge.host.ownership import is_shared
 from edge.host.safeopen import Folder, open_new, open_read
-from edge.host.strangers import is_shared
 from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.spec import parse_output
 from edge.service.places import Places
 from edge.service.state import last_record
 from edge.sources.live.argus import BY_HAND, FAILURES, VARIABLE, ArgusRestart
-from edge.store import lock as buildlock
+from edge.store import lock
 from edge.store.models import SCHEMA, locate, read_index
 from edge.store.plans import read_object
 from edge.telemetry.status.file import open_log
@@ -89,7 +89,7 @@ def locked(folder):
 
 
 def tracked(home):
-    with buildlock.tracking(home, lambda: None, lambda: True):
+    with lock.tracking(home, lambda: None, lambda: True):
         pass
 
 
@@ -238,7 +238,7 @@ def test_root_writes_nothing_of_a_store_where_others_could_exchange_it(scene, mo
     assert os.listdir(str(home)) == []
 
 
-def test_root_is_told_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
+def test_root_gets_the_owner_of_a_store_in_a_sticky_folder_and_not_to_change_that(scene):
     home = scene.sticky / "home"
     home.mkdir()
     os.chown(str(home), STRANGER, -1)

@@ -1,4 +1,4 @@
-"""What the pipeline tells whoever watches it: from its first moment, and about a stage or a source that hangs."""
+"""What the pipeline reports to its observers: from its first moment, and about a stage or a source that hangs."""
 import socket
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the frame record says is read back as it was written, and what is no record is one clear error."""
+"""The frame record is read back as it was written, and what is no record is one clear error."""
 import copy
 import json
 
@@ -49,7 +49,7 @@ def near(found, value, digits):
 
 
 def same_eyes(found, eyes, missing, quantity, same):
-    """None where neither eye is known, or where the writer was told not to trust it."""
+    """None where neither eye is known, or where the writer does not trust it."""
     expected = {side: None if eyes is None or quantity + "." + side in missing else getattr(eyes, side)
                 for side in ("right", "left")}
     if all(value is None for value in expected.values()):
