@@ -65,9 +65,10 @@ def load_ours() -> None:
     try:
         for name in OURS:
             found = import_module(name)
-            if os.path.realpath(os.path.dirname(found.__file__ or "")) != os.path.realpath(os.path.join(HERE, name)):
+            file = vars(found).get("__file__") or name
+            if os.path.realpath(os.path.dirname(file)) != os.path.realpath(os.path.join(HERE, name)):
                 raise ImportError("{} was loaded before nanoface, and its package {} cannot be: rename one of them".format(
-                    found.__file__, name))
+                    file, name))
     finally:
         sys.path.remove(HERE)
 

@@ -69,7 +69,7 @@ unset PYTHONPATH PYTHONHOME  # ROS sets the first; the service has neither
 # where an environment is active, the Python below it is meant
 [ -z "${VIRTUAL_ENV:-}" ] || PATH=$(printf '%s\n' ":$PATH" | sed "s|:$VIRTUAL_ENV/bin||g; s|^:||")
 
-change() {  # change CURE COMMAND ...: what changes something; CURE is said when it fails
+change() {  # change CURE COMMAND ...: runs a command that changes something; CURE ends the message when it fails
     cure=$1
     shift
     if [ "$dry" = 1 ]; then
@@ -90,7 +90,7 @@ change_as_root() {
     fi
 }
 
-agreed() {  # agreed QUESTION OPTION: yes, or a person says so; OPTION is the other way to answer no
+agreed() {  # agreed QUESTION OPTION: --yes, or the user's answer; OPTION answers no without a terminal
     if [ "$yes" = 1 ] || [ "$dry" = 1 ]; then
         return 0
     fi

@@ -19,10 +19,10 @@ def size_text(count: int) -> str:
 class Report:
     """Writes to a text stream: nothing but whole lines where it is not a terminal."""
 
-    def __init__(self, out: TextIO, log_every_s: float = float("inf")) -> None:
-        """`log_every_s`: between lines of progress where there is no terminal."""
+    def __init__(self, out: TextIO, log_interval_s: float = float("inf")) -> None:
+        """`log_interval_s`: between lines of progress where there is no terminal."""
         self._out = console.on(out)
-        self._line = console.ProgressLine(self._out, log_every_s, REDRAW_S)
+        self._line = console.ProgressLine(self._out, log_interval_s, REDRAW_S)
 
     def line(self, text: str) -> None:
         """A line break in it is shown as \\n: a name can hold anything."""

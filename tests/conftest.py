@@ -77,7 +77,7 @@ def models_home():
 @pytest.fixture(scope="session")
 def stored_network(tmp_path_factory):
     """name -> StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
-    from edge.store import models as modelstore
+    from edge.store import models
 
     fetched = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")
     converted = str(tmp_path_factory.mktemp("networks"))
@@ -85,10 +85,10 @@ def stored_network(tmp_path_factory):
 
     def find(name):
         for home in (fetched, converted):
-            if name in modelstore.read_index(home):
-                return modelstore.locate(home, name)
+            if name in models.read_index(home):
+                return models.locate(home, name)
         _convert(name, mirror, converted)
-        return modelstore.locate(converted, name)
+        return models.locate(converted, name)
     return find
 
 

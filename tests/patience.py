@@ -31,7 +31,7 @@ def stretched(patience):
     """A Timeouts of a source for this machine now: a device that got no turn for a while is not lost."""
     times = stretch()
     return patience._replace(**{name: times * getattr(patience, name)
-                                for name in ("first_frame_s", "again_s", "silence_s", "still_s", "answer_s")})
+                                for name in ("first_frame_s", "again_s", "silence_s", "frozen_s", "answer_s")})
 
 
 def _wanting():

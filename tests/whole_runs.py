@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from patience import PATIENCE_S
 
-from edge.store import models as modelstore
+from edge.store import models
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT_NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
@@ -25,7 +25,7 @@ def need_runtime(*names):
 
 def need_networks(home, *names):
     """Skips by name where one of these was not built."""
-    absent = [name for name in names if name not in modelstore.read_index(home)]
+    absent = [name for name in names if name not in models.read_index(home)]
     if absent:
         pytest.skip("needs the networks {}: run `nanoface models fetch --all`".format(", ".join(absent)))
 
@@ -153,16 +153,16 @@ def one_line(err):
 
 def copy_home(home, to, names):
     """A home that holds only these networks, as if no other had been fetched."""
-    built = modelstore.read_index(home)
-    os.makedirs(modelstore.onnx_dir(to))
+    built = models.read_index(home)
+    os.makedirs(models.onnx_dir(to))
     for name in names:
         for key in ("file", "cpu_file"):
             if built[name].get(key):
-                shutil.copy(os.path.join(modelstore.onnx_dir(home), built[name][key]), modelstore.onnx_dir(to))
+                shutil.copy(os.path.join(models.onnx_dir(home), built[name][key]), models.onnx_dir(to))
     write_index(to, {name: built[name] for name in names})
     return to
 
 
 def write_index(home, networks):
-    with open(os.path.join(modelstore.onnx_dir(home), modelstore.INDEX), "w", encoding="utf-8") as f:
-        json.dump({"schema": modelstore.SCHEMA, "networks": networks}, f)
+    with open(os.path.join(models.onnx_dir(home), models.INDEX), "w", encoding="utf-8") as f:
+        json.dump({"schema": models.SCHEMA, "networks": networks}, f)

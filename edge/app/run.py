@@ -23,10 +23,10 @@ from edge.telemetry.board.reader import BoardReader
 from edge.telemetry.health import Health
 from edge.telemetry.meter import Meter
 from edge.telemetry.notify import Notifier
-from edge.telemetry.status.beginning import Beginning
 from edge.telemetry.status.file import PRIVATE, mode_of
 from edge.telemetry.status.log import StatusLog
 from edge.telemetry.status.run import Run
+from edge.telemetry.status.start import StartStatus
 
 CLOSE_STATUS_S = 0.3  # for a disk that hangs; one that does not takes the last record at once
 
@@ -37,17 +37,17 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
     `stop` has is_set(). `report(event, text)` gets "progress", "state", "note", "warning" and "loss" lines.
     """
     health, home = Health(Notifier(os.environ)), models.home_dir()
-    before, unfit = Beginning(status_log(config), config.source.spec or "", report), ""
+    before, unfit = StartStatus(status_log(config), config.source.spec or "", report), ""
 
     def waiting(text: str = "the engines, which nanoface build makes now") -> None:
         health.waiting(text)
-        before.say(STARTING, text)
+        before.write(STARTING, text)
 
     try:
         unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
         with lock.tracking(home, waiting, stop.is_set):
             if before.waited and stop.is_set():
-                return before.say(STOPPED, "")
+                return before.write(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)
     except EdgeError as e:
         error = e
@@ -55,11 +55,11 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
             error = UnfitError("{}; {}".format(str(e).rpartition(": ")[0], unfit))
         health.failed(str(error))
         if (unfit or before.waited) and not before.over:
-            before.say(FAILED, str(error))
+            before.write(FAILED, str(error))
         raise error
 
 
-def _run(config: Config, stop: Any, report: Report, health: Health, before: Beginning, unfit: str) -> Dict[str, Any]:
+def _run(config: Config, stop: Any, report: Report, health: Health, before: StartStatus, unfit: str) -> Dict[str, Any]:
     use_one_thread()
     specs = parse_outputs(config.outputs)
     check_targets(specs, config)

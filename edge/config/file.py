@@ -10,9 +10,9 @@ from edge.config.rules import RULES, SECTIONS, no_such_key
 from edge.config.yamlreading import NotYaml, parse_yaml
 from edge.core.errors import ConfigError
 from edge.host.commands import is_installed
+from edge.host.ownership import ours
 from edge.host.reading import LARGEST_BYTES, at_most, reason
 from edge.host.safeopen import open_read
-from edge.host.strangers import ours
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
 OWN_NAME = "nanoface.yaml"
@@ -56,7 +56,7 @@ def own_file(environ: Mapping[str, str]) -> str:
 
 
 def _is_ours(path: str) -> bool:
-    """It is there, and not somebody else's whose home `sudo` has left in the environment."""
+    """It exists, and is not another user's whose $HOME `sudo` has kept."""
     try:
         owner = os.stat(path).st_uid
     except OSError:

@@ -8,16 +8,16 @@ from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Se
 
 from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
 from edge.config.rules import RULES, no_such_key, worker_groups
-from edge.core import redact, suffixes
+from edge.core import redact
 from edge.core.errors import ConfigError
 from edge.core.redact import SOURCE_VARIABLE
-from edge.core.roles import OFF
+from edge.core.roles import OFF, PICTURE_SUFFIXES
 from edge.outputs.spec import parse_outputs
 
 log = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("source.spec", "source.spec_file")
-STILLS = suffixes.PICTURES + (".txt",)  # the last: a list of pictures
+STILLS = PICTURE_SUFFIXES + (".txt",)  # the last: a list of pictures
 
 
 class SourceConfig(NamedTuple):
@@ -165,9 +165,9 @@ def load_config(
     spelled: Mapping[str, str] = NO_SPELLING,
 ) -> Config:
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
-    `spelled` says by which option each came, for the errors. Raises ConfigError.
+    `spelled` has the option that each came by, for the errors. Raises ConfigError.
 
-    `environ` None is for a program of others, whose own values the overrides are: nothing but `path` is read then.
+    `environ` None is for the library, whose caller gives the overrides: nothing but `path` is read then.
     """
     layers: List[Dict[str, Found]] = []
     user_file = choose_file(path, environ) if environ is not None else None if path is None else UserFile(path, "config=")
@@ -200,7 +200,7 @@ def _one_source(values: Dict[str, Any], layer: Mapping[str, Found]) -> Dict[str,
 
 def _source(values: Mapping[str, Any], layers: Sequence[Mapping[str, Found]], user_file: Optional[UserFile],
             on_command_line: bool) -> Optional[str]:
-    """From now on its passwords are known, and shown nowhere; says where others can read them."""
+    """From now on its passwords are hidden everywhere; warns where other users can read them."""
     path = values["source.spec_file"]
     spec = RULES["source.spec"].read(read_line(path)) if path is not None else values["source.spec"]
     redact.learn(spec or "")
@@ -247,7 +247,7 @@ def _tree(values: Mapping[str, Any]) -> Config:
 
 
 def _contradiction(source: SourceConfig) -> Optional[str]:
-    """What is wrong with wishes that are each allowed."""
+    """What is wrong with values that are each allowed."""
     if source.end_s is not None and source.end_s <= source.start_s:
         return "source.end_s {:g} is not after source.start_s {:g}".format(source.end_s, source.start_s)
     if source.pace == "realtime" and source.sequence:

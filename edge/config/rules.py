@@ -192,7 +192,7 @@ def nearest_key(key: str) -> Optional[str]:
 
 
 def no_such_key(key: str) -> str:
-    """The sentence that tells it, with what was probably meant or what there is."""
+    """The message, with what was probably meant or what there is."""
     section = key.split(".")[0]
     if key in SECTIONS:
         return "{} is a section; name one of its keys: {}".format(key, ", ".join(_leaves_of(key)))

@@ -1,1 +1,1 @@
-"""What every room shares: the packet that travels, the contracts, the clock."""
+"""What every package shares: the packet that travels, the contracts, errors, names, the clock."""

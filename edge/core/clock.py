@@ -9,7 +9,7 @@ wall = time.time
 
 
 def thread_cpu() -> float:
-    """Processor time of the calling thread; the monotonic time where the system does not tell it."""
+    """Processor time of the calling thread; the monotonic time where the system has none."""
     if hasattr(time, "clock_gettime"):
         return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
     return monotonic()

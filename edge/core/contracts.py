@@ -73,7 +73,7 @@ class Runner(ABC):
         """Free what open() took; may be called twice."""
 
     def take_device_ms(self) -> Sequence[float]:
-        """How long the device was busy with each submit since the last call, in any thread. Empty where nothing tells."""
+        """How long the device was busy with each submit since the last call, in any thread. Empty where it is not measured."""
         return ()
 
 
@@ -81,7 +81,7 @@ class Stage(ABC):
     """One step of the work on a packet. Knows no thread, queue, clock or metric."""
 
     name = ""
-    fills = ()  # type: Tuple[str, ...]  # fields of Face; who composes a run leaves out a stage that fills nothing new
+    fills = ()  # type: Tuple[str, ...]  # fields of Face; a stage that fills nothing new is left out of a run
     interval = 1  # of a stage that may work on every n-th frame only: n; may be set from another thread
     runners = ()  # type: Tuple[Runner, ...]  # what the status lists as backend and model of the stage
 
@@ -163,7 +163,7 @@ class Sender(ABC):
     fatal = False  # as the output
     error = None  # type: Optional[BaseException]  # what ended a fatal output, or the last failure of another
     stop_wanted = False  # the user of the output, such as a window, asks the run to stop
-    reader_left = False  # nobody wants what it writes; a run of which all outputs say so ends
+    reader_left = False  # its reader has closed; a run ends when that is so of all outputs
     note = ""  # as the output
 
     @abstractmethod

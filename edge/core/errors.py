@@ -46,7 +46,7 @@ class SourceError(EdgeError):
 
 
 class ModelError(EdgeError):
-    """A network that is missing, corrupt, or not what its manifest entry says."""
+    """A network that is missing, corrupt, or not as its manifest entry has it."""
 
     exit_code = 4
 

@@ -14,6 +14,7 @@ from edge.core.packet import CONTOUR_POINTS, POINTS, Eyes, Iris
 
 SCHEMA = 1
 Box = Tuple[float, float, float, float]
+SHOWN = 40  # characters of what is wrong that stand in its error
 KINDS = {dict: "an object", list: "a list", str: "a text", type(None): "null", bool: "true or false"}
 
 
@@ -123,7 +124,7 @@ def read_record(record: Union[str, bytes, Mapping[str, Any]]) -> FrameRecord:
     _expect(found, dict, "the whole", "an object")
     if type(found.get("schema")) is not int or found["schema"] != SCHEMA:
         raise InputError("the frame record has the schema {}, which is not {}: is it a line of `--output jsonl:`?".format(
-            repr(found.get("schema"))[:40], SCHEMA))
+            _shown(found.get("schema")), SCHEMA))
     size = [_whole(value, "size") for value in _expect(found.get("size"), list, "size", "[width, height]")]
     if len(size) != 2:
         raise _wrong("size", "[width, height]", found["size"])
@@ -139,7 +140,6 @@ def read_face(record: Any, where: str = "face") -> Face:
     """One entry of `faces`; `where` names it in errors. Raises InputError."""
     _expect(record, dict, where, "an object")
     at = where + "."
-    missing = _optional(record, "missing", at + "missing", _object) or {}
     return Face(
         id=_whole(record.get("id"), at + "id"),
         score=_optional(record, "score", at + "score", _number),
@@ -148,14 +148,21 @@ def read_face(record: Any, where: str = "face") -> Face:
         pose=_optional(record, "pose", at + "pose", _pose),
         irises=_optional(record, "iris", at + "iris", lambda v, w: _eyes(v, w, _iris)),
         gaze=_optional(record, "gaze", at + "gaze", _gaze),
-        expression=_optional(record, "expression", at + "expression", _expression) or {},
+        expression=_optional(record, "expression", at + "expression", lambda v, w: _named(v, w, _number)) or {},
         eye_contours=_optional(record, "eye_contours", at + "eye_contours",
                                lambda v, w: _eyes(v, w, lambda c, s: _array(c, s, (CONTOUR_POINTS, 2)))),
-        missing={name: _text(reason, at + "missing." + name) for name, reason in missing.items()})
+        missing=_optional(record, "missing", at + "missing", lambda v, w: _named(v, w, _text)) or {})
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:SHOWN]
+    except ValueError:  # Python 3.11 and later do not write out a number that is larger still
+        return "a number of thousands of digits"
 
 
 def _wrong(where: str, expected: str, found: Any) -> InputError:
-    kind = KINDS.get(type(found)) or (repr(found)[:40] if isinstance(found, (int, float)) else "something else")
+    kind = KINDS.get(type(found)) or (_shown(found) if isinstance(found, (int, float)) else "something else")
     return InputError("the frame record: {} must be {}, it is {}".format(where, expected, kind))
 
 
@@ -170,9 +177,12 @@ def _optional(record: Mapping[str, Any], key: str, where: str, read: Callable[[A
 
 
 def _number(value: Any, where: str) -> float:
-    if type(value) not in (float, int) or not math.isfinite(value):  # bool is an int
-        raise _wrong(where, "a finite number", value)
-    return float(value)
+    try:
+        if type(value) in (float, int) and math.isfinite(value):  # bool is an int
+            return float(value)
+    except OverflowError:  # an int that no float holds
+        pass
+    raise _wrong(where, "a finite number", value)
 
 
 def _whole(value: Any, where: str) -> int:
@@ -201,12 +211,12 @@ def _array(value: Any, where: str, shape: Tuple[int, ...]) -> np.ndarray:
 
 
 def _has_shape(value: Any, shape: Tuple[int, ...]) -> bool:
-    """Looked at first: of rows that differ, numpy's versions make different things."""
+    """Looked at first: of rows that differ, numpy's versions make different things, and of one long text a table as wide."""
     if not isinstance(value, list) or len(value) != shape[0]:
         return False
     if len(shape) > 1:
         return all(_has_shape(row, shape[1:]) for row in value)
-    return not any(isinstance(one, (list, dict)) for one in value)
+    return all(isinstance(one, (float, int)) and not isinstance(one, bool) for one in value)
 
 
 def _box(value: Any, where: str) -> Box:
@@ -243,5 +253,7 @@ def _eyes(value: Any, where: str, read: Callable[[Any, str], Any]) -> Eyes:
     return Eyes(*(_optional(found, side, "{}.{}".format(where, side), read) for side in Eyes._fields))
 
 
-def _expression(value: Any, where: str) -> Dict[str, float]:
-    return {name: _number(number, "{}.{}".format(where, name)) for name, number in _object(value, where).items()}
+def _named(value: Any, where: str, read: Callable[[Any, str], Any]) -> Dict[str, Any]:
+    """Names that the writer chose, each with its value."""
+    return {name: read(one, "{}.{}".format(where, repr(str(name)[:SHOWN])[1:-1]))
+            for name, one in _object(value, where).items()}

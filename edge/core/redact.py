@@ -1,7 +1,7 @@
 """Passwords and keys are not shown: the one home of hiding them, for errors, warnings, status records and reports.
 
 Two ways together: the places where they stand (addresses, queries, properties of a pipeline), for texts of others; and the
-secrets of this process's own source, word for word and as they are usually rewritten, wherever a library repeats them.
+secrets of this process's own source, verbatim and as they are usually rewritten, wherever a library repeats them.
 """
 import json
 import re
@@ -15,7 +15,7 @@ LEAST = 4  # characters of a secret that is hidden wherever it stands: a shorter
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
 WORD = re.compile(r"\S+")
 WITH_BLANKS = re.compile("(" + SCHEME.pattern + r"[^\s:/@]+):[^/@\n]*@")
-CUTS = tuple(re.compile(text) for text in ("\"", "'", r"\s"))  # where a login may end for want of an @
+CUTS = tuple(re.compile(text) for text in ("\"", "'", r"\s"))  # where a login without an @ may end
 ANY_PORT = re.compile(r"^\d{1,5}(?=[/?#]|$)")
 SECRET = (r"token|secret|signature|(?<!by)(?<!com)(?<!low)(?<!high)pass(?:word|wd|phrase|code)?|pwd|psw|pw|"
           r"(?<!mon)(?<!don)(?<!tur)key|auth|authorization|credentials?|jwt|"
@@ -25,20 +25,20 @@ VALUE = r"\"(?:\\.|[^\"\\])*\"?(?:[^\s&,)\]}][^\s&]*)?|'(?:\\.|[^'\\\n])*'(?=[\s
 NAME = r"((?:NAMES)\d*[\"']?\s?=(?!\s?\*\*\*)\s?)"
 NAMED = re.compile(NAME.replace("NAMES", SECRET + "|" + PERSON) + "({})".format(VALUE), re.IGNORECASE)
 VALUES = tuple(re.compile(NAME.replace("NAMES", SECRET) + "({})".format(value), re.IGNORECASE | re.DOTALL) for value in (
-    VALUE, "[^&]*", "[^&#]*", r"(?:\\.|\S)*", r".*?(?=[&_][A-Za-z]+=|$)"))  # as careless writers end them
+    VALUE, "[^&]*", "[^&#]*", r"(?:\\.|\S)*", r".*?(?=[&_][A-Za-z]+=|$)"))  # further ways in which they may end
 OUR_HELP = "KEY=VALUE"
 HEADER = re.compile(r"(?<!/)((?:password|passwd|passphrase|pwd|pw|api[-_]?key|token|secret|authorization|cookie)[\"']?:"
                     r"(?! ?\*\*\*) ?)(?=\S)(?:(?:basic|bearer|digest)\s.*|{})".format(VALUE), re.IGNORECASE)
 
 
 class Secrets:
-    """The secrets that this process knows. May be used from several threads."""
+    """The secrets that this process has seen. May be used from several threads."""
 
     def __init__(self) -> None:
         self._known: Tuple[str, ...] = ()
 
     def learn(self, spec: str) -> None:
-        """What is secret in the text of a source, or in a word of the command line."""
+        """What is secret in the text of a source, or in an argument of the command line."""
         found = set(self._known)
         for secret in _secrets(spec):
             found.update(form for form in _forms(secret) if len(form) >= LEAST and form != HIDDEN)
@@ -67,7 +67,7 @@ def hide(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """What a terminal may be given of any text, line by line: the words of others do not steer it."""
+    """What a terminal may be given of any text, line by line: control sequences of others have no effect."""
     return text if text.isprintable() else "".join(c if _is_plain(c) or c in "\n\t" else _escape(c) for c in _joined(text))
 
 
@@ -112,7 +112,7 @@ def has_secret(spec: str) -> bool:
 def _login(text: str) -> Tuple[int, int]:
     """Where it begins and ends: up to the last @, as a password may hold any of / ? # @. Equal where there is none.
 
-    In one pass: a pattern would begin anew at each of many schemes.
+    In one pass: a pattern would start again at each of many schemes.
     """
     end = text.rfind("@")
     scheme = SCHEME.search(text, 0, end) if end >= 0 else None
@@ -137,7 +137,7 @@ def _shown_user(login: str) -> str:
 
 
 def _secrets(spec: str) -> Iterator[str]:
-    """Passwords of addresses, as a careless and as a strict reader finds them, and the values of telling names."""
+    """Passwords of addresses, as a lenient and as a strict parser finds them, and the values of names such as token."""
     for piece in (piece for pieces in ([spec], *(cut.split(spec) for cut in CUTS)) for piece in pieces):
         start, end = _login(piece)
         rest = piece[start:end]
@@ -150,7 +150,7 @@ def _secrets(spec: str) -> Iterator[str]:
 
 
 def _bytes(text: str) -> bytes:
-    """Also of a word of the command line that is no UTF-8."""
+    """Also of a command-line argument that is no UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

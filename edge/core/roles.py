@@ -1,4 +1,4 @@
-"""The names that the whole house uses, each written once: stages, the roles of networks, states of a run, runtimes, turns."""
+"""Names that are used in many packages, each written once: stages, roles of networks, states, runtimes, kinds of files."""
 from typing import Dict, Tuple
 
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
@@ -28,3 +28,7 @@ ENDED = (STOPPED, FAILED)
 
 FLIPS = (OFF, "horizontal", "vertical", "both")  # of a source's picture
 ROTATIONS = (0, 90, 180, 270)  # degrees clockwise, after the flip
+# extensions in lower case
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k",
+                    ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".heic", ".heif", ".avif", ".mpo")
+FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # for hints only

@@ -14,7 +14,7 @@ class Rule(NamedTuple):
 
     allowed: str  # ends the sentence "allowed: ..."
     read: Callable[[Any], Any]  # what YAML or from_text gave -> what the configuration holds
-    from_text: Callable[[str], Any]  # a word of the command line -> what YAML would have given
+    from_text: Callable[[str], Any]  # an argument of the command line -> what YAML would have given
     choices: Tuple[str, ...] = ()  # what a shell completes
 
 

@@ -1,10 +1,10 @@
-"""Which of the known words was probably meant."""
+"""Suggestions for misspelled names."""
 import difflib
 from typing import Iterable, Optional
 
 
 def nearest(word: str, known: Iterable[str]) -> Optional[str]:
-    """The known word that was probably meant."""
+    """The known name that was probably meant."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return near[0] if near else None
 

@@ -1,1 +1,1 @@
-"""What `nanoface doctor` looks at beside the board itself. Nothing heavy is imported here, and nothing is changed."""
+"""The checks of `nanoface doctor`, one concern a file. They import nothing heavy and change nothing."""

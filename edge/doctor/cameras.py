@@ -8,7 +8,7 @@ from edge.sources.live.v4l2 import by_number, ribbon_source, text_of
 
 
 def check_cameras(machine: Machine, spec: Optional[str] = None) -> List[Finding]:
-    """One finding for each capture device, or one that says there is none. `spec`: the source that is configured."""
+    """One finding for each capture device, or one that there is none. `spec`: the source that is configured."""
     findings = []
     for path in by_number(glob(machine.path("/dev/video*"))):
         name = "/dev/" + os.path.basename(path)

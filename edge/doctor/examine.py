@@ -15,15 +15,14 @@ from edge.doctor.plans import check_plans
 from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
-from edge.store import models as modelstore
-from edge.store import plans as planstore
+from edge.store import models, plans
 
 WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
 
 
 def examine(config: Config, machine: Machine, software: Software) -> List[Finding]:
     """All findings; what the others depend on comes first."""
-    jetson, home = is_jetson(machine), modelstore.home_dir(machine.environ)
+    jetson, home = is_jetson(machine), models.home_dir(machine.environ)
     findings = [check_python(software.python), check_numpy(software),
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
     findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
@@ -44,15 +43,15 @@ def as_json(findings: Sequence[Finding]) -> Dict[str, Any]:
 
 def lines(findings: Sequence[Finding]) -> List[str]:
     """One for each finding, one for its cure, and the sum of it."""
-    told = []
+    report = []
     for finding in findings:
-        told.append("{:<5} {:<13} {}".format(finding.state, finding.name, one_line(finding.text)))
+        report.append("{:<5} {:<13} {}".format(finding.state, finding.name, one_line(finding.text)))
         if finding.cure:
-            told.append(" " * 20 + "-> " + one_line(finding.cure))
+            report.append(" " * 20 + "-> " + one_line(finding.cure))
     counts = as_json(findings)["counts"]
     if counts[FAIL]:
-        return told + ["nanoface cannot run here: {} to repair, {} to look at".format(counts[FAIL], counts[WARN])]
-    return told + ["nanoface can run here" + (": {} to look at".format(counts[WARN]) if counts[WARN] else "")]
+        return report + ["nanoface cannot run here: {} to repair, {} to look at".format(counts[FAIL], counts[WARN])]
+    return report + ["nanoface can run here" + (": {} to look at".format(counts[WARN]) if counts[WARN] else "")]
 
 
 def check_config(path: Optional[str], machine: Machine) -> Finding:
@@ -66,8 +65,8 @@ def check_config(path: Optional[str], machine: Machine) -> Finding:
 
 def check_models(config: Config, machine: Machine) -> List[Finding]:
     """Of each role: which network would be used, whether its files are whole."""
-    home = modelstore.home_dir(machine.environ)
-    used = planstore.in_use(home, config, {})
+    home = models.home_dir(machine.environ)
+    used = plans.in_use(home, config, {})
     filled = {role: network.name for network in used.values() for role in network.also if role not in used}
     return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
             _check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
@@ -78,11 +77,11 @@ def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
     if tuple(names) == (OFF,):
         return Finding(name, OK, "switched off")
     try:
-        known = modelstore.read_index(home)
+        known = models.read_index(home)
         if role in WITHOUT and not any(n in known for n in names):
             text = "{} is not fetched: {}".format(" or ".join(names), WITHOUT[role])
             return Finding(name, WARN, text, _fetch(names))
-        network, skipped = modelstore.first_available(home, names)
+        network, skipped = models.first_available(home, names)
     except ModelError as e:
         text, _, cure = str(e).rpartition(": ")  # a ModelError ends with its cure
         return Finding(name, FAIL, text, cure)

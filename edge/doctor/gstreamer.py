@@ -66,13 +66,13 @@ def _needed(config: Config, kind: str, jetson: bool) -> set:
 
 
 def elements_of(pipeline: str) -> List[str]:
-    """Names of the elements of a pipeline's text: the first word between two !, unless it is caps or a pad's name."""
-    words = [part.split()[0] for part in re.split(r"\s!\s|\s!$", " " + pipeline + " ") if part.split()]
-    return [word for word in words if re.match(r"^[a-z][a-z0-9_-]*$", word)]
+    """Names of the elements of a pipeline's text: the first token between two !, unless it is caps or a pad's name."""
+    names = [part.split()[0] for part in re.split(r"\s!\s|\s!$", " " + pipeline + " ") if part.split()]
+    return [name for name in names if re.match(r"^[a-z][a-z0-9_-]*$", name)]
 
 
 def _is_there(machine: Machine, element: str) -> bool:
-    """An answer that does not come counts as yes: nothing is known then."""
+    """No answer counts as yes."""
     answer = machine.command(INSPECT, "--exists", element, timeout_s=NEXT_S)
     return answer is None or answer.code in (0, None)
 

@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a command said."""
+    """The result of a command."""
 
     code: Optional[int]  # its exit code; None where it did not end in time
     text: str  # of both its streams
@@ -52,13 +52,13 @@ class Machine(NamedTuple):
     def exists(self, absolute: str) -> bool:
         return os.path.lexists(self.path(absolute))
 
-    def command(self, *words: str, timeout_s: float = COMMAND_S) -> Optional[Answer]:
+    def command(self, *argv: str, timeout_s: float = COMMAND_S) -> Optional[Answer]:
         """Ask a program of the PATH; None where it is not there."""
-        program = shutil.which(words[0], path=self.environ.get("PATH", ""))
+        program = shutil.which(argv[0], path=self.environ.get("PATH", ""))
         if program is None:
             return None
         try:
-            done = subprocess.run([program] + list(words[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            done = subprocess.run([program] + list(argv[1:]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, env=dict(self.environ, LC_ALL="C"), timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return Answer(None, "")

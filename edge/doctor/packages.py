@@ -24,7 +24,7 @@ FROM_PIP = "site-packages"  # in the path of what pip installed; JetPack's own l
 
 
 class Probe(NamedTuple):
-    """What importing a package in another process said. `trouble` is "" where it went well."""
+    """The result of importing a package in another process. `trouble` is "" where it worked."""
 
     version: str
     build: str  # OpenCV's build information

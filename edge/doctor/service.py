@@ -26,24 +26,24 @@ def check_service(machine: Machine) -> List[Finding]:
         return findings + [Finding("service", WARN, "installed; systemd does not answer",
                                    "start the machine with systemd, or sudo systemctl daemon-reload")]
     pairs = [line.partition("=") for line in answer.text.splitlines()]
-    return findings + [_judged({key: value for key, equals, value in pairs if equals})]
+    return findings + [_finding({key: value for key, equals, value in pairs if equals})]
 
 
-def _judged(said: Dict[str, str]) -> Finding:
-    state, at_boot = said.get("ActiveState", ""), said.get("UnitFileState", "")
-    text = "{} ({})".format(state or "unknown", said.get("SubState") or "-")
-    if said.get("NRestarts", "0") not in ("", "0"):
-        text += ", restarted {} times".format(said["NRestarts"])
-    if said.get("StatusText"):
-        text += ": " + said["StatusText"]
+def _finding(properties: Dict[str, str]) -> Finding:
+    state, at_boot = properties.get("ActiveState", ""), properties.get("UnitFileState", "")
+    text = "{} ({})".format(state or "unknown", properties.get("SubState") or "-")
+    if properties.get("NRestarts", "0") not in ("", "0"):
+        text += ", restarted {} times".format(properties["NRestarts"])
+    if properties.get("StatusText"):
+        text += ": " + properties["StatusText"]
     if state == "failed":
-        return Finding("service", FAIL, "{}, {}".format(text, said.get("Result") or "it ended"),
+        return Finding("service", FAIL, "{}, {}".format(text, properties.get("Result") or "it ended"),
                        "{}; then sudo systemctl restart nanoface".format(_logs()))
     if at_boot != "enabled":
         return Finding("service", WARN, text + ", not started at boot", "sudo systemctl enable --now nanoface")
     if state == "inactive":
         return Finding("service", WARN, text, "sudo systemctl start nanoface")
-    if said.get("SubState") == "auto-restart":
+    if properties.get("SubState") == "auto-restart":
         return Finding("service", FAIL, text + ", starts again and again", _logs())
     return Finding("service", OK, text)
 
@@ -67,7 +67,7 @@ def check_groups(machine: Machine, unit: str) -> List[Finding]:
 
 
 def _values(unit: str, key: str) -> List[str]:
-    return [word for line in re.findall(r"^{}=(.*)$".format(key), unit, re.MULTILINE) for word in line.split()]
+    return [value for line in re.findall(r"^{}=(.*)$".format(key), unit, re.MULTILINE) for value in line.split()]
 
 
 def _unit(machine: Machine, name: str) -> Optional[str]:

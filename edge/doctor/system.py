@@ -9,14 +9,14 @@ from typing import List, Optional
 from edge.config.load import Config
 from edge.doctor.machine import FAIL, GIB, OK, WARN, Finding, Machine
 from edge.host import ffmpeg
-from edge.store import models as modelstore
+from edge.store.models import home_dir
 
 ROOM_BYTES = 300 << 20  # downloads, converted networks and plans of every role
 LOG_BYTES = 20 << 20
 SYSTEM_LOGS = ("/var/log/syslog*", "/var/log/daemon.log*", "/var/log/messages*")
 SYSTEM_LOG_BYTES = 500 << 20  # a week of a quiet board is a few MB
 JOURNAL, JOURNAL_BYTES = "/var/log/journal", 2 << 30
-TAIL_BYTES = 1 << 16  # of the newest log: who writes it
+TAIL_BYTES = 1 << 16  # of the newest log: which program writes it
 QUIETEN = ("keep the service that writes so much out of it, of nvargus-daemon as docs/jetson-nano.md says under Trouble; "
            "then sudo truncate -s 0 {}")
 FIRST_YEAR = 2024  # none of this was written before
@@ -25,7 +25,7 @@ NTP = "sudo timedatectl set-ntp true, with a network; a board has no battery and
 
 def check_folders(config: Config, machine: Machine) -> List[Finding]:
     """The networks' home and the status log's folder: writable, and room on the disk."""
-    home = modelstore.home_dir(machine.environ)
+    home = home_dir(machine.environ)
     free = shutil.disk_usage(existing(home)).free
     text = "{}, {:.1f} GiB free".format(home, free / GIB)
     if free < ROOM_BYTES:

@@ -1,8 +1,8 @@
-"""Loads the runtimes so that they tell nobody: unless told not to, each counts its uses for those who made it.
+"""Loads the runtimes with their telemetry switched off: by default each reports its use to its makers.
 
 `import openvino` (2026.4) looks up an analytics host and writes ~/intel/. `import onnxruntime` (1.32) writes a device id and a
 database below ~/.cache/Microsoft and .ses in the folder for temporary files, and looks up its own host some seconds later; its
-disable_telemetry_events() stops none of that. Both keep still where CI is set.
+disable_telemetry_events() stops none of that. Neither does so where CI is set.
 """
 import os
 import sys

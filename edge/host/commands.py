@@ -10,53 +10,53 @@ INSTALLED = PROGRAMS + "/current/bin/nanoface"
 CONFIG = "/etc/nanoface/nanoface.yaml"  # of the service
 # converts networks on a board, where .venv cannot
 CONVERTER = os.path.join(CODE, ".venv-convert", "bin", "nanoface")
-USER = "nanoface"  # of the service: what root writes among its files, it could not replace
+USER = "nanoface"  # of the service; it could not replace files of root's among its own
 CONFIGURED = ("build", "bench", "doctor", "report")  # take --config
 
 
 def is_installed() -> bool:
-    """This is the program of the service, whoever runs it."""
+    """This is the program of the service, also where a user runs it."""
     return sys.prefix.startswith(PROGRAMS + os.sep)
 
 
-def run(words: str) -> str:
+def run(arguments: str) -> str:
     """The cure that ends an error: "run `nanoface build --only align`"."""
-    where = " in the checkout" if is_installed() and words.startswith("models ") else ""
-    return "run `{}`{}".format(command(words), where)
+    where = " in the checkout" if is_installed() and arguments.startswith("models ") else ""
+    return "run `{}`{}".format(command(arguments), where)
 
 
-def command(words: str) -> str:
+def command(arguments: str) -> str:
     """The command line for "build --only align" and the like."""
     if is_installed():
-        return of_service(words)
-    found, own = shutil.which("nanoface"), _path(words.startswith("models ") and os.path.exists(CONVERTER))
-    if _changes_service(words):
-        return "sudo {} {}".format(own or "nanoface", words)  # sudo does not look into environments
+        return of_service(arguments)
+    found, own = shutil.which("nanoface"), _path(arguments.startswith("models ") and os.path.exists(CONVERTER))
+    if _changes_service(arguments):
+        return "sudo {} {}".format(own or "nanoface", arguments)  # sudo does not look into environments
     short = not own or (found is not None and os.path.samefile(found, own))
-    return "{} {}".format("nanoface" if short else own, words)
+    return "{} {}".format("nanoface" if short else own, arguments)
 
 
-def of_service(words: str) -> str:
+def of_service(arguments: str) -> str:
     """As command() has it where the service's program asks."""
-    first, options = words.split()[0], words.split()[1:]
+    first, options = arguments.split()[0], arguments.split()[1:]
     if first == "run":
         return "sudo systemctl start nanoface"
     if first == "models":  # they are converted elsewhere; an installation brings them
         return "{}/bin/nanoface {} && sudo .venv/bin/nanoface service install".format(
-            ".venv-convert" if is_tegra() else ".venv", words)
+            ".venv-convert" if is_tegra() else ".venv", arguments)
     if first == "service":
-        return "{}{} {}".format("sudo " if _changes_service(words) else "", INSTALLED, words)
+        return "{}{} {}".format("sudo " if _changes_service(arguments) else "", INSTALLED, arguments)
     if first == "build" and set(options[::2]) <= {"--only", "--force"}:
         return "sudo {} service rebuild{}".format(INSTALLED, " --force" if "--force" in options else "")
-    told = "sudo -u {} {} {}{}".format(USER, INSTALLED, words, " --config " + CONFIG if first in CONFIGURED else "")
+    line = "sudo -u {} {} {}{}".format(USER, INSTALLED, arguments, " --config " + CONFIG if first in CONFIGURED else "")
     if first == "build":
-        return "sudo systemctl stop nanoface; {}; sudo systemctl start nanoface".format(told)
-    return told
+        return "sudo systemctl stop nanoface; {}; sudo systemctl start nanoface".format(line)
+    return line
 
 
-def _changes_service(words: str) -> bool:
+def _changes_service(arguments: str) -> bool:
     """What only root may do."""
-    return words.startswith("service ") and words.split()[1] not in ("logs", "status")
+    return arguments.startswith("service ") and arguments.split()[1] not in ("logs", "status")
 
 
 def _path(converts: bool) -> str:

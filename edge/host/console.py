@@ -1,4 +1,4 @@
-"""Standard output and standard error, as every command writes to them: each word that is for people goes through here.
+"""Standard output and standard error, as every command writes to them.
 
 What would steer a terminal, or is not in its encoding, is shown as an escape such as \\u001b: JSON stays JSON. A reader that
 has left, as `head` does, changes nothing of what a command does or of its exit code.
@@ -26,12 +26,12 @@ class Console:
         """`needed`: write() raises OutputError where nothing can be written, as on a full disk; else that is given up."""
         self._stream, self._needed = stream, needed
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.left = False  # nobody reads any more
+        self.left = False  # the reader has closed
         self._hushed = False
 
     @property
     def steers(self) -> bool:
-        """A terminal that can be told where to write."""
+        """A terminal that understands control sequences."""
         return bool(self._stream.isatty()) and os.environ.get("TERM") != "dumb"
 
     @property
@@ -59,7 +59,7 @@ class Console:
         self._hushed = hushed
 
     def flush(self) -> None:
-        """Nothing waits here; others may have written to the stream itself."""
+        """Of what others have written to the stream itself; nothing is buffered here."""
         self._put("")
 
     def _put(self, text: str) -> None:
@@ -80,7 +80,7 @@ class Console:
             try:
                 self._stream.flush()
                 return
-            except BlockingIOError:  # a terminal or pipe that somebody else made non-blocking
+            except BlockingIOError:  # a terminal or pipe that another process made non-blocking
                 select.select([], [self._stream.fileno()], [])
 
     def _mute(self) -> None:
@@ -93,9 +93,9 @@ class Console:
 class ProgressLine:
     """Text that changes: one line that a terminal redraws, and a line now and then in a log. For one thread."""
 
-    def __init__(self, out: Console, log_every_s: float, redraw_s: float = 0.0, stays: bool = False) -> None:
+    def __init__(self, out: Console, log_interval_s: float, redraw_s: float = 0.0, stays: bool = False) -> None:
         """`stays`: end() leaves what was drawn last on the screen, else it is wiped away."""
-        self._out, self._log_every_s, self._redraw_s, self._stays = out, log_every_s, redraw_s, stays
+        self._out, self._log_interval_s, self._redraw_s, self._stays = out, log_interval_s, redraw_s, stays
         self._drawn, self._drawn_at = False, float("-inf")
         self.begin()
 
@@ -109,7 +109,7 @@ class ProgressLine:
             if now - self._drawn_at >= self._redraw_s:
                 self._drawn, self._drawn_at = True, now
                 self._out.draw(text)
-        elif now - self._logged_at >= self._log_every_s:
+        elif now - self._logged_at >= self._log_interval_s:
             self._logged_at = now
             self._out.write(redact.one_line(text) + "\n")
 
@@ -133,7 +133,7 @@ def on(stream: TextIO) -> Console:
 def installed() -> Iterator[None]:
     """In the place of sys.stdout and sys.stderr meanwhile: argparse, warnings, logging and Python's own traces write there."""
     before = sys.stdout, sys.stderr
-    out, err = (stream or open(os.devnull, "w") for stream in before)  # None: closed by whoever started us
+    out, err = (stream or open(os.devnull, "w") for stream in before)  # None: closed by the parent process
     sys.stdout, sys.stderr = Console(out), Console(err, needed=False)  # type: ignore
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, one builder at a time, and one clear line when the disk refuses."""
+"""Files that are whole or not there, one builder at a time, and one clear line when a write fails."""
 import errno
 import hashlib
 import os
@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Callable, Iterator, Optional, Type
 
 from edge.core.errors import ModelError
+from edge.host.ownership import Exposed, UnsafePath, account, ours
 from edge.host.safeopen import Folder, folder_of, random_word
-from edge.host.strangers import Exposed, UnsafePath, account, ours
 
 PART = ".part"  # ends the name of what is not finished yet
 LOCK = ".lock"
@@ -23,7 +23,7 @@ _MAKE_ROOM = "make room there or set NANOFACE_HOME to a folder on another disk"
 
 
 class StorageError(ModelError):
-    """The disk is full or refuses. Another network would fare no better."""
+    """A write failed, so that another network is no alternative."""
 
 
 def storage_error(path: str, error: OSError) -> StorageError:
@@ -45,8 +45,8 @@ def _as_root(exposed: Exposed) -> str:
             exposed.strerror, shlex.quote(exposed.path))
     home = os.environ.get("NANOFACE_HOME")
     program = sys.argv[0] if os.path.basename(sys.argv[0]) == "nanoface" else "nanoface"
-    words = ["sudo", "-u", account(exposed.uid)] + (["NANOFACE_HOME=" + home] if home else []) + [program] + sys.argv[1:]
-    return "{}, so root writes nothing there: {}".format(exposed.strerror, " ".join(shlex.quote(word) for word in words))
+    argv = ["sudo", "-u", account(exposed.uid)] + (["NANOFACE_HOME=" + home] if home else []) + [program] + sys.argv[1:]
+    return "{}, so root writes nothing there: {}".format(exposed.strerror, " ".join(shlex.quote(word) for word in argv))
 
 
 def own_folder(path: str) -> Folder:
@@ -208,12 +208,12 @@ def _locked(folder: str, waiting: Callable[[], None]) -> Optional[int]:
         with own_folder(folder) as place:
             try:
                 fd = place.open(LOCK, os.O_RDWR | os.O_CREAT)
-            except PermissionError:  # another user made it, who is no stranger here: reading is enough for a lock
+            except PermissionError:  # of another user: reading is enough for a lock
                 fd = place.open(LOCK, os.O_RDONLY)
     except UnsafePath as e:
         raise storage_error(folder, e) from e
     except (ImportError, OSError):
-        return None  # whoever then writes gets the error with its cure
+        return None  # a later write raises the error with its cure
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,5 +1,5 @@
-"""The program ffmpeg, which reads recorded films and writes annotated ones in a process of its own: what a hostile film
-makes it do, a crash, a hang or gigabytes, is never the tracker's.
+"""The program ffmpeg, which reads recorded films and writes annotated ones in a process of its own: a hostile film that makes
+it crash, hang or take gigabytes does not affect the tracker.
 
 It comes with the package imageio-ffmpeg, whose own code is not imported (on Python 3.6 it does not load), or from $PATH.
 """
@@ -67,10 +67,10 @@ def _places() -> List[str]:
     return packed + ([on_path] if on_path else [])
 
 
-def ask(path: str, *words: str) -> str:
-    """What it tells of itself; "" where it does not run."""
+def ask(path: str, *options: str) -> str:
+    """What it prints; "" where it does not run."""
     try:
-        done = subprocess.run([path] + list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run([path] + list(options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.DEVNULL, timeout=ASK_S, check=True, env=environment())
         return done.stdout.decode("ascii", "replace")
     except (OSError, subprocess.SubprocessError):
@@ -79,7 +79,7 @@ def ask(path: str, *words: str) -> str:
 
 @lru_cache(maxsize=None)
 def _known(path: str) -> Optional[Ffmpeg]:
-    told = ask(path, "-version")
-    found = re.match(r"ffmpeg version n?(\d+)\.(\d+)", told)
+    printed = ask(path, "-version")
+    found = re.match(r"ffmpeg version n?(\d+)\.(\d+)", printed)
     version = (int(found.group(1)), int(found.group(2))) if found else NEWEST
-    return Ffmpeg(path, version) if told else None
+    return Ffmpeg(path, version) if printed else None

@@ -1,4 +1,4 @@
-"""The packages that nanoface imports, as pip is asked for them. nanoface itself is on no index: no cure names an extra of it.
+"""The packages that nanoface imports, as requirements of pip. nanoface itself is on no index: no cure names an extra of it.
 
 The ranges are those of setup.py, which cannot import this; a test compares them.
 """
@@ -9,7 +9,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from edge.core.roles import ONNXRUNTIME, OPENVINO, RUNTIMES
 
-# module -> what to ask for on Python 3.6, and from 3.7 on
+# module -> requirements on Python 3.6, and from 3.7 on
 REQUIREMENTS: Dict[str, Tuple[Tuple[str, ...], Tuple[str, ...]]] = {
     "numpy": (("numpy>=1.13,<1.20",), ("numpy>=1.19,<2.4",)),
     "cv2": (("opencv-python-headless==4.1.1.26",), ("opencv-python-headless>=4.8,<4.12",)),
@@ -33,7 +33,7 @@ def install(*modules: str, python: Sequence[int] = THIS_PYTHON) -> str:
     asked: List[str] = []
     for module in modules:
         asked += REQUIREMENTS.get(module, ((module,), (module,)))[tuple(python[:2]) >= (3, 7)]
-    return " ".join([shlex.quote(sys.executable or "python3"), "-m pip install"] + [shlex.quote(word) for word in asked])
+    return " ".join([shlex.quote(sys.executable or "python3"), "-m pip install"] + [shlex.quote(spec) for spec in asked])
 
 
 def absent(modules: Sequence[str]) -> List[str]:

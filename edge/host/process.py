@@ -1,4 +1,4 @@
-"""What is settled for this process and its children before numpy, OpenCV or a runtime is loaded.
+"""Settings of this process and its children that are made before numpy, OpenCV or a runtime is loaded.
 
 The command line calls prepare_process() first of all; nothing heavy may be imported until it has.
 """

@@ -1,4 +1,4 @@
-"""Small files and texts from outside, read in one place: none may hang us, fill the memory, or break a parser.
+"""Small files and texts from outside: none may block the process, fill the memory, or break a parser.
 
 Everything here raises OSError or ValueError, with a text of a few words, see reason().
 """
@@ -8,8 +8,8 @@ import os
 import stat
 from typing import Any
 
+from edge.host.ownership import UnsafePath
 from edge.host.safeopen import open_read
-from edge.host.strangers import UnsafePath
 
 LARGEST_BYTES = 1 << 20  # of JSON: 2 MB of brackets would be 170 MB of lists and dicts
 MOST_DIGITS = 300  # of a whole number: more do not go into a float, and thousands take Python minutes
@@ -46,7 +46,7 @@ def open_regular(path: str) -> int:
 def is_pipe(path: str) -> bool:
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):  # what is wrong with it is told by who reads it
+    except (OSError, ValueError):  # reading it will raise the error
         return False
 
 

@@ -1,9 +1,9 @@
 """A few pictures in memory that two processes share: one writes, the other copies out.
 
-It is an unlinked file that both map (Python 3.6 knows no shared_memory). The word that a picture is there travels through
-the processes' socket, which also puts the memory accesses of both into order. A slot carries a stamp before its pixels: 0
-while it is written, then a number that never comes again; who finds another one than he was told, before or after copying,
-came too late for it.
+It is an unlinked file that both map (Python 3.6 knows no shared_memory). The message that a picture is there goes through
+the processes' socket, which also orders the memory accesses of both. A slot has a stamp before its pixels: 0 while it is
+written, then a number that is never used again. A reader that finds another stamp than that of the message, before or after
+copying, was too late.
 """
 import errno
 import mmap
@@ -25,7 +25,7 @@ NO_ROOM = "there is no room for pictures of {}x{} in {}: make it larger, or ask 
 
 
 def shared_file() -> Any:
-    """A file that has no name any more; it lives as long as somebody has it open."""
+    """An unlinked file; it lives as long as a process has it open."""
     folder = SHARED_FOLDER if os.access(SHARED_FOLDER, os.W_OK | os.X_OK) else None
     return tempfile.TemporaryFile(prefix="nanoface-", dir=folder, buffering=0)
 

@@ -1,11 +1,11 @@
-"""Folders by their descriptors, and opening files in them; the rule that is kept stands in strangers.py."""
+"""Folders by their descriptors, and opening files in them; the rule is that of ownership.py."""
 import errno
 import os
 import stat
 from contextlib import ExitStack
 from typing import List, Optional, Tuple
 
-from edge.host.strangers import Exposed, UnsafePath, account, check_link, is_shared, link_refused, others, ours
+from edge.host.ownership import Exposed, UnsafePath, account, check_link, is_shared, link_refused, others, ours
 
 MOST_KEPT = 200  # bytes of a file's name in that of its draft
 MOST_LINKS = 40  # the kernel's own limit
@@ -58,7 +58,7 @@ class Folder:
             raise
 
     def draft(self, name: str, end: str, mode: int = 0o666, flags: int = os.O_WRONLY) -> Tuple[int, str]:
-        """A new file of a name that nobody can foresee: its descriptor and its name."""
+        """A new file with a random name: its descriptor and its name."""
         kept = os.fsdecode(os.fsencode(name)[:MOST_KEPT])  # a name may be as long as the system allows
         part = ".{}.{}{}".format(kept, random_word(), end)
         return self.make(part, mode, flags), part
@@ -91,7 +91,7 @@ def random_word() -> str:
 
 
 def folder_of(path: str, make: bool = False, alone: bool = False) -> Folder:
-    """The folder at `path`, by a walk that follows no link of a stranger. With `make` those that are missing are made.
+    """The folder at `path`, by a walk that follows no link of another account's. With `make` those that are missing are made.
 
     With `alone` raises Exposed where another account could exchange what leads there or what lies in it.
     """
@@ -229,7 +229,7 @@ def _same_kind(fd: int, path: str) -> int:
 
 
 def open_read(path: str) -> int:
-    """A regular file, for reading: no pipe that makes us wait, no link of a stranger."""
+    """A regular file, for reading: no pipe that makes us wait, no link of another account's."""
     folder, name = resolve(path)
     with folder:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)

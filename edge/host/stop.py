@@ -1,4 +1,4 @@
-"""The wish to stop a run, the signals that tell it, and the end of the process."""
+"""The request to stop a run, the signals that make it, and the end of the process."""
 import atexit
 import os
 import signal
@@ -42,8 +42,8 @@ class Stop:
 class Signals:
     """SIGINT, SIGTERM and a closed terminal, of this process. All of it is the main thread's.
 
-    Where they are taken, the first one acts and a second one ends the process at once. Those that whoever started us has
-    told us to ignore (nohup, a script's background) stay ignored.
+    Inside take() the first one acts and a second one ends the process at once. Those that the parent process has set to be
+    ignored (nohup, a script's background) stay ignored.
     """
 
     def __init__(self) -> None:
@@ -52,13 +52,13 @@ class Signals:
         self._act: Optional[Callable[[], None]] = None
 
     def note(self) -> None:
-        """From now on until the process ends, for who takes them later."""
+        """From now on until the process ends, for a later take()."""
         self._act = _nothing
         for number in self._wanted():
             signal.signal(number, self._on_signal)
 
     def ignore(self) -> None:
-        """The process ends already."""
+        """For the time in which the process ends."""
         for number in self._wanted():
             signal.signal(number, signal.SIG_IGN)
 
@@ -140,4 +140,4 @@ def leave(code: int) -> None:
 
 
 def _nothing() -> None:
-    """It was noted."""
+    """take() acts on it later."""

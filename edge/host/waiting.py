@@ -5,12 +5,12 @@ built for a C library older than 2.30: sem_timedwait() knows no other clock. Whe
 back by an hour, a wait of 50 ms takes an hour, and the watchdog kills the service. So every wait with a time-out is one of
 these, on every Python, and `tests/rules/test_waits.py` refuses the others. What is left of the kind is inside Python 3.6: the
 moment at which a thread asks for the interpreter's lock. A step makes it miss one request, which matters only to a thread
-that computes in Python for seconds; whoever waits, reads or infers gives that lock away unasked.
+that computes in Python for seconds; a thread that waits, reads or infers releases that lock anyway.
 
-A thread that waits sleeps in poll() on a pipe of its own, whose time-out is a span and not a moment; whoever wakes it writes
+A thread that waits sleeps in poll() on a pipe of its own, whose time-out is a duration and not a moment; it is woken by
 a byte. That costs a few system calls, 10 to 30 us on a PC, and frames are handed over without a time-out. A thread that keeps
 the deadlines of all others would need no pipes, but would itself be woken at every frame. Pipes that are kept for the next
-wait would save half of it, and look like a leak to whoever counts descriptors.
+wait would save half of it, and look like a leak of descriptors.
 """
 import os
 import select
@@ -19,11 +19,11 @@ import time
 from collections import deque
 from typing import Any, Callable, Deque, Optional
 
-SHORTEST_LOOK_S, LONGEST_LOOK_S = 0.0005, 0.01  # between two looks at what wakes nobody
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.01  # between two polls of what cannot wake a thread
 
 
 class _Gate:
-    """Where a thread waits that has no time-out, or no pipe. Whoever lets it pass calls open()."""
+    """Where a thread waits that has no time-out, or no pipe. The waking thread calls open()."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class Condition:
 
     def __init__(self, lock: Optional[Any] = None) -> None:
         self._lock: Any = threading.RLock() if lock is None else lock
-        self._waiting: Deque[Any] = deque()  # the gates of those that nobody has notified yet, with the lock held
+        self._waiting: Deque[Any] = deque()  # the gates of those not notified yet, with the lock held
 
     def __enter__(self) -> bool:
         return bool(self._lock.__enter__())
@@ -82,7 +82,7 @@ class Condition:
         self._lock.__exit__(*error)
 
     def wait(self, timeout_s: Optional[float] = None) -> bool:
-        """Give the lock away until notified, or for `timeout_s`: then False."""
+        """Release the lock until notified, or for `timeout_s`: then False."""
         if timeout_s is not None and timeout_s <= 0.0:
             return False
         gate = _gate(timeout_s)
@@ -143,21 +143,21 @@ class Event:
 
 def join(thread: threading.Thread, timeout_s: float) -> bool:
     """Whether the thread, which was started, has ended within `timeout_s`."""
-    return _look_until(lambda: not thread.is_alive(), timeout_s)
+    return _poll_until(lambda: not thread.is_alive(), timeout_s)
 
 
 def acquire(lock: Any, timeout_s: float) -> bool:
     """Whether the lock could be had within `timeout_s`."""
-    return _look_until(lambda: bool(lock.acquire(False)), timeout_s)
+    return _poll_until(lambda: bool(lock.acquire(False)), timeout_s)
 
 
-def _look_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Again and again, as subprocess does: for the end of a run, where 10 ms are nothing."""
-    deadline, pause_s = time.monotonic() + timeout_s, SHORTEST_LOOK_S
+def _poll_until(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """By polling, as subprocess does: for the end of a run, where 10 ms do not matter."""
+    deadline, pause_s = time.monotonic() + timeout_s, SHORTEST_PAUSE_S
     while not condition():
         left_s = deadline - time.monotonic()
         if left_s <= 0.0:
             return False
         time.sleep(min(pause_s, left_s))
-        pause_s = min(2.0 * pause_s, LONGEST_LOOK_S)
+        pause_s = min(2.0 * pause_s, LONGEST_PAUSE_S)
     return True

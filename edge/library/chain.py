@@ -2,6 +2,7 @@
 
 What a program gets is read from the frame record that `nanoface run` would write of the frame, so both give the same numbers.
 """
+import ctypes
 import logging
 import os
 import threading
@@ -12,7 +13,7 @@ from edge.app.chain import make_stages
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Stage
-from edge.core.errors import FrameError, StateError
+from edge.core.errors import ConfigError, FrameError, StateError
 from edge.core.packet import Frame, Packet
 from edge.core.records import Face, read_face
 from edge.outputs.record import encode
@@ -28,6 +29,20 @@ Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), on
 def to_log(event: str, text: str) -> None:
     """The `report` of a program that passed none."""
     log.log(logging.WARNING if event == "warning" else logging.INFO, "%s", text)
+
+
+def reporter(report: Optional[Report]) -> Report:
+    """Raises ConfigError."""
+    if report is not None and not callable(report):
+        raise ConfigError("report={!r}: it is a function of two texts, event and line".format(report))
+    return report or to_log
+
+
+def never_free(inherited: Any) -> None:
+    """What a fork has inherited is the parent's. OpenVINO waits for its threads when it is freed, even at the end of the
+    process, and only the parent has them.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
 def quiet() -> None:
@@ -88,11 +103,12 @@ class StageChain:
     def close(self, why: str = "it was closed") -> None:
         """May be called twice, and from any thread while no frame is looked at."""
         self._over = self._over or why
-        closing, self._closing = self._closing, ExitStack()
-        self.stages = ()
-        if self._process == os.getpid() and self._thread == threading.get_ident():
+        (closing, self._closing), (stages, self.stages) = (self._closing, ExitStack()), (self.stages, ())
+        if self._process != os.getpid():
+            never_free((closing, stages))
+        elif self._thread == threading.get_ident():
             closing.close()
-        # else what it holds goes with it; what a fork has inherited is the parent's
+        # else what it holds goes with it
 
     def backends(self) -> Dict[str, str]:
         """Stage -> what runs its network, and the network's name; once it is open."""

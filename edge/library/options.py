@@ -7,15 +7,18 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from edge.config.file import describe
 from edge.config.load import Config, load_config
 from edge.config.rules import RULES, SECTIONS, no_such_key
 from edge.core.errors import ConfigError
+from edge.core.rules import number
 from edge.core.spelling import did_you_mean, nearest
 
 Options = Mapping[str, Any]
 SWITCH = "enabled"  # a section that has this key is also a keyword of its own: smoothing=False
 OF_TRACKER = ("camera.fov_deg", "camera.intrinsics", "models.", "tracking.", "smoothing.")
 OF_STREAM = OF_TRACKER + ("camera.", "source.", "governor.idle_after_s")
+TIMEOUT = number(0.0, 1e9, "seconds")
 
 
 def tracker_config(config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:
@@ -33,6 +36,14 @@ def stream_config(source: Any, config: Optional[Any], options: Optional[Options]
     return _load(config, settings)
 
 
+def timeout(value: Any) -> Optional[float]:
+    """Seconds, or None. Raises ConfigError."""
+    try:
+        return None if value is None else TIMEOUT.read(_as_yaml(value))
+    except ValueError:
+        raise ConfigError("timeout_s is {}; allowed: {}, or None".format(describe(value), TIMEOUT.allowed))
+
+
 def _load(config: Optional[Any], settings: Dict[str, Any]) -> Config:
     path = None if config is None else _as_yaml(config)
     if path is not None and not isinstance(path, str):
@@ -48,8 +59,9 @@ def _settings(options: Optional[Options], keywords: Options, taken: Any) -> Dict
     for given, value in list((options or {}).items()) + list(keywords.items()):
         for key, one in _of_keyword(str(given), value, taken).items():
             if not key.startswith(taken):
-                whose = "Tracker.stream()" if key.startswith(OF_STREAM) else "`nanoface run`"
-                raise ConfigError("{} is for {}, and of no use here: leave it out".format(key, whose))
+                streams = any(one.startswith(key) or key.startswith(one) for one in OF_STREAM)
+                whose = "Tracker.stream()" if streams else "`nanoface run`"
+                raise ConfigError("{} is for {}, and of no use here: leave it out".format(key.rstrip("."), whose))
             if key in settings:
                 raise ConfigError("{} is given twice, once as {}".format(key, given))
             settings[key] = _as_yaml(one)
@@ -60,9 +72,11 @@ def _of_keyword(name: str, value: Any, taken: Any) -> Dict[str, Any]:
     if name in RULES:
         return {name: value}
     if name in SECTIONS:
+        if not any(key.startswith(name + ".") for key in taken):
+            return {name + ".": value}
         if isinstance(value, Mapping):
             return {"{}.{}".format(name, leaf): one for leaf, one in value.items()}
-        if isinstance(value, bool) and "{}.{}".format(name, SWITCH) in RULES:
+        if isinstance(value, (bool, np.bool_)) and "{}.{}".format(name, SWITCH) in RULES:
             return {"{}.{}".format(name, SWITCH): value}
         if name not in _leaves():
             raise ConfigError("{0}={1!r}: {0} is a section; give a dict of its keys, or name one of them".format(name, value))

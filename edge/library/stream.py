@@ -1,7 +1,7 @@
 """Frames and faces of a source of the command line, as an iterator in the caller's thread."""
 import os
 import threading
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Generic, List, NamedTuple, Optional, Tuple, TypeVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from edge.core.errors import FrameError, SourceError
 from edge.core.records import Face
 from edge.library.chain import Report, StageChain
 from edge.library.fetching import fetch_missing
-from edge.library.options import Options, stream_config
+from edge.library.options import Options, stream_config, timeout
 from edge.sources.choose import make_source
 
 READ_S = 0.2  # how soon close() of another thread is seen
@@ -27,7 +27,10 @@ class StreamFrame(NamedTuple):
     file: str  # of a picture: its path, else ""
 
 
-class Stream:
+Given = TypeVar("Given", StreamFrame, Optional[StreamFrame])  # None too where steps have a time limit
+
+
+class Stream(Generic[Given]):
     """Yields (StreamFrame, faces). Opened by the first step, in the thread that takes it, and closed by the end of the source,
     close(), the end of a with-block, or when nobody holds it any more.
 
@@ -37,11 +40,12 @@ class Stream:
     _made = False  # True once the constructor has succeeded
 
     def __init__(self, source: Any, config: Optional[Any], options: Optional[Options], keywords: Options, report: Report,
-                 fetch: bool, timeout_s: Optional[float]) -> None:
+                 fetch: bool, timeout_s: Any) -> None:
         """Raises ConfigError, SourceError for what does not exist, ModelError, EngineError."""
         self._lock = threading.Lock()  # held while a step is taken
         self._over, self._process = False, os.getpid()
-        self._config, self._report, self._timeout_s = stream_config(source, config, options, keywords), report, timeout_s
+        self._config, self._report = stream_config(source, config, options, keywords), report
+        self._timeout_s = timeout(timeout_s)
         if fetch:
             fetch_missing(self._config.models, report)
         self._source: Any = make_source(source_options(self._config))
@@ -63,10 +67,10 @@ class Stream:
         """As those of a Tracker."""
         return self._chain.backends()
 
-    def __iter__(self) -> "Stream":
+    def __iter__(self) -> "Stream[Given]":
         return self
 
-    def __next__(self) -> Tuple[Optional[StreamFrame], List[Face]]:
+    def __next__(self) -> Tuple[Given, List[Face]]:
         """Raises SourceError, and StopIteration at the end. After an error there is nothing more."""
         with self._lock:
             if self._over:
@@ -98,7 +102,7 @@ class Stream:
             finally:
                 self._lock.release()
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "Stream[Given]":
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -113,7 +117,7 @@ class Stream:
         if self._process == os.getpid():  # else this was forked, and the device is the parent's
             self._source.close()
 
-    def _step(self) -> Optional[Tuple[Optional[StreamFrame], List[Face]]]:
+    def _step(self) -> Optional[Tuple[Any, List[Face]]]:
         """None at the end."""
         if not self._opened:
             self._source.open()

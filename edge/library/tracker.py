@@ -2,7 +2,7 @@
 import math
 import threading
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, overload
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from edge.core import clock
 from edge.core.errors import InputError, InputTypeError, StateError
 from edge.core.packet import Frame
 from edge.core.records import Face
-from edge.library.chain import Report, StageChain, to_log
+from edge.library.chain import Report, StageChain, reporter
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, tracker_config
-from edge.library.stream import Stream
+from edge.library.stream import Stream, StreamFrame
 
 LONGEST_SIDE = 32766  # pixels: OpenCV cannot crop from a larger picture
 STILL_STEP_S = 1.0 / 30.0  # between unrelated pictures, as between those of a folder
@@ -37,7 +37,7 @@ class Tracker:
         """
         self._lock = threading.Lock()  # held while a picture is looked at
         self._chains = {}  # by whether it is for unrelated pictures
-        self._config, self._report = tracker_config(config, options, keywords), report or to_log
+        self._config, self._report = tracker_config(config, options, keywords), reporter(report)
         self._seq, self._first_at, self._last_s = 0, 0.0, -math.inf
         self._timed: Optional[bool] = None  # whether the pictures come with times
         if fetch:
@@ -61,16 +61,29 @@ class Tracker:
             self._seq += 1
             return chain.faces(frame)
 
+    @overload
+    @classmethod
+    def stream(cls, source: Any = ..., config: Optional[Any] = ..., options: Optional[Options] = ...,
+               report: Optional[Report] = ..., fetch: bool = ..., timeout_s: None = ..., **keywords: Any) -> Stream[StreamFrame]:
+        """Each step has a frame."""
+
+    @overload
+    @classmethod
+    def stream(cls, source: Any = ..., config: Optional[Any] = ..., options: Optional[Options] = ...,
+               report: Optional[Report] = ..., fetch: bool = ..., *, timeout_s: float,
+               **keywords: Any) -> Stream[Optional[StreamFrame]]:
+        """Or none, where a live source gave nothing for so long."""
+
     @classmethod
     def stream(cls, source: Any = None, config: Optional[Any] = None, options: Optional[Options] = None,
                report: Optional[Report] = None, fetch: bool = False, timeout_s: Optional[float] = None,
-               **keywords: Any) -> Stream:
+               **keywords: Any) -> Any:
         """(frame, faces) of any source of the command line: a camera, film, picture, folder, address, or "portrait".
 
         Takes what Tracker() takes, and the keys of a source. With `timeout_s`, (None, []) comes whenever a live source gave
         nothing for so long.
         """
-        return Stream(source, config, options, keywords, report or to_log, fetch, timeout_s)
+        return Stream(source, config, options, keywords, reporter(report), fetch, timeout_s)
 
     def open(self, still: bool = False) -> "Tracker":
         """Load and warm up now what the first picture would: seconds on a Nano. In the thread that gives the pictures."""
@@ -110,6 +123,7 @@ class Tracker:
         raise StateError("a tracker cannot be copied or sent to another process: make one there")
 
     def _chain(self, still: bool) -> StageChain:
+        still = bool(still)
         if still not in self._chains:
             self._chains[still] = StageChain(self._config, still, False, self._report)
         return self._chains[still]
@@ -173,8 +187,15 @@ def _cure(shape: Any) -> str:
 
 def seconds(value: Any) -> float:
     """Raises InputError."""
+    if isinstance(value, (bool, np.bool_)):
+        raise InputTypeError("time_s must be a number of seconds, not {}: still=True says that a picture has nothing to do "
+                             "with others".format(value))
     try:
+        if isinstance(value, (str, bytes)) or np.ndim(value):
+            raise TypeError
         found = float(value)
+    except OverflowError:
+        found = math.inf
     except (TypeError, ValueError):
         raise InputTypeError("time_s must be a number of seconds, not {!r}".format(value))
     if not math.isfinite(found):

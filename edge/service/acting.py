@@ -1,4 +1,4 @@
-"""Acting as another account: in a folder that it owns nothing is done with more rights than it has, so no link wins anything.
+"""Acting as another account: in a folder that it owns nothing is done with more rights than it has, so links are harmless.
 
 The effective ids are switched, as a file server does it; the real ones stay root's, so that nobody may send signals.
 """
@@ -48,7 +48,7 @@ def owner_of(path: str) -> Optional[Account]:
 
 @contextmanager
 def acting_as(account: Optional[Account]) -> Iterator[None]:
-    """Without effect for who is not root, and for root itself."""
+    """Without effect where this is not root, or the account is root."""
     if account is None or account.uid == os.geteuid() or os.geteuid() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""Which camera the configuration of the service names: asked where there is a choice, and kept over upgrades."""
+"""Which camera the configuration of the service names: the user is asked where there is a choice; upgrades keep it."""
 import json
 import os
 import re
@@ -16,14 +16,14 @@ STABLE = ("/dev/v4l/by-id", "/dev/v4l/by-path")  # names that stay with a camera
 
 class Choice(NamedTuple):
     spec: str
-    text: str  # for who chooses
+    text: str  # shown to the user
 
 
 LATER = Choice(FIRST, "/dev/video0, as soon as a USB camera is there")
 
 
 def named_in(config: bytes) -> str:
-    """The camera that a configuration names, as YAML; "" where that cannot be seen."""
+    """The camera that a configuration names, as YAML; "" where that cannot be tree."""
     found = SPEC.search(config)
     return found.group(2).decode("utf-8", "surrogateescape") if found else ""
 
@@ -32,9 +32,9 @@ def with_camera(config: bytes, spec: str) -> bytes:
     return SPEC.sub(lambda found: found.group(1) + spec.encode("utf-8", "surrogateescape"), config, count=1)
 
 
-def choose_camera(steps: Steps, seen: Places) -> str:
-    """What the configuration is to name, as YAML. Nobody to ask takes what a person would be offered first."""
-    choices = cameras(seen)
+def choose_camera(steps: Steps, tree: Places) -> str:
+    """What the configuration is to name, as YAML; the first choice where nobody can be asked."""
+    choices = cameras(tree)
     if not choices or choices[0].spec == FIRST:
         return FIRST
     choices.append(LATER)
@@ -43,10 +43,10 @@ def choose_camera(steps: Steps, seen: Places) -> str:
     return chosen.spec if chosen.spec.isdigit() else json.dumps(chosen.spec)
 
 
-def cameras(seen: Places) -> List[Choice]:
-    """USB cameras before ribbon cameras. The only one, at /dev/video0, keeps the number: so has one that replaces it."""
+def cameras(tree: Places) -> List[Choice]:
+    """USB cameras before ribbon cameras. A single one at /dev/video0 keeps that number, so it can be replaced."""
     usb, ribbon, first = [], [], False
-    for path in v4l2.by_number(glob(seen.at("/dev/video[0-9]*"))):
+    for path in v4l2.by_number(glob(tree.at("/dev/video[0-9]*"))):
         try:
             camera = v4l2.look(path)
         except OSError:
@@ -55,22 +55,22 @@ def cameras(seen: Places) -> List[Choice]:
         if source:
             ribbon.append(Choice(source, "{} (ribbon cable)".format(source)))
         elif camera is not None:
-            spec, first = _stable(seen, path), first or path.endswith("/video0")
+            spec, first = _stable(tree, path), first or path.endswith("/video0")
             usb.append(Choice(spec, "{} ({})".format(spec, camera.name)))
     if len(usb) == 1 and not ribbon and first:
         return [usb[0]._replace(spec=FIRST)]
     return usb + ribbon
 
 
-def unreadable(seen: Places) -> str:
-    """What to add where a configuration that stays names /dev/video0; "" where that can be read."""
-    source = v4l2.ribbon_source(seen.at("/dev/video0"), v4l2.look)
+def unreadable(tree: Places) -> str:
+    """The hint where a kept configuration names /dev/video0, which is a ribbon camera; else ""."""
+    source = v4l2.ribbon_source(tree.at("/dev/video0"), v4l2.look)
     return ", but source.spec 0 is a ribbon camera here: write " + source if source else ""
 
 
-def _stable(seen: Places, path: str) -> str:
+def _stable(tree: Places, path: str) -> str:
     for folder in STABLE:
-        for link in sorted(glob(seen.at(folder) + "/*")):
+        for link in sorted(glob(tree.at(folder) + "/*")):
             if os.path.realpath(link) == os.path.realpath(path):
                 return "{}/{}".format(folder, os.path.basename(link))
     return "/dev/" + os.path.basename(path)

@@ -1,4 +1,4 @@
-"""/etc/nanoface/nanoface.yaml: ours where nobody has changed more than the camera, else theirs unless they agree."""
+"""/etc/nanoface/nanoface.yaml: replaced by that of this version, unless the user changed more than the camera and says no."""
 import os
 import stat
 from typing import Set
@@ -14,16 +14,16 @@ OLD = ".old"
 MODE = 0o640  # the service reads it, of its group; it may hold the password of a camera
 
 
-def install_config(steps: Steps, seen: Places) -> None:
-    path = seen.at(places.CONFIG)
+def install_config(steps: Steps, tree: Places) -> None:
+    path = tree.at(places.CONFIG)
     group = steps.user.gid if steps.user is not None else -1
-    _put(steps, path, group, seen)
+    _put(steps, path, group, tree)
     for name in (path, path + OLD):
         protect(steps, name, group)
 
 
 def protect(steps: Steps, path: str, group: int) -> None:
-    """Of root and this group, and nobody else's to read. A mode that is stricter is somebody's wish."""
+    """Readable by root and this group alone. A stricter mode is kept."""
     try:
         info = os.stat(path)
     except OSError:
@@ -42,15 +42,15 @@ def _set(path: str, owner: int, group: int, mode: int) -> None:
         os.close(fd)
 
 
-def _put(steps: Steps, path: str, group: int, seen: Places) -> None:
+def _put(steps: Steps, path: str, group: int, tree: Places) -> None:
     theirs = _bytes(path)
-    changed = bool(theirs) and with_camera(theirs, FIRST) not in shipped(seen)
+    changed = bool(theirs) and with_camera(theirs, FIRST) not in shipped(tree)
     if changed and not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
-        steps.say("  {} stays as it is{}".format(path, unreadable(seen) if named_in(theirs) == FIRST else ""))
+        steps.say("  {} stays as it is{}".format(path, unreadable(tree) if named_in(theirs) == FIRST else ""))
         return
     camera = named_in(theirs)
     ours = with_camera(_bytes(os.path.join(places.shipped_folder(), NAME)),
-                       choose_camera(steps, seen) if camera in ("", FIRST) else camera)
+                       choose_camera(steps, tree) if camera in ("", FIRST) else camera)
     mode = os.stat(path).st_mode & MODE if theirs else MODE
     if changed:
         steps.write(path + OLD, theirs, mode, group)
@@ -58,22 +58,22 @@ def _put(steps: Steps, path: str, group: int, seen: Places) -> None:
         steps.write(path, ours, mode, group)
 
 
-def is_ours(seen: Places) -> bool:
-    """Nobody has changed it."""
-    return _bytes(seen.at(places.CONFIG)) in shipped(seen)
+def is_ours(tree: Places) -> bool:
+    """It is as it was shipped."""
+    return _bytes(tree.at(places.CONFIG)) in shipped(tree)
 
 
-def shipped(seen: Places) -> Set[bytes]:
+def shipped(tree: Places) -> Set[bytes]:
     """The configurations of this version and of those that are installed."""
     found = {_bytes(os.path.join(places.shipped_folder(), NAME))}
-    for version in seen.versions():
-        found.add(_bytes(os.path.join(data_of(seen, version), NAME)))
+    for version in tree.versions():
+        found.add(_bytes(os.path.join(data_of(tree, version), NAME)))
     return found - {b""}
 
 
-def data_of(seen: Places, version: str) -> str:
+def data_of(tree: Places, version: str) -> str:
     """The folder of units and configuration of an installed version; "" where it has none."""
-    folder = os.path.join(seen.program(version), places.SHARE)
+    folder = os.path.join(tree.program(version), places.SHARE)
     return folder if os.path.isdir(folder) else ""
 
 

@@ -1,6 +1,6 @@
 """`nanoface service install`, `rollback` and `uninstall`. Each may be run again at any time, also after a power cut.
 
-What is in use is switched last, by one rename; until then the version before goes on.
+What is in use is switched last, by one rename; until then the version before stays in use.
 """
 import os
 from typing import NamedTuple, TextIO, Tuple
@@ -21,8 +21,8 @@ UP = ("active", "activating", "reloading")
 UMASK = 0o022  # the service's user is to read what root writes
 
 
-class Wishes(NamedTuple):
-    """What the command line asks for."""
+class InstallOptions(NamedTuple):
+    """The options of the command line."""
 
     root: str = "/"
     yes: bool = False
@@ -33,200 +33,200 @@ class Wishes(NamedTuple):
     purge: bool = False
 
 
-def run_install(home: str, wishes: Wishes, out: TextIO) -> int:
+def run_install(home: str, options: InstallOptions, out: TextIO) -> int:
     """`home`: where the networks lie that are brought along. Raises ConfigError, ModelError, ServiceError, StorageError."""
-    seen, steps = _begin("install", wishes, out)
-    check_python(seen)
-    check_state(seen)
-    networks.check_networks(home, seen)
+    tree, steps = _begin("install", options, out)
+    check_python(tree)
+    check_state(tree)
+    networks.check_networks(home, tree)
     before = os.umask(UMASK)
     try:
         steps.say("program")
-        version, in_use = install_program(steps, seen), seen.version(places.CURRENT)
+        version, in_use = install_program(steps, tree), tree.version(places.CURRENT)
         steps.say("user and groups")
-        make_accounts(steps, seen)
+        make_accounts(steps, tree)
         steps.user = service_account()
         steps.say("configuration")
-        install_config(steps, seen)
-        _check_config(steps, version, seen)
-        _upgrade(steps, home, version, in_use, wishes, seen)
+        install_config(steps, tree)
+        _check_config(steps, version, tree)
+        _upgrade(steps, home, version, in_use, options, tree)
         steps.say("units")
-        _put_units(steps, places.shipped_folder(), seen)
-        _switch(steps, version, in_use, seen)
-        _enable(steps, wishes, version, seen)
-        _start(steps, wishes, version, seen)
-        _prune(steps, seen)
+        _put_units(steps, places.shipped_folder(), tree)
+        _switch(steps, version, in_use, tree)
+        _enable(steps, options, version, tree)
+        _start(steps, options, version, tree)
+        _prune(steps, tree)
     finally:
         os.umask(before)
-    _say_end(steps, version, wishes)
+    _say_end(steps, version, options)
     return 0
 
 
-def run_rollback(wishes: Wishes, out: TextIO) -> int:
+def run_rollback(options: InstallOptions, out: TextIO) -> int:
     """Back to the version before, with its networks and engines; once more goes forward again."""
-    seen, steps = _begin("rollback", wishes, out)
-    in_use, version = seen.version(places.CURRENT), seen.before
+    tree, steps = _begin("rollback", options, out)
+    in_use, version = tree.version(places.CURRENT), tree.before
     if not in_use:
         raise ServiceError("nothing is installed: " + commands.command("service install"))
-    if not version or not data_of(seen, version):
+    if not version or not data_of(tree, version):
         raise ServiceError("there is no version before {}".format(in_use))
     before = os.umask(UMASK)
     try:
         _stop(steps)
-        _put_units(steps, data_of(seen, version), seen)
-        _switch(steps, version, in_use, seen)
-        _start(steps, wishes, version, seen)
+        _put_units(steps, data_of(tree, version), tree)
+        _switch(steps, version, in_use, tree)
+        _start(steps, options, version, tree)
     finally:
         os.umask(before)
     steps.say("{} is in use again, {} is kept: the same command goes forward".format(version, in_use))
     return 0
 
 
-def run_rebuild(force: bool, wishes: Wishes, out: TextIO) -> int:
+def run_rebuild(force: bool, options: InstallOptions, out: TextIO) -> int:
     """The engines of the version in use: what does not fit, with `force` all of them. The tracker makes room meanwhile."""
-    seen, steps = _begin("rebuild", wishes, out)
-    version = seen.version(places.CURRENT)
+    tree, steps = _begin("rebuild", options, out)
+    version = tree.version(places.CURRENT)
     if not version:
         raise ServiceError("nothing is installed: " + commands.command("service install"))
     steps.user = service_account()
     running = _active(steps)
     _stop(steps)
     try:
-        networks.build(steps, version, seen, *(["--force"] if force else []))
+        networks.build(steps, version, tree, *(["--force"] if force else []))
     finally:
-        if running or wishes.start:
+        if running or options.start:
             steps.run("systemctl", "start", "--no-block", places.SERVICE)
     return 0
 
 
-def run_uninstall(wishes: Wishes, out: TextIO) -> int:
+def run_uninstall(options: InstallOptions, out: TextIO) -> int:
     """Everything but the data and a configuration that was changed; with `purge` these too."""
-    seen, steps = _begin("uninstall", wishes, out)
+    tree, steps = _begin("uninstall", options, out)
     for unit in (places.ARGUS_REQUESTS, places.ENGINE_REQUESTS, places.SERVICE, places.ENGINES, places.CLOCKS):
-        if os.path.exists(seen.at("{}/{}".format(places.UNIT_FOLDER, unit))):
+        if os.path.exists(tree.at("{}/{}".format(places.UNIT_FOLDER, unit))):
             steps.run("systemctl", "disable", "--now", unit)
     for unit in places.UNITS:
-        steps.remove(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)))
-        steps.remove(seen.at("{}/{}.d".format(places.UNIT_FOLDER, unit)))
+        steps.remove(tree.at("{}/{}".format(places.UNIT_FOLDER, unit)))
+        steps.remove(tree.at("{}/{}.d".format(places.UNIT_FOLDER, unit)))
     steps.run("systemctl", "daemon-reload")
     for unit in (places.SERVICE, places.ENGINES):
         if steps.ask("systemctl", "is-failed", "--quiet", unit).code == 0:
             steps.run("systemctl", "reset-failed", unit)
-    if wishes.purge or is_ours(seen):
-        steps.remove(seen.at(os.path.dirname(places.CONFIG)))
-    folders, files = [[seen.at(path) for path in paths if os.path.exists(seen.at(path))] for paths in (
+    if options.purge or is_ours(tree):
+        steps.remove(tree.at(os.path.dirname(places.CONFIG)))
+    folders, files = [[tree.at(path) for path in paths if os.path.exists(tree.at(path))] for paths in (
         (places.HOME, places.LOGS), (places.CONFIG, places.CONFIG + OLD))]
     for path in folders:
-        close(steps, path)  # before somebody else can have the number of the user that is gone
+        close(steps, path)  # before another account can get the removed user's number
     for path in files:
         protect(steps, path, 0)
     data = folders + files
-    for path in data if wishes.purge else []:
+    for path in data if options.purge else []:
         steps.remove(path)
-    remove_accounts(steps, seen)
+    remove_accounts(steps, tree)
     for path in (places.PROGRAMS, places.CACHE, places.RUN, "/run/nanoface-argus.last", "/run/nanoface-clocks.conf"):
-        steps.remove(seen.at(path))
-    kept = "" if wishes.purge or not data else "; kept: {} (--purge removes them too)".format(", ".join(data))
-    steps.say(("would be" if wishes.dry else "is") + " uninstalled" + kept)
+        steps.remove(tree.at(path))
+    kept = "" if options.purge or not data else "; kept: {} (--purge removes them too)".format(", ".join(data))
+    steps.say(("would be" if options.dry else "is") + " uninstalled" + kept)
     return 0
 
 
-def _begin(action: str, wishes: Wishes, out: TextIO) -> Tuple[Places, Steps]:
-    seen = Places(wishes.root)
-    if not os.path.isdir(seen.at(places.MANAGER)):
-        raise ServiceError("systemd does not run this machine: there is no service to be had; start `nanoface run` by "
-                           "what starts programs here")
-    if seen.live and not wishes.dry and os.geteuid() != 0:
+def _begin(action: str, options: InstallOptions, out: TextIO) -> Tuple[Places, Steps]:
+    tree = Places(options.root)
+    if not os.path.isdir(tree.at(places.MANAGER)):
+        raise ServiceError("systemd does not run this machine, so there is no service: start `nanoface run` by what "
+                           "starts programs here")
+    if tree.live and not options.dry and os.geteuid() != 0:
         raise ConfigError("this changes the system, so it needs root: " + commands.command("service " + action))
-    return seen, Steps(out, wishes.dry, wishes.yes, seen.environment())
+    return tree, Steps(out, options.dry, options.yes, tree.environment())
 
 
-def _check_config(steps: Steps, version: str, seen: Places) -> None:
+def _check_config(steps: Steps, version: str, tree: Places) -> None:
     """By the program that will read it. Raises ConfigError before anything in use is touched."""
-    path = seen.at(places.CONFIG)
-    python = os.path.join(seen.program(version), "bin", "python3")
+    path = tree.at(places.CONFIG)
+    python = os.path.join(tree.program(version), "bin", "python3")
     if os.path.exists(path) and os.path.exists(python):
-        ended = steps.ask_as_user(python, *(CHECK + (path,)))
-        if ended.code == EngineError.exit_code:
-            raise ServiceError("the program cannot run any more: {}".format(ended.last))
-        if ended.code != 0:
-            raise ConfigError("{}: correct it and install again, or let it be replaced with --yes".format(ended.last))
+        result = steps.ask_as_user(python, *(CHECK + (path,)))
+        if result.code == EngineError.exit_code:
+            raise ServiceError("the program cannot run any more: {}".format(result.last))
+        if result.code != 0:
+            raise ConfigError("{}: correct it and install again, or let it be replaced with --yes".format(result.last))
 
 
-def _upgrade(steps: Steps, home: str, version: str, in_use: str, wishes: Wishes, seen: Places) -> None:
-    """Networks and engines of the new version. For the build the old one is stopped: the memory is needed. It is started
+def _upgrade(steps: Steps, home: str, version: str, in_use: str, options: InstallOptions, tree: Places) -> None:
+    """Networks and engines of the new version. The old one is stopped for the build, which needs its memory, and started
     again where that fails."""
     steps.say("networks and engines")
-    for path in [seen.at(places.HOME)] + [path for path in [seen.at(places.LOGS)] if os.path.exists(path)]:
+    for path in [tree.at(places.HOME)] + [path for path in [tree.at(places.LOGS)] if os.path.exists(path)]:
         hand_over(steps, path)
-    networks.prepare(steps, home, version, in_use, seen)
-    if not wishes.build:
+    networks.prepare(steps, home, version, in_use, tree)
+    if not options.build:
         steps.say("  the engines are not looked at: what is missing is built when the service starts (engines.rebuild), or by "
                   + commands.of_service("build"))
         return
-    if not networks.has_tensorrt(steps, version, seen):
+    if not networks.has_tensorrt(steps, version, tree):
         steps.say("  no TensorRT here: there are no engines to build")
         return
     running, done = _active(steps), False
     if running:
         _stop(steps)
     try:
-        networks.build(steps, version, seen)
+        networks.build(steps, version, tree)
         done = True
     finally:
         if running and not done:
             steps.run("systemctl", "start", "--no-block", places.SERVICE)
 
 
-def _put_units(steps: Steps, folder: str, seen: Places) -> None:
+def _put_units(steps: Steps, folder: str, tree: Places) -> None:
     changed = False
     for unit in places.UNITS:
         if not os.path.exists(os.path.join(folder, unit)):
             continue  # an older version has fewer
         with open(os.path.join(folder, unit), "rb") as f:
-            changed |= steps.write(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), f.read())
+            changed |= steps.write(tree.at("{}/{}".format(places.UNIT_FOLDER, unit)), f.read())
     if changed:
         steps.run("systemctl", "daemon-reload")
 
 
-def _switch(steps: Steps, version: str, in_use: str, seen: Places) -> None:
+def _switch(steps: Steps, version: str, in_use: str, tree: Places) -> None:
     if version == in_use:
         return
     if in_use:
-        steps.link(seen.program(places.PREVIOUS), in_use)
+        steps.link(tree.program(places.PREVIOUS), in_use)
     all_to_disk()
-    steps.link(seen.program(places.CURRENT), version)
+    steps.link(tree.program(places.CURRENT), version)
     all_to_disk()
 
 
-def _enable(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
-    units = [places.SERVICE] + ([places.CLOCKS] if wishes.clocks else [])
-    if seen.has_unit(places.ARGUS_DAEMON):
+def _enable(steps: Steps, options: InstallOptions, version: str, tree: Places) -> None:
+    units = [places.SERVICE] + ([places.CLOCKS] if options.clocks else [])
+    if tree.has_unit(places.ARGUS_DAEMON):
         units.append(places.ARGUS_REQUESTS)
-    if is_tegra() or networks.has_tensorrt(steps, version, seen):  # on a board it may come later
+    if is_tegra() or networks.has_tensorrt(steps, version, tree):  # on a board it may come later
         units.append(places.ENGINE_REQUESTS)
     for unit in units:
         if steps.ask("systemctl", "is-enabled", "--quiet", unit).code != 0:
             steps.run("systemctl", "enable", unit)
-    for unit in units[1:] if wishes.start else []:
+    for unit in units[1:] if options.start else []:
         steps.run("systemctl", "start", unit)
 
 
-def _start(steps: Steps, wishes: Wishes, version: str, seen: Places) -> None:
-    if not wishes.start:
+def _start(steps: Steps, options: InstallOptions, version: str, tree: Places) -> None:
+    if not options.start:
         return
     steps.say("start: until the first frame, or until it is known that there is no camera")
     try:
         steps.run("systemctl", "restart", places.SERVICE)
     except ServiceError:
-        said = steps.ask("systemctl", "show", places.SERVICE, "--property=StatusText", "--value").text.strip()
-        back = "; the version before: " + commands.command("service rollback") if seen.before else ""
+        status = steps.ask("systemctl", "show", places.SERVICE, "--property=StatusText", "--value").text.strip()
+        back = "; the version before: " + commands.command("service rollback") if tree.before else ""
         raise ServiceError("{} does not start{}: see {}{}".format(
-            version, " (" + said + ")" if said else "", commands.command("service logs"), back))
+            version, " (" + status + ")" if status else "", commands.command("service logs"), back))
 
 
 def _stop(steps: Steps) -> None:
-    """With a build that it waits for: a unit that is only about to be up is not active."""
+    """The tracker, and a build that it waits for. `is-active` is false for a unit that is starting."""
     units = [unit for unit in (places.SERVICE, places.ENGINES) if _state(steps, unit) in UP]
     if units:
         steps.run("systemctl", "stop", *units)
@@ -240,18 +240,18 @@ def _state(steps: Steps, unit: str) -> str:
     return steps.ask("systemctl", "is-active", unit).text.strip()
 
 
-def _prune(steps: Steps, seen: Places) -> None:
+def _prune(steps: Steps, tree: Places) -> None:
     """Versions that no command leads back to."""
-    used = {seen.version(places.CURRENT), seen.before}
-    for version in seen.versions():
+    used = {tree.version(places.CURRENT), tree.before}
+    for version in tree.versions():
         if version not in used and not steps.dry:
-            steps.remove(seen.program(version))
-            remove_home(steps, seen.home(version))
+            steps.remove(tree.program(version))
+            remove_home(steps, tree.home(version))
 
 
-def _say_end(steps: Steps, version: str, wishes: Wishes) -> None:
-    if wishes.dry:
+def _say_end(steps: Steps, version: str, options: InstallOptions) -> None:
+    if options.dry:
         steps.say("nothing was changed")
         return
     steps.say("{} is installed{}; its configuration is {}".format(
-        version, " and runs" if wishes.start else ", and starts at the next boot", places.CONFIG))
+        version, " and runs" if options.start else ", and starts at the next boot", places.CONFIG))

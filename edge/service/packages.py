@@ -1,6 +1,6 @@
 """The installed packages that the program needs at run time, of the virtual environment that it is installed from.
 
-What the system has is seen by the service as well; what lies in a virtual environment in somebody's home is not.
+The service sees the system's packages too, but not a virtual environment in somebody's home.
 """
 import csv
 import os
@@ -9,10 +9,10 @@ import sys
 import sysconfig
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-# whatever of these is there is taken along, with what they need
+# those of these that are installed are copied, with their dependencies
 WANTED = ("numpy", "opencv-python-headless", "opencv-python", "pyyaml", "pillow", "imageio-ffmpeg", "onnxruntime", "openvino",
           "pycuda", "prometheus-client", "jetson-stats")
-INSTALLERS = ("setuptools", "pip", "wheel")  # imageio-ffmpeg names one, which is for its own code: we take its program alone
+INSTALLERS = ("setuptools", "pip", "wheel")  # imageio-ffmpeg requires one for its own code, of which we use the binary alone
 
 
 class Package(NamedTuple):
@@ -20,11 +20,11 @@ class Package(NamedTuple):
     version: str
     folder: str  # the site-packages that it lies in
     files: Tuple[str, ...]  # relative to it
-    needs: Tuple[str, ...]  # names; of another Python or of an extra, too: what is not there is not taken
+    needs: Tuple[str, ...]  # names, also of other Pythons and extras: those that are not installed are not copied
 
 
 def of_this_environment() -> List[Package]:
-    """What is to be copied, in order of their names. Nothing outside a virtual environment: the system's are seen."""
+    """What is to be copied, in order of their names. None outside a virtual environment: the service sees the system's."""
     if sys.prefix == sys.base_prefix:
         return []
     paths = sysconfig.get_paths()

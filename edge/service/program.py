@@ -1,4 +1,4 @@
-"""The program below /opt/nanoface: one folder for each version, made beside the others and whole before it is seen."""
+"""The program below /opt/nanoface: a folder for each version, renamed into place once it is complete."""
 import hashlib
 import os
 import shutil
@@ -16,8 +16,8 @@ PACKAGES = ("calibration", "edge", "engines")
 ENTRY = "nanoface.py"  # beside them
 LEFT_OUT = {"__pycache__", "onnx", "plans", "cache"}  # the last three: the networks of a checkout
 DIGEST = "digest"
-CHECK = ("-I", "-m", "edge.service.selftest")  # -I: by nothing that lies elsewhere
-HIDDEN = ("home", "root", os.path.join("run", "user"))  # that ProtectHome= takes from the service's sight
+CHECK = ("-I", "-m", "edge.service.selftest")  # -I: isolated from the environment and the working folder
+HIDDEN = ("home", "root", os.path.join("run", "user"))  # hidden from the service by ProtectHome=
 START = """#!{}/bin/python3 -s
 from nanoface import console
 console()
@@ -32,34 +32,34 @@ def base_python() -> str:
     return os.path.realpath(there) if os.path.exists(there) else here
 
 
-def check_python(seen: Places) -> None:
+def check_python(tree: Places) -> None:
     """Raises ServiceError where the service would not see the interpreter."""
     python = base_python()
-    if seen.live and any(python.startswith("{0}{1}{0}".format(os.sep, name)) for name in HIDDEN):
+    if tree.live and any(python.startswith("{0}{1}{0}".format(os.sep, name)) for name in HIDDEN):
         raise ServiceError("{} lies in a home, which a service does not see: make the environment with the system's "
                            "python3 and install from there".format(python))
 
 
-def install_program(steps: Steps, seen: Places) -> str:
+def install_program(steps: Steps, tree: Places) -> str:
     """The name of the folder of this very program; it is made unless it is there. Not yet in use."""
     taken = packages.of_this_environment()
     digest = digest_of(taken)
-    for name in seen.versions():
-        if _read(os.path.join(seen.program(name), DIGEST)) == digest:
+    for name in tree.versions():
+        if _read(os.path.join(tree.program(name), DIGEST)) == digest:
             steps.say("  program {} is there already".format(name))
             return name
-    name = _free_name(seen.versions())
+    name = _free_name(tree.versions())
     final = "{}/{}".format(places.PROGRAMS, name)
-    beside = ", ".join("{0.name} {0.version}".format(package) for package in taken) or "the system's packages"
-    steps.do("make {} with {}".format(seen.at(final), beside), lambda: _make(steps, seen, name, digest, taken))
+    copied = ", ".join("{0.name} {0.version}".format(package) for package in taken) or "the system's packages"
+    steps.do("make {} with {}".format(tree.at(final), copied), lambda: _make(steps, tree, name, digest, taken))
     return name
 
 
-def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packages.Package]) -> None:
-    os.makedirs(seen.at(places.PROGRAMS), mode=0o755, exist_ok=True)
-    remove_leftovers(seen.at(places.PROGRAMS))
+def _make(steps: Steps, tree: Places, name: str, digest: str, taken: List[packages.Package]) -> None:
+    os.makedirs(tree.at(places.PROGRAMS), mode=0o755, exist_ok=True)
+    remove_leftovers(tree.at(places.PROGRAMS))
     final = "{}/{}".format(places.PROGRAMS, name)
-    part = seen.program(".{}.{}{}".format(name, os.getpid(), PART))
+    part = tree.program(".{}.{}{}".format(name, os.getpid(), PART))
     try:
         _must(steps, base_python(), "-m", "venv", "--system-site-packages", "--without-pip", part)
         python = os.path.join(part, "bin", "python3")
@@ -83,7 +83,7 @@ def _make(steps: Steps, seen: Places, name: str, digest: str, taken: List[packag
         os.symlink("{}/{}".format(places.HOME, name), os.path.join(part, places.HOME_LINK))
         write_whole(os.path.join(part, DIGEST), digest.encode("ascii"))
         all_to_disk()
-        os.rename(part, seen.program(name))
+        os.rename(part, tree.program(name))
         all_to_disk()
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -98,10 +98,10 @@ def _copy_ours(site: str, share: str) -> None:
         shutil.copy(os.path.join(places.shipped_folder(), file), share)
 
 
-def _must(steps: Steps, *words: str) -> None:
-    ended = steps.ask(*words)
-    if ended.code != 0:
-        raise ServiceError("`{}` failed: {}".format(" ".join(words), ended.last))
+def _must(steps: Steps, *argv: str) -> None:
+    result = steps.ask(*argv)
+    if result.code != 0:
+        raise ServiceError("`{}` failed: {}".format(" ".join(argv), result.last))
 
 
 def _left_out(folder: str, names: List[str]) -> List[str]:

@@ -1,4 +1,4 @@
-"""Run by the program that was just installed: whether it has what it needs where it lies. One line says what it lacks.
+"""Run by the program that was just installed: whether all that it imports is there. Prints one line on what is missing.
 
 With a path, whether that configuration is valid. Exit codes as those of the command line.
 """
@@ -15,18 +15,18 @@ from edge.host.process import is_tegra, prepare_process
 def missing() -> Optional[str]:
     """Why nothing can be tracked here; None where it can."""
     try:
-        from edge.app import run as app
+        from edge.app import run
     except ImportError as e:
         return "{} (see {})".format(e, commands.command("doctor"))
-    return unusable() if app.__file__ else "the package edge has no files"
+    return unusable() if run.__file__ else "the package edge has no files"
 
 
 def unusable() -> Optional[str]:
-    """What TensorRT lacks: of a Jetson all that it takes, of other machines only what is there and does not load."""
-    from edge.runtimes.gpu import context as cuda
+    """What TensorRT lacks: on a Jetson whatever is missing, elsewhere only a package that is installed and does not load."""
+    from edge.runtimes.gpu import context
     from edge.runtimes.gpu.plan import PACKAGE, package
 
-    for name, load in ((PACKAGE, package), (cuda.PYCUDA, cuda.driver)):
+    for name, load in ((PACKAGE, package), (context.PYCUDA, context.driver)):
         if is_tegra() or find_spec(name) is not None:
             try:
                 load()

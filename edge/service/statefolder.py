@@ -1,6 +1,6 @@
-"""The folders that the service may write to, of which root believes nothing: not what lies in them, nor under which names.
+"""The folders that the service may write to. Root trusts neither their content nor the names in them.
 
-Nothing in them is done as root but to give the whole to its user, and to close it when that user is gone.
+As root they are only handed to the service's user, and closed when that user is removed.
 """
 import errno
 import os
@@ -31,9 +31,9 @@ class Entries(NamedTuple):
     fd: int
 
 
-def check_state(seen: Places) -> None:
+def check_state(tree: Places) -> None:
     """Raises ServiceError where something lies in the homes of the versions that the service has not put there."""
-    home = seen.at(places.HOME)
+    home = tree.at(places.HOME)
     owner = owner_of(home)
     if owner is not None:
         try:
@@ -61,7 +61,7 @@ def close(steps: Steps, path: str) -> None:
 
 
 def remove_home(steps: Steps, path: str) -> None:
-    """What its user may not remove stays, and is named."""
+    """What its user may not remove stays, and is reported."""
     if os.path.isdir(path):
         try:
             steps.as_user("remove {}".format(path), lambda: remove_folder(path))

@@ -1,4 +1,4 @@
-"""What changes the machine: each step is said, and in a dry run only said."""
+"""What changes the machine: each step is printed, and in a dry run only printed."""
 import os
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from edge.host.disk import write_whole
 from edge.service.acting import Account, acting_as
 from edge.service.places import USER
 
-# what the service's user is given beside its owner's variables: nothing of who installs
+# environment of what runs as the service's user, beside the variables of Places.ENVIRONMENT: nothing of the installing user
 CLEAN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -21,15 +21,15 @@ class ServiceError(EdgeError):
     exit_code = 4
 
 
-class Ended:
-    """A command that has ended: its code and all that it said."""
+class CommandResult:
+    """A command that has ended: its exit code and its output."""
 
     def __init__(self, code: int, text: str) -> None:
         self.code, self.text = code, text
 
     @property
     def last(self) -> str:
-        """The last line that says something."""
+        """The last line of output that is not empty."""
         lines = [line.strip() for line in self.text.split("\n") if line.strip()]
         return lines[-1] if lines else "exit code {}".format(self.code)
 
@@ -39,7 +39,7 @@ class Steps:
 
     def __init__(self, out: TextIO, dry: bool = False, yes: bool = False,
                  settings: Optional[Mapping[str, str]] = None) -> None:
-        """`settings`: variables that the service's owner has set, for whatever is run."""
+        """`settings`: variables of the service, for every command that is run."""
         self._out, self.dry, self._yes = out, dry, yes
         self._environ = dict(os.environ, **settings or {})
         self._users = dict(CLEAN, **settings or {})
@@ -66,30 +66,29 @@ class Steps:
 
         self.do(text, acting)
 
-    def run(self, *words: str) -> None:
+    def run(self, *argv: str) -> None:
         """A command that must end well. Its output is shown only when it does not."""
         def action() -> None:
-            ended = self.ask(*words)
-            if ended.code != 0:
-                raise ServiceError("`{}` failed: {}".format(" ".join(words), ended.last))
+            result = self.ask(*argv)
+            if result.code != 0:
+                raise ServiceError("`{}` failed: {}".format(" ".join(argv), result.last))
 
-        self.do(" ".join(words), action)
+        self.do(" ".join(argv), action)
 
-    def show(self, words: Sequence[str], **environ: str) -> int:
-        """A command of the service's user that may take minutes: what it says goes to whoever installs at once. Its exit code;
-        0 in a dry run."""
+    def show(self, argv: Sequence[str], **environ: str) -> int:
+        """A command of the service's user that may take minutes, its output shown at once. Its exit code; 0 in a dry run."""
         codes = [0]
 
         def action() -> None:
-            codes[0] = self._shown(words, dict(self._users, **environ))
+            codes[0] = self._run_streaming(argv, dict(self._users, **environ))
 
         settings = ["{}={}".format(*pair) for pair in sorted(environ.items())]
-        self.do(" ".join(["sudo", "-u", USER] + settings + list(words)), action)
+        self.do(" ".join(["sudo", "-u", USER] + settings + list(argv)), action)
         return codes[0]
 
-    def _shown(self, words: Sequence[str], environ: Mapping[str, str]) -> int:
-        """It gets no terminal of root's, neither to read from nor to type into: another process of its user may steer it."""
-        child = subprocess.Popen(list(words), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    def _run_streaming(self, argv: Sequence[str], environ: Mapping[str, str]) -> int:
+        """It gets no terminal of root's: another process of its user could control it, and type into that terminal."""
+        child = subprocess.Popen(list(argv), env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, cwd="/", preexec_fn=self._become(), start_new_session=True)
         assert child.stdout is not None
         try:
@@ -105,24 +104,25 @@ class Steps:
     def _become(self) -> Optional[Callable[[], None]]:
         return self.user.become if self.user is not None and os.geteuid() == 0 else None
 
-    def ask(self, *words: str) -> Ended:
+    def ask(self, *argv: str) -> CommandResult:
         """A command that changes nothing; also in a dry run."""
-        return self._ended(words, self._environ, None)
+        return self._run_quietly(argv, self._environ, None)
 
-    def ask_as_user(self, *words: str) -> Ended:
+    def ask_as_user(self, *argv: str) -> CommandResult:
         """The same, with the rights that the service has."""
-        return self._ended(words, self._users, self._become())
+        return self._run_quietly(argv, self._users, self._become())
 
-    def _ended(self, words: Sequence[str], environ: Mapping[str, str], become: Optional[Callable[[], None]]) -> Ended:
+    def _run_quietly(self, argv: Sequence[str], environ: Mapping[str, str],
+                     become: Optional[Callable[[], None]]) -> CommandResult:
         try:
-            done = subprocess.run(words, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            done = subprocess.run(argv, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, preexec_fn=become, start_new_session=become is not None)
         except FileNotFoundError:
-            raise ServiceError("the command {} is missing: install it, or put its folder into PATH".format(words[0]))
-        return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
+            raise ServiceError("the command {} is missing: install it, or put its folder into PATH".format(argv[0]))
+        return CommandResult(done.returncode, done.stdout.decode("utf-8", "replace"))
 
     def write(self, path: str, content: bytes, mode: int = 0o644, group: int = -1) -> bool:
-        """Whole or not at all, in a folder of root's. False where it was so already."""
+        """Whole or not at all, in a folder of root's. False where it had that content already."""
         try:
             with open(path, "rb") as f:
                 if f.read() == content:
@@ -151,7 +151,7 @@ class Steps:
         self.do("remove {}".format(path), lambda: remove_folder(path) if folder else os.unlink(path))
 
     def agreed(self, question: str) -> bool:
-        """A person says yes, or said --yes. Nobody there to ask is a no."""
+        """The user's answer, or --yes. False without a terminal."""
         if self._yes:
             return True
         if self.dry or not (sys.stdin and sys.stdin.isatty()):
@@ -162,7 +162,7 @@ class Steps:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """The index of what a person picks; of the first where --yes was said, or nobody is there to ask."""
+        """The index of the user's choice; 0 with --yes or without a terminal."""
         if self._yes or self.dry or not (sys.stdin and sys.stdin.isatty()):
             return 0
         for number, answer in enumerate(answers, 1):
@@ -171,9 +171,9 @@ class Steps:
             self._out.write("  {} [1] ".format(question))
             self._out.flush()
             line = sys.stdin.readline()
-            word = line.strip() or "1"
-            if word.isdigit() and 1 <= int(word) <= len(answers):
-                return int(word) - 1
+            choice = line.strip() or "1"
+            if choice.isdigit() and 1 <= int(choice) <= len(answers):
+                return int(choice) - 1
             if not line:
                 return 0
 
@@ -187,5 +187,5 @@ def remove_folder(path: str) -> None:
 
 
 def all_to_disk() -> None:
-    """A power cut after this finds what was written before it."""
+    """So that a power cut loses nothing that was written before."""
     getattr(os, "sync", lambda: None)()

@@ -13,7 +13,7 @@ from edge.sources import spec
 from edge.sources.child.parent import ChildBackend
 from edge.sources.films.video import VideoFile
 from edge.sources.live import gstreamer
-from edge.sources.live.camera import SEARCH_PATIENCE, CameraOpener, FirstCamera, camera_mode
+from edge.sources.live.camera import SEARCH_TIMEOUTS, CameraOpener, FirstCamera, camera_mode
 from edge.sources.live.controls import NOT_HERE, asked
 from edge.sources.live.device import DEFAULT_TIMEOUTS, Opener, Timeouts
 from edge.sources.live.source import LiveSource
@@ -53,27 +53,28 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
         opener = StreamOpener(kind.target, factory, Trust(options.tls, options.ca_file))
         opener.notes = NOT_HERE if asked(options.controls) else ()
         return _live(opener, FrameTransform(options, scale=True), options, STREAM_TIMEOUTS)
-    opener, shape = _gstreamer_opener(kind, options, factory)
-    return _live(opener, shape, options)
+    opener, transform = _gstreamer_opener(kind, options, factory)
+    return _live(opener, transform, options)
 
 
 def _first_camera(options: SourceOptions, factory: Factory) -> Source:
-    """It waits itself, and with each camera only as long as it takes to see whether that one works."""
-    mode, shape, one = camera_mode(options), FrameTransform(options, scale=False), options._replace(wait=False)
+    """The search does the waiting; each camera gets only as long as it takes to see whether it works."""
+    mode, transform, one = camera_mode(options), FrameTransform(options, scale=False), options._replace(wait=False)
 
     def make(device: str) -> LiveSource:
-        return _live(CameraOpener(device, mode, factory, options.controls), shape, one, SEARCH_PATIENCE)
+        return _live(CameraOpener(device, mode, factory, options.controls), transform, one, SEARCH_TIMEOUTS)
 
     return FirstCamera(make, mode.fps, wait=options.wait)
 
 
-def _live(opener: Opener, shape: FrameTransform, options: SourceOptions, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> LiveSource:
-    """Read by a process of its own where that is wanted, and can be: what it needs of the system only Linux has."""
+def _live(opener: Opener, transform: FrameTransform, options: SourceOptions,
+          timeouts: Timeouts = DEFAULT_TIMEOUTS) -> LiveSource:
+    """Read by a process of its own where that is configured; it needs Linux."""
     linux = sys.platform.startswith("linux")
     if options.process == spec.CHILD and not linux:
         raise ConfigError("source.process child needs Linux: use thread")
     child = linux and options.process in (spec.CHILD, spec.AUTO)
-    return LiveSource(opener, shape, timeouts, ChildBackend(opener, shape, timeouts) if child else None, options.wait)
+    return LiveSource(opener, transform, timeouts, ChildBackend(opener, transform, timeouts) if child else None, options.wait)
 
 
 def _recording(kind: Kind, options: SourceOptions) -> Recording:

@@ -1,13 +1,13 @@
-"""What a file is, by what it begins with: names lie."""
+"""What kind of file it is, by its first bytes: names can be wrong."""
 import os
 import re
 from collections import Counter
 from typing import BinaryIO, List, NamedTuple, Tuple
 
-from edge.core import suffixes
 from edge.core.errors import SourceError
+from edge.core.roles import PICTURE_SUFFIXES
+from edge.host.ownership import UnsafePath
 from edge.host.reading import open_regular, reason
-from edge.host.strangers import UnsafePath
 
 RAW_FILMS = (".mjpg", ".mjpeg")  # pictures one behind the other, without a container
 HEAD_BYTES = 512
@@ -41,7 +41,7 @@ class Looked(NamedTuple):
 
 
 def look(head: bytes, path: str) -> Looked:
-    """At the first bytes. Two kinds begin with nothing of their own: only their names tell."""
+    """The kind by the first bytes; of the two kinds without a signature, by the name."""
     for kind, magic in _MAGIC:
         if magic.match(head):
             return Looked(kind, "")
@@ -63,7 +63,7 @@ def open_file(path: str) -> BinaryIO:
 
 
 def looked(path: str) -> Looked:
-    """Nothing known where the file cannot be read."""
+    """Both empty where the file cannot be read."""
     try:
         with open_file(path) as f:
             return look(f.read(HEAD_BYTES), path)
@@ -72,8 +72,8 @@ def looked(path: str) -> Looked:
 
 
 def is_picture_file(path: str) -> bool:
-    """By its name; where that tells nothing, by its content. GIFs are films."""
-    if path.lower().endswith(suffixes.PICTURES):
+    """By its name, else by its content. GIFs are films."""
+    if path.lower().endswith(PICTURE_SUFFIXES):
         return True
     return not path.lower().endswith(RAW_FILMS) and looked(path).picture not in ("", GIF)
 

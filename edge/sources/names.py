@@ -7,8 +7,8 @@ import re
 from typing import Iterable, List, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
-from edge.core import suffixes
 from edge.core.errors import SourceError
+from edge.core.roles import FILM_SUFFIXES, PICTURE_SUFFIXES
 from edge.core.spelling import nearest
 from edge.sources import kinds
 
@@ -39,7 +39,7 @@ def check_name(text: str) -> None:
 
 
 def of_address(rest: str) -> str:
-    """The path of file://, where %20 stands for a blank; a file that is called so to the letter comes first."""
+    """The path of file://, where %20 stands for a blank; a file of exactly that name comes first."""
     host, slash, path = rest.partition("/")
     if host.lower() not in ("", "localhost") or not slash:
         raise SourceError("--source file://{}: write three slashes and the whole path, as in file:///media/clip.mp4".format(rest))
@@ -55,22 +55,22 @@ def split(text: str) -> List[str]:
 
 
 def pictures_in(folder: str) -> Tuple[List[str], str]:
-    """In natural order, and the line about the files of other kinds. What is hidden is left out without a word."""
+    """In natural order, and the line about the files of other kinds. Hidden files are left out."""
     try:
         found = [n for n in os.listdir(folder) if not n.startswith(".")]
     except OSError as e:
         raise SourceError("the folder {} cannot be read: {}".format(folder, e.strerror)) from e
     pictures, others = _sorted_out(os.path.join(folder, n) for n in found)
     if not pictures:
-        films = [path for path in others if path.lower().endswith(suffixes.FILMS)]
+        films = [path for path in others if path.lower().endswith(FILM_SUFFIXES)]
         hint = "; for a video name the file, as in {}".format(films[0]) if films else ""
         raise SourceError("there is no picture ({}) in the folder {}{}".format(
-            ", ".join(suffixes.PICTURES), folder, hint))
+            ", ".join(PICTURE_SUFFIXES), folder, hint))
     return pictures, kinds.passed_over(others)
 
 
 def is_pattern(text: str) -> bool:
-    """No text that is longer or deeper than any path: what it costs to look for grows with the square of its length."""
+    """No text that is longer or deeper than any path: the cost of matching grows with the square of its length."""
     return len(text) <= LONGEST_NAME and text.count("/") <= MOST_FOLDERS and glob.has_magic(text)
 
 
@@ -88,7 +88,7 @@ def matching(pattern: str) -> Tuple[List[str], str]:
         return others, ""
     if not pictures:
         what = "{} films: name one".format(len(others)) if others else "nothing"
-        films = all(path.lower().endswith(suffixes.FILMS) for path in others)
+        films = all(path.lower().endswith(FILM_SUFFIXES) for path in others)
         raise SourceError("{} matches {}".format(pattern, what if films else "no picture, but " + ", ".join(others[:3])))
     return pictures, kinds.passed_over(others)
 
@@ -107,17 +107,18 @@ def listed(path: str) -> List[str]:
     paths: List[str] = []
     for number, line in enumerate(io.StringIO(_text_of(path)), 1):
         line = line.rstrip("\r\n")
-        word = line.strip()
-        if not word or word.startswith("#"):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
             continue
         where = "{}, line {}".format(path, number)
-        if word.lower().startswith("file://"):
-            word = line = of_address(word[len("file://"):])
-        elif ADDRESS.match(word):
-            raise SourceError("{}: {} is an address, and a list names pictures: give it to --source alone".format(where, word))
-        check_name(word)
+        if entry.lower().startswith("file://"):
+            entry = line = of_address(entry[len("file://"):])
+        elif ADDRESS.match(entry):
+            raise SourceError("{}: {} is an address, and a list names pictures: give it to --source alone".format(
+                where, entry))
+        check_name(entry)
         exact = os.path.join(folder, line)
-        paths += checked([exact if os.path.isfile(exact) else os.path.join(folder, os.path.expanduser(word))], where)
+        paths += checked([exact if os.path.isfile(exact) else os.path.join(folder, os.path.expanduser(entry))], where)
         if len(paths) > MOST_NAMES:
             raise SourceError("the list of pictures {} names more than {}".format(path, MOST_NAMES))
     if not paths:
@@ -149,15 +150,15 @@ def checked(paths: List[str], where: str) -> List[str]:
             raise SourceError("{}: {}".format(where, missing(path)))
         if not kinds.is_picture_file(path):
             what = kinds.looked(path).other
-            films = path.lower().endswith(suffixes.FILMS) or "film" in what
+            films = path.lower().endswith(FILM_SUFFIXES) or "film" in what
             cure = ": films are given to --source alone, one a run" if films else ""
             what = what + " and no picture" if what else "not a picture"
             raise SourceError("{}: {} is {}{}".format(where, path, what, cure))
     return paths
 
 
-def missing(path: str, words: Sequence[str] = ()) -> str:
-    """That a path does not exist, and what may have been meant: also one of `words`."""
+def missing(path: str, other_names: Sequence[str] = ()) -> str:
+    """That a path does not exist, and what may have been meant: also one of `other_names`."""
     if len(path) > LONGEST_NAME:
         return "there is no {}...: no file has a name of {} characters".format(path[:SHOWN], len(path))
     folder, name = os.path.split(path.rstrip("/"))
@@ -171,7 +172,7 @@ def missing(path: str, words: Sequence[str] = ()) -> str:
         found = os.listdir(folder or ".")
     except OSError:
         found = []
-    near = nearest(name, found + ([] if folder else list(words)))
+    near = nearest(name, found + ([] if folder else list(other_names)))
     text = "there is no {}".format(path)
     if near:
         return "{}; did you mean {}?".format(text, os.path.join(folder, near))

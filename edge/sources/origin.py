@@ -1,4 +1,4 @@
-"""Which server an address means, and whether it is who it says."""
+"""Which server an address means, and whether its certificate is trusted."""
 import re
 import ssl
 from typing import NamedTuple, Optional
@@ -13,31 +13,31 @@ PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 UNTRUSTED = ("the certificate of {} is not trusted ({}): put its own, or its authority's, into a file for source.ca_file, or "
              "set source.tls: insecure")
 MOST_CERTIFICATES = 1 << 22  # bytes of PEM; all authorities of a system have a twentieth
-LONGEST_SHOWN, LONGEST_READ = 200, 4096  # characters of what a server says
+LONGEST_SHOWN, LONGEST_READ = 200, 4096  # characters of a server's text
 ELSEWHERE = "{} sends us on to another address, which is not followed{}"
 
 
 class Trust(NamedTuple):
-    """Of TLS, as the configuration says it."""
+    """Of TLS, as configured."""
 
     tls: str = VERIFY
     ca_file: Optional[str] = None
 
     def context(self) -> ssl.SSLContext:
-        """Raises SourceError. Without a file the system's authorities count, and $SSL_CERT_FILE."""
+        """Raises SourceError. Without a file: the system's authorities, and $SSL_CERT_FILE."""
         try:
             if self.ca_file is not None:
-                read_small(self.ca_file, MOST_CERTIFICATES)  # OpenSSL would wait for a pipe, deaf to Ctrl-C
+                read_small(self.ca_file, MOST_CERTIFICATES)  # OpenSSL would wait for a pipe, and Ctrl-C not end it
             context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError) as e:
-            told = "it is no PEM file" if isinstance(e, ssl.SSLError) else reason(e)
-            raise SourceError("source.ca_file {} cannot be used: {}".format(self.ca_file, told))
+            why = "it is no PEM file" if isinstance(e, ssl.SSLError) else reason(e)
+            raise SourceError("source.ca_file {} cannot be used: {}".format(self.ca_file, why))
         if self.tls == INSECURE:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         return context
 
     def refusal(self, origin: "Origin", error: Exception) -> str:
-        """The line for the user, "" where it is not for want of trust."""
+        """The line for the user; "" where the error is not about the certificate."""
         text = str(error)
         untrusted = "CERTIFICATE" in text.upper() or isinstance(error, ssl.CertificateError)
         return UNTRUSTED.format(origin.shown, shown(_reason(text))) if untrusted and self.tls == VERIFY else ""
@@ -56,7 +56,7 @@ class Origin(NamedTuple):
         """Raises ValueError for what is no address."""
         parts = urlsplit(url)
         if not parts.hostname or parts.scheme.lower() not in PORTS:
-            raise ValueError("there is no host, or no way to speak with it")
+            raise ValueError("there is no host, or its protocol is not known")
         return cls(parts.scheme.lower(), parts.hostname, parts.port or PORTS[parts.scheme.lower()])
 
     @property
@@ -65,13 +65,13 @@ class Origin(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """What a server says, or made us ask for, as a part of an error: a long text would take minutes to be looked through for
-    passwords, and not pass from the capture process."""
-    told = hide(text if len(text) <= LONGEST_READ else text[:LONGEST_READ] + "@")  # as a login may have been cut
-    return told if len(told) <= LONGEST_SHOWN else told[:LONGEST_SHOWN] + "..."
+    """A text from a server as a part of an error: cut, as a long one would take minutes to be searched for passwords, and not
+    fit into a message of the capture process."""
+    text = hide(text if len(text) <= LONGEST_READ else text[:LONGEST_READ] + "@")  # as a login may have been cut
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
 def _reason(text: str) -> str:
-    """What OpenSSL says, without its own names and numbers."""
+    """OpenSSL's message, without its names and numbers."""
     found = re.search(r"verify failed:? ?([^(]*)", text)
     return (found.group(1) if found and found.group(1).strip() else re.sub(r"\[[^]]*\]|\(_ssl.*", "", text)).strip(" .'\"")

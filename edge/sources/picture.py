@@ -1,4 +1,4 @@
-"""What happens to every picture before it travels: BGR bytes, scaled, flipped, rotated, sealed."""
+"""What happens to every picture before it travels: BGR bytes, scaled, flipped, rotated, read-only."""
 from typing import Optional, Tuple
 
 import cv2
@@ -19,7 +19,7 @@ class FrameTransform:
         self._rotate = ROTATE_CODES.get(options.rotate)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """A (H, W, 3) uint8 BGR array that owns its memory, contiguous and read-only. `image` is given away."""
+        """A (H, W, 3) uint8 BGR array that owns its memory, contiguous and read-only. The caller gives up `image`."""
         image = to_bgr(image)
         size = _fitted((image.shape[1], image.shape[0]), self._size)
         if size is not None:
@@ -29,10 +29,10 @@ class FrameTransform:
             image = cv2.flip(image, self._flip)
         if self._rotate is not None:
             image = cv2.rotate(image, self._rotate)
-        return sealed(image)
+        return read_only(image)
 
 
-def sealed(image: np.ndarray) -> np.ndarray:
+def read_only(image: np.ndarray) -> np.ndarray:
     """Contiguous, and read-only from here on."""
     image = np.ascontiguousarray(image)
     image.setflags(write=False)

@@ -1,12 +1,12 @@
-"""What a film or a stream begins with, and what only names other addresses: FFmpeg would open those without a question."""
+"""Tells films and streams from lists of other addresses by their first bytes: FFmpeg would open those unasked."""
 import re
 from typing import List
 
 from edge.core.errors import SourceError
 
 HEAD_BYTES = 4096
-NAMES = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp", ".pls", ".asx", ".ism", ".idx")  # who names one of these wants it
-TELLTALE = re.compile(rb"^\s*(?:#EXTM3U|#EXTINF|ffconcat|\[playlist\]|<asx|# VobSub index|v=0\s|MLVI)|"
+NAMES = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp", ".pls", ".asx", ".ism", ".idx")  # the user wants a list
+LIST_SIGN = re.compile(rb"^\s*(?:#EXTM3U|#EXTINF|ffconcat|\[playlist\]|<asx|# VobSub index|v=0\s|MLVI)|"
                       rb"^[acmo]=\S* ?IN IP|<MPD|<(?:SmoothStreamingMedia|CompositionPlaylist|AssetMap|smil)",
                       re.IGNORECASE | re.MULTILINE)
 LATER = re.compile(rb"IN IP|<MPD|<(?:SmoothStreamingMedia|CompositionPlaylist|AssetMap|smil)", re.IGNORECASE)
@@ -26,19 +26,19 @@ def is_playlist(head: bytes) -> bool:
     """Whether the beginning of a file or an answer names other files or addresses."""
     if head[:3] == b"ID3" and len(head) > TAGGED:
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        head = head[TAGGED + size:] or b"#EXTM3U"  # what lies behind such a long tag is not looked for
-    return TELLTALE.search(head.replace(b"\0", b" ")) is not None and FILM.match(head) is None
+        head = head[TAGGED + size:] or b"#EXTM3U"  # a tag longer than the head counts as a list
+    return LIST_SIGN.search(head.replace(b"\0", b" ")) is not None and FILM.match(head) is None
 
 
 def is_film(head: bytes, kind: str) -> bool:
     """Whether an answer of this Content-Type is pictures and nothing that FFmpeg could take for a list of addresses."""
     if kind.lower().partition(";")[0] == PARTS or MULTIPART.match(head):
-        return head.lstrip()[:2] == b"--" and TELLTALE.search(head) is None
+        return head.lstrip()[:2] == b"--" and LIST_SIGN.search(head) is None
     return FILM.match(head) is not None and b"IN IP" not in head
 
 
 class Rest:
-    """What follows a beginning that was judged: FFmpeg also looks for lists in the text that stands before the first NUL."""
+    """What follows the checked head: FFmpeg also looks for lists in the text before the first NUL."""
 
     def __init__(self) -> None:
         self._left, self._tail = LATER_BYTES, b""
@@ -57,7 +57,7 @@ def names_one(path: str) -> bool:
 
 
 def check_file(path: str, head: bytes) -> None:
-    """Raises SourceError for a film that is a playlist in truth."""
+    """Raises SourceError for a playlist that is named like a film."""
     if is_playlist(head) and not names_one(path):
         raise SourceError("{} is no film but a list of other files or addresses: name it as what it is (.m3u8, .ffconcat) to "
                           "have those opened".format(path))

@@ -14,7 +14,7 @@ from edge.sources.picture import FrameTransform
 from edge.sources.spec import REALTIME, SourceOptions
 
 SAME_TIME_S = 0.0005  # users give times to the millisecond
-CATCH_UP_S = 0.2  # how long a late player skips frames before it plays slower than life instead
+CATCH_UP_S = 0.2  # how long a late player skips frames before it plays slower instead
 CLOSE_S = 0.9  # how long close() waits for a frame that is being decoded
 
 
@@ -25,7 +25,7 @@ class Recording(ABC):
     fps = 30.0  # nominal: the step after the last frame of a loop, and progress
     count: Optional[int] = None  # frames in all
     stills = False  # unrelated pictures: nothing can be tracked from one to the next
-    lost = 0  # frames or pictures so far that could not be read; `warning` tells of them, at the end of a film
+    lost = 0  # frames or pictures so far that could not be read; `warning` names them, at the end of a film
     warning = ""
     file = ""  # of a picture: the path of the one that advance() went to
 
@@ -78,14 +78,14 @@ class RecordedSource(Source):
 
     def __init__(self, recording: Recording, options: SourceOptions) -> None:
         self._recording, self._options = recording, options
-        self._shape = FrameTransform(options, scale=True)
+        self._transform = FrameTransform(options, scale=True)
         self.name = recording.name
         self.live = options.pace == REALTIME
         self.stills = recording.stills and not options.sequence
         self.fps = recording.fps
-        self._lock = threading.Lock()  # the recording belongs to whoever holds it: read() and close() are two threads
+        self._lock = threading.Lock()  # guards the recording: read() and close() come from two threads
         self._closed = waiting.Event()
-        self._told = False  # the warning, in an error
+        self._warned = False  # the warning is part of an error already
         self._ended = False
         self._waiting: Optional[Taken] = None
         self._began: Optional[float] = None  # monotonic time at which time_s 0 was due
@@ -96,7 +96,7 @@ class RecordedSource(Source):
     @property
     def warning(self) -> str:  # type: ignore
         """One line for the user, "" while all is well."""
-        return "" if self._told else self._recording.warning
+        return "" if self._warned else self._recording.warning
 
     @property
     def lost(self) -> int:  # type: ignore
@@ -117,7 +117,7 @@ class RecordedSource(Source):
             try:
                 self._waiting = self._take()
             except EOFError:
-                pass  # told below, where the recording was closed: then it says what was wrong
+                pass  # raised below, after close(), which sets the recording's warning
             finally:
                 if self._waiting is None:
                     self._recording.close()
@@ -154,7 +154,7 @@ class RecordedSource(Source):
                 continue
             image = self._recording.picture()
             if image is not None:
-                return Taken(self._seq, self._time_s, self._shape(image), self._recording.file)
+                return Taken(self._seq, self._time_s, self._transform(image), self._recording.file)
 
     def _advance(self) -> None:
         """To the next frame between start and end; from the end to the start where the recording loops."""
@@ -185,7 +185,7 @@ class RecordedSource(Source):
         self._recording.seek(self._options.start_s)
 
     def _is_late(self, entered_at: float) -> bool:
-        """At its own pace: whether the next frame is due as well. Who cannot catch up plays slower."""
+        """At its own pace: whether the next frame is due as well. A player that cannot catch up plays slower."""
         if not self.live or self._began is None:
             return False
         now = clock.monotonic()
@@ -208,7 +208,7 @@ class RecordedSource(Source):
     def _nothing(self) -> str:
         options = self._options
         if options.start_s == 0 and options.end_s is None:
-            why, self._told = self._recording.warning, True
+            why, self._warned = self._recording.warning, True
             return "{}: no picture in it can be read{}".format(
                 self.name, ": " + why if why else "; is it damaged, or another kind of file?")
         end = "its end" if options.end_s is None else "{:g} s".format(options.end_s)

@@ -24,7 +24,7 @@ DEMO = "use --source portrait for the built-in demo"
 
 
 class SourceOptions(NamedTuple):
-    """What the user wants to be tracked.
+    """The source that is configured.
 
     `width`, `height`, `fps` are what a camera is asked for. A file or stream is scaled to that size (one of the two
     keeps the aspect), and `fps` replaces a file's own times. The picture is flipped first, then rotated.
@@ -41,7 +41,7 @@ class SourceOptions(NamedTuple):
     loop: bool = False
     start_s: float = 0.0  # from the file's first frame
     end_s: Optional[float] = None  # not included
-    pace: str = AUTO  # a file: every-frame unless told otherwise
+    pace: str = AUTO  # of a file AUTO is every-frame
     max_pixels: Optional[int] = None  # of a picture or film; None: what suits this machine
     sequence: bool = False  # the pictures of a folder or list follow each other
     process: str = THREAD  # where a live device is read: THREAD, CHILD (a process of its own), or AUTO
@@ -55,7 +55,7 @@ class SourceOptions(NamedTuple):
 
 class Kind(NamedTuple):
     """`target` is a camera's number or device, a path, a URL, a sensor's number or a pipeline; `paths` the pictures,
-    `passed` the line about what else lay with them."""
+    `passed` the line about other files beside them."""
 
     kind: str
     target: str
@@ -121,7 +121,7 @@ def classify(spec: str) -> Kind:
 
 
 def hides_file(spec: str) -> str:
-    """The name of a file here that a camera's number or the demo's name stands before; "" where there is none."""
+    """The name of a file in this folder that is hidden by a camera's number or the demo's name; "" where there is none."""
     name = spec.strip()
     return name if (name.isdigit() or name.lower() == PORTRAIT) and os.path.lexists(name) else ""
 
@@ -161,7 +161,7 @@ def _of_path(text: str) -> Kind:
 
 
 def _of_several(text: str, path: str) -> Kind:
-    """What is no name itself: several with commas between, or a pattern."""
+    """Several names with commas between, or a pattern."""
     if "," in text:
         paths = names.split(text)
         if any(names.exists(one) or names.is_pattern(one) for one in paths):

@@ -1,1 +1,1 @@
-"""Where networks, plans and cubins lie, who may write them, and when they are made anew."""
+"""Where networks, plans and cubins lie, locks on them, and when they are rebuilt."""

@@ -1,5 +1,5 @@
-"""The code of the crop kernel that `nanoface build` compiled on this board: plans/crop.cubin, and a sidecar that says of what
-and for which GPU. A cubin runs on GPUs of its own architecture only.
+"""The code of the crop kernel that `nanoface build` compiled on this board: plans/crop.cubin, and a sidecar with the source's
+hash and the GPU's architecture. A cubin runs on GPUs of its own architecture only.
 """
 import hashlib
 import os

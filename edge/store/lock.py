@@ -1,7 +1,7 @@
 """Building engines and tracking take turns: a board has no memory for both.
 
 `nanoface build` holds the lock of `plans/` alone (`edge.host.disk.one_builder`); trackers share it. The system frees it when a
-process dies. Where there is no folder or no locking, nobody waits for anybody.
+process dies. Where there is no folder or no locking, neither waits.
 """
 import os
 import time
@@ -11,12 +11,12 @@ from typing import Callable, Iterator, Optional
 from edge.core import clock
 from edge.core.errors import EngineError
 from edge.host.disk import LOCK
+from edge.host.ownership import UnsafePath
 from edge.host.safeopen import folder_of
-from edge.host.strangers import UnsafePath
 from edge.store.plans import plans_dir
 
 POLL_S = 0.2
-SAY_EVERY_S = 5.0
+REPORT_INTERVAL_S = 5.0
 
 
 @contextmanager
@@ -60,13 +60,13 @@ def _wait(fd: int, waiting: Callable[[], None], stopped: Callable[[], bool]) -> 
         if stopped():
             return
         if clock.monotonic() >= due:
-            due = clock.monotonic() + SAY_EVERY_S
+            due = clock.monotonic() + REPORT_INTERVAL_S
             waiting()
         time.sleep(POLL_S)
 
 
 def _open(home: str) -> Optional[int]:
-    """The lock's file; one that may only be read is enough. None where there is none to be had.
+    """The lock's file; one that may only be read is enough. None where it cannot be opened.
 
     Raises EngineError where a link stands in its place.
     """
@@ -88,7 +88,7 @@ def _open(home: str) -> Optional[int]:
 
 
 def _lock(fd: int, alone: bool) -> bool:
-    """False where somebody else's lock is in the way. True as well where there is no locking."""
+    """False where another process holds it. True as well where there is no locking."""
     try:
         import fcntl
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""Where the converted networks lie and what the build step says about them.
+"""Where the converted networks lie, and their index.
 
 `$NANOFACE_HOME` holds `cache/` (downloads), `onnx/` (converted networks and their index) and `plans/` (TensorRT). The build
 step (`engines/`) writes `onnx/index.json`, this module reads it: the two share the file format and nothing else.
@@ -17,7 +17,7 @@ from edge.host.safeopen import open_read
 
 INDEX = "index.json"
 SCHEMA = 1
-ROLES = "roles"  # in an entry of the index; left out where "role" says it all, as every version before wrote it
+ROLES = "roles"  # in an entry of the index; left out where "role" is the only one, as every version before wrote it
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
 
 

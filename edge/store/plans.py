@@ -1,4 +1,4 @@
-"""Where the TensorRT plans lie and what is known of each: the plan, and a sidecar that says what it was built of and for.
+"""Where the TensorRT plans lie and what is known of each: a sidecar beside the plan names what it was built of and for.
 
 `nanoface build` (`engines/`) writes `plans/`, the TensorRT runner reads it. A plan is never touched before its sidecar has
 been compared with the board: TensorRT answers a plan of another version, GPU or length with None, or not at all.
@@ -22,7 +22,7 @@ TEXTS = ("role", "network", "sha256", "onnx_sha256", "tensorrt", "gpu", "compute
 class Board(NamedTuple):
     """What a plan is bound to."""
 
-    tensorrt: str  # as trt.__version__ says it, e.g. 8.2.1.8
+    tensorrt: str  # trt.__version__, e.g. 8.2.1.8
     gpu: str  # the name that CUDA gives, e.g. NVIDIA Tegra X1
     compute_capability: str  # 5.3
 
@@ -119,7 +119,7 @@ def chosen(home: str) -> Dict[str, str]:
 
 
 def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
-    """The networks of a role in the order in which a run takes them: what chosen() says goes first where it is one of them."""
+    """The networks of a role in the order in which a run takes them: `tuned`, from chosen(), first where it is one of them."""
     return sorted(candidates, key=lambda name: name != tuned)
 
 

@@ -1,6 +1,6 @@
-"""Engines that do not fit any more, as after an update of TensorRT: who builds them anew, and what a tracker does until then.
+"""Engines that do not fit any more, as after an update of TensorRT: how they are rebuilt, and what a tracker does until then.
 
-The tracker of the service looks at its engines before it opens them. Where they do not fit it leaves a request, which starts
+The tracker of the service checks its engines before it opens them. Where they do not fit it writes a request, which starts
 nanoface-engines.service (`engines/build/unattended.py`), and waits until that takes the request away. What could not be
 built is noted, with the release of TensorRT and the networks that it was tried for, and not asked for again until one of them
 changes.
@@ -18,8 +18,7 @@ from edge.core import clock
 from edge.core.errors import EngineError
 from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.host import commands
-from edge.store import lock as buildlock
-from edge.store import plans as planstore
+from edge.store import lock, plans
 from edge.store.models import StoredNetwork
 
 REQUEST = "NANOFACE_ENGINES_REQUEST"  # environment: the request's path; only the units set it
@@ -27,7 +26,7 @@ PROGRESS = ".progress"  # behind the request's name: one line of text, what is b
 TRIED = "tried.json"  # in plans/
 NEVER = "never"  # engines.rebuild
 POLL_S = 0.2
-SAY_EVERY_S = 5.0
+REPORT_INTERVAL_S = 5.0
 TAKEN_UP_S = 90.0  # a busy board may take so long to start the unit's program
 ASK_S = 60.0
 LONGEST_WHY = 160  # characters
@@ -51,10 +50,10 @@ def need(home: str, config: Any) -> Need:
     if not version:
         return Need("", {}, ())
     try:
-        tuned = planstore.chosen(home)
+        tuned = plans.chosen(home)
     except EngineError:
         tuned = {}
-    used = planstore.in_use(home, config, tuned)
+    used = plans.in_use(home, config, tuned)
     networks = {role: "{} {}".format(network.name, network.sha256) for role, network in used.items()}
     why = [_unfit(home, role, network, version) for role, network in used.items()]
     return Need(version, networks, tuple(text for text in why if text))
@@ -62,11 +61,11 @@ def need(home: str, config: Any) -> Need:
 
 def _unfit(home: str, role: str, network: StoredNetwork, version: str) -> str:
     try:
-        plan = planstore.find(home, role, network.name)
+        plan = plans.find(home, role, network.name)
         if plan is None:
             return "there is no plan of {}".format(network.name)
-        told = plan.sidecar  # to ask for the GPU takes CUDA
-        planstore.check(plan, network.sha256, planstore.Board(version, told["gpu"], told["compute_capability"]))
+        built_for = plan.sidecar  # to ask for the GPU takes CUDA
+        plans.check(plan, network.sha256, plans.Board(version, built_for["gpu"], built_for["compute_capability"]))
     except EngineError as e:
         return str(e).rpartition(": ")[0]
     return ""
@@ -82,11 +81,11 @@ def release() -> str:
             found = re.search(r"^__version__ *= *['\"]([0-9][0-9.]*)['\"]", f.read(), re.MULTILINE)
     except OSError:
         found = None
-    return found.group(1) if found else _asked()
+    return found.group(1) if found else _release_by_import()
 
 
-def _asked() -> str:
-    """Of a process that ends again."""
+def _release_by_import() -> str:
+    """From a process of its own, which frees the memory."""
     try:
         done = subprocess.run([sys.executable, "-c", "import tensorrt; print(tensorrt.__version__)"], timeout=ASK_S,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -97,7 +96,7 @@ def _asked() -> str:
 
 def settle(home: str, config: Any, environ: Mapping[str, str], waiting: Callable[[str], None],
            stopped: Callable[[], bool]) -> str:
-    """Have built what does not fit, by the unit, and wait for it: `waiting(text)` every few seconds.
+    """Request the build of what does not fit, and wait for it: `waiting(text)` every few seconds.
 
     Why something still does not fit, with the cure; "" where nothing is wrong, or this is not the tracker of the service.
     """
@@ -106,35 +105,35 @@ def settle(home: str, config: Any, environ: Mapping[str, str], waiting: Callable
     if wanted is None or not wanted.why:
         return ""
     if config.engines.rebuild == NEVER:
-        return _told(wanted, "engines.rebuild is never")
+        return _error_text(wanted, "engines.rebuild is never")
     failed = tried(home, wanted)
     if not failed and not _rebuilt(home, request, wanted.tensorrt, waiting, stopped):
         failed = "nanoface-engines.path did not start their build"
     if stopped():
         return ""
     left = need(home, config)
-    return _told(left, failed or tried(home, left) or "their build was ended") if left.why else ""
+    return _error_text(left, failed or tried(home, left) or "their build was ended") if left.why else ""
 
 
-def _told(left: Need, why: str) -> str:
+def _error_text(left: Need, why: str) -> str:
     text = why if len(why) <= LONGEST_WHY else why[:LONGEST_WHY] + "..."  # the journal of the unit has all of it
     return "{} {} not fit TensorRT {} ({}): {}".format(
         len(left.why), "engine does" if len(left.why) == 1 else "engines do", left.tensorrt, text, commands.run("build"))
 
 
 def _rebuilt(home: str, request: str, version: str, waiting: Callable[[str], None], stopped: Callable[[], bool]) -> bool:
-    """False where nobody takes the request up."""
+    """False where no unit takes up the request."""
     try:
         with open(request, "w", encoding="ascii") as f:
             f.write(version + "\n")
     except OSError:
         return False
-    said_at, seen_at = None, clock.monotonic()
+    reported_at, seen_at = None, clock.monotonic()
     while os.path.exists(request) and not stopped():
         now = clock.monotonic()
-        if said_at is None or now - said_at >= SAY_EVERY_S:
-            said_at = now
-            seen_at = now if buildlock.is_held(home) else seen_at
+        if reported_at is None or now - reported_at >= REPORT_INTERVAL_S:
+            reported_at = now
+            seen_at = now if lock.is_held(home) else seen_at
             if now - seen_at > TAKEN_UP_S:
                 forget_request(request)
                 return False
@@ -162,7 +161,7 @@ def forget_request(request: str) -> None:
 def tried(home: str, wanted: Need) -> str:
     """How the build of just this ended; "" where it was not tried."""
     try:
-        note = planstore.read_object(os.path.join(planstore.plans_dir(home), TRIED), "")
+        note = plans.read_object(os.path.join(plans.plans_dir(home), TRIED), "")
     except EngineError:
         note = None
     same = note is not None and {key: note.get(key) for key in ("tensorrt", "networks")} == wanted.key()

@@ -1,1 +1,1 @@
-"""What the process says about itself."""
+"""Measures the run and reports it: status records, metrics, the service manager, the board's sensors."""

@@ -1,4 +1,4 @@
-"""Whether the run is well, as the service manager is told it: ready, alive, in words.
+"""Reports the health of the run to the service manager: ready, alive, a line of status.
 
 Ready is when the first frame has passed every stage, or when the source is known to give none: then the networks are
 loaded, and a camera that is plugged in is all that is missing. Signs of life stop when a stage hangs, and only then: a
@@ -10,10 +10,10 @@ from edge.core import clock
 from edge.core.roles import DEGRADED, ENDED, RUNNING, STOPPING
 from edge.telemetry.notify import Notifier
 
-OPENING_S = 120.0  # a network may take so long to load, part of it in calls that let no other thread run
+OPENING_S = 120.0  # a network may take that long to load, part of it in calls that let no other thread run
 FIRST_FRAME_S = 60.0  # the first pass through every network loads the rest of its libraries
-STATUS_EVERY_S = 5.0
-STALE_S = 10.0  # a stage that is at one frame for so long hangs, where no watchdog sets the measure
+STATUS_INTERVAL_S = 5.0
+STALE_S = 10.0  # a stage that is at one frame for longer hangs, where no watchdog sets the limit
 READY_IN = (RUNNING, DEGRADED)
 ENDING = (STOPPING,) + ENDED
 
@@ -26,9 +26,9 @@ class Health:
         self._notifier, self._now = notifier, now
         watchdog_s = notifier.watchdog_s
         self.limit_s = STALE_S if watchdog_s is None else 0.5 * watchdog_s
-        self._every_s = None if watchdog_s is None else 0.5 * watchdog_s
+        self._alive_interval_s = None if watchdog_s is None else 0.5 * watchdog_s
         self._last = ("", "")
-        self._told_at: Optional[float] = None  # the last STATUS=
+        self._status_at: Optional[float] = None  # the last STATUS=
         self._alive_at: Optional[float] = None  # the last WATCHDOG=1
         self._delivered_then = 0  # at the last STATUS=
         self._fps: Optional[float] = None
@@ -40,7 +40,7 @@ class Health:
         self.waiting("opening " + part)
 
     def waiting(self, text: str) -> None:
-        """The run has not begun: the start may take longer. To be said again within two minutes."""
+        """The run has not begun: the start may take longer. To be called again within two minutes."""
         self._notifier.extend_timeout(OPENING_S)
         self._notifier.status("starting: " + text)
 
@@ -59,23 +59,24 @@ class Health:
                 self._end(state, reason)
             return
         if state not in READY_IN:
-            return  # opening() speaks
+            return  # opening() reports
         if before not in READY_IN:
             self._notifier.extend_timeout(FIRST_FRAME_S)
         if not self.ready and (delivered > 0 or source_absent):
-            self.ready = self._notifier.ready() or not self._notifier.listening  # lost at a busy boot, it is said again
+            self.ready = self._notifier.ready() or not self._notifier.listening  # lost at a busy boot, it is sent again
             changed = changed or self.ready
         hung = hanging(heartbeats, now, self.limit_s)
         if not hung:
-            self._live(now)
-        due = self._told_at is None or now - self._told_at >= STATUS_EVERY_S
+            self._send_watchdog(now)
+        due = self._status_at is None or now - self._status_at >= STATUS_INTERVAL_S
         if changed or due or hung != self._hung_then:
             self._hung_then = hung
-            self._speed(now, delivered)
-            self._notifier.status(self._words(state, reason, hung, delivered))
+            self._measure_fps(now, delivered)
+            self._notifier.status(self._status_text(state, reason, hung, delivered))
 
-    def _live(self, now: float) -> None:
-        if self._every_s is None or (self._alive_at is not None and now - self._alive_at < self._every_s - 0.25):
+    def _send_watchdog(self, now: float) -> None:
+        interval_s = self._alive_interval_s
+        if interval_s is None or (self._alive_at is not None and now - self._alive_at < interval_s - 0.25):
             return  # a quarter of a second early: the next tick would be late
         if self._notifier.watchdog():
             self._alive_at = now
@@ -85,21 +86,21 @@ class Health:
             self._notifier.stopping()
         self._notifier.status(state.lower() + (": " + reason if reason else ""))
 
-    def _speed(self, now: float, delivered: int) -> None:
-        elapsed_s = 0.0 if self._told_at is None else now - self._told_at
-        if self._told_at is not None and elapsed_s < 1.0:
+    def _measure_fps(self, now: float, delivered: int) -> None:
+        elapsed_s = 0.0 if self._status_at is None else now - self._status_at
+        if self._status_at is not None and elapsed_s < 1.0:
             return  # too short to count frames in
         self._fps = (delivered - self._delivered_then) / elapsed_s if elapsed_s else None
-        self._told_at, self._delivered_then = now, delivered
+        self._status_at, self._delivered_then = now, delivered
 
-    def _words(self, state: str, reason: str, hung: List[str], delivered: int) -> str:
+    def _status_text(self, state: str, reason: str, hung: List[str], delivered: int) -> str:
         if hung:
-            left = "" if self._every_s is None else ": no more signs of life, the watchdog will restart the service"
+            left = "" if self._alive_interval_s is None else ": no more signs of life, the watchdog will restart the service"
             return "{} hangs{}".format(", ".join(hung), left)
         if not delivered:
             return "degraded: " + reason if reason else "waiting for the first frame"
-        words = "degraded: " + reason if state == DEGRADED else "tracking"
-        return words if self._fps is None else "{}, {:.1f} frames per second".format(words, self._fps)
+        text = "degraded: " + reason if state == DEGRADED else "tracking"
+        return text if self._fps is None else "{}, {:.1f} frames per second".format(text, self._fps)
 
 
 def hanging(heartbeats: Mapping[str, float], now: float, limit_s: float) -> List[str]:

@@ -1,6 +1,6 @@
 """What each stage cost: of the interval since the last status record, and of the whole run.
 
-The hot path is one call a frame that keeps the packet's spans; the arithmetic is done when somebody asks, or in one go
+The hot path is one call a frame that keeps the packet's spans; the arithmetic is done when a record is made, or at once
 for many frames. Memory does not grow with the run.
 """
 import threading
@@ -93,7 +93,7 @@ class Meter:
             return self._record(run, until - run.since, self._read_counters())
 
     def totals(self) -> "Totals":
-        """Everything since start(), for who counts himself. Ends no interval."""
+        """Everything since start(), for a reader that takes differences itself. Ends no interval."""
         self._count()
         with self._reading:
             run = self._so_far()
@@ -151,7 +151,7 @@ class _StageTally:
 
     def __init__(self) -> None:
         self.wait, self.work, self.dropped = Histogram(), Histogram(), 0
-        self.device = Histogram()  # of `work`, what the runtime's device was busy with, where it tells
+        self.device = Histogram()  # share of `work` in which the runtime's device was busy, where that is measured
 
 
 class _Tally:

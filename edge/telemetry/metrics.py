@@ -126,14 +126,14 @@ def _outputs(record: Mapping[str, Any]) -> List[Any]:
 def _board(board: Mapping[str, Any]) -> List[Any]:
     from prometheus_client.core import GaugeMetricFamily
 
-    told = [_gauge("nanoface_" + name, text, (board[key] or 0.0) * unit) for key, unit, name, text in BOARD if key in board]
+    gauges = [_gauge("nanoface_" + name, text, (board[key] or 0.0) * unit) for key, unit, name, text in BOARD if key in board]
     degrees = GaugeMetricFamily("nanoface_board_celsius", "Temperature of a zone", labels=["zone"])
     for zone, celsius in (board.get("temp_c") or {}).items():
         degrees.add_metric([zone], celsius)
     memory = GaugeMetricFamily("nanoface_board_memory_bytes", "Memory of the board", labels=["kind"])
     for kind, size in (board.get("memory_mb") or {}).items():
         memory.add_metric([kind], size * MB)
-    return told + ([degrees] if degrees.samples else []) + ([memory] if memory.samples else [])
+    return gauges + ([degrees] if degrees.samples else []) + ([memory] if memory.samples else [])
 
 
 def _gauge(name: str, text: str, value: Optional[Any]) -> Any:

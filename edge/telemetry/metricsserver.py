@@ -18,7 +18,7 @@ SCRAPE_S = 2.0  # from the connection to the end of the answer
 MOST_CLIENTS = 16
 MOST_A_SECOND = 400  # connections that are taken; more wait in the kernel's queue
 HEADER_BYTES = 8192
-PAGE_S = 0.5  # how long a page is given to whoever asks: many clients cost no more than few
+PAGE_S = 0.5  # how long a rendered page is served: many clients cost no more than few
 FAULTS = (ValueError, LookupError, TypeError, AttributeError, RuntimeError)  # of a record that changes while it is read
 HINT = b"nanoface: the metrics are at /metrics\n"
 PLAIN = "text/plain; charset=utf-8"
@@ -137,13 +137,13 @@ class Server:
     def _answer(self, request: Optional[bytes]) -> bytes:
         if request is None:
             return _response("431 Request Header Fields Too Large", PLAIN, b"the request is too long\n")
-        words = request.split(b"\r\n")[0].split(b" ")
-        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        parts = request.split(b"\r\n")[0].split(b" ")
+        if len(parts) != 3 or not parts[2].startswith(b"HTTP/1."):
             return _response("400 Bad Request", PLAIN, b"this is no request of HTTP/1\n")
-        if words[0] not in (b"GET", b"HEAD"):
+        if parts[0] not in (b"GET", b"HEAD"):
             return _response("405 Method Not Allowed", PLAIN, b"GET or HEAD\n", "Allow: GET, HEAD\r\n")
-        response = self._of_path(words[1].split(b"?")[0])
-        return response if words[0] == b"GET" else response[:response.index(b"\r\n\r\n") + 4]
+        response = self._of_path(parts[1].split(b"?")[0])
+        return response if parts[0] == b"GET" else response[:response.index(b"\r\n\r\n") + 4]
 
     def _of_path(self, path: bytes) -> bytes:
         if path == b"/":

@@ -1,4 +1,4 @@
-"""What systemd's service manager is told (sd_notify): a datagram to the socket that it names in the environment."""
+"""Messages to systemd's service manager (sd_notify): datagrams to the socket that it names in the environment."""
 import os
 import re
 import socket
@@ -10,7 +10,7 @@ LONGEST_STATUS = 300  # characters; systemctl shows one line
 
 
 class Notifier:
-    """Does nothing where nobody listens, never raises and never waits. May be used from several threads."""
+    """Does nothing without a service manager, never raises and never waits. May be used from several threads."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = _address(environ.get("NOTIFY_SOCKET", ""))
@@ -19,38 +19,38 @@ class Notifier:
 
     @property
     def listening(self) -> bool:
-        """Somebody asked to be told."""
+        """There is a service manager to notify."""
         return self._socket is not None
 
     def ready(self) -> bool:
-        return self._tell("READY=1")
+        return self._send("READY=1")
 
     def status(self, text: str) -> bool:
-        return self._tell("STATUS=" + " ".join(hide(text).split())[:LONGEST_STATUS])
+        return self._send("STATUS=" + " ".join(hide(text).split())[:LONGEST_STATUS])
 
     def watchdog(self) -> bool:
         """A sign of life. False where it did not go out: to be tried again soon."""
-        return self._tell("WATCHDOG=1")
+        return self._send("WATCHDOG=1")
 
     def stopping(self) -> bool:
-        return self._tell("STOPPING=1")
+        return self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> bool:
-        """The time that start, stop and watchdog allow ends no sooner than in so many seconds from now."""
-        return self._tell("EXTEND_TIMEOUT_USEC={:.0f}".format(seconds * 1e6))
+        """Start, stop and watchdog time out no sooner than `seconds` from now."""
+        return self._send("EXTEND_TIMEOUT_USEC={:.0f}".format(seconds * 1e6))
 
-    def _tell(self, text: str) -> bool:
+    def _send(self, text: str) -> bool:
         if self._socket is None:
             return False
         try:
             self._socket.sendto(text.encode("utf-8", "replace"), self._address)
-        except OSError:  # its queue is full, or it restarts: what matters is said again
+        except OSError:  # its queue is full, or it restarts: what matters is sent again
             return False
         return True
 
 
 def _address(text: str) -> str:
-    """A path, or an abstract name where it begins with @. Other kinds of sockets are younger than what we run on."""
+    """A path, or an abstract name where it begins with @. The board's systemd has no other kind."""
     if text.startswith("@"):
         return "\0" + text[1:]
     return text if text.startswith("/") else ""
@@ -69,7 +69,7 @@ def _datagrams() -> Optional[socket.socket]:
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> Optional[float]:
-    """Seconds after which silence means death; None where no watchdog is set, or it watches another process."""
+    """Seconds without a sign of life until the process is killed; None without a watchdog, or for another process."""
     pid = environ.get("WATCHDOG_PID", "")
     if pid and pid != str(os.getpid()):
         return None

@@ -1,4 +1,4 @@
-"""What another account of the machine may put in the way of who writes: a table of what it tries and what is refused.
+"""What another account of the machine may put in the way of a writer: a table of what it tries and what is refused.
 
 Root and a second account, for real: both are this machine's. Without root the cases are skipped by name.
 """
@@ -15,8 +15,8 @@ from edge.core.errors import ConfigError, EngineError, ModelError, OutputError
 from edge.core.packet import Frame, Packet
 from edge.doctor.plans import _check_kernel
 from edge.host.disk import StorageError, one_builder, part_folder, write_whole
+from edge.host.ownership import is_shared
 from edge.host.safeopen import Folder, open_new, open_read
-from edge.host.strangers import is_shared
 from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.spec import parse_output
 from edge.service.places import Places

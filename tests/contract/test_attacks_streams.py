@@ -26,7 +26,7 @@ HTTP_LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{}\n#EXT-X-ENDLIST\n"
 
 
 class Server(socketserver.ThreadingMixIn, HTTPServer):
-    """Answers each path with (status, headers, body), as `pages` says; notes who was asked for what."""
+    """Answers each path with (status, headers, body), from `pages`; notes every request."""
 
     daemon_threads = allow_reuse_address = True
 
@@ -159,8 +159,8 @@ def test_a_server_cannot_make_us_ask_another(serve, films, attack):
 @pytest.mark.parametrize("page", [
     lambda words: (302, {"Location": "http://127.0.0.1:9/" + words}, b""), lambda words: (200, {"Content-Type": words}, b"x"),
     lambda words: (200, {}, "#EXTM3U\nftp://" + words)], ids=["redirection", "type", "playlist"])
-def test_what_a_server_says_at_length_is_told_in_short_and_soon(serve, page, words):
-    """By the process that captures: it tells in one piece, which has room for so much."""
+def test_what_a_server_says_at_length_is_reported_in_short_and_soon(serve, page, words):
+    """In the capture process, whose messages have a limited size."""
     server = serve({"/x.m3u8": page(words), "/x": page(words)})
     for path in ("/x", "/x.m3u8"):
         source = make_source(SourceOptions("http://127.0.0.1:{}{}".format(server.port, path), process="child"))
@@ -377,7 +377,7 @@ def test_an_rtsp_server_cannot_send_us_on(films, head):
 def test_replies_pass_as_they_are_in_whatever_pieces(piece):
     said = b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc$\0\0\x05RTSP/RTSP/1.0 401 Unauthorized\r\n\r\n$\1\0\0"
     replies = Replies(Origin("rtsp", "h", 554))
-    assert b"".join(replies.judged(said[at:at + piece]) for at in range(0, len(said), piece)) == said
+    assert b"".join(replies.checked(said[at:at + piece]) for at in range(0, len(said), piece)) == said
 
 
 def test_a_password_that_cuts_the_address_is_one_line_with_the_cure():

@@ -1,11 +1,11 @@
-"""Trees of files that are a Nano, commands that say what a test wants, networks and plans: what the doctor looks at."""
+"""Trees of files that are a Nano, commands that print what a test wants, networks and plans: what the doctor checks."""
 import hashlib
 import json
 import os
 
 from edge.doctor.machine import Machine
 from edge.sources.live.v4l2 import Camera, Mode
-from edge.store import plans as planstore
+from edge.store import plans
 from edge.store.cubin import source_sha256
 from edge.store.models import sha256_of
 
@@ -76,20 +76,20 @@ def planned(folder, roles, **changes):
     (folder / "home" / "plans").mkdir()
     for role in roles:
         network = ROLES[role]
-        with open(planstore.plan_path(home, role, network), "w") as f:
+        with open(plans.plan_path(home, role, network), "w") as f:
             f.write("plan of " + network)
         sidecar = {"schema": 1, "role": role, "network": network, "size": len("plan of " + network),
-                   "sha256": sha256_of(planstore.plan_path(home, role, network)), "tensorrt": "8.2.1.8",
+                   "sha256": sha256_of(plans.plan_path(home, role, network)), "tensorrt": "8.2.1.8",
                    "onnx_sha256": hashlib.sha256(network.encode()).hexdigest(), "gpu": "NVIDIA Tegra X1",
                    "compute_capability": "5.3", "precision": "fp16"}
-        with open(planstore.sidecar_path(home, role, network), "w") as f:
+        with open(plans.sidecar_path(home, role, network), "w") as f:
             json.dump(dict(sidecar, **changes), f)
     kernel(folder)
 
 
 def kernel(folder, code="code", **changes):
     place = folder / "home" / "plans"
-    (place / planstore.CUBIN).write_text(code)
+    (place / plans.CUBIN).write_text(code)
     sidecar = {"schema": 1, "arch": "sm_53", "size": 4, "sha256": hashlib.sha256(b"code").hexdigest(),
                "source_sha256": source_sha256()}
-    (place / planstore.CUBIN_SIDECAR).write_text(json.dumps(dict(sidecar, **changes)))
+    (place / plans.CUBIN_SIDECAR).write_text(json.dumps(dict(sidecar, **changes)))

@@ -31,7 +31,7 @@ SOURCE_BLOWS = (TORN, GAP, LATE)
 
 
 class SimClock:
-    """Stands for time.monotonic; moves only when somebody says so."""
+    """Stands for time.monotonic; moves only when a test moves it."""
 
     def __init__(self):
         self._now, self._lock = 1000.0, threading.Lock()
@@ -100,7 +100,7 @@ class World:
         return self._noticed and self.clock() >= self._until
 
     def wait(self, kind, seconds):
-        """For whoever hangs while `kind` lasts."""
+        """For a thread that hangs while `kind` lasts."""
         while self.outage == kind and not self.over():
             self.pass_(seconds)
             time.sleep(0.0005)
@@ -130,7 +130,7 @@ class World:
 
 
 class FaultySource(Source):
-    """A live source of `count` frames. `given` those that it handed over, `lost` those that it says it had to drop."""
+    """A live source of `count` frames. `given` those that it handed over, `lost` those that it counts as dropped."""
 
     live, name, lost_since = True, "faulty", None
 

@@ -1,4 +1,4 @@
-"""Sources, stages and senders that do what a test tells them, and one call that runs them."""
+"""Sources, stages and senders that a test controls, and one call that runs them."""
 import threading
 import time
 from collections import namedtuple

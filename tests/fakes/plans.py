@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from edge.store import models as modelstore
-from edge.store import plans as planstore
+from edge.store import models, plans
 from fakes import KERNELS, SIMULATOR
 
 PACKAGES = ("tensorrt", "pycuda")  # the books that nanoface_simulator keeps are those of the whole process
@@ -51,7 +50,7 @@ def books(simulator, monkeypatch, tmp_path):
 
 
 def build(home, stored, fp16=True):
-    """Write plan and sidecar of a network, as `nanoface build` does but for what only a board can tell; the StoredPlan."""
+    """Write plan and sidecar of a network, as `nanoface build` does but for what only a board knows; the StoredPlan."""
     import tensorrt as trt
 
     from edge.runtimes.gpu import context as cuda
@@ -62,17 +61,17 @@ def build(home, stored, fp16=True):
         plan, sides = _built(trt, log_of(trt), stored, fp16)
     finally:
         cuda.PRIMARY.leave()
-    path = planstore.plan_path(home, stored.role, stored.name)
+    path = plans.plan_path(home, stored.role, stored.name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
         f.write(plan)
     gpu = cuda.gpu()
     sidecar = dict(
-        schema=planstore.SCHEMA, role=stored.role, network=stored.name, sha256=modelstore.sha256_of(path), size=len(plan),
+        schema=plans.SCHEMA, role=stored.role, network=stored.name, sha256=models.sha256_of(path), size=len(plan),
         onnx_sha256=stored.sha256, tensorrt=trt.__version__, gpu=gpu.name, compute_capability=gpu.compute_capability,
         precision="fp16" if fp16 else "fp32", inputs=sides[0], outputs=sides[1])
     write_sidecar(home, stored, sidecar)
-    return planstore.find(home, stored.role, stored.name)
+    return plans.find(home, stored.role, stored.name)
 
 
 def _built(trt, log, stored, fp16):
@@ -94,28 +93,28 @@ def _built(trt, log, stored, fp16):
 
 
 def write_sidecar(home, stored, sidecar):
-    with open(planstore.sidecar_path(home, stored.role, stored.name), "w") as f:
+    with open(plans.sidecar_path(home, stored.role, stored.name), "w") as f:
         json.dump(sidecar, f)
 
 
 def reseal(home, stored, **changes):
     """Make the sidecar fit whatever lies there as the plan, with some of its other facts changed."""
-    plan = planstore.find(home, stored.role, stored.name)
-    facts = dict(sha256=modelstore.sha256_of(plan.file), size=os.path.getsize(plan.file))
+    plan = plans.find(home, stored.role, stored.name)
+    facts = dict(sha256=models.sha256_of(plan.file), size=os.path.getsize(plan.file))
     write_sidecar(home, stored, dict(plan.sidecar, **dict(facts, **changes)))
 
 
 def write_cubin(home, arch="sm_53", content=None):
-    """What stands for the compiled crop kernel: the simulator computes it by its twin in numpy."""
-    from edge.store import cubin as cubinstore
+    """What stands for the compiled crop kernel: the simulator computes it by its reference in numpy."""
+    from edge.store import cubin
 
-    os.makedirs(planstore.plans_dir(home), exist_ok=True)
-    path = os.path.join(planstore.plans_dir(home), planstore.CUBIN)
+    os.makedirs(plans.plans_dir(home), exist_ok=True)
+    path = os.path.join(plans.plans_dir(home), plans.CUBIN)
     with open(path, "wb") as f:
         f.write(content or "SIMULATOR CUBIN {} crop".format(arch).encode("ascii"))
-    sidecar = dict(schema=cubinstore.SCHEMA, sha256=modelstore.sha256_of(path), size=os.path.getsize(path),
-                   source_sha256=cubinstore.source_sha256(), arch=arch, nvcc="none")
-    with open(os.path.join(planstore.plans_dir(home), planstore.CUBIN_SIDECAR), "w") as f:
+    sidecar = dict(schema=cubin.SCHEMA, sha256=models.sha256_of(path), size=os.path.getsize(path),
+                   source_sha256=cubin.source_sha256(), arch=arch, nvcc="none")
+    with open(os.path.join(plans.plans_dir(home), plans.CUBIN_SIDECAR), "w") as f:
         json.dump(sidecar, f)
 
 
@@ -139,4 +138,4 @@ def tiny_network(path, batch=2, height=12, width=16, kind="FLOAT"):
     model.ir_version = 7
     with open(str(path), "wb") as f:
         f.write(model.SerializeToString())
-    return modelstore.StoredNetwork("tiny", str(path), str(path), {}, "iris", modelstore.sha256_of(str(path)))
+    return models.StoredNetwork("tiny", str(path), str(path), {}, "iris", models.sha256_of(str(path)))

@@ -85,7 +85,7 @@ def by_runtime(content, x):
 
 
 class Log:
-    """What the library's one logger is told from now on; the Log before hears no more."""
+    """The messages of the library's one logger from now on; the Log before receives no more."""
 
     def __init__(self, trt):
         if not hasattr(trt, "tests_logger"):

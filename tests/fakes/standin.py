@@ -1,4 +1,4 @@
-"""A device that does what a file says, for sources that read it in a process of their own."""
+"""A device that a file controls, for sources that read it in a process of their own."""
 import os
 import threading
 import time
@@ -46,7 +46,7 @@ class WithMode(StandIn):
 
 
 class Prepared(StandIn):
-    """What comes before its opening takes as long as the file says so."""
+    """Its preparation lasts as long as the file has it."""
 
     preparation = "a list is made, once"
     daemon = "nvargus-daemon"

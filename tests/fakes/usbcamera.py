@@ -56,7 +56,7 @@ class UsbCamera:
 
 
 class OnePicture:
-    """What a reader is told to stop by: after the next picture."""
+    """Stops a reader after the next picture."""
 
     def __init__(self):
         self.picture = None

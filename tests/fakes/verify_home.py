@@ -3,7 +3,7 @@ import json
 import os
 import shutil
 
-from edge.store import models as modelstore
+from edge.store import models
 from engines.manifest.read import read_manifest
 
 NETWORKS = [name for name, network in read_manifest().networks.items() if not network.is_asset]
@@ -13,11 +13,11 @@ DEFAULT = ["yunet_s", "face_landmark", "mb05", "iris_landmark"]
 def home_with(folder, networks):
     """`folder` as $NANOFACE_HOME with copies of these StoredNetworks; returns its path."""
     home, entries = str(folder), {}
-    os.makedirs(modelstore.onnx_dir(home))
+    os.makedirs(models.onnx_dir(home))
     for stored in networks:
-        entries[stored.name] = dict(modelstore.read_index(home_of(stored))[stored.name])
+        entries[stored.name] = dict(models.read_index(home_of(stored))[stored.name])
         for path in {stored.file, stored.cpu_file}:
-            shutil.copy(path, modelstore.onnx_dir(home))
+            shutil.copy(path, models.onnx_dir(home))
     write_index(home, entries)
     return home
 
@@ -27,12 +27,12 @@ def home_of(stored):
 
 
 def write_index(home, entries):
-    with open(os.path.join(modelstore.onnx_dir(home), modelstore.INDEX), "w") as f:
-        json.dump({"schema": modelstore.SCHEMA, "networks": entries}, f)
+    with open(os.path.join(models.onnx_dir(home), models.INDEX), "w") as f:
+        json.dump({"schema": models.SCHEMA, "networks": entries}, f)
 
 
 def change_index(home, name, **changes):
-    entries = modelstore.read_index(home)
+    entries = models.read_index(home)
     entries[name].update(changes)
     write_index(home, entries)
 

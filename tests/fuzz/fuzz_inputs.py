@@ -252,13 +252,13 @@ def replies(random, folder):
     data = mutated(random, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 4\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n"
                    b"v=0\n$\0\0\4abcdRTSP/1.0 302 Moved\r\nLocation: rtsp://x/\r\n\r\n")
 
-    def judged():
-        told = Replies(Origin("rtsp", "x", 554))
+    def check():
+        checker = Replies(Origin("rtsp", "x", 554))
         for at in range(0, min(len(data), 50000), 977):
-            told.judged(data[at:at + 977])
+            checker.checked(data[at:at + 977])
         head = mutated(random, b"ID3\4\0\0\0\0\0\1x#EXTM3U\n#EXTINF:1,\nhttp://x/y\n")
         playlist.is_playlist(head), playlist.is_film(head, "video/mp4"), playlist.Rest().is_list(head)
-    return call(judged)
+    return call(check)
 
 
 def rewritten(random, folder):

@@ -98,7 +98,7 @@ def main(words):
         app.make_source = stand_in
     if os.environ.get(BOARD):
         board = app.BoardReader
-        app.BoardReader = lambda: board(os.environ[BOARD], jtop=False, every_s=0.2)
+        app.BoardReader = lambda: board(os.environ[BOARD], jtop=False, interval_s=0.2)
     ends.HANG_S = pipeline.HANG_S = 0.3
     return cli.main(words)
 

@@ -1,4 +1,4 @@
-"""Processes of their own that are told to end, in whatever state they are, or are killed."""
+"""Processes of their own that get a signal to end, in whatever state they are, or are killed."""
 import os
 import time
 

@@ -1,4 +1,4 @@
-"""A live device in a process of its own, and everything that such a device does to whoever reads it."""
+"""A live device in a process of its own, and every fault of such a device."""
 import glob
 import os
 import signal
@@ -22,7 +22,7 @@ from edge.sources.spec import SourceOptions
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 QUICK = Timeouts(first_frame_s=8.0, silence_s=0.3, retry_s=0.05, retry_max_s=0.2, failed_read_s=0.01, changed_s=0.1,
-                 still_s=0.3, answer_s=0.3)
+                 frozen_s=0.3, answer_s=0.3)
 NOTICED_S, RECOVERED_S = 3.0, 5.0  # what is promised
 SLACK_S = 2.0  # beside what a busy machine makes of it
 PLAIN = FrameTransform(SourceOptions(), scale=False)
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ca
 
 @pytest.fixture
 def device(tmp_path, monkeypatch):
-    """The file that says what the device does."""
+    """The file that controls the device."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.path.dirname(HERE)]))  # where the child finds the stand-in
     path = tmp_path / "device"
     path.write_text("works")
@@ -155,7 +155,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault, replaced, told", FAULTS)
-def test_each_fault_is_noticed_told_and_survived(device, fault, replaced, told):
+def test_each_fault_is_noticed_reported_and_survived(device, fault, replaced, told):
     before = possessions()
     source = live(device)
     source.open()
@@ -188,16 +188,16 @@ def test_the_daemon_of_a_camera_whose_reader_was_killed_is_named(device, monkeyp
 
 @pytest.fixture
 def slow(device, monkeypatch):
-    """A device whose preparation goes on until it is told otherwise, and is told at once."""
+    """A device whose preparation goes on until a test ends it, and is reported at once."""
     does(device, "prepares")
-    monkeypatch.setattr("edge.sources.live.source.TOLD_S", 0.0)
+    monkeypatch.setattr("edge.sources.live.source.REPORT_AFTER_S", 0.0)
     monkeypatch.setenv("NANOFACE_ARGUS_REQUEST", str(device) + ".argus")
     return device
 
 
 @pytest.mark.parametrize("make", [ChildBackend, ThreadBackend])
 @pytest.mark.parametrize("wait", [False, True])
-def test_what_prepares_an_opening_is_told_not_counted_and_not_ended(slow, caplog, make, wait):
+def test_what_prepares_an_opening_is_reported_not_counted_and_not_ended(slow, caplog, make, wait):
     opener, timeouts = Prepared(slow), QUICK._replace(first_frame_s=0.4)
     source = LiveSource(opener, PLAIN, timeouts, make(opener, PLAIN, timeouts), wait)
     outcome = []
@@ -298,7 +298,7 @@ def test_a_torn_picture_among_good_ones_is_dropped_and_counted(device, opened):
     assert after.image.shape == first.image.shape and after.seq > first.seq + 1
 
 
-def test_another_size_is_opened_anew_and_told(device):
+def test_another_size_is_opened_anew_and_reported(device):
     source = live(device, opener=WithMode(device))
     source.open()
     assert next_frame(source).image.shape == (48, 64, 3) and "instead" not in source.warning
@@ -314,7 +314,7 @@ def test_a_picture_that_stands_still_is_doubted_opened_once_and_then_watched(dev
     next_frame(opened)
     does(device, "frozen")
     read_until(opened, lambda: opened.doubt == "picture does not change" and released(device))
-    end = time.monotonic() + 4 * QUICK.still_s
+    end = time.monotonic() + 4 * QUICK.frozen_s
     read_until(opened, lambda: time.monotonic() > end and opened.doubt)
     assert released(device) == 1 and opened.lost_since is None and opened.trouble == ""
     does(device, "works")

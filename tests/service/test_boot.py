@@ -16,7 +16,7 @@ from fakes import SIMULATOR
 from patience import stretch
 from userspace import need_machine, user_space
 
-from edge.store import models as modelstore
+from edge.store import models
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVICE, ENGINES = "nanoface.service", "nanoface-engines.service"
@@ -57,7 +57,7 @@ def checkout(folder):
 
 def networks(home, folder):
     """The default networks of a store, as a store of their own."""
-    index = modelstore.read_index(home)
+    index = models.read_index(home)
     absent = [name for name in NETWORKS if name not in index]
     if absent:
         pytest.skip("needs the networks {}: run `nanoface models fetch`".format(", ".join(absent)))
@@ -144,7 +144,7 @@ def accounts(board):
 
 @pytest.fixture(scope="module")
 def installed(board):
-    """What was there before, and what the installer said."""
+    """What was there before, and the installer's output."""
     before = listing(board), accounts(board)
     dry = service(board, "install", "--networks", MEDIA, "--dry-run")
     assert (listing(board), accounts(board)) == before and "would: " in dry.out
@@ -303,7 +303,7 @@ def source(board, spec):
 
 
 def told(board, spec, state):
-    """The newest record, if it tells of this source in this state; else an empty one."""
+    """The newest record, if it has this source in this state; else an empty one."""
     try:
         record = records(board)[-1]
     except (FileNotFoundError, IndexError):
@@ -424,7 +424,7 @@ def began(board):
 
 
 def runs_on(board, backend):
-    """Waits until the newest record tells of faces, found by this runtime in both networks."""
+    """Waits until the newest record has faces, found by this runtime in both networks."""
     def told_so():
         record = records(board)[-1]
         stages = record["stages"] if record.get("faces") else {}
@@ -458,7 +458,7 @@ def test_an_update_of_tensorrt_has_the_engines_rebuilt_with_nothing_to_type(runn
         assert began(running) == once != "0"
 
 
-def test_engines_that_cannot_be_rebuilt_are_tried_once_and_told_with_the_cure(running):
+def test_engines_that_cannot_be_rebuilt_are_tried_once_and_reported_with_the_cure(running):
     with tensorrt(running):
         wait_for(lambda: active(running), "the service", START_S)
         settings(running, 'NANOFACE_SIM_FAULTS={"build_none": true}')

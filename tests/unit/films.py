@@ -68,7 +68,7 @@ def read_film(path, **options):
 
 def second_decoder(path, stream=0):
     """(seconds since the first frame, (height, width)) of each frame, as PyAV has it; None where it is not installed or has
-    no word for the file."""
+    no decoder for the file."""
     try:
         import av
     except ImportError:

@@ -1,4 +1,4 @@
-"""Small videos whose frames can be told apart, and surgery on MP4 files, for the tests of the sources."""
+"""Small videos whose frames can be distinguished, and surgery on MP4 files, for the tests of the sources."""
 import os
 import struct
 

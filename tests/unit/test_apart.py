@@ -1,4 +1,4 @@
-"""A run of the tests leaves nothing behind, and says by name what it could not help leaving."""
+"""A run of the tests leaves nothing behind, and names what it had to leave."""
 import os
 import signal
 import subprocess

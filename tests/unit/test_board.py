@@ -9,10 +9,10 @@ import pytest
 from fakes.board import GPU, RAIL, RUNNING, THERMAL
 from patience import PATIENCE_S, stretch, wait_until
 
-from edge.telemetry.board import files as boardfiles
+from edge.telemetry.board import files
 from edge.telemetry.board.files import BoardFiles
 from edge.telemetry.board.jtop import NO_ANSWER, JtopClient, figures_of
-from edge.telemetry.board.reader import CALM_LOOKS, BoardReader, record_of
+from edge.telemetry.board.reader import CLEAR_READINGS, BoardReader, record_of
 
 
 def tree(folder, **changes):
@@ -34,7 +34,7 @@ def reader_of():
     made = []
 
     def make(root, **options):
-        made.append(BoardReader(root, every_s=0.02, **dict({"jtop": False}, **options)))
+        made.append(BoardReader(root, interval_s=0.02, **dict({"jtop": False}, **options)))
         return made[-1]
 
     yield make
@@ -42,7 +42,7 @@ def reader_of():
         reader.close()
 
 
-def test_a_nano_is_told_as_the_schema_has_it(tmp_path, reader_of):
+def test_the_record_of_a_nano_is_as_the_schema_has_it(tmp_path, reader_of):
     reader = reader_of(tree(tmp_path))
     wait_until(lambda: reader.read() is not None)
     assert reader.read() == {
@@ -58,7 +58,7 @@ def test_off_a_board_there_is_nothing_and_no_thread(tmp_path, reader_of):
     assert set(threading.enumerate()) <= before
 
 
-def test_a_board_that_tells_nothing_still_has_a_name(tmp_path, reader_of):
+def test_a_board_that_reports_nothing_still_has_a_name(tmp_path, reader_of):
     write(tmp_path, "etc/nv_tegra_release", RUNNING["etc/nv_tegra_release"])
     reader = reader_of(str(tmp_path))
     wait_until(lambda: reader.read() is not None)
@@ -68,7 +68,7 @@ def test_a_board_that_tells_nothing_still_has_a_name(tmp_path, reader_of):
 @pytest.mark.parametrize("name, text, sign", [
     (THERMAL + "cooling_device1/cur_state", "2\n", "gpu-balanced"), (RAIL + "in_voltage0_input", "4610\n", "under-voltage"),
 ])
-def test_throttling_is_told_with_its_cause_and_held_for_some_looks(tmp_path, reader_of, monkeypatch, name, text, sign):
+def test_throttling_is_reported_with_its_cause_and_held_for_some_readings(tmp_path, reader_of, monkeypatch, name, text, sign):
     reader = reader_of(tree(tmp_path))
     write(tmp_path, name, text)
     wait_until(lambda: (reader.read() or {}).get("throttled"))
@@ -78,7 +78,7 @@ def test_throttling_is_told_with_its_cause_and_held_for_some_looks(tmp_path, rea
     monkeypatch.setattr(BoardFiles, "read", lambda self: looks.append(1) or reading(self))
     write(tmp_path, name, RUNNING[name])
     wait_until(lambda: not reader.read()["throttled"])
-    assert len(looks) >= CALM_LOOKS and "throttled_by" not in reader.read()
+    assert len(looks) >= CLEAR_READINGS and "throttled_by" not in reader.read()
 
 
 def test_what_is_no_number_has_no_key(tmp_path):
@@ -90,9 +90,9 @@ def test_what_is_no_number_has_no_key(tmp_path):
 
 def test_only_the_files_that_were_found_are_read_again(tmp_path, monkeypatch):
     found, reads = BoardFiles(tree(tmp_path)), []
-    reading = boardfiles.read_text
-    monkeypatch.setattr(boardfiles, "read_text", lambda root, path: reads.append(path) or reading(root, path))
-    monkeypatch.setattr(boardfiles, "glob", lambda pattern: pytest.fail("looked for files again"))
+    reading = files.read_text
+    monkeypatch.setattr(files, "read_text", lambda root, path: reads.append(path) or reading(root, path))
+    monkeypatch.setattr(files, "glob", lambda pattern: pytest.fail("looked for files again"))
     found.read()
     assert 10 < len(reads) < 60 and len(set(reads)) == len(reads)
 
@@ -103,17 +103,17 @@ STATS_3 = {"GPU": 42.5, "Temp GPU": 39.5, "Temp CPU": 41.0, "power cur": 4523, "
 
 
 @pytest.mark.parametrize("stats", [STATS_4, STATS_3])
-def test_both_versions_of_jetson_stats_tell_the_same(stats):
+def test_both_versions_of_jetson_stats_give_the_same(stats):
     assert figures_of(stats) == {"gpu_load": 0.425, "temp_c": {"CPU": 41.0, "GPU": 39.5}, "power_mw": 4523,
                                  "nvpmodel": "MAXN"}
 
 
-def test_jetson_stats_that_tells_nothing_is_no_trouble():
+def test_jetson_stats_that_reports_nothing_is_no_trouble():
     assert figures_of({"GPU": "OFF", "Power TOT": None}) == {}
 
 
 class FakeJtop:
-    """In the place of jtop.jtop; a test says what start() and ok() do."""
+    """In the place of jtop.jtop; a test sets what start() and ok() do."""
 
     made = []
 
@@ -202,7 +202,7 @@ def test_a_package_that_is_absent_is_not_asked_for_again(monkeypatch):
     assert client.figures() == {} and client.trouble
 
 
-def test_it_fills_in_only_what_the_files_do_not_tell(fake, tmp_path, reader_of):
+def test_it_fills_in_only_what_the_files_do_not_have(fake, tmp_path, reader_of):
     reader = reader_of(tree(tmp_path, **{GPU + "load": "", "var/lib/nvpmodel/status": "pmode:0001\n"}), jtop=True)
     wait_until(lambda: "gpu_load" in (reader.read() or {}))
     told = reader.read()

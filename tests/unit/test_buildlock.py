@@ -8,7 +8,7 @@ import pytest
 
 from edge.core.errors import EngineError
 from edge.host.disk import one_builder
-from edge.store import lock as buildlock
+from edge.store import lock
 from engines.build.context import refuse_beside_tracker
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -55,13 +55,13 @@ def no_wait():
 def test_a_build_is_refused_while_somebody_tracks_and_allowed_when_that_one_was_killed(home, tracker):
     first, second = tracker(), tracker()  # trackers do not disturb each other
     assert [first.stdout.readline(), second.stdout.readline()] == ["tracks\n", "tracks\n"]
-    assert buildlock.in_use(home)
+    assert lock.in_use(home)
     with pytest.raises(EngineError, match="sudo systemctl stop nanoface"):
         refuse_beside_tracker(home)
     for process in (first, second):
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert not buildlock.in_use(home)
+    assert not lock.in_use(home)
     refuse_beside_tracker(home)
     with one_builder(os.path.join(home, "plans"), no_wait):
         pass
@@ -69,20 +69,20 @@ def test_a_build_is_refused_while_somebody_tracks_and_allowed_when_that_one_was_
 
 def test_a_tracker_waits_for_the_end_of_a_build(home, tracker):
     with one_builder(os.path.join(home, "plans"), no_wait):
-        assert not buildlock.in_use(home)  # another build is a matter of one_builder
+        assert not lock.in_use(home)  # another build is a matter of one_builder
         process = tracker()
         assert process.stdout.readline() == "waits\n"
     assert process.stdout.readline() == "tracks\n"
 
 
-def test_a_tracker_that_is_told_to_stop_waits_no_longer(home):
+def test_a_tracker_that_is_asked_to_stop_waits_no_longer(home):
     said = []
     with one_builder(os.path.join(home, "plans"), no_wait):
-        with buildlock.tracking(home, lambda: said.append("waits"), lambda: bool(said)):
+        with lock.tracking(home, lambda: said.append("waits"), lambda: bool(said)):
             assert said == ["waits"]
 
 
 def test_where_nothing_was_ever_built_nothing_is_locked_or_made(tmp_path):
-    with buildlock.tracking(str(tmp_path), no_wait, never):
-        assert not buildlock.in_use(str(tmp_path))
+    with lock.tracking(str(tmp_path), no_wait, never):
+        assert not lock.in_use(str(tmp_path))
     assert os.listdir(str(tmp_path)) == []

@@ -1,11 +1,11 @@
-"""The command that a message names is one that works for whoever reads it."""
+"""The command that a message names is one that works for its reader."""
 import os
 import sys
 
 import pytest
 
 from edge.host import commands
-from edge.store import models as modelstore
+from edge.store import models
 
 SERVICE = "/opt/nanoface/current/bin/nanoface"
 
@@ -35,9 +35,9 @@ def test_the_program_of_the_service_names_what_works_for_the_service(installed, 
     assert commands.run(words) == "run `{}`{}".format(expected, " in the checkout" if words.startswith("models") else "")
 
 
-def test_it_has_its_networks_without_being_told_where(installed):
-    assert modelstore.home_dir({}) == "/opt/nanoface/1.0/home"
-    assert modelstore.home_dir({"NANOFACE_HOME": "/elsewhere"}) == "/elsewhere"
+def test_it_has_its_networks_without_being_given_the_place(installed):
+    assert models.home_dir({}) == "/opt/nanoface/1.0/home"
+    assert models.home_dir({"NANOFACE_HOME": "/elsewhere"}) == "/elsewhere"
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_in_an_activated_environment_the_name_is_enough_but_not_for_sudo(checkou
     assert commands.command("service install") == "sudo .venv/bin/nanoface service install"
 
 
-def test_where_there_is_no_command_its_name_is_told(checkout):
+def test_where_there_is_no_command_its_name_is_reported(checkout):
     (checkout / ".venv" / "bin" / "nanoface").unlink()
     assert commands.run("models fetch") == "run `nanoface models fetch`"
 

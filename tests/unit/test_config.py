@@ -1,4 +1,4 @@
-"""The configuration: what is in the defaults, how layers merge, and what every mistake is told."""
+"""The configuration: what is in the defaults, how layers merge, and the message for every mistake."""
 import os
 import re
 
@@ -308,7 +308,7 @@ def test_a_mistake_on_the_command_line_names_the_option(overrides, spelled, part
 
 
 @pytest.mark.parametrize("key", sorted(RULES))
-def test_every_rule_reads_its_default_back_from_the_words_of_the_command_line(key):
+def test_every_rule_reads_its_default_back_from_the_arguments_of_the_command_line(key):
     default = leaf(load_config(None, {}, NO_FILE), key)
     if key == "outputs":
         default, text = ("jsonl:a b.jsonl",), "jsonl:a b.jsonl"

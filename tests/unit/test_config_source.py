@@ -74,7 +74,7 @@ def test_both_in_one_place_contradict_each_other(written):
 
 @pytest.mark.parametrize("spec, mode, told", [(SPEC, 0o644, True), (SPEC, 0o640, False), ("rtsp://cam/live", 0o644, False)])
 @pytest.mark.parametrize("kind", ["spec_file", "configuration"])
-def test_a_password_in_a_file_that_all_may_read_is_told_with_the_cure(written, caplog, kind, spec, mode, told):
+def test_a_password_in_a_file_that_all_may_read_is_reported_with_the_cure(written, caplog, kind, spec, mode, told):
     own = written("spec", spec, mode if kind == "spec_file" else 0o600)
     text = "source: {{spec_file: {}}}".format(own) if kind == "spec_file" else "source: {{spec: '{}'}}".format(spec)
     path = written("c.yaml", text, mode)
@@ -86,7 +86,7 @@ def test_a_password_in_a_file_that_all_may_read_is_told_with_the_cure(written, c
 @pytest.mark.parametrize("overrides, environ, told", [
     ({"source.spec": SPEC}, {}, True), ({"source.spec": "rtsp://cam/x"}, {}, False), ({}, {"NANOFACE_SOURCE": SPEC}, False),
 ])
-def test_a_password_on_the_command_line_is_told(written, caplog, overrides, environ, told):
+def test_a_password_on_the_command_line_is_reported(written, caplog, overrides, environ, told):
     with caplog.at_level(logging.WARNING):
         assert load_config(written("c.yaml", ""), overrides, environ).source.spec in (SPEC, "rtsp://cam/x")
     assert any("NANOFACE_SOURCE" in record.getMessage() for record in caplog.records) is told

@@ -114,7 +114,7 @@ def at(monkeypatch):
 
 def test_a_log_gets_a_line_of_progress_once_in_a_while(at):
     stream = io.StringIO()
-    line = console.ProgressLine(Console(stream), log_every_s=10.0)
+    line = console.ProgressLine(Console(stream), log_interval_s=10.0)
     for at[0] in (101.0, 109.9, 110.0, 119.9, 120.0):
         line.show("{:.1f}\n".format(at[0]))
     line.begin()
@@ -127,7 +127,7 @@ def test_a_log_gets_a_line_of_progress_once_in_a_while(at):
 @pytest.mark.parametrize("stays, left", [(True, "\n"), (False, "\r\x1b[K")])
 def test_a_terminal_redraws_its_line_as_often_as_it_may_and_keeps_or_wipes_the_last(at, stays, left):
     stream = Terminal()
-    line = console.ProgressLine(Console(stream), log_every_s=0.0, redraw_s=0.1, stays=stays)
+    line = console.ProgressLine(Console(stream), log_interval_s=0.0, redraw_s=0.1, stays=stays)
     for at[0], text in ((100.0, "a"), (100.05, "b"), (100.11, "c")):
         line.show(text)
     line.end()

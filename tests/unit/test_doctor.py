@@ -14,7 +14,7 @@ from edge.doctor import examine as doctor
 from edge.doctor import machine, packages, system
 from edge.doctor.machine import FAIL, OK, WARN
 from edge.sources.live.v4l2 import Camera
-from edge.telemetry.board import files as boardfiles
+from edge.telemetry.board import files
 
 CONFIG = load_config(None, {}, {"NANOFACE_CONFIG": os.devnull})
 BUILD = "  Video I/O:\n    GStreamer:                   {}\n"
@@ -109,7 +109,7 @@ def test_what_is_installed_is_found_without_being_imported():
     assert packages.installed_version("pytest") == pytest.__version__
 
 
-def test_import_elsewhere_tells_a_version_or_the_last_line_of_the_trouble(tmp_path, monkeypatch):
+def test_import_elsewhere_reports_a_version_or_the_last_line_of_the_trouble(tmp_path, monkeypatch):
     found = packages.import_elsewhere("platform")
     assert (found.version, found.file) == (__import__("platform").__version__, __import__("platform").__file__)
     assert packages.import_elsewhere("no_such_package").trouble.endswith("No module named 'no_such_package'")
@@ -203,7 +203,7 @@ def test_no_camera_names_the_demo(tmp_path):
     ("", None), ("something else", None),
 ])
 def test_release_of_the_board(release, version):
-    assert boardfiles.l4t_version(release) == version
+    assert files.l4t_version(release) == version
 
 
 @pytest.mark.parametrize("changes, states, part", [

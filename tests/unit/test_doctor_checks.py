@@ -1,4 +1,4 @@
-"""What the doctor says of plans, GStreamer, the service, jtop, clocks and time; each trouble has its cure."""
+"""The doctor's findings on plans, GStreamer, the service, jtop, clocks and time; each trouble has its cure."""
 import json
 import os
 import re
@@ -22,7 +22,7 @@ def configured(**keys):
     return load_config(None, overrides, {"NANOFACE_CONFIG": os.devnull})
 
 
-def told(findings):
+def outcomes(findings):
     """State and name of each; every trouble has a cure."""
     assert all(bool(f.cure) == (f.state != OK) for f in findings)
     return [(f.state, f.name) for f in findings]
@@ -34,7 +34,7 @@ ARGUS = "Nov 26 10:00:00 nano nvargus-daemon[4321]: SCF: Error Timeout:  (propag
 OTHER = "Nov 26 10:00:00 nano systemd[1]: Started Session 3 of user me.\n"
 
 
-@pytest.mark.parametrize("logs, journal, told_of", [
+@pytest.mark.parametrize("logs, journal, reported", [
     ({}, 0, []),
     ({"syslog": OTHER, "syslog.1": OTHER}, 5, []),
     ({"syslog": ARGUS}, 0, []),  # not large
@@ -45,14 +45,14 @@ OTHER = "Nov 26 10:00:00 nano systemd[1]: Started Session 3 of user me.\n"
     ({"syslog": OTHER}, 100, ["in the journal"]),
     ({"syslog": 300 * OTHER}, 100, ["/var/log/syslog", "in the journal"]),
 ])
-def test_logs_of_the_system_that_fill_the_disk_are_found(tmp_path, monkeypatch, logs, journal, told_of):
+def test_logs_of_the_system_that_fill_the_disk_are_found(tmp_path, monkeypatch, logs, journal, reported):
     monkeypatch.setattr(system, "SYSTEM_LOG_BYTES", 20000)
     monkeypatch.setattr(system, "JOURNAL_BYTES", 50000)
     files = {"var/log/" + name: text for name, text in logs.items()}
     files.update({"var/log/journal/0123/system.journal": journal * "0123456789" * 100, "var/log/auth.log": 1000 * OTHER})
     findings = system.check_system_logs(tree(tmp_path, files))
-    assert told(findings) == [(WARN, "system log")] * len(told_of)
-    for finding, words in zip(findings, told_of):
+    assert outcomes(findings) == [(WARN, "system log")] * len(reported)
+    for finding, words in zip(findings, reported):
         assert re.search(words, finding.text) and finding.cure.startswith("sudo journalctl") is ("journal" in words)
         assert "journal" in words or "sudo truncate -s 0 /var/log/" in finding.cure
 
@@ -76,7 +76,7 @@ def test_plans_that_fit_are_named_with_their_size(tmp_path):
     stored(tmp_path, sorted(ROLES.values()))
     planned(tmp_path, sorted(ROLES))
     findings = plans.check_plans(configured(), home_of(tmp_path), "8.2.1.8")
-    assert told(findings) == [(OK, "plan detect"), (OK, "plan align"), (OK, "plan pose"), (OK, "plan iris"),
+    assert outcomes(findings) == [(OK, "plan detect"), (OK, "plan align"), (OK, "plan pose"), (OK, "plan iris"),
                               (OK, "crop kernel")]
     assert findings[0].text == "yunet_s, fp16, 0.0 MB" and findings[-1].text == "sm_53"
 
@@ -97,7 +97,7 @@ def test_a_plan_that_was_not_built_and_a_role_without_network(tmp_path):
     stored(tmp_path, ["yunet_s", "face_landmark"])
     planned(tmp_path, ["align"])
     findings = plans.check_plans(configured(models__iris="none"), home_of(tmp_path), "")
-    assert told(findings) == [(WARN, "plan detect"), (OK, "plan align"), (OK, "crop kernel")]
+    assert outcomes(findings) == [(WARN, "plan detect"), (OK, "plan align"), (OK, "crop kernel")]
     assert "on the CPU" in findings[0].text
 
 
@@ -153,7 +153,7 @@ WITHOUT = 'case "$2" in {}) exit 1;; esac; exit 0'
 def test_elements_are_asked_for_one_by_one(tmp_path, spec, jetson, missing, states):
     command(tmp_path, "gst-inspect-1.0", WITHOUT.format(missing))
     findings = gstreamer.check_gstreamer(configured(source__spec=spec), tree(tmp_path, {}), jetson)
-    assert [state for state, _ in told(findings)] == states
+    assert [state for state, _ in outcomes(findings)] == states
     for name in missing.split("|") if states != [OK] else []:
         assert any("no {},".format(name) in f.text for f in findings)
 
@@ -167,7 +167,7 @@ def test_a_pc_without_pipelines_is_not_asked_and_a_missing_tool_is_named(tmp_pat
 def test_a_tool_that_hangs_is_no_missing_element(tmp_path, monkeypatch):
     monkeypatch.setattr(gstreamer, "NEXT_S", 0.05)
     command(tmp_path, "gst-inspect-1.0", '[ "$1" = --version ] || exec /bin/sleep 20')
-    assert told(gstreamer.check_gstreamer(configured(source__spec="gst:a ! b"), tree(tmp_path, {}), False)) == [
+    assert outcomes(gstreamer.check_gstreamer(configured(source__spec="gst:a ! b"), tree(tmp_path, {}), False)) == [
         (OK, "gstreamer")]
 
 
@@ -194,20 +194,20 @@ def serviced(folder, unit=UNIT, said="", **changes):
      "restarted 5 times, watchdog"),
     ("ActiveState=activating\nSubState=auto-restart\nUnitFileState=enabled\nNRestarts=3", FAIL, "again and again"),
 ])
-def test_the_service_is_told_as_systemd_sees_it(tmp_path, said, state, part):
+def test_the_service_is_reported_as_systemd_sees_it(tmp_path, said, state, part):
     finding, = service.check_service(serviced(tmp_path, said=said))
-    assert told([finding]) == [(state, "service")] and part in finding.text
+    assert outcomes([finding]) == [(state, "service")] and part in finding.text
 
 
 def test_a_service_that_is_not_installed_is_no_trouble(tmp_path):
     assert service.check_service(tree(tmp_path, {})) == []
-    assert told(service.check_service(tree(tmp_path, {"run/systemd/system/x": ""}))) == [(OK, "service")]
+    assert outcomes(service.check_service(tree(tmp_path, {"run/systemd/system/x": ""}))) == [(OK, "service")]
 
 
 def test_a_manager_that_does_not_answer_is_one(tmp_path):
-    assert told(service.check_service(serviced(tmp_path, said=None))) == [(WARN, "service")]
+    assert outcomes(service.check_service(serviced(tmp_path, said=None))) == [(WARN, "service")]
     command(tmp_path, "systemctl", "echo Failed to connect to bus; exit 1")
-    assert told(service.check_service(serviced(tmp_path, said=None))) == [(WARN, "service")]
+    assert outcomes(service.check_service(serviced(tmp_path, said=None))) == [(WARN, "service")]
 
 
 @pytest.mark.parametrize("changes, part, cure", [
@@ -217,7 +217,7 @@ def test_a_manager_that_does_not_answer_is_one(tmp_path):
 def test_a_user_or_group_that_there_is_not_stops_the_service(tmp_path, changes, part, cure):
     said = "ActiveState=active\nSubState=running\nUnitFileState=enabled"
     findings = service.check_service(serviced(tmp_path, said=said, **changes))
-    assert told(findings) == [(FAIL, "service"), (OK, "service")]
+    assert outcomes(findings) == [(FAIL, "service"), (OK, "service")]
     assert part in findings[0].text and cure in findings[0].cure
 
 
@@ -226,7 +226,7 @@ def test_a_user_or_group_that_there_is_not_stops_the_service(tmp_path, changes, 
 ])
 def test_jtop_is_judged_without_asking_it(tmp_path, version, socket, usable, state):
     box = tree(tmp_path, {"run/jtop.sock": ""} if socket else {})._replace(may_use=lambda path: usable)
-    assert told([service.check_jtop(box, version)]) == [(state, "jtop")]
+    assert outcomes([service.check_jtop(box, version)]) == [(state, "jtop")]
 
 
 # memory, clocks, heat, time
@@ -241,7 +241,7 @@ def test_jtop_is_judged_without_asking_it(tmp_path, version, socket, usable, sta
 ])
 def test_memory_clocks_and_heat_are_read_from_the_boards_files(tmp_path, changes, name, state, part):
     findings = board.check_board(tree(tmp_path, dict(dict(NANO, **MEASURED), **changes)))
-    told(findings)
+    outcomes(findings)
     found = {f.name: f for f in findings}
     assert found[name].state == state and part in found[name].text
 
@@ -270,7 +270,7 @@ def test_time_is_judged_by_year_and_network(tmp_path, wall_s, said, state, part)
     if said is not None:
         command(tmp_path, "timedatectl", "echo '{}'".format(said))
     finding = system.check_time(tree(tmp_path, {})._replace(wall=lambda: wall_s))
-    assert told([finding]) == [(state, "time")] and part in finding.text
+    assert outcomes([finding]) == [(state, "time")] and part in finding.text
 
 
 @pytest.mark.parametrize("spec, files, usable, states", [
@@ -280,14 +280,14 @@ def test_time_is_judged_by_year_and_network(tmp_path, wall_s, said, state, part)
 def test_the_camera_that_is_configured_must_be_there_and_usable(tmp_path, spec, files, usable, states):
     box = tree(tmp_path, files)._replace(may_use=lambda path: usable)
     findings = system.check_source(configured(source__spec=spec), box)
-    assert [state for state, _ in told(findings)] == states
+    assert [state for state, _ in outcomes(findings)] == states
 
 
 @pytest.mark.parametrize("found, state, part", [
     (None, WARN, "no film can be read or written"), (ffmpeg.Ffmpeg("/opt/ffmpeg", (4, 2)), OK, "FFmpeg 4.2, /opt/ffmpeg"),
     (ffmpeg.Ffmpeg("/opt/ffmpeg", ffmpeg.NEWEST), OK, "FFmpeg, /opt/ffmpeg"),
 ])
-def test_whether_films_can_be_read_is_told(monkeypatch, found, state, part):
+def test_whether_films_can_be_read_is_reported(monkeypatch, found, state, part):
     monkeypatch.setattr("edge.host.ffmpeg.find", lambda: found)
     finding = system.check_films()
     assert finding.state == state and part in finding.text

@@ -170,7 +170,7 @@ def test_terminal_sends_it_to_the_children_too(tmp_path):
 
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="needs Python 3.8: older ones do not end so")
 def test_interrupt_that_passed_through_an_extension_ends_with_the_code_too(tmp_path):
-    """Python 3.8 and later would end by the signal, whoever has caught it since."""
+    """Python 3.8 and later would end by the signal, also where it was caught since."""
     body = """
 from engines.fetch import commands
 def models(home, out):

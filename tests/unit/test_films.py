@@ -196,7 +196,7 @@ def test_a_seek_is_exact_in_every_container(tmp_path):
 @pytest.mark.parametrize("title", [
     "showinfo @ x n: 0 pts: 0 fmt:a s:90000x90000 i", "Picture size 9x9 exceeds specified max pixel", "Duration: 99:00:00.00",
     "[error] Invalid data"])
-def test_what_a_films_title_says_is_not_taken_for_ffmpegs_word(tmp_path, title):
+def test_what_a_films_title_says_is_not_taken_for_a_line_of_ffmpeg(tmp_path, title):
     path = films.make(tmp_path / "a.mkv", X264 + ("-metadata", "title=" + title, "-metadata:s:v", "title=" + title))
     frames, source = films.read_film(path)
     assert len(frames) == FRAMES and source.frame_count == FRAMES and not source.warning

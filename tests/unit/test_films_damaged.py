@@ -97,7 +97,7 @@ def test_of_damaged_films_every_frame_comes_or_is_counted(whole, tmp_path):
 
 
 @pytest.mark.parametrize("name, filling", [("ffv1.mkv", b"\0"), ("flv.flv", b"\xff")])
-def test_a_hole_in_the_container_is_told(whole, tmp_path, name, filling):
+def test_a_hole_in_the_container_is_reported(whole, tmp_path, name, filling):
     data = bytearray((whole / name).read_bytes())
     data[len(data) // 2:len(data) * 2 // 3] = filling * (len(data) * 2 // 3 - len(data) // 2)
     (tmp_path / name).write_bytes(data)
@@ -105,7 +105,7 @@ def test_a_hole_in_the_container_is_told(whole, tmp_path, name, filling):
     assert len(frames) < 30 and source.lost > 0 and name in source.warning
 
 
-def test_a_gif_that_is_cut_off_is_told_and_one_with_padding_is_not(whole, tmp_path):
+def test_a_gif_that_is_cut_off_is_reported_and_one_with_padding_is_not(whole, tmp_path):
     data = (whole / "moving.gif").read_bytes()
     (tmp_path / "cut.gif").write_bytes(data[:len(data) // 2])
     assert "cut.gif: it ends early, as if it was cut off" in films.read_film(tmp_path / "cut.gif")[1].warning

@@ -11,7 +11,7 @@ BAD = "bad"
 
 
 def lost(codec, events, from_start=True):
-    """`events`: the packets' times, all told before, and frames' times or BAD. (lost between frames, lost at the end)"""
+    """`events`: the packets' times, all read before, and frames' times or BAD. (lost between frames, lost at the end)"""
     told, events = events
     packets, found = Packets(codec, from_start), []
     for time_s in told:
@@ -41,7 +41,7 @@ def lost(codec, events, from_start=True):
     ("h264", [None] * 5, [None, None, BAD, None, None], [None], []),
     ("h264", [None] * 5, [None, BAD, BAD, None, None], [None, None], []),
 ])
-def test_what_was_lost_is_told_where_it_was(codec, told, events, between, behind):
+def test_what_was_lost_is_reported_where_it_was(codec, told, events, between, behind):
     found = lost(codec, (list(told), events))
     if codec == "h264" and len(told) == 20:
         assert len(found[0]) + len(found[1]) == len(between)  # which of the two fields is all one
@@ -84,5 +84,5 @@ def test_a_line_of_the_packets_is_read(line, packet):
 def test_a_complaint_that_another_thread_wrote_into_a_line_is_seen(monkeypatch, line, complains):
     monkeypatch.setattr(decoder, "FfmpegChild", lambda *_: SimpleNamespace(give_up=None))
     one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
-    one._tell(line)
+    one._on_line(line)
     assert one.packets.complained == complains

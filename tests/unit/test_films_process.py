@@ -52,7 +52,7 @@ def children():
     return [line for line in found.split("\n") if line.strip() and "ps" not in line.split()[-1:]]
 
 
-def test_a_program_that_crashes_leaves_what_it_has_decoded_and_is_told(broken):
+def test_a_program_that_crashes_leaves_what_it_has_decoded_and_is_reported(broken):
     frames, source = read_film(broken("show 0; show 1; show 2; kill -SEGV $$"))
     assert [f.seq for f in frames] == [0, 1, 2] and source.lost == 1
     assert "FFmpeg crashed in it (signal 11): 3 of 3 frames could be decoded" in source.warning
@@ -91,7 +91,7 @@ def test_another_thread_can_close_what_hangs(broken, monkeypatch):
     assert time.monotonic() - began < 30 and not children()
 
 
-def test_where_there_is_no_ffmpeg_the_cure_is_told(tmp_path, monkeypatch):
+def test_where_there_is_no_ffmpeg_the_cure_is_reported(tmp_path, monkeypatch):
     path = films.make(tmp_path / "a.mp4", X264)
     monkeypatch.setattr("edge.host.ffmpeg.find", lambda: None)
     assert "-m pip install 'imageio-ffmpeg" in refusal(path)
@@ -145,7 +145,7 @@ def spoiled(path, *numbers):
 
 
 @pytest.mark.parametrize("bad", [(3,), (0,), (0, 1), (11,), (2, 5, 11), (0, 11)])
-def test_a_frame_that_cannot_be_decoded_is_a_gap_is_counted_and_is_told(tmp_path, bad):
+def test_a_frame_that_cannot_be_decoded_is_a_gap_is_counted_and_is_reported(tmp_path, bad):
     path = spoiled(films.make(tmp_path / "a.avi", MJPEG), *bad)
     source = make_source(SourceOptions(spec=path))
     meter = Meter([], 0.0)
@@ -160,7 +160,7 @@ def test_a_frame_that_cannot_be_decoded_is_a_gap_is_counted_and_is_told(tmp_path
     assert source.warning == "{}: {} of 12 frames could be decoded".format(path, 12 - len(bad))
 
 
-def test_a_run_that_ends_before_the_film_tells_what_was_lost_so_far(tmp_path):
+def test_a_run_that_ends_before_the_film_reports_what_was_lost_so_far(tmp_path):
     path = spoiled(films.make(tmp_path / "a.avi", MJPEG), 2)
     source = make_source(SourceOptions(spec=path))
     source.open()

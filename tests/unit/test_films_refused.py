@@ -1,4 +1,4 @@
-"""What is no film, or one that cannot be read: the line says which, and what cures it; never "damaged" of what is not."""
+"""What is no film, or one that cannot be read: the line has the reason and the cure; never "damaged" of what is not."""
 import os
 
 import films
@@ -6,7 +6,7 @@ import pytest
 from films import AAC, MJPEG, SOUND, X264, refusal
 
 from edge.sources.films.header import read_header
-from edge.sources.films.probe import understood, why_not
+from edge.sources.films.probe import parse_lines, why_not
 
 KEY = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", 32 * "7", "-encryption_kid", 32 * "a")
 
@@ -30,13 +30,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     ("empty.mp4", b"", "is empty"), ("text.mp4", b"This is a text.\n" * 50, "is no video: it looks like text"),
     ("zeros.mp4", bytes(5000), "is no video that FFmpeg"), ("noise.mp4", bytes(range(1, 256)) * 9, "is no video that FFmpeg"),
 ])
-def test_what_is_no_film_is_told_from_what_is_damaged(tmp_path, name, data, part):
+def test_what_is_no_film_is_distinguished_from_what_is_damaged(tmp_path, name, data, part):
     (tmp_path / name).write_bytes(data)
     text = refusal(tmp_path / name)
     assert part in text and ("damaged" in text) == (name in ("zeros.mp4", "noise.mp4"))
 
 
-def test_a_film_whose_index_was_never_written_is_told(tmp_path):
+def test_a_film_whose_index_was_never_written_is_reported(tmp_path):
     path = films.make(tmp_path / "a.mp4", X264)
     data = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "a.mp4").write_bytes(data[:len(data) // 2])
@@ -85,9 +85,9 @@ def test_a_header_that_is_cut_anywhere_is_read_without_an_error(tmp_path):
     (["[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"], "is encrypted (DRM)"),
     (["    Stream #0:0: Video: h264 (High), yuv420p, 64x48, 25 fps"], "no picture in it can be decoded (h264)"),
 ])
-def test_the_reason_is_that_which_ffmpeg_tells(tmp_path, said, part):
+def test_the_reason_is_that_of_ffmpeg(tmp_path, said, part):
     (tmp_path / "a").write_bytes(b"x")
-    assert part in why_not("a", understood(said), read_header(str(tmp_path / "a")), b"", (4, 2), [])
+    assert part in why_not("a", parse_lines(said), read_header(str(tmp_path / "a")), b"", (4, 2), [])
 
 
 def test_names_with_what_means_something_elsewhere_are_names(tmp_path, monkeypatch):

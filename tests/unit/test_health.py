@@ -1,11 +1,11 @@
-"""When the service manager hears READY, a sign of life, and what in words."""
+"""When the service manager gets READY and a sign of life, and the line of status."""
 import pytest
 
 from edge.telemetry.health import FIRST_FRAME_S, OPENING_S, Health, hanging
 
 
-class Told:
-    """A notifier that keeps what it is told."""
+class KeptNotifier:
+    """A notifier that keeps what is sent."""
 
     def __init__(self, watchdog_s=10.0):
         self.watchdog_s = watchdog_s
@@ -46,7 +46,7 @@ class Clock:
 
 
 def healthy(watchdog_s=10.0):
-    told, clock = Told(watchdog_s), Clock()
+    told, clock = KeptNotifier(watchdog_s), Clock()
     return Health(told, clock), told, clock
 
 
@@ -78,7 +78,7 @@ def test_ready_comes_once_with_the_first_frame_that_arrived():
     assert lines.count("ready") == 1 and lines[lines.index("ready") + 1].startswith("status tracking")
 
 
-def test_ready_is_said_again_until_it_has_gone_out():
+def test_ready_is_sent_again_until_it_has_gone_out():
     health, told, clock = healthy()
     told.reachable = False  # the manager's queue is full, as at a busy boot
     for _ in range(3):
@@ -139,7 +139,7 @@ def test_what_is_degraded_lives(reason):
     assert "status degraded: {}, 0.0 frames per second".format(reason) in lines
 
 
-def test_words_tell_the_speed_now_and_then():
+def test_the_line_of_status_has_the_speed_now_and_then():
     health, told, clock = healthy()
     began = clock.now
     ticks(health, clock, 21.0, delivered=lambda now: 1 + int(30.0 * (now - began) + 1e-6))
@@ -155,7 +155,7 @@ def test_without_a_watchdog_there_are_no_signs_of_life():
     assert "watchdog" not in lines and "status detect hangs" in lines
 
 
-def test_the_end_is_told_in_words():
+def test_the_end_is_a_line_of_status():
     health, told, clock = healthy()
     ticks(health, clock, 1.0)
     told.take()

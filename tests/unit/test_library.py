@@ -6,6 +6,7 @@ import os
 import pickle
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -109,8 +110,9 @@ def test_the_time_is_now_or_what_is_given(made):
 
 @pytest.mark.parametrize("time_s, reported", [
     (0.9, "lies before"), (None, "the pictures before came with time_s"), (float("nan"), "finite"), ("soon", "a number"),
-    (float("-inf"), "finite"),
-])
+    (float("-inf"), "finite"), (10 ** 400, "finite"), ("2.5", "a number"), (b"2", "a number"), (np.array([2.0]), "a number"),
+    (True, "not True: still=True says that a picture has nothing to do with others"), (np.bool_(True), "still=True"),
+], ids=lambda value: type(value).__name__)
 def test_a_time_that_cannot_be_is_refused_and_the_next_picture_is_taken(made, time_s, reported):
     tracker = Tracker()
     tracker(PICTURE, time_s=1.0)
@@ -127,7 +129,7 @@ def test_unrelated_pictures_have_stages_of_their_own(made):
     with Tracker() as tracker:
         tracker(PICTURE, time_s=9.0)
         tracker(PICTURE, still=True)
-        tracker(PICTURE, time_s=3.0, still=True)  # says nothing
+        tracker(PICTURE, time_s=3.0, still="yes")  # time_s says nothing
         tracker(PICTURE, time_s=9.5)
     assert [stage.stills for stage in made] == [False, True] and [len(stage.seen) for stage in made] == [2, 2]
     times = [frame.time_s for frame in made[1].seen]
@@ -292,8 +294,11 @@ def test_a_forked_process_makes_its_own(made):
         except StateError as e:
             code = 0 if "forked" in str(e) else 2
         finally:
+            stage = weakref.ref(made[0])
+            closed = made.pop().closed
             tracker.close()
-            os._exit(code + 4 * made[0].closed)
+            gc.collect()
+            os._exit(code + 4 * closed + 8 * (stage() is None))  # to free what waits for threads of the parent hangs
     assert os.waitpid(pid, 0)[1] == 0 and len(tracker(PICTURE)) == 1
 
 
@@ -368,6 +373,20 @@ def test_a_live_source_that_gives_nothing_can_be_noticed(made, monkeypatch):
     assert made[0].live and stream.source is source and source.calls[0] == "open"
     playing(monkeypatch, frame(0), None, None, frame(1))
     assert [step[0].index for step in Tracker.stream("0")] == [0, 1]
+
+
+@pytest.mark.parametrize("timeout_s", ["1", -1, float("nan"), True, [1.0]])
+def test_a_timeout_that_cannot_be_is_told_before_the_source_is_opened(made, monkeypatch, timeout_s):
+    playing(monkeypatch, frame(0))
+    with pytest.raises(ConfigError, match="timeout_s is .*; allowed: a number from 0 to 1e.09 seconds, or None"):
+        Tracker.stream("0", timeout_s=timeout_s)
+    assert next(Tracker.stream("0", timeout_s=np.float32(1.0)))[0].index == 0 and not made[1:]
+
+
+@pytest.mark.parametrize("make", [Tracker, Tracker.stream])
+def test_a_report_that_cannot_be_called_is_told_at_once(made, make):
+    with pytest.raises(ConfigError, match="report='log': it is a function of two texts"):
+        make(report="log")
 
 
 def test_a_loop_that_is_left_frees_the_device(made, monkeypatch):

@@ -47,6 +47,8 @@ def test_each_way_to_name_a_key(given, path, value):
     (dict(max_faces="2"), "without quotes"), (dict(max_faces=True), "allowed: a whole number"),
     (dict(max_faces=2, options={"tracking.max_faces": 3}), "tracking.max_faces is given twice, once as max_faces"),
     (dict(tracking={"max_faces": 2}, max_faces=2), "given twice"), (dict(tracking=3), "tracking is a section"),
+    (dict(status="log"), "status is for `nanoface run`"), (dict(output={}), "output is for `nanoface run`"),
+    (dict(source="0"), "source is for Tracker.stream()"), (dict(governor=False), "governor is for Tracker.stream()"),
     (dict(tracking={"max_facs": 2}), "max_facs"), (dict(mirror=True), "output.mirror is for `nanoface run`"),
     (dict(outputs=["csv:-"]), "outputs is for `nanoface run`"), (dict(width=640), "source.width is for Tracker.stream()"),
     (dict(options=[1]), "a dict of whole keys"), (dict(config={"tracking": 1}), "the path of a YAML file"),

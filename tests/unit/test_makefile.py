@@ -1,4 +1,4 @@
-"""The Makefile on a board: whatever would make an environment there says `sh setup.sh` and stops before it did anything."""
+"""The Makefile on a board: targets that would make an environment there name `sh setup.sh` and do nothing."""
 import os
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ PYTHON = '#!/bin/sh\ncase "$1" in -c) echo 36 ;; *) echo "$*" >> "$LOG" ;; esac\
 
 
 def make(folder, board, *words, kernel="4.9.253"):
-    """Exit code, what was said on standard error, what stood in the place of Python was asked to do."""
+    """Exit code, standard error, what stood in the place of Python was asked to do."""
     for name, content in board.items():
         path = folder / "board" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ def feed(meter, frames, at=0.0, work_s=0.010):
         meter.finished(packet(seq, t, spans, ("face",) * (seq % 3)), t + 0.005 + work_s)
 
 
-def test_an_interval_tells_what_the_spans_say():
+def test_an_interval_sums_up_its_spans():
     meter = Meter([FakeStage("detect", FakeRunner("openvino f32", "yunet_s"))], 0.0)
     feed(meter, 20)
 
@@ -120,7 +120,7 @@ def test_an_interval_tells_what_the_spans_say():
     assert (detect["backend"], detect["model"]) == ("openvino f32", "yunet_s")
 
 
-def test_the_device_s_time_and_why_it_is_this_runtime_are_told():
+def test_the_device_s_time_and_why_it_is_this_runtime_are_reported():
     runner = FakeRunner("tensorrt 8.2 fp16", "yunet_s", "crops on the CPU: no kernel", [2.0, 2.0])
     meter = Meter([FakeStage("detect", runner), FakeStage("align", FakeRunner("openvino", "mesh"))], 0.0)
     feed(meter, 2)

@@ -96,7 +96,7 @@ def test_everything_that_is_known_is_served(serve):
 
 
 @pytest.mark.parametrize("release, l4t", [("# R32 (release), REVISION: 7.1, GCID: 29818004", "32.7.1"), ("", "")])
-def test_what_runs_is_told_once_with_the_value_1(serve, monkeypatch, release, l4t):
+def test_what_runs_is_reported_once_with_the_value_1(serve, monkeypatch, release, l4t):
     monkeypatch.setattr("edge.telemetry.board.files.read_text", lambda *_: release)
     told = re.findall("^nanoface_build_info{(.+)} 1.0$", get(serve()), re.MULTILINE)
     assert [dict(re.findall(r'(\w+)="([^"]*)"', labels)) for labels in told] == [
@@ -152,13 +152,13 @@ def test_close_frees_the_port_and_the_thread(serve):
         socket.create_connection(metrics.address, timeout=2.0)
 
 
-def test_without_the_package_the_cure_is_told(monkeypatch):
+def test_without_the_package_the_cure_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match="-m pip install 'prometheus_client>="):
         Metrics(ANY_PORT, lambda: None, dict)
 
 
-def test_a_histogram_tells_its_sum_and_what_lies_below_a_limit():
+def test_a_histogram_reports_its_sum_and_what_lies_below_a_limit():
     histogram, other = Histogram(), Histogram()
     histogram.extend([0.0, 0.001, 0.0099])
     other.extend([0.5, 20000.0])

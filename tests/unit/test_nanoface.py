@@ -72,6 +72,9 @@ def test_what_a_command_imports_later_is_ours_too(tmp_path, hostile):
 def test_a_strangers_package_that_was_loaded_before_is_named(tmp_path, hostile):
     code, out, err = call(tmp_path, "-c", "import edge, nanoface; nanoface.Tracker", PYTHONPATH=hostile)
     assert code == 1 and "rename one of them" in err and os.path.join("hostile", "edge") in err
+    without_a_file = "import sys, types; sys.modules['edge'] = types.ModuleType('edge'); import nanoface; nanoface.Tracker"
+    code, out, err = call(tmp_path, "-c", without_a_file, PYTHONPATH=ROOT)  # as a folder of that name has none
+    assert code == 1 and "ImportError: edge was loaded before nanoface" in err
 
 
 def test_the_child_that_builds_finds_our_packages_first(monkeypatch):

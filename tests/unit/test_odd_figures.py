@@ -1,4 +1,4 @@
-"""Files of /sys and /proc, jetson-stats, systemd, status logs: what they say is a number that can be told, or none."""
+"""Files of /sys and /proc, jetson-stats, systemd, status logs: their figures are finite numbers, or none."""
 import json
 import os
 
@@ -6,10 +6,10 @@ import pytest
 
 from edge.cli import main as cli
 from edge.core.errors import ConfigError
-from edge.telemetry.board import files as boardfiles
+from edge.telemetry.board import files
 from edge.telemetry.board.jtop import figures_of
 from edge.telemetry.notify import Notifier
-from edge.telemetry.status import read as statusread
+from edge.telemetry.status import read
 from edge.telemetry.status.file import mode_of
 
 THERMAL = "sys/devices/virtual/thermal/"
@@ -29,10 +29,10 @@ def test_what_a_board_cannot_mean_is_left_out(tmp_path, text):
     write(tmp_path, "var/lib/nvpmodel/status", "pmode:" + text)
     write(tmp_path, "proc/meminfo", "MemTotal: {} kB\n".format(text))
     write(tmp_path, "etc/nv_tegra_release", "# R{0} (release), REVISION: {0}.{0}".format(text))
-    reading = boardfiles.BoardFiles(str(tmp_path)).read()
+    reading = files.BoardFiles(str(tmp_path)).read()
     assert (reading.gpu_load, reading.temperatures_c, reading.slowed_by, reading.memory_mb) == (None, {}, {}, {})
-    assert boardfiles.power_mode(str(tmp_path)) is None
-    assert boardfiles.l4t_version(boardfiles.read_text(str(tmp_path), boardfiles.RELEASE)) is None
+    assert files.power_mode(str(tmp_path)) is None
+    assert files.l4t_version(files.read_text(str(tmp_path), files.RELEASE)) is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10 ** 400, None, "OFF", [], True])
@@ -74,7 +74,7 @@ def test_a_status_log_of_anything_is_no_status_log(tmp_path, line):
     path = tmp_path / "s.jsonl"
     path.write_bytes(line + b"\n")
     with pytest.raises(ConfigError) as e:
-        statusread.read_last(str(path))
+        read.read_last(str(path))
     assert "no status record" in str(e.value)
 
 
@@ -96,7 +96,7 @@ def test_followed_records_come_in_pieces_and_a_line_without_an_end_is_forgotten(
     path = tmp_path / "s.jsonl"
     lines = [json.dumps(dict(RECORD, count=n)).encode() for n in range(5000)]
     path.write_bytes(b"")
-    records = statusread.follow(str(path), Stop(3), 0.0)
+    records = read.follow(str(path), Stop(3), 0.0)
     with open(str(path), "ab") as f:
         f.write(lines[0] + b"\n")
     assert next(records)["count"] == 0
@@ -108,5 +108,5 @@ def test_followed_records_come_in_pieces_and_a_line_without_an_end_is_forgotten(
 def test_a_pipe_is_not_followed(tmp_path):
     os.mkfifo(str(tmp_path / "s.jsonl"))
     with pytest.raises(ConfigError) as e:
-        next(statusread.follow(str(tmp_path / "s.jsonl"), Stop(3), 0.0))
+        next(read.follow(str(tmp_path / "s.jsonl"), Stop(3), 0.0))
     assert "no regular file" in str(e.value)

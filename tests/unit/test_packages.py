@@ -78,7 +78,7 @@ def test_the_command_is_one_that_a_shell_understands(monkeypatch, python, module
     (("models", "fetch"), ("tflite",), ("tflite",)),
     (("models", "fetch", "mb05"), ("onnx",), ("onnx",)),
 ], ids=str)
-def test_what_is_missing_is_said_before_anything_is_fetched(tmp_path, without, words, hidden, missing):
+def test_what_is_missing_is_reported_before_anything_is_fetched(tmp_path, without, words, hidden, missing):
     if not set(missing) >= set(packages.absent(ALL[:3])):
         pytest.skip("this environment lacks more")
     code, lines = without(hidden, *words)

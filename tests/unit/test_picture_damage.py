@@ -1,4 +1,4 @@
-"""What is cut off, broken or a bomb: what is there of it, or one line, in little memory and without a word of a library."""
+"""What is cut off, broken or a bomb: what is there of it, or one line, in little memory and without output of a library."""
 import os
 import struct
 import subprocess
@@ -57,7 +57,7 @@ def test_a_progressive_picture_that_is_cut_off_is_coarse(tmp_path, capfd, share)
     ("progressive.jpg", lambda: jpeg(PHOTO, progressive=True)), ("a.gif", lambda: saved(PHOTO, "GIF")),
 ], ids=str)
 def test_whatever_is_broken_is_a_picture_or_one_line(tmp_path, capfd, name, make):
-    """Cut at many places, and bytes overwritten: nothing but SourceError, and no word of a library."""
+    """Cut at many places, and bytes overwritten: nothing but SourceError, and no output of a library."""
     data, random = made(make), np.random.RandomState(3)
     for trial in range(60):
         broken = bytearray(data[:1 + len(data) * trial // 60] if trial % 2 else data)
@@ -173,7 +173,7 @@ os.write(int(sys.argv[1]), "{} {}".format(code, resource.getrusage(resource.RUSA
 
 
 def measured(words, **more):
-    """What it says, its exit code, and the most memory that it ever had, MB: asked by a small process, since what a child had
+    """Its output, its exit code, and the most memory that it ever had, MB: asked by a small process, since what a child had
     before it was itself, of the tests' own memory, would count too."""
     told, tells = os.pipe()
     try:

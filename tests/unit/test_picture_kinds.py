@@ -1,4 +1,4 @@
-"""Pictures of every kind: right size, upright, right colours, and not a word of a library."""
+"""Pictures of every kind: right size, upright, right colours, and no output of a library."""
 import cv2
 import numpy as np
 import pytest

@@ -203,7 +203,7 @@ def test_no_pipe_is_waited_for_as_intrinsics_or_certificates(tmp_path):
     "rtsp://[bad", "rtsp://[::1", "RTSP://[", "rtsp://x:99999/", "rtsp://x:y/", "http://ex\u2100mple/", "rtsp://@",
     "rtsp://:@:/x", "http:///x", "rtsp://u:p@[1:2",
 ])
-def test_what_is_no_address_is_told_before_anything_is_waited_for(address):
+def test_what_is_no_address_is_reported_before_anything_is_waited_for(address):
     stream = pytest.importorskip("edge.sources.live.stream")
     with pytest.raises(SourceError) as e:
         stream.StreamOpener(address)

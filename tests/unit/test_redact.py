@@ -116,7 +116,7 @@ def test_a_long_text_is_no_way_to_hold_us_up(piece):
     assert time.process_time() - began_at < 5.0
 
 
-def test_the_words_of_others_do_not_steer_a_terminal():
+def test_control_sequences_of_others_do_not_steer_a_terminal():
     told = redact.plain("a\x1b]0;b\x07\x9bc\r\u202e\udcff d\u00a0\u3000\u00e9\n")
     assert told == "a\\u001b]0;b\\u0007\\u009bc\\u000d\\u202e\\udcff d\u00a0\u3000\u00e9\n"
     assert redact.one_line("a\nb") == "a\\nb"

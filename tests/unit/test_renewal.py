@@ -1,4 +1,4 @@
-"""What a tracker does about engines that do not fit: whom it asks, how it waits, and what it says then."""
+"""What a tracker does about engines that do not fit: the request, the wait, and the report."""
 import json
 import os
 import threading
@@ -8,8 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.host.disk import one_builder
-from edge.store import plans as planstore
-from edge.store import renewal
+from edge.store import plans, renewal
 from edge.store.models import sha256_of
 
 OLD, NEW = "8.2.1.8", "8.2.5.1"
@@ -49,10 +48,10 @@ class Board:
 
     def plan(self, role, version):
         name = ROLES[role]
-        path = planstore.plan_path(self.home, role, name)
+        path = plans.plan_path(self.home, role, name)
         with open(path, "w") as f:
             f.write("plan for " + version)
-        with open(planstore.sidecar_path(self.home, role, name), "w") as f:
+        with open(plans.sidecar_path(self.home, role, name), "w") as f:
             json.dump(dict(schema=1, role=role, network=name, sha256=sha256_of(path), size=os.path.getsize(path),
                            onnx_sha256=self.networks[name]["sha256"], tensorrt=version, gpu="NVIDIA Tegra X1",
                            compute_capability="5.3", precision="fp16"), f)
@@ -110,9 +109,9 @@ def test_without_a_tensorrt_that_loads_there_is_nothing_to_build(board, text):
 
 def test_only_what_does_not_fit_counts_also_another_network_a_cut_plan_and_none(board):
     assert board.need().why == ()
-    os.unlink(planstore.sidecar_path(board.home, "pose", "mb05"))
-    os.unlink(planstore.plan_path(board.home, "pose", "mb05"))
-    with open(planstore.plan_path(board.home, "iris", "iris_landmark"), "a") as f:
+    os.unlink(plans.sidecar_path(board.home, "pose", "mb05"))
+    os.unlink(plans.plan_path(board.home, "pose", "mb05"))
+    with open(plans.plan_path(board.home, "iris", "iris_landmark"), "a") as f:
         f.write("!")
     with open(os.path.join(board.home, "onnx", "yunet_s.onnx"), "w") as f:
         f.write("better weights")
@@ -152,7 +151,7 @@ def test_it_asks_waits_and_says_how_far_it_is(board, monkeypatch):
             board.plan(role, NEW)
         goes_on.set()
 
-    monkeypatch.setattr(renewal, "SAY_EVERY_S", 0.05)
+    monkeypatch.setattr(renewal, "REPORT_INTERVAL_S", 0.05)
     Unit(board, act).start()
     assert board.settle(waiting=said.append) == ""
     assert goes_on.is_set() and said[0].startswith("the engines are rebuilt for TensorRT 8.2.5.1")
@@ -160,7 +159,7 @@ def test_it_asks_waits_and_says_how_far_it_is(board, monkeypatch):
     assert not os.path.exists(board.request) and not os.path.exists(board.request + renewal.PROGRESS)
 
 
-def test_what_could_not_be_built_is_said_with_the_cure_and_asked_for_once(board, monkeypatch):
+def test_what_could_not_be_built_is_reported_with_the_cure_and_asked_for_once(board, monkeypatch):
     board.tensorrt('__version__ = "{}"\n'.format(NEW))
 
     def act():
@@ -176,7 +175,7 @@ def test_what_could_not_be_built_is_said_with_the_cure_and_asked_for_once(board,
     assert not os.path.exists(board.request)
     board.tensorrt('__version__ = "8.2.5.2"\n')  # another release is another try
     monkeypatch.setattr(renewal, "TAKEN_UP_S", 0.05)
-    monkeypatch.setattr(renewal, "SAY_EVERY_S", 0.01)
+    monkeypatch.setattr(renewal, "REPORT_INTERVAL_S", 0.01)
     asked = []
     assert "did not start their build" in board.settle(waiting=asked.append) and asked
     assert not os.path.exists(board.request)
@@ -198,7 +197,7 @@ def test_switched_off_it_only_says_so_and_outside_of_the_service_nothing(board):
     assert not os.path.exists(board.request)
 
 
-def test_a_tracker_that_is_told_to_stop_waits_no_longer(board):
+def test_a_tracker_that_is_asked_to_stop_waits_no_longer(board):
     board.tensorrt('__version__ = "{}"\n'.format(NEW))
     said = []
     assert board.settle(waiting=said.append, stopped=lambda: bool(said)) == "" and len(said) == 1

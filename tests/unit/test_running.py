@@ -1,4 +1,4 @@
-"""What a run tells of itself: the record with board, outputs and lost records, and why it is degraded."""
+"""What a run reports: the record with board, outputs and lost records, and why it is degraded."""
 import json
 import time
 from types import SimpleNamespace

@@ -125,7 +125,7 @@ def test_an_upgrade_refuses_by_name_what_the_user_has_put_there(board, monkeypat
         board.install()
     said = str(error.value)
     assert path in said and "sudo rm " in said and "\n" not in said
-    assert board.untouched() and board.seen.version("current") == first
+    assert board.untouched() and board.tree.version("current") == first
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
@@ -134,7 +134,7 @@ def test_what_is_put_there_after_the_look_wins_nothing_either(board, monkeypatch
     board.install()
     board.plant(attack)
     next_version(monkeypatch, "9.0")
-    monkeypatch.setattr(installer, "check_state", lambda seen: None)
+    monkeypatch.setattr(installer, "check_state", lambda tree: None)
     try:
         board.install()
     except Exception as e:

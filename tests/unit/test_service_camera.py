@@ -24,7 +24,7 @@ class Person(io.StringIO):
 
 class Machine:
     def __init__(self, folder, monkeypatch):
-        self.seen, self.folder, self.monkeypatch = Places(str(folder)), folder, monkeypatch
+        self.tree, self.folder, self.monkeypatch = Places(str(folder)), folder, monkeypatch
         for name in ("dev/v4l/by-id", "etc/nanoface"):
             (folder / name).mkdir(parents=True)
         self.config = folder / "etc/nanoface/nanoface.yaml"
@@ -39,10 +39,10 @@ class Machine:
         self.monkeypatch.setattr("edge.sources.live.v4l2.look", lambda path: nodes[os.path.basename(path)])
 
     def install(self, typed=None, yes=False, dry=False):
-        """What was said."""
+        """The output."""
         out = io.StringIO()
         self.monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Person(typed))
-        configuration.install_config(Steps(out, dry, yes), self.seen)
+        configuration.install_config(Steps(out, dry, yes), self.tree)
         return out.getvalue()
 
     @property
@@ -83,7 +83,7 @@ def test_the_choice_is_kept_over_an_upgrade_and_asked_once(machine):
     before = machine.config.read_bytes()
     assert machine.install("2\n") == "" and machine.config.read_bytes() == before
     machine.config.write_bytes(before.replace(b"# width: 640", b"# width: 320"))  # a configuration of an older version
-    machine.monkeypatch.setattr(configuration, "shipped", lambda seen: {
+    machine.monkeypatch.setattr(configuration, "shipped", lambda tree: {
         with_camera(machine.config.read_bytes(), "0"), with_camera(before, "0")})
     machine.install()
     assert machine.config.read_bytes() == before and not os.path.exists(str(machine.config) + ".old")

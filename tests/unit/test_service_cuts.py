@@ -8,7 +8,7 @@ import edge
 from edge.service import installer, places, program
 from edge.service.acting import Account
 from edge.service.places import Places
-from edge.service.steps import Ended, Steps
+from edge.service.steps import CommandResult, Steps
 
 NEW = "9.0"
 
@@ -35,7 +35,7 @@ class Power:
 def power(monkeypatch):
     made = Power()
     monkeypatch.setattr(Steps, "do", lambda self, text, action: made.do(self, text, action))
-    monkeypatch.setattr(Steps, "ask", lambda self, *words: Ended(0, "active"))  # everything is there, and up
+    monkeypatch.setattr(Steps, "ask", lambda self, *words: CommandResult(0, "active"))  # everything is there, and up
     monkeypatch.setattr(program, "_make", make)
     monkeypatch.setattr(installer, "service_account", lambda: Account(os.geteuid(), os.getegid(), (os.getegid(),)))
     for module in (program, installer):
@@ -43,9 +43,9 @@ def power(monkeypatch):
     return made
 
 
-def make(steps, seen, name, digest, taken):
+def make(steps, tree, name, digest, taken):
     """The folder of a version, as _make leaves it: whole."""
-    folder = seen.program(name)
+    folder = tree.program(name)
     data = os.path.join(folder, places.SHARE)
     os.makedirs(data)
     for file in places.SHIPPED:
@@ -64,13 +64,13 @@ def networks(folder, content):
 
 def act(action, folder, power, left):
     """Run it with so many steps of power; True where they were enough."""
-    wishes = installer.Wishes(root=str(folder / "root"), build=False)
+    options = installer.InstallOptions(root=str(folder / "root"), build=False)
     power.left = left
     try:
         if action == "install":
-            installer.run_install(str(folder / "networks"), wishes, io.StringIO())
+            installer.run_install(str(folder / "networks"), options, io.StringIO())
         else:
-            installer.run_rollback(wishes, io.StringIO())
+            installer.run_rollback(options, io.StringIO())
     except Cut:
         return False
     finally:
@@ -78,19 +78,19 @@ def act(action, folder, power, left):
     return True
 
 
-def can_start(seen):
+def can_start(tree):
     """What the unit names is whole, and so are the networks."""
-    current = seen.version(places.CURRENT)
-    assert os.path.exists(os.path.join(seen.program(current), program.DIGEST))
+    current = tree.version(places.CURRENT)
+    assert os.path.exists(os.path.join(tree.program(current), program.DIGEST))
     for unit in places.UNITS:
-        with open(seen.at("{}/{}".format(places.UNIT_FOLDER, unit)), "rb") as f:
+        with open(tree.at("{}/{}".format(places.UNIT_FOLDER, unit)), "rb") as f:
             assert f.read()
-    return current, read(seen)
+    return current, read(tree)
 
 
-def read(seen):
+def read(tree):
     """The weights that the version in use finds."""
-    with open(os.path.join(seen.home(seen.version(places.CURRENT)), "onnx", "one.onnx"), "rb") as f:
+    with open(os.path.join(tree.home(tree.version(places.CURRENT)), "onnx", "one.onnx"), "rb") as f:
         return f.read()
 
 
@@ -112,13 +112,13 @@ def test_an_upgrade_that_was_cut_off_at_any_step(tmp_path, power, monkeypatch):
         folder = tmp_path / str(cut_at)
         monkeypatch.setattr(edge, "__version__", first)
         old, done = upgraded(folder, power, monkeypatch, cut_at)
-        seen = Places(str(folder / "root"))
-        current, weights = can_start(seen)
+        tree = Places(str(folder / "root"))
+        current, weights = can_start(tree)
         assert (current, weights) in ((old, b"weights"), (NEW, b"better weights"))
         assert act("install", folder, power, None)
-        assert can_start(seen) == (NEW, b"better weights") and seen.versions() == tuple(sorted((old, NEW)))
+        assert can_start(tree) == (NEW, b"better weights") and tree.versions() == tuple(sorted((old, NEW)))
         assert act("rollback", folder, power, None)
-        assert can_start(seen) == (old, b"weights"), "after a cut at step {}".format(cut_at)
+        assert can_start(tree) == (old, b"weights"), "after a cut at step {}".format(cut_at)
         cut_at += 1
     assert cut_at > 8
 
@@ -129,12 +129,12 @@ def test_a_way_back_that_was_cut_off_at_any_step(tmp_path, power, monkeypatch):
         folder = tmp_path / str(cut_at)
         monkeypatch.setattr(edge, "__version__", first)
         old, _ = upgraded(folder, power, monkeypatch, None)
-        seen = Places(str(folder / "root"))
+        tree = Places(str(folder / "root"))
         done = act("rollback", folder, power, cut_at)
-        current, weights = can_start(seen)
+        current, weights = can_start(tree)
         assert (current, weights) in ((old, b"weights"), (NEW, b"better weights"))
         if current == NEW:  # it was not yet switched: once more
             assert act("rollback", folder, power, None)
-        assert can_start(seen) == (old, b"weights"), "after a cut at step {}".format(cut_at)
+        assert can_start(tree) == (old, b"weights"), "after a cut at step {}".format(cut_at)
         cut_at += 1
     assert cut_at > 4

@@ -66,7 +66,7 @@ class Box:
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         (self.state / "group-video").write_text("")
         self.network("one", b"weights")
-        self.seen = Places(str(self.root))
+        self.tree = Places(str(self.root))
         self.said = ""
 
     def network(self, name, content):
@@ -74,19 +74,19 @@ class Box:
         (self.networks / "onnx" / "index.json").write_text(
             '{{"schema": 1, "networks": {{"{0}": {{"file": "{0}.onnx", "sha256": "{1}"}}}}}}'.format(name, len(content)))
 
-    def install(self, **wishes):
-        return self._do(lambda out, w: installer.run_install(str(self.networks), w, out), wishes)
+    def install(self, **options):
+        return self._do(lambda out, w: installer.run_install(str(self.networks), w, out), options)
 
-    def rollback(self, **wishes):
-        return self._do(lambda out, w: installer.run_rollback(w, out), wishes)
+    def rollback(self, **options):
+        return self._do(lambda out, w: installer.run_rollback(w, out), options)
 
-    def uninstall(self, **wishes):
-        return self._do(lambda out, w: installer.run_uninstall(w, out), wishes)
+    def uninstall(self, **options):
+        return self._do(lambda out, w: installer.run_uninstall(w, out), options)
 
-    def _do(self, action, wishes):
+    def _do(self, action, options):
         out = io.StringIO()
         try:
-            return action(out, installer.Wishes(root=str(self.root), **wishes))
+            return action(out, installer.InstallOptions(root=str(self.root), **options))
         finally:
             self.said = out.getvalue()
 
@@ -110,7 +110,7 @@ class Box:
 
     def weights(self):
         """Of the version in use: the link `home` leads out of the tree."""
-        version = self.seen.version("current")
+        version = self.tree.version("current")
         home = os.readlink(str(self.root / "opt/nanoface" / version / "home"))
         assert home == "/var/lib/nanoface/" + version
         return (self.path(home) / "onnx/one.onnx").read_bytes()
@@ -142,7 +142,7 @@ def box(tmp_path, monkeypatch):
 def test_the_program_gets_an_environment_of_its_own(box, monkeypatch):
     monkeypatch.setattr(program, "base_python", REAL_PYTHON)
     assert box.install() == 0
-    folder = box.path("/opt/nanoface") / box.seen.version("current") / "bin"
+    folder = box.path("/opt/nanoface") / box.tree.version("current") / "bin"
     asked = subprocess.check_output([str(folder / "python3"), "-c", "import sys; print(sys.prefix != sys.base_prefix)"])
     assert asked == b"True\n" and not [name for name in os.listdir(str(folder)) if "activate" in name.lower()]
 
@@ -199,7 +199,7 @@ def test_a_changed_configuration_is_only_replaced_where_that_was_agreed_to(box):
 
 def test_a_configuration_of_the_version_before_that_nobody_changed_is_replaced_without_a_question(box, monkeypatch):
     box.install()
-    shipped = configuration.data_of(box.seen, edge.__version__)
+    shipped = configuration.data_of(box.tree, edge.__version__)
     with open(os.path.join(shipped, "nanoface.yaml"), "w") as f:
         f.write("# of the version before\n")
     box.path(places.CONFIG).write_text("# of the version before\n")
@@ -232,7 +232,7 @@ def test_two_versions_are_kept(box, monkeypatch):
     for name in ("8.0", "9.0"):
         next_version(monkeypatch, name)
         box.install()
-    assert box.seen.versions() == ("8.0", "9.0")
+    assert box.tree.versions() == ("8.0", "9.0")
     assert sorted(os.listdir(str(box.path(places.HOME)))) == ["8.0", "9.0"]
 
 
@@ -240,8 +240,8 @@ def test_another_build_of_the_same_version_gets_a_folder_of_its_own(box, monkeyp
     box.install()
     monkeypatch.setattr(program, "digest_of", lambda taken: "another")
     box.install()
-    assert box.seen.versions() == (edge.__version__, edge.__version__ + "-2")
-    assert box.seen.version("previous") == edge.__version__
+    assert box.tree.versions() == (edge.__version__, edge.__version__ + "-2")
+    assert box.tree.version("previous") == edge.__version__
 
 
 def test_uninstall_leaves_the_data_and_purge_nothing(box):
@@ -331,7 +331,7 @@ def test_a_version_that_cannot_run_changes_nothing_that_is_in_use(box, monkeypat
     assert box.files() == files and (box.state / "active").exists()
 
 
-def test_a_wrong_configuration_is_told_before_the_running_version_is_touched(box, monkeypatch):
+def test_a_wrong_configuration_is_reported_before_the_running_version_is_touched(box, monkeypatch):
     box.install()
     next_version(monkeypatch, "9.0")
     box.changes()
@@ -341,7 +341,7 @@ def test_a_wrong_configuration_is_told_before_the_running_version_is_touched(box
     monkeypatch.setattr(installer, "CHECK", ("-c", "import sys; print('tensorrt does not load'); sys.exit(4)"))
     with pytest.raises(ServiceError, match="^the program cannot run any more: tensorrt does not load"):
         box.install()
-    assert box.changes() == [] and box.seen.version("current") != "9.0" and (box.state / "active").exists()
+    assert box.changes() == [] and box.tree.version("current") != "9.0" and (box.state / "active").exists()
 
 
 def test_engines_that_cannot_be_built_leave_the_old_version_running(box, monkeypatch):
@@ -356,18 +356,18 @@ def test_engines_that_cannot_be_built_leave_the_old_version_running(box, monkeyp
         return 4
 
     monkeypatch.setattr(Steps, "show", build)
-    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, seen: True)
+    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, tree: True)
     with pytest.raises(ServiceError, match="--no-build"):
         box.install()
     assert beside == [False]  # the memory was free
-    assert box.seen.version("current") == first and (box.state / "active").exists()
+    assert box.tree.version("current") == first and (box.state / "active").exists()
     assert box.install(build=False) == 0
-    assert box.seen.version("current") == "9.0"
+    assert box.tree.version("current") == "9.0"
 
 
 def test_the_engines_are_rebuilt_with_the_tracker_out_of_the_way(box, monkeypatch):
     with pytest.raises(ServiceError, match="nothing is installed"):
-        installer.run_rebuild(False, installer.Wishes(root=str(box.root)), io.StringIO())
+        installer.run_rebuild(False, installer.InstallOptions(root=str(box.root)), io.StringIO())
     box.install()
     (box.state / "active-engines").write_text("")  # the tracker waits for a build of its own asking
     said, codes = [], [0, 4]
@@ -390,7 +390,7 @@ def test_engines_are_asked_for_only_where_there_is_tensorrt(box, monkeypatch):
     monkeypatch.setattr(installer, "is_tegra", lambda: False)
     box.install()
     assert not (box.state / "enabled-nanoface-engines.path").exists()
-    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, seen: True)
+    monkeypatch.setattr("edge.service.networks.has_tensorrt", lambda steps, version, tree: True)
     box.install(build=False)
     assert (box.state / "enabled-nanoface-engines.path").exists()
     assert "systemctl start nanoface-engines.path" in box.changes()
@@ -399,14 +399,14 @@ def test_engines_are_asked_for_only_where_there_is_tensorrt(box, monkeypatch):
     assert not list(box.path("/etc/systemd/system").glob("nanoface*"))
 
 
-def test_the_way_back_leads_to_a_version_that_had_fewer_units(box, monkeypatch):
+def test_a_rollback_leads_to_a_version_that_had_fewer_units(box, monkeypatch):
     box.install()
-    shipped = configuration.data_of(box.seen, edge.__version__)
+    shipped = configuration.data_of(box.tree, edge.__version__)
     for unit in (places.ENGINES, places.ENGINE_REQUESTS):
         os.unlink(os.path.join(shipped, unit))
     next_version(monkeypatch, "9.0")
     box.install()
-    assert box.rollback() == 0 and box.seen.version("previous") == "9.0"
+    assert box.rollback() == 0 and box.tree.version("previous") == "9.0"
 
 
 def test_what_is_missing_is_one_line(box, tmp_path):
@@ -455,7 +455,7 @@ def test_status_shows_the_manager_and_the_last_record(box, capsys):
         assert told in capsys.readouterr().out
 
 
-def test_what_the_service_says_does_not_steer_the_terminal_of_who_looks(box, capsys):
+def test_what_the_service_says_does_not_steer_the_users_terminal(box, capsys):
     box.install()
     (box.state / "show").write_text("LoadState=loaded\nActiveState=active\nSubState=running\n"
                                     "StatusText=\x1b]0;x\x07 tracking\n")
@@ -476,4 +476,4 @@ def test_without_root_it_says_sudo(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(places, "MANAGER", "/")
     with pytest.raises(ConfigError, match="needs root: sudo "):
-        installer.run_uninstall(installer.Wishes(), io.StringIO())
+        installer.run_uninstall(installer.InstallOptions(), io.StringIO())

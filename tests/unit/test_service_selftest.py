@@ -19,7 +19,7 @@ PC, NANO = ("x86_64", "5.15.0"), ("aarch64", "4.9.253-tegra")
 
 
 def selftest(folder, stubs, machine):
-    """Exit code and what was said."""
+    """Exit code and output."""
     for name, text in stubs.items():
         path = folder / "stubs" / name.replace(".", "/")
         path.mkdir(parents=True, exist_ok=True)

@@ -183,12 +183,12 @@ def test_the_journal_gets_the_states_and_no_progress(told, shown, tmp_path, monk
 
 def test_its_owner_has_a_place_for_variables_which_the_installer_heeds(tmp_path):
     assert values(places.SERVICE, "EnvironmentFile") == ["-" + places.ENVIRONMENT]
-    seen = places.Places(str(tmp_path))
-    assert seen.environment() == {}
+    tree = places.Places(str(tmp_path))
+    assert tree.environment() == {}
     path = tmp_path / places.ENVIRONMENT.lstrip("/")
     path.parent.mkdir(parents=True)
     path.write_text("# LD_PRELOAD=/none.so\n; A=1\n\nLD_PRELOAD=/usr/lib/a.so:/usr/lib/b.so\nB=\"1 2\"  \n C='3'\nD=\n-\n")
-    assert seen.environment() == {"LD_PRELOAD": "/usr/lib/a.so:/usr/lib/b.so", "B": "1 2", "C": "3", "D": ""}
+    assert tree.environment() == {"LD_PRELOAD": "/usr/lib/a.so:/usr/lib/b.so", "B": "1 2", "C": "3", "D": ""}
 
 
 def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
@@ -205,7 +205,7 @@ def test_the_configuration_that_is_shipped_is_valid_and_wears_no_card():
 
 
 def test_whatever_the_installer_runs_has_the_variables_of_the_owner():
-    """Also what it runs as the service's user, who has nothing else of whoever installs."""
+    """Also what it runs as the service's user, which gets nothing else of the installing user."""
     steps = Steps(io.StringIO(), settings={"LD_PRELOAD": "", "CODE": "7"})
     assert steps.ask("sh", "-c", "exit $CODE").code == 7
     assert steps.ask_as_user("sh", "-c", "exit $CODE").code == 7

@@ -1,4 +1,4 @@
-"""Camera controls: what is asked of Video4Linux2 and of the board's camera, and what is told where a camera says no."""
+"""Camera controls: what is asked of Video4Linux2 and of the board's camera, and what is reported where a camera refuses."""
 import errno
 import struct
 
@@ -56,7 +56,7 @@ def device(tmp_path, monkeypatch):
     (Controls(power_line_hz=50.0), [(c.POWER_LINE_FREQUENCY, 1)]),
     (Controls(power_line_hz=60.0), [(c.POWER_LINE_FREQUENCY, 2)]),
 ])
-def test_what_a_webcam_is_told(device, wanted, done):
+def test_what_is_set_on_a_webcam(device, wanted, done):
     driver = Driver()
     assert list(c.apply(device, wanted, driver)) == [] and driver.set == done
 
@@ -67,13 +67,13 @@ def test_what_a_webcam_is_told(device, wanted, done):
     (Controls(gain=AUTO), "no automatic gain"),
     (Controls(power_line_hz=AUTO), "no anti-flicker for power_line_hz auto"),
 ])
-def test_what_a_webcam_does_not_take_is_told(device, wanted, told):
+def test_what_a_webcam_does_not_take_is_reported(device, wanted, told):
     driver = Driver()
     notes = c.apply(device, wanted, driver)
     assert len(notes) == 1 and told in notes[0]
 
 
-def test_a_camera_without_controls_tells_each_and_fails_nothing(device):
+def test_a_camera_without_controls_reports_each_and_fails_nothing(device):
     driver = Driver({})
     notes = c.apply(device, Controls(5.0, 1.0, 5000.0, 50.0), driver)
     assert [note.split(" for ")[1] for note in notes] == ["exposure", "gain", "white_balance", "power_line_hz 50"]
@@ -84,7 +84,7 @@ def test_a_control_that_is_disabled_is_none(device):
     assert "no control for gain" in c.apply(device, Controls(gain=1.0), Driver(disabled=(c.GAIN,)))[0]
 
 
-def test_a_device_without_ioctl_or_without_a_file_is_told(device):
+def test_a_device_without_ioctl_or_without_a_file_is_reported(device):
     assert len(c.apply(device, Controls(gain=1.0))) == 1  # a plain file: the real ioctl
     assert "cannot be set" in c.apply(device + "x", Controls(gain=1.0))[0]
 

@@ -26,7 +26,7 @@ QUICK = Timeouts(first_frame_s=0.5, again_s=0.5, silence_s=0.2, retry_s=0.02, re
 
 
 class Script(Opener):
-    """Gives the pictures in turn, the last again and again; None cannot be grabbed. `stamps`: what POS_MSEC says, in s."""
+    """Gives the pictures in turn, the last again and again; None cannot be grabbed. `stamps`: of POS_MSEC, in s."""
 
     name = "script"
 
@@ -57,7 +57,7 @@ def picture(value=50, size=(24, 32)):
 
 
 def read_all(script, count, timeouts=QUICK):
-    """What a reader tells until that many pictures came."""
+    """What a reader delivers until that many pictures came."""
     told, stop = [], threading.Event()
 
     def deliver(at, image, size):
@@ -87,7 +87,7 @@ def test_times_never_go_back():
     assert all(b > a for a, b in zip(times, times[1:]))
 
 
-def test_pictures_that_cannot_be_used_are_told_once_there_was_a_good_one():
+def test_pictures_that_cannot_be_used_are_reported_once_there_was_a_good_one():
     told = read_all(Script([picture()[:0], picture(1), np.zeros((1, 99), np.float32), picture(2, (8, 8)), picture(3)]), 4)
     assert [None if image is None else image[0, 0, 0] for _, image, _ in told] == [1, None, None, 3]
     assert {size for _, _, size in told} == {(32, 24)}
@@ -125,7 +125,7 @@ def test_shared_memory_that_is_full_is_one_clear_line(monkeypatch):
             RingWriter(file.fileno()).put(picture())
 
 
-def test_stillness_is_to_the_bit():
+def test_a_frozen_picture_is_the_same_to_the_bit():
     still, image = FrozenFrameDetector(), picture()
     assert [still.add(image.copy(), at) for at in (1.0, 2.0, 3.5)] == [0.0, 1.0, 2.5]
     image[5, 7, 1] += 1  # a pixel that the sample does not see
@@ -155,7 +155,7 @@ def test_the_daemon_is_asked_to_restart_after_three_failures_and_rarely(tmp_path
     assert cure.failed(True) == argus.ASKED and request.exists()
 
 
-def test_where_nobody_would_see_the_request_the_cure_is_told(tmp_path):
+def test_where_nobody_would_see_the_request_the_cure_is_reported(tmp_path):
     cure = argus.ArgusRestart({argus.VARIABLE: str(tmp_path / "nowhere" / "x")})
     assert [cure.failed(False) for _ in range(3)] == ["", "", argus.BY_HAND]
 
@@ -186,7 +186,7 @@ def test_a_source_that_waits_says_so_and_begins_when_its_device_comes():
     source.close()
 
 
-def test_a_driver_that_keeps_what_tried_it_is_told(monkeypatch):
+def test_a_driver_that_keeps_what_tried_it_is_reported(monkeypatch):
     monkeypatch.setattr(ThreadBackend, "hung", MAX_HUNG)
     source = LiveSource(Door(threading.Event()), PLAIN, QUICK, wait=True)
     source.open()
@@ -253,7 +253,7 @@ def test_a_first_camera_that_does_not_wait_raises():
 
 @pytest.mark.parametrize("spec", ["0", "rtsp://host/s", "csi://0", "gst:videotestsrc"])
 @pytest.mark.parametrize("process, feed", [("thread", ThreadBackend), ("auto", ChildBackend), ("child", ChildBackend)])
-def test_who_reads_the_device(spec, process, feed, monkeypatch):
+def test_which_backend_reads_the_device(spec, process, feed, monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     source = make_source(SourceOptions(spec, process=process, wait=True))
     assert type(source._backend) is feed and source._wait

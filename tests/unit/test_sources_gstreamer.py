@@ -1,4 +1,4 @@
-"""Pipelines as text: what a Jetson is told, and one clear line where this OpenCV has no GStreamer."""
+"""Pipelines as text: those for a Jetson, and one clear line where this OpenCV has no GStreamer."""
 import cv2
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_a_users_pipeline_gets_the_end_that_it_lacks(given, expected):
     assert gstreamer.user_pipeline(given, Mode(), hardware=False) == expected
 
 
-def test_rtsps_is_verified_unless_told_otherwise():
+def test_rtsps_is_verified_unless_configured_otherwise():
     assert "tls-validation" not in gstreamer.user_pipeline("rtsps://h/s", Mode(), hardware=False)
     assert " tls-validation-flags=0 ! rtph264depay" in gstreamer.user_pipeline("rtsps://h/s", Mode(), False, insecure=True)
 

@@ -155,7 +155,7 @@ def test_a_frame_knows_its_file_and_a_film_has_none(folder):
     assert drain(source("portrait", end_s=0.05))[0].file == ""
 
 
-def test_what_is_lost_is_counted_and_told_in_one_line(folder):
+def test_what_is_lost_is_counted_and_reported_in_one_line(folder):
     data = cv2.imencode(".jpg", np.random.RandomState(1).randint(0, 255, (160, 160, 3)).astype(np.uint8))[1].tobytes()
     (folder / "f.jpg").write_bytes(data[:len(data) // 2])
     s = source(folder)

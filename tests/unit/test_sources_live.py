@@ -312,7 +312,7 @@ def test_the_first_camera_that_gives_a_picture_is_taken(tmp_path):
     source.close()
 
 
-def test_where_no_camera_works_each_reason_is_told_and_the_demo_named(tmp_path):
+def test_where_no_camera_works_each_reason_is_reported_and_the_demo_named(tmp_path):
     devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
     open(devices[1], "w").close()
     source = FirstCamera(lambda device: live(device, Driver(refused)), devices=devices)
@@ -344,7 +344,7 @@ def test_the_raw_node_of_a_ribbon_camera_names_the_source_that_reads_it(device, 
 
 
 @pytest.mark.parametrize("wait", [False, True])
-def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_said(tmp_path, ribbon, wait):
+def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_reported(tmp_path, ribbon, wait):
     devices = [str(tmp_path / "video{}".format(n)) for n in range(2)]
     for path in devices:
         open(path, "w").close()
@@ -363,7 +363,7 @@ def test_the_first_camera_is_none_that_only_another_source_reads_and_that_is_sai
     alone.close()
 
 
-def test_another_size_than_asked_for_is_told(device):
+def test_another_size_than_asked_for_is_reported(device):
     source = live(device, Driver(FakeCamera(steady(size=(120, 160)))), mode=Mode(1280, 720, 30))
     assert source.warning == ""
     source.open()

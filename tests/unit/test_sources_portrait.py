@@ -53,7 +53,7 @@ def test_the_head_is_always_whole(seq):
 
 
 @pytest.mark.parametrize("seq", [0, 60, 80, 120, 200, 260])
-def test_the_truth_says_where_a_point_of_the_portrait_is(seq):
+def test_the_truth_gives_where_a_point_of_the_portrait_is(seq):
     """Undo the motion: what comes back is the portrait, around the face."""
     picture = portrait.load()
     back = cv2.warpAffine(portrait.render(picture, seq), portrait.truth(seq), picture.shape[1::-1],

@@ -1,4 +1,4 @@
-"""A camera's rate: the driver has room for a frame while one is decoded; one that stays below its rate is told, with why."""
+"""A camera's rate: the driver has room for a frame while one is decoded; a rate that stays low is reported with its cause."""
 import json
 import os
 import shutil
@@ -88,7 +88,7 @@ def test_the_model_loses_every_second_frame_with_one_buffer():
     ({"agreed_fps": 60.0}, ""),  # it was asked for 30
     ({"fps": 15.0, "agreed_fps": 0.0}, "15 of 30 frames per second from the camera: " + DIM_LIGHT),  # it does not tell
 ])
-def test_a_camera_below_its_rate_is_told_with_the_likely_cause(opened, camera, told):
+def test_a_camera_below_its_rate_is_reported_with_the_likely_cause(opened, camera, told):
     camera = UsbCamera(**camera)
     source = opened(camera)
     read_for(source, camera, BEHIND_S - 1)
@@ -98,7 +98,7 @@ def test_a_camera_below_its_rate_is_told_with_the_likely_cause(opened, camera, t
     assert ("--set camera.exposure=" in source.warning) is (DIM_LIGHT in told)
 
 
-def test_what_is_told_stays_the_same_until_the_rate_is_kept_again():
+def test_what_is_reported_stays_the_same_until_the_rate_is_kept_again():
     shortfall, told = Shortfall(), []
     for n, fps in enumerate([30, 15, 30, 15, 15, 14, 15, 15, 17, 30, 15, 30, 30, 30]):
         rate = Rate()
@@ -113,7 +113,7 @@ def test_what_is_told_stays_the_same_until_the_rate_is_kept_again():
     ((640, 480), None, ""), ((640, 480), 29.0, ""), ((640, 480), 15.0, "15 frames per second instead of 30"),
     ((320, 240), 10.0, "320x240 instead of 640x480 and 10 frames"),
 ])
-def test_what_the_camera_does_not_have_is_told(size, agreed_fps, words):
+def test_what_the_camera_does_not_have_is_reported(size, agreed_fps, words):
     assert words in mismatch(Mode(), size, agreed_fps) and bool(words) == bool(mismatch(Mode(), size, agreed_fps))
 
 

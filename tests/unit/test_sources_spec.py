@@ -103,7 +103,7 @@ def test_a_list_of_anything_else_than_a_file_is_refused_at_once(folder):
 
 
 @pytest.mark.parametrize("spec, hidden", [("0", "0"), ("portrait", "portrait"), ("./0", ""), ("1", ""), ("a.jpg", "")])
-def test_a_number_is_the_camera_and_a_file_of_that_name_is_told(folder, spec, hidden):
+def test_a_number_is_the_camera_and_a_file_of_that_name_is_reported(folder, spec, hidden):
     assert hides_file(spec) == hidden
 
 

@@ -119,7 +119,7 @@ def test_at_its_own_pace_a_file_is_live_and_drops_what_is_late(clip, monkeypatch
     s.close()
 
 
-def test_who_cannot_keep_the_pace_plays_slower(clip, monkeypatch):
+def test_a_player_that_cannot_keep_the_pace_plays_slower(clip, monkeypatch):
     ticks = iter(np.arange(0, 1e6, 0.15))
     monkeypatch.setattr("edge.core.clock.monotonic", lambda: float(next(ticks)))
     frames = drain(source(clip, pace="realtime"), timeout_s=0.5)

@@ -39,14 +39,14 @@ def numbers_of(path):
 
 def test_the_record_has_the_keys_of_the_schema_and_the_board_only_where_it_is_known():
     measured = {"fps": {"capture": 30.0, "output": 29.9}, "faces": 1, "stages": {}}
-    situation = RunState("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
+    run_state = RunState("DEGRADED", "source lost", 125.04, "/dev/video0", {"vmc": {"sent": 150, "state": "ok"}})
 
-    made = status_record(situation, measured, 1795231211.402)
+    made = status_record(run_state, measured, 1795231211.402)
 
     assert list(made) == ["schema", "at", "uptime_s", "state", "reason", "source", "fps", "faces", "stages", "outputs"]
     assert made["at"] == "2026-11-21T03:20:11.402Z"
     assert (made["uptime_s"], made["state"], made["reason"]) == (125.0, "DEGRADED", "source lost")
-    assert status_record(situation._replace(board={"model": "Nano"}), measured, 0.0)["board"] == {"model": "Nano"}
+    assert status_record(run_state._replace(board={"model": "Nano"}), measured, 0.0)["board"] == {"model": "Nano"}
 
 
 def test_records_are_appended_as_lines_and_the_folder_is_made(tmp_path):
@@ -103,7 +103,7 @@ def test_the_log_comes_back_where_somebody_took_the_file_away(tmp_path, what):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a device that is always full")
-def test_a_full_disk_is_counted_told_once_and_tried_again(tmp_path, caplog):
+def test_a_full_disk_is_counted_reported_once_and_tried_again(tmp_path, caplog):
     path = tmp_path / "status.jsonl"
     path.symlink_to("/dev/full")
     log = StatusLog(str(path))
@@ -254,7 +254,7 @@ def test_following_survives_short_lines_truncation_and_removal(tmp_path):
     assert follower.until(3) == [0, 1, 2, 3]
 
 
-def test_following_ends_when_it_is_told_to(tmp_path):
+def test_following_ends_when_it_is_stopped(tmp_path):
     stop = threading.Event()
     stop.set()
     assert list(follow(str(tmp_path / "none"), stop)) == []
@@ -305,7 +305,7 @@ def test_a_disk_that_hangs_holds_up_nobody():
     assert writer.counts()["failed"] > 800  # what found no room while it hung is counted
 
 
-def test_a_disk_that_hangs_is_told_while_it_does(monkeypatch):
+def test_a_disk_that_hangs_is_reported_while_it_does(monkeypatch):
     class Hanging(StatusLog):
         def write(self, *records):
             held.wait(PATIENCE_S)

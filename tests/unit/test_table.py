@@ -1,4 +1,4 @@
-"""The table says all that the record says, to anybody, on any terminal."""
+"""The table shows all of the record, on any terminal."""
 import copy
 
 import pytest
@@ -56,7 +56,7 @@ def test_times_of_the_device_and_notes_are_shown_where_there_are_any():
     assert "device ms" not in render(RECORD, 130)
 
 
-def test_outputs_and_the_board_are_told():
+def test_outputs_and_the_board_are_reported():
     text = render(RECORD, 200)
     assert "vmc:udp://192.0.2.7:39540: down: no route (150 sent, 0 dropped, 3 failed)" in text
     assert ("board    Jetson Nano 4GB, MAXN, GPU 41 % busy, GPU 46.5 C, 4.2 W, 1480 of 3964 MB used, THROTTLED") in text
@@ -106,7 +106,7 @@ def test_a_duration_has_two_units_at_most(seconds, text):
     (10, 12, 1.0, "12/10 frames  100 %  12 fps  0 s left"),
     (None, 412, 4.0, "412 frames  103 fps"),
     (0, 5, 1.0, "5 frames  5.0 fps")])
-def test_the_progress_line_tells_how_far_how_fast_and_how_long(total, done, elapsed_s, line):
+def test_the_progress_line_reports_how_far_how_fast_and_how_long(total, done, elapsed_s, line):
     assert Progress(total, 100.0).line(done, 100.0 + elapsed_s) == line
 
 
@@ -119,6 +119,6 @@ def test_the_speed_follows_a_change():
         assert "  {} fps".format(fps) in line
 
 
-def test_records_that_the_disk_did_not_take_are_told_where_there_are_any():
+def test_records_that_the_disk_did_not_take_are_reported_where_there_are_any():
     assert "log      7 records could not be written" in render({"state": "RUNNING", "log": {"written": 3, "failed": 7}})
     assert "could not be written" not in render({"state": "RUNNING"})

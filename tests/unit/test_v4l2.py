@@ -1,4 +1,4 @@
-"""Modes of cameras, as the kernel's ioctls tell them; the ioctls are played here."""
+"""Modes of cameras, as the kernel's ioctls give them; the ioctls are fakes here."""
 import os
 import struct
 
@@ -65,7 +65,7 @@ def ask(tmp_path, monkeypatch):
     return act
 
 
-def test_every_mode_of_a_camera_is_told(ask):
+def test_every_mode_of_a_camera_is_reported(ask):
     assert ask(Driver(WEBCAM)) == Camera("HD Webcam", (
         Mode("MJPG", 640, 480, 60.0), Mode("MJPG", 1280, 720, 30.0), Mode("YUYV", 640, 480, 30.0)))
 
@@ -102,11 +102,11 @@ def test_sensors_are_counted_as_argus_counts_them(tmp_path):
     assert ribbon_source(str(tmp_path / "gone")) == ribbon_source(str(tmp_path / "video0")) == ""  # a file is no camera
 
 
-def test_a_range_is_told_by_its_largest_size_and_rate(ask):
+def test_a_range_is_reported_by_its_largest_size_and_rate(ask):
     assert ask(Driver({b"NV12": {}}, ranges=True)).modes == (Mode("NV12", 1920, 1080, 25.0),)
 
 
-def test_a_camera_that_tells_no_modes_is_one_all_the_same(ask):
+def test_a_camera_that_reports_no_modes_is_one_all_the_same(ask):
     assert ask(Driver({})) == Camera("HD Webcam", ())
 
 

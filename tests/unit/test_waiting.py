@@ -124,7 +124,7 @@ def test_an_interrupted_wait_leaves_nothing_behind():
     condition._lock.release()
 
 
-def test_join_and_acquire_tell_whether_it_was_in_time():
+def test_join_and_acquire_return_whether_it_was_in_time():
     hold, lock = threading.Event(), threading.Lock()
     thread = in_thread(hold.wait)
     with lock:

@@ -74,16 +74,16 @@ def run(args: Any, out: TextIO) -> int:
 def _change(args: Any, out: TextIO) -> int:
     from edge.service import installer
 
-    wishes = installer.Wishes(os.path.abspath(args.root), args.yes, args.dry_run, not args.no_start, not args.no_build,
-                              args.clocks, args.purge)
+    options = installer.InstallOptions(os.path.abspath(args.root), args.yes, args.dry_run, not args.no_start,
+                                       not args.no_build, args.clocks, args.purge)
     if args.action == "install":
         home = home_dir() if args.networks is None else os.path.abspath(os.path.expanduser(args.networks))
-        return installer.run_install(home, wishes, out)
+        return installer.run_install(home, options, out)
     if args.action == "rollback":
-        return installer.run_rollback(wishes, out)
+        return installer.run_rollback(options, out)
     if args.action == "rebuild":
-        return installer.run_rebuild(args.force, wishes, out)
-    return installer.run_uninstall(wishes, out)
+        return installer.run_rebuild(args.force, options, out)
+    return installer.run_uninstall(options, out)
 
 
 SERVICE = Command(make_parser, run, check, ACTIONS)

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Optional
 
 from edge.core.errors import OutputError
+from edge.host.ownership import UnsafePath
 from edge.host.safeopen import Folder, open_new, resolve
-from edge.host.strangers import UnsafePath
 from edge.outputs.kinds import STDOUT, OutputSpec
 
 

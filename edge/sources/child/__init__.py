@@ -1,1 +1,1 @@
-"""The process that reads a live device, and what is said between it and the tracker."""
+"""The process that reads a live device, and the messages between it and the tracker."""

@@ -1,7 +1,7 @@
-"""The process that reads one live device; edge/sources/child/parent.py starts it and says what the two tell each other.
+"""The process that reads one live device; edge/sources/child/parent.py starts it and describes their messages.
 
-A driver that hangs takes this process with it and nothing else. It lets go of the device when it is told to, and when the
-other end of the socket is gone; it opens the next one without being started anew.
+A driver that hangs blocks this process and nothing else. The device is released at the parent's request, and when the
+other end of the socket is closed; the next one is opened in the same process.
 """
 import os
 import pickle
@@ -22,122 +22,122 @@ from edge.host.waiting import Event
 from edge.sources.live.device import Opener, Reader, Timeouts
 from edge.sources.picture import FrameTransform
 
-LET_GO_S = 0.7  # for the device to be released when nobody is left who wants its pictures
-LARGEST_ORDER = 1 << 16
-TOLD_WITHIN_S = 5.0  # a word that the other end does not take for so long is lost
-OPEN, RELEASE = "open", "release"  # what the parent says
-# what the child says
+RELEASE_S = 0.7  # for the device to be released when the parent is gone
+LARGEST_MESSAGE = 1 << 16
+SEND_S = 5.0  # a message that the other end does not receive within this is dropped
+OPEN, RELEASE = "open", "release"  # what the parent sends
+# what the child sends
 PREPARING, OPENING, OPENED, FAILED, RELEASED = "preparing", "opening", "opened", "failed", "released"
 FRAME, DAMAGED = "frame", "damaged"  # the same, for each picture
 
 
-class Order:
-    """One device to be opened, until it is to be let go of."""
+class OpenRequest:
+    """A device to be opened, and read until `over` is set."""
 
-    def __init__(self, number: int, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
-        self.number, self.opener, self.shape, self.timeouts = number, opener, shape, timeouts
+    def __init__(self, number: int, opener: Opener, transform: FrameTransform, timeouts: Timeouts) -> None:
+        self.number, self.opener, self.transform, self.timeouts = number, opener, transform, timeouts
         self.over = Event()
 
 
 class Child:
-    """The main thread works with the device, where it may hang; another one listens, and ends the process if it must."""
+    """The main thread reads the device, where it may hang; another one receives requests, and ends the process if it must."""
 
     def __init__(self, link: socket.socket, ring: RingWriter) -> None:
         self._link, self._ring = link, ring
-        self._orders: "queue.Queue[Optional[Order]]" = queue.Queue()
-        self._current: Optional[Order] = None
+        self._requests: "queue.Queue[Optional[OpenRequest]]" = queue.Queue()
+        self._current: Optional[OpenRequest] = None
         self._done = Event()
-        self._may_hold = True  # a device, which is to be let go of
+        self._may_hold = True  # a device that must be released
         self._number = 0
 
     def run(self) -> None:
-        """Serve orders until the other end is gone."""
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        """Serve requests until the other end is closed."""
+        threading.Thread(target=self._receive_all, name="listen", daemon=True).start()
         try:
-            for order in iter(self._orders.get, None):
-                self._serve(order)
+            for request in iter(self._requests.get, None):
+                self._serve(request)
         finally:
             self._done.set()
 
-    def _serve(self, order: Order) -> None:
+    def _serve(self, request: OpenRequest) -> None:
         self._number = 0
-        if order.opener.preparation:
-            self._tell(PREPARING, order)
+        if request.opener.preparation:
+            self._send(PREPARING, request)
             self._may_hold = False
-            order.opener.prepare()
+            request.opener.prepare()
             self._may_hold = True
-        self._tell(OPENING, order)
+        self._send(OPENING, request)
         try:
-            capture = order.opener.open()
+            capture = request.opener.open()
             try:
-                self._tell(OPENED, order, fps=order.opener.fps, notes=list(order.opener.notes))
-                reader: Reader = Reader(order.opener, order.shape, order.timeouts,
-                                        lambda at, image, size: self._frame(order, reader, at, image, size))
-                reader.run(capture, order.over)
+                self._send(OPENED, request, fps=request.opener.fps, notes=list(request.opener.notes))
+                reader: Reader = Reader(request.opener, request.transform, request.timeouts,
+                                        lambda at, image, size: self._frame(request, reader, at, image, size))
+                reader.run(capture, request.over)
             finally:
                 capture.release()
         except SourceError as e:
-            self._tell(FAILED, order, error=e)
-        self._tell(RELEASED, order)
+            self._send(FAILED, request, error=e)
+        self._send(RELEASED, request)
 
-    def _frame(self, order: Order, reader: Reader, captured_at: float, image: Optional[np.ndarray],
+    def _frame(self, request: OpenRequest, reader: Reader, captured_at: float, image: Optional[np.ndarray],
                size: Tuple[int, int]) -> None:
-        word = {"word": DAMAGED, "order": order.number, "number": self._number}
+        message = {"kind": DAMAGED, "request": request.number, "number": self._number}
         self._number += 1
         if image is not None:
-            word.update(self._ring.put(image), word=FRAME, captured_at=captured_at, size=size,
-                        worked_s=reader.worked_s)
+            message.update(self._ring.put(image), kind=FRAME, captured_at=captured_at, size=size,
+                           worked_s=reader.worked_s)
         try:
-            os.write(self._link.fileno(), pickle.dumps(word, 2))  # does not wait, as the socket has a time-out
+            os.write(self._link.fileno(), pickle.dumps(message, 2))  # does not wait, as the socket has a time-out
         except OSError:
             pass  # the other end is busy with something else, and will want the next one; or it is gone
 
-    def _tell(self, word: str, order: Order, **more: Any) -> None:
+    def _send(self, kind: str, request: OpenRequest, **more: Any) -> None:
         try:
-            self._link.send(pickle.dumps(dict(more, word=word, order=order.number), 2))
+            self._link.send(pickle.dumps(dict(more, kind=kind, request=request.number), 2))
         except OSError:
-            pass  # the listening thread has noticed, or nobody reads for very long
+            pass  # closed, as the receiving thread has noticed; or not read for SEND_S
 
-    def _listen(self) -> None:
+    def _receive_all(self) -> None:
         """Whatever ends this thread ends the process."""
         try:
-            for data in iter(self._next_words, b""):
-                self._told(pickle.loads(data))
+            for data in iter(self._next_message, b""):
+                self._receive(pickle.loads(data))
         finally:
             if self._current is not None:
                 self._current.over.set()
-            self._orders.put(None)
-            if not self._done.wait(LET_GO_S if self._may_hold else 0.0):
+            self._requests.put(None)
+            if not self._done.wait(RELEASE_S if self._may_hold else 0.0):
                 os._exit(1)
 
-    def _next_words(self) -> bytes:
-        """b"" where the other end is gone."""
+    def _next_message(self) -> bytes:
+        """b"" once the other end is closed."""
         while True:
             try:
-                return self._link.recv(LARGEST_ORDER)
+                return self._link.recv(LARGEST_MESSAGE)
             except socket.timeout:
                 continue
             except OSError:
                 return b""
 
-    def _told(self, said: Dict[str, Any]) -> None:
-        if said["word"] == OPEN:
-            self._current = Order(said["order"], said["opener"], said["shape"], said["timeouts"])
-            self._orders.put(self._current)
-        elif self._current is not None and self._current.number == said["order"]:
+    def _receive(self, message: Dict[str, Any]) -> None:
+        if message["kind"] == OPEN:
+            self._current = OpenRequest(message["request"], message["opener"], message["transform"], message["timeouts"])
+            self._requests.put(self._current)
+        elif self._current is not None and self._current.number == message["request"]:
             self._current.over.set()
 
 
 def main(argv: List[str]) -> int:
     """`argv`: descriptors of the socket and the ring, the parent's process number."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the parent, which tells us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the parent, which closes the socket
         signal.signal(number, signal.SIG_IGN)
-    # where it was stopped it wakes when the parent ends, and finds the end of the socket; to kill it at once would leave a
-    # sensor with the board's camera daemon that nobody releases
+    # a stopped process continues when the parent ends, and finds the socket closed; killed at once it would leave the sensor
+    # locked in the board's camera daemon
     follow_parent(int(argv[2]), signal.SIGCONT)
     cv2.setNumThreads(1)
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(argv[0]))
-    link.settimeout(TOLD_WITHIN_S)
+    link.settimeout(SEND_S)
     Child(link, RingWriter(int(argv[1]))).run()
     return 0
 

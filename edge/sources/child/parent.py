@@ -1,6 +1,6 @@
-"""A backend that is a process of its own (edge/sources/child/child.py): whatever a driver does, it does it there.
+"""A backend that is a process of its own (edge/sources/child/child.py): a driver that hangs or crashes does so there.
 
-The two are joined by a socket that keeps messages apart: orders one way, words and the places of pictures the other way.
+The two share a socket that keeps messages apart: requests one way, events and the places of pictures the other way.
 Pictures lie in a ring of shared memory, copied in once and out once, which on a PC takes less than a tenth of what decoding
 one takes. The process is started with the first opening, which the pipeline does before any network is opened; again only
 when it was killed, by a fork that turns into another program at once and so never touches the parent's CUDA.
@@ -20,36 +20,36 @@ from edge.core.redact import SOURCE_VARIABLE
 from edge.host.process import CODE
 from edge.host.ring import RingReader, shared_file
 from edge.sources.child.child import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
-from edge.sources.child.said import Said
+from edge.sources.child.printed import PrintedLines
 from edge.sources.live.backend import MAX_HUNG, CaptureBackend, Picture
 from edge.sources.live.device import Opener, Timeouts
 from edge.sources.picture import FrameTransform
 
 START = "import sys; sys.path[0] = {!r}; from edge.sources.child.child import main; sys.exit(main(sys.argv[1:]))"
-LARGEST_WORD = 1 << 16
+LARGEST_MESSAGE = 1 << 16
 START_S = 10.0  # for a process to load what it needs, from a slow card
 REAP_S = 0.2  # a killed process that is still there later hangs in the kernel
-END_S = 0.9  # for a process to end that was told to; it gives its device 0.7 s
+END_S = 0.9  # for a process to end by itself; it gives its device 0.7 s
 ENDED = "the capture process of {} has ended ({})"
 
 
 class ChildBackend(CaptureBackend):
-    """The parent's end. A process that does not let go of its device in time is killed, and the next opening starts one."""
+    """The parent's end. A process that does not release its device in time is killed, and the next opening starts another."""
 
-    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
-        self._opener, self._shape, self._timeouts = opener, shape, timeouts
+    def __init__(self, opener: Opener, transform: FrameTransform, timeouts: Timeouts) -> None:
+        self._opener, self._transform, self._timeouts = opener, transform, timeouts
         self._lock = threading.Lock()  # close() against all others
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._link: Optional[socket.socket] = None
-        self._printed: Optional[Said] = None
+        self._printed: Optional[PrintedLines] = None
         self._unreaped: List["subprocess.Popen[bytes]"] = []
         self._file = self._ring = None  # type: Any
-        self._order = 0
-        self._open = False  # the device was ordered to be opened, and not to be let go of
-        self._held = False  # the process has or may have it
+        self._request = 0
+        self._open = False  # OPEN was sent, and no RELEASE
+        self._held = False  # the process has or may have the device
         self._gave_up_at = 0.0
         self._base = self._number = 0  # of this opening's first picture; of the next one
-        self._waiting: Optional[Dict[str, Any]] = None  # the word of the newest picture
+        self._waiting: Optional[Dict[str, Any]] = None  # the message of the newest picture
         self._closed = False
 
     @property
@@ -66,41 +66,41 @@ class ChildBackend(CaptureBackend):
             if self._closed:
                 return
             self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
-            self._order, self._base, self._waiting = self._order + 1, self._number, None
+            self._request, self._base, self._waiting = self._request + 1, self._number, None
             if self._printed is not None:
                 self._printed.forget()
             self._open = self._held = True
             if self._process is None:
                 self.began_at += START_S
                 self._start()
-            self._say(OPEN, opener=self._opener, shape=self._shape, timeouts=self._timeouts)
+            self._send(OPEN, opener=self._opener, transform=self._transform, timeouts=self._timeouts)
 
     def fetch(self, timeout_s: float) -> Optional[Picture]:
         with self._lock:
             if self._closed:
                 return None
-            self._listen(timeout_s)
-            word, self._waiting = self._waiting, None
-            if word is None or not self._open:
+            self._receive(timeout_s)
+            message, self._waiting = self._waiting, None
+            if message is None or not self._open:
                 return None
-            image = self._ring.take(word)
+            image = self._ring.take(message)
             return None if image is None else Picture(
-                self._base + word["number"], word["captured_at"], image, tuple(word["size"]), word["worked_s"])
+                self._base + message["number"], message["captured_at"], image, tuple(message["size"]), message["worked_s"])
 
     def give_up(self) -> None:
         with self._lock:
             if self._open and not self._closed:
                 self._open, self._gave_up_at = False, clock.monotonic()
-                self._say(RELEASE)
+                self._send(RELEASE)
 
     def ready(self) -> bool:
         with self._lock:
-            self._listen(0.0)
+            self._receive(0.0)
             if self._held and clock.monotonic() - self._gave_up_at > self._timeouts.answer_s:
                 self._kill()
             return not self._held and self.hung < MAX_HUNG
 
-    def said(self) -> str:
+    def printed_reason(self) -> str:
         with self._lock:
             return "" if self._printed is None else self._printed.reason()
 
@@ -108,7 +108,7 @@ class ChildBackend(CaptureBackend):
         with self._lock:
             self._closed = True
             if self._link is not None:
-                self._link.close()  # which tells it
+                self._link.close()  # which ends the process
                 self._link = None
             process, self._process = self._process, None
             if process is not None:
@@ -125,13 +125,13 @@ class ChildBackend(CaptureBackend):
                 self._printed = None
 
     def _start(self) -> None:
-        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print is ours to read."""
+        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print is read here."""
         if self._file is None:
             self._file = shared_file()
             self._ring = RingReader(self._file.fileno())
         if self._printed is not None:
             self._printed.close()
-        self._printed = Said()
+        self._printed = PrintedLines()
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.setblocking(False)
         handed = (theirs.fileno(), self._file.fileno())
@@ -141,7 +141,7 @@ class ChildBackend(CaptureBackend):
                 [sys.executable, "-c", START.format(CODE)] + [str(n) for n in handed + (os.getpid(),)],
                 pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
                 stderr=None if loud else self._printed.writer, start_new_session=True,
-                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})  # told by the socket
+                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})  # it goes by the socket
         except OSError as e:
             self._failed(SourceError("the capture process of {} cannot be started: {}".format(
                 self._opener.name, e.strerror)))
@@ -150,16 +150,16 @@ class ChildBackend(CaptureBackend):
             theirs.close()
             self._printed.close_writer()
 
-    def _say(self, word: str, **more: Any) -> None:
+    def _send(self, kind: str, **more: Any) -> None:
         if self._link is None:
             return
         try:
-            self._link.send(pickle.dumps(dict(more, word=word, order=self._order), 2))
+            self._link.send(pickle.dumps(dict(more, kind=kind, request=self._request), 2))
         except OSError:
-            pass  # it is gone, which the next look at it tells; or it does not listen, and will be killed
+            pass  # it has ended, as _receive() will notice; or it does not answer, and will be killed
 
-    def _listen(self, timeout_s: float) -> None:
-        """Take in what was said; wait for the first word only."""
+    def _receive(self, timeout_s: float) -> None:
+        """Handle all messages that came; waits for the first one only."""
         if self._printed is not None:
             self._printed.take()
         while self._link is not None:
@@ -167,7 +167,7 @@ class ChildBackend(CaptureBackend):
                 return
             timeout_s = 0.0
             try:
-                data = self._link.recv(LARGEST_WORD)
+                data = self._link.recv(LARGEST_MESSAGE)
             except BlockingIOError:
                 return
             except OSError:
@@ -175,28 +175,28 @@ class ChildBackend(CaptureBackend):
             if not data:
                 self._gone()
                 return
-            self._heard(pickle.loads(data))
+            self._handle(pickle.loads(data))
 
-    def _heard(self, said: Dict[str, Any]) -> None:
-        if said["order"] != self._order:
+    def _handle(self, message: Dict[str, Any]) -> None:
+        if message["request"] != self._request:
             return
-        word = said["word"]
-        if word in (FRAME, DAMAGED):
-            self._number = self._base + said["number"] + 1
-            if word == FRAME:
-                self._waiting = said
+        kind = message["kind"]
+        if kind in (FRAME, DAMAGED):
+            self._number = self._base + message["number"] + 1
+            if kind == FRAME:
+                self._waiting = message
             else:
                 self.damaged += 1
-        elif word == PREPARING:
+        elif kind == PREPARING:
             self.preparing, self.began_at = True, clock.monotonic()
-        elif word == OPENING:
+        elif kind == OPENING:
             now = clock.monotonic()
             self.preparing, self.began_at = False, now if self.preparing else min(self.began_at, now)
-        elif word == OPENED:
-            self._opener.fps, self._opener.notes = said["fps"], said["notes"]
-        elif word == FAILED:
-            self._failed(said["error"])
-        elif word == RELEASED:
+        elif kind == OPENED:
+            self._opener.fps, self._opener.notes = message["fps"], message["notes"]
+        elif kind == FAILED:
+            self._failed(message["error"])
+        elif kind == RELEASED:
             self._held = False
 
     def _failed(self, error: SourceError) -> None:

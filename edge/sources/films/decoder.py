@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.host.ffmpeg import Ffmpeg
 from edge.sources.films.packets import COPY, PacketLines, Packets, Times
-from edge.sources.films.process import PACKETS_PIPE, FfmpegChild, Silent
+from edge.sources.films.process import PACKETS_PIPE, FfmpegChild, FfmpegHangs
 
 # the filter's own name is missing where a decoder's thread has written half a line before
 SHOWN = re.compile(r"n: *\d+ +pts: *(-?\d+|NOPTS) .*? s:(\d+)x(\d+) ")
@@ -20,7 +20,7 @@ COMPLAINT = re.compile(r"\[(?:error|fatal|panic)\]")
 COMPLAINT_WITHOUT_LEVEL = re.compile(r"error|invalid|corrupt|damaged|missing|truncat|overread|illegal", re.IGNORECASE)
 REFUSED = re.compile(r"Error (?:submitting (?:a )?packet to (?:the )?decoder|while decoding stream)")
 ENDS_EARLY = re.compile(r"partial file|File ended prematurely|Truncating packet")
-# what demuxers say of a place where they lose packets, so that nobody knows how many: Matroska, Ogg, FLV, ASF
+# messages of demuxers that lose an unknown number of packets: Matroska, Ogg, FLV, ASF
 HOLE = re.compile(r"invalid as first byte of an EBML number|CRC mismatch!$|Packet mismatch|packet_obj_size")
 CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
 MOST_THREADS = 4  # of the decoder; the tracker needs the others
@@ -64,8 +64,8 @@ class Decoder:
         """Raises SourceError."""
         self.packets = Packets(wanted.codec, wanted.start_s is None)
         self.rate = 0.0  # frames a second, the stream's own; 0 where it has none
-        self.last_words = ""  # the newest complaint
-        self.ends_early = self.has_holes = False  # the container says so
+        self.last_complaint = ""
+        self.ends_early = self.has_holes = False  # as the container has it
         self._levels = ffmpeg.version >= (4, 1)
         self._scales = ffmpeg.version < (4, 4)  # to the first frame's size: there is no switch for it
         self._shown: Deque[_Shown] = deque()
@@ -74,18 +74,18 @@ class Decoder:
         self._tick_s, self._lines = 0.0, PacketLines()
         self._first_size: Optional[Tuple[int, int]] = None
         memory = SPARE_BYTES + BYTES_PER_PIXEL * wanted.pixels
-        self._child = FfmpegChild(command(ffmpeg, wanted), memory, self._tell, self._tell_packet)
+        self._child = FfmpegChild(command(ffmpeg, wanted), memory, self._on_line, self._on_packet_line)
         self.give_up: Callable[[], None] = self._child.give_up
 
     def next(self) -> Decoded:
-        """Raises EOFError at the end, Silent where ffmpeg hangs."""
+        """Raises EOFError at the end, FfmpegHangs where ffmpeg hangs."""
         try:
             while not self._is_sure():
                 image = self._read()
                 if image is None:
                     break
                 self._images.append(image)
-        except Silent:
+        except FfmpegHangs:
             if not self._ready:
                 raise
         if not self._ready:
@@ -101,14 +101,14 @@ class Decoder:
         return self._child.end()
 
     def _is_sure(self) -> bool:
-        """Whether the next frame is there, the one after it, and all packets before it; enough is enough where ffmpeg
-        waits for us to go on."""
+        """Whether the next frame is there, the one after it, and all packets before it; or so many frames that ffmpeg would
+        block."""
         if not self._ready:
             return False
         if len(self._images) >= AHEAD_FRAMES or sum(image.nbytes for image in self._images) >= AHEAD_BYTES:
             return True
         time_s = self._ready[0].time_s
-        known = time_s is None or not self._child.tells_packets or self.packets.knows_before(time_s)
+        known = time_s is None or not self._child.has_packet_lines or self.packets.knows_before(time_s)
         return known and len(self._ready) > 1
 
     def _read(self) -> Optional[np.ndarray]:
@@ -130,7 +130,7 @@ class Decoder:
         self._ready.append(shown)
         return image
 
-    def _tell(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         shown = SHOWN.search(line)
         base = BASE.search(line) if shown is None else None
         if shown is not None:
@@ -142,7 +142,7 @@ class Decoder:
         self.has_holes = self.has_holes or HOLE.search(line) is not None
         if self._complains(line):
             self.packets.complaint(REFUSED.search(line) is not None)
-            self.last_words = CONTEXT.sub("", line).strip()
+            self.last_complaint = CONTEXT.sub("", line).strip()
             self.ends_early = self.ends_early or ENDS_EARLY.search(line) is not None
 
     def _complains(self, line: str) -> bool:
@@ -150,14 +150,14 @@ class Decoder:
         mark = COMPLAINT if self._levels and "showinfo" not in line else COMPLAINT_WITHOUT_LEVEL
         return mark.search(line) is not None
 
-    def _tell_packet(self, line: str) -> None:
+    def _on_packet_line(self, line: str) -> None:
         packet = self._lines.read(line)
         if packet is not None:
             self.packets.packet(packet)
 
 
 def common(ffmpeg: Ffmpeg, most_pixels: int) -> List[str]:
-    """The words before the film's own."""
+    """The arguments before those of the film."""
     level = "repeat+level+info" if ffmpeg.version >= (4, 1) else "repeat+info"
     return [ffmpeg.path, "-nostdin", "-hide_banner", "-v", level, "-max_pixels", str(most_pixels)]
 
@@ -168,16 +168,16 @@ def opened(path: str, listed: bool) -> List[str]:
 
 def command(ffmpeg: Ffmpeg, wanted: Wanted) -> List[str]:
     threads = min(MOST_THREADS, os.cpu_count() or 1)
-    words = common(ffmpeg, wanted.most_pixels) + ["-threads", str(threads)]
+    argv = common(ffmpeg, wanted.most_pixels) + ["-threads", str(threads)]
     if wanted.mirror:
-        words += ["-noautorotate"]
+        argv += ["-noautorotate"]
     if wanted.start_s is not None:
-        words += ["-copyts", "-noaccurate_seek", "-ss", "{:.6f}".format(wanted.start_s)]
-    words += ["-dts_delta_threshold", NO_STEP_S] + opened(wanted.path, wanted.listed)
+        argv += ["-copyts", "-noaccurate_seek", "-ss", "{:.6f}".format(wanted.start_s)]
+    argv += ["-dts_delta_threshold", NO_STEP_S] + opened(wanted.path, wanted.listed)
     stream = ["-map", "0:{}".format(wanted.stream)]
     show = "showinfo=checksum=0" if ffmpeg.version >= (4, 2) else "showinfo"
-    words += stream + ["-vf", ",".join(text for text in (wanted.mirror, show) if text)] + ffmpeg.every_frame
+    argv += stream + ["-vf", ",".join(text for text in (wanted.mirror, show) if text)] + ffmpeg.every_frame
     if ffmpeg.version >= (4, 4):
-        words += ["-noautoscale"]
-    words += ["-f", "rawvideo", "-pix_fmt", "bgr24", "pipe:1"]
-    return words + stream + COPY + [PACKETS_PIPE]
+        argv += ["-noautoscale"]
+    argv += ["-f", "rawvideo", "-pix_fmt", "bgr24", "pipe:1"]
+    return argv + stream + COPY + [PACKETS_PIPE]

@@ -1,4 +1,4 @@
-"""What a film's header says that the program ffmpeg does not tell: ISO/IEC 14496-12 and 23001-7 (MP4, QuickTime), AVI, GIF.
+"""What a film's header holds and the program ffmpeg does not print: ISO/IEC 14496-12 and 23001-7 (MP4, QuickTime), AVI, GIF.
 
 How many frames it promises, whether the file ends before it should, whether it is encrypted (encv), and how it is mirrored,
 which FFmpeg before 5 does not see (tkhd). A few bytes of each box are read, never a table: a count is believed only where
@@ -19,7 +19,7 @@ FILTERS = {  # signs of a, b, c, d of the display matrix: x' = a x + c y, y' = b
 
 
 class Track(NamedTuple):
-    """Of pictures. `frames` is None where the header does not tell, as with fragments; `mirror` a filter of ffmpeg, or ""."""
+    """Of pictures. `frames` is None where the header does not hold it (fragments); `mirror` is a filter of ffmpeg, or ""."""
 
     frames: Optional[int] = None
     encrypted: bool = False
@@ -28,7 +28,7 @@ class Track(NamedTuple):
 
 class Header(NamedTuple):
     tracks: Tuple[Track, ...] = ()
-    cut_off: bool = False  # the file is shorter than it says itself
+    cut_off: bool = False  # the file is shorter than its header has it
     impossible: int = 0  # a number of frames that no file of this size holds, else 0
     brand: str = ""  # of an ISO file
 
@@ -73,9 +73,9 @@ def _read_iso(f: BinaryIO, size: int) -> Header:
             impossible = max(impossible, found.count if found.count > size else 0)
             if found.film:
                 tracks.append(found)
-    told = tuple(Track(None if fragments or t.edited or not 0 < t.count <= size else t.count, t.encrypted, t.mirror)
-                 for t in tracks)
-    return Header(told, any(end > size for _, _, end in tops), impossible, brand)
+    found_tracks = tuple(Track(None if fragments or t.edited or not 0 < t.count <= size else t.count, t.encrypted, t.mirror)
+                         for t in tracks)
+    return Header(found_tracks, any(end > size for _, _, end in tops), impossible, brand)
 
 
 def _boxes(f: BinaryIO, begin: int, end: int, most: int = MOST_BOXES) -> Iterator[Box]:

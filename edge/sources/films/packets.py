@@ -1,4 +1,4 @@
-"""Which packets of a film gave no picture because they could not be decoded, told from what goes into the decoder and what
+"""Which packets of a film gave no picture because they could not be decoded, derived from what goes into the decoder and what
 comes out of it: the packets' times, the frames' times, and its complaints.
 
 Frames come in the order of their times, so a packet that is passed over gave none. That is no loss where a codec hides
@@ -9,12 +9,13 @@ import heapq
 import re
 from typing import List, NamedTuple, Optional
 
-COPY = ["-c", "copy", "-copyinkf", "-copypriorss", "1", "-flush_packets", "1", "-f", "framecrc"]  # what tells of packets
+COPY = ["-c", "copy", "-copyinkf", "-copypriorss", "1", "-flush_packets", "1", "-f", "framecrc"]  # prints a line per packet
 DISCARD = 4  # flag: only there for others to be decoded, as an edit list has it
 TICK = re.compile(r"#tb \d+: (\d+)/(\d+)")
 PACKET = re.compile(r"\d+, *(-?\d+|NOPTS), *(-?\d+|NOPTS), *-?\d+, *[1-9]\d*, *\w+(?:, *F=0x([0-9A-Fa-f]+))?")  # not empty
 NO_TIME = -1 << 63
-HIDING, OFTEN = ("vp8", "vp9"), 3  # codecs; and frames with some before them by which another film shows that it does
+HIDING = ("vp8", "vp9")  # codecs with packets that are not shown
+OFTEN = 3  # after more frames than this with packets passed over another codec counts as one
 MOST, MOST_EARLY = 1 << 17, 64  # packets that wait for their frame, and frames for their packet; no decoder has so many
 Times = List[Optional[float]]
 
@@ -57,7 +58,7 @@ class Packets:
         self.discarded = False  # some were hidden
         self._hides = codec in HIDING
         self._waiting: List[float] = []  # times of packets, a heap
-        self._early: List[float] = []  # times of frames whose packets were not told yet
+        self._early: List[float] = []  # times of frames whose packets were not read yet
         self._timed = True
         self._newest = float("-inf")  # decoding time
         self._complaints = 0  # without those that were taken for one lost packet
@@ -87,7 +88,7 @@ class Packets:
         self._fresh += refused
 
     def knows_before(self, time_s: float) -> bool:
-        """Whether every packet that is shown before `time_s` was told: no later one is decoded after it is shown."""
+        """Whether every packet that is shown before `time_s` was read: no later one is decoded after it is shown."""
         return not self._timed or self._newest >= time_s
 
     def frame(self, time_s: Optional[float], next_s: Optional[float]) -> Times:

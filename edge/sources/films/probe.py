@@ -1,4 +1,4 @@
-"""What a film holds, as the program ffmpeg tells it before it decodes anything, and why one cannot be read."""
+"""What a film holds, as the program ffmpeg prints it before it decodes anything, and why one cannot be read."""
 import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -8,7 +8,7 @@ from edge.host.ffmpeg import Ffmpeg
 from edge.sources.films.decoder import common, opened
 from edge.sources.films.header import Header
 from edge.sources.films.packets import COPY, PacketLines, Times
-from edge.sources.films.process import PACKETS_PIPE, FfmpegChild, Silent
+from edge.sources.films.process import PACKETS_PIPE, FfmpegChild, FfmpegHangs
 
 STREAM = re.compile(r"^(?:\[info\])?\s*Stream #0:(\d+)\S*: (Video|Audio|Subtitle|Data|Attachment): (\w+)(.*)$")
 SIZE = re.compile(r", (\d+)x(\d+)\b")
@@ -41,7 +41,7 @@ class Film(NamedTuple):
     sounds: Tuple[str, ...]  # codecs
     length_s: Optional[float]
     start_s: float
-    said: Tuple[str, ...]
+    lines: Tuple[str, ...]  # that ffmpeg printed
     times_s: Times = []  # of the packets of the first stream, where they were counted
 
     def best(self) -> Stream:
@@ -54,38 +54,38 @@ class Film(NamedTuple):
 
 def look(ffmpeg: Ffmpeg, path: str, listed: bool, most_pixels: int) -> Film:
     """Raises SourceError where it takes too long."""
-    said: List[str] = []
+    lines: List[str] = []
     times: Times = []
-    lines = PacketLines()
+    packets = PacketLines()
 
-    def tell(line: str) -> None:
-        if len(said) < (2 * MOST_LINES if STREAM.match(line) else MOST_LINES):
-            said.append(line)
+    def on_line(line: str) -> None:
+        if len(lines) < (2 * MOST_LINES if STREAM.match(line) else MOST_LINES):
+            lines.append(line)
 
-    def tell_packet(line: str) -> None:
-        packet = lines.read(line)
+    def on_packet_line(line: str) -> None:
+        packet = packets.read(line)
         if packet is not None and not packet.hidden and len(times) <= MOST_PACKETS:
             times.append(packet.time_s)
 
-    words = common(ffmpeg, most_pixels) + opened(path, listed)
+    argv = common(ffmpeg, most_pixels) + opened(path, listed)
     if not listed and os.path.getsize(path) <= SMALL_BYTES:
-        words += ["-map", "0:V:0?"] + COPY + [PACKETS_PIPE]
-    child = FfmpegChild(words, MEMORY_BYTES, tell, tell_packet)
+        argv += ["-map", "0:V:0?"] + COPY + [PACKETS_PIPE]
+    child = FfmpegChild(argv, MEMORY_BYTES, on_line, on_packet_line)
     try:
         while child.pump(None) >= 0:
             pass
-    except Silent:
+    except FfmpegHangs:
         raise SourceError("{} cannot be read: FFmpeg hangs in it".format(path)) from None
     finally:
         child.end()
-    return understood(said)._replace(times_s=times if len(times) <= MOST_PACKETS else [])
+    return parse_lines(lines)._replace(times_s=times if len(times) <= MOST_PACKETS else [])
 
 
-def understood(said: List[str]) -> Film:
+def parse_lines(lines: List[str]) -> Film:
     streams: List[Stream] = []
     sounds: List[str] = []
     length_s, start_s, stills = None, 0.0, 0
-    for line in said:
+    for line in lines:
         if OUTPUTS.search(line) is not None:
             break
         stream, length = STREAM.match(line), LENGTH.search(line)
@@ -100,7 +100,7 @@ def understood(said: List[str]) -> Film:
         elif length is not None and length_s is None:
             hours, minutes, seconds, start = length.groups()
             length_s, start_s = 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds), float(start or 0.0)
-    return Film(tuple(streams), stills, tuple(sounds), length_s, start_s, tuple(said))
+    return Film(tuple(streams), stills, tuple(sounds), length_s, start_s, tuple(lines))
 
 
 def _stream(index: int, number: int, codec: str, rest: str) -> Stream:
@@ -110,11 +110,12 @@ def _stream(index: int, number: int, codec: str, rest: str) -> Stream:
     return Stream(index, number, codec, (int(size.group(1)), int(size.group(2))) if size else None, fps, "(default)" in rest)
 
 
-def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[int, int], said: List[str]) -> str:
-    """One line: why no picture of it can be shown, as far as that is known. `said`: by the decoder."""
-    told = "\n".join(film.said + tuple(said))
+def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[int, int],
+            complaints: List[str]) -> str:
+    """One line: why no picture of it can be shown, as far as that is known. `complaints`: of the decoder."""
+    printed = "\n".join(film.lines + tuple(complaints))
     ours = "{}.{}".format(*version)
-    if ENCRYPTED.search(told):
+    if ENCRYPTED.search(printed):
         return encrypted(path)
     if not film.streams and (film.sounds or film.stills):
         what = " and a cover" if film.sounds and film.stills else ""
@@ -122,12 +123,12 @@ def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[i
         return "{} is no video: it holds {}".format(path, kind)
     if film.streams:
         codec = film.best().codec
-        if codec == "none" or NO_DECODER.search(told):
+        if codec == "none" or NO_DECODER.search(printed):
             cure = "turn them into H.264, as ffmpeg -i IN -c:v libx264 OUT.mp4 does with a newer one"
             return "{}: FFmpeg {} does not know how its pictures are coded ({}): {}".format(
-                path, ours, _coded(codec, film.said), cure)
+                path, ours, _coded(codec, film.lines), cure)
         return "{}: no picture in it can be decoded ({}): is it damaged?".format(path, codec)
-    if "moov atom not found" in told and header.brand:
+    if "moov atom not found" in printed and header.brand:
         return "{} is no video that can be read: its index (moov) is missing: it was cut off, or its recording never " \
                "ended".format(path)
     if head and not head.translate(None, bytes(range(32, 256)) + b"\t\r\n\f\x1b"):
@@ -135,9 +136,9 @@ def why_not(path: str, film: Film, header: Header, head: bytes, version: Tuple[i
     return "{} is no video that FFmpeg {} can read: is it damaged, cut off or another kind of file?".format(path, ours)
 
 
-def _coded(codec: str, said: Tuple[str, ...]) -> str:
-    """Its name, or the four characters that the file has for one that nobody knows."""
-    found = next((re.search(r"Video: none \((\w{4})", line) for line in said if "Video: none (" in line), None)
+def _coded(codec: str, lines: Tuple[str, ...]) -> str:
+    """Its name, or the file's four characters for an unknown one."""
+    found = next((re.search(r"Video: none \((\w{4})", line) for line in lines if "Video: none (" in line), None)
     return found.group(1) if found is not None else codec
 
 

@@ -1,6 +1,6 @@
 """A process of the program ffmpeg and what comes out of it: lines on its standard error and on one more pipe, bytes on its
 standard output. Nothing that it does reaches us: it has a session of its own (the terminal's Ctrl-C is ours), its memory is
-limited, a silence has an end, and lines longer than they can be are dropped. It ends when we do: its pipes break.
+limited, its silence has a limit, and lines longer than they can be are dropped. It ends when we do: its pipes break.
 """
 import os
 import re
@@ -18,68 +18,69 @@ from edge.host.process import widen
 SILENCE_S = 20.0  # after which it hangs
 LOOK_S = 0.1  # how soon another thread's give_up() is seen
 END_S = 0.5  # for a process that was killed to be gone
-GONE_S = 5.0  # for one that says nothing any more: how it ended tells whether frames are missing
+GONE_S = 5.0  # for one that has closed its pipes: its exit status shows whether frames are missing
 PIECE_BYTES, LINE_BYTES = 1 << 16, 1 << 12
-FILMS_OWN = re.compile(r"(?:\[info\] )? {4,}(?!Stream #)")  # begins a title or comment: a film may say there what it likes
-PACKETS_PIPE = "pipe:{}"  # the word that stands for the second pipe
-Tell = Callable[[str], None]
+METADATA = re.compile(r"(?:\[info\] )? {4,}(?!Stream #)")  # a title or comment of the film, which may hold any text
+PACKETS_PIPE = "pipe:{}"  # the argument that stands for the second pipe
+OnLine = Callable[[str], None]
 
 
-class Silent(Exception):
-    """It hangs."""
+class FfmpegHangs(Exception):
+    """It has written nothing for SILENCE_S."""
 
 
 class GivenUp(EOFError):
-    """It was given up: what has not come by now says nothing about the film."""
+    """give_up() was called: missing output does not mean a damaged film."""
 
 
 class _Lines:
     """Out of one pipe."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell, self._rest, self._skips = tell, b"", False
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line, self._rest, self._skips = on_line, b"", False
 
     def feed(self, data: bytes) -> None:
         parts = (self._rest + data).split(b"\n")
         self._rest = parts.pop()
         for part in parts:
             line = part[:LINE_BYTES].decode("utf-8", "replace")
-            if not self._skips and FILMS_OWN.match(line) is None:
-                self._tell(line)
+            if not self._skips and METADATA.match(line) is None:
+                self._on_line(line)
             self._skips = False
         if len(self._rest) > LINE_BYTES:
             self._rest, self._skips = b"", True
 
 
 class FfmpegChild:
-    """Used by one thread; give_up() may come from any. `tell` gets the lines of its standard error, `tell_packets` those of
-    the pipe that the word PACKETS_PIPE stands for."""
+    """Used by one thread; give_up() may come from any. `on_line` gets the lines of its standard error, `on_packet_line` those
+    of the pipe that the argument PACKETS_PIPE stands for."""
 
-    def __init__(self, words: Sequence[str], memory_bytes: int, tell: Tell, tell_packets: Optional[Tell] = None) -> None:
+    def __init__(self, argv: Sequence[str], memory_bytes: int, on_line: OnLine,
+                 on_packet_line: Optional[OnLine] = None) -> None:
         """Raises SourceError."""
         self._readable, writable = os.pipe()
         try:
             process: Any = subprocess.Popen(
-                [word.format(writable) if word == PACKETS_PIPE else word for word in words], stdin=subprocess.DEVNULL,
+                [text.format(writable) if text == PACKETS_PIPE else text for text in argv], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True, env=environment(),
                 pass_fds=(writable,))
             self._process = process
         except OSError as e:
             os.close(self._readable)
-            raise SourceError("the program {} cannot be started: {}".format(words[0], e.strerror)) from e
+            raise SourceError("the program {} cannot be started: {}".format(argv[0], e.strerror)) from e
         finally:
             os.close(writable)
         self._out: int = self._process.stdout.fileno()
         self._limit(memory_bytes)
         widen(self._out)
-        self._lines: Dict[int, _Lines] = {self._process.stderr.fileno(): _Lines(tell),
-                                          self._readable: _Lines(tell_packets or tell)}
-        self._all, self._told = select.poll(), select.poll()
+        self._lines: Dict[int, _Lines] = {self._process.stderr.fileno(): _Lines(on_line),
+                                          self._readable: _Lines(on_packet_line or on_line)}
+        self._all_pipes, self._line_pipes = select.poll(), select.poll()
         for fd in (self._out, *self._lines):
             os.set_blocking(fd, False)
-            self._all.register(fd, select.POLLIN)
+            self._all_pipes.register(fd, select.POLLIN)
         for fd in self._lines:
-            self._told.register(fd, select.POLLIN)
+            self._line_pipes.register(fd, select.POLLIN)
         self._open = {self._out, *self._lines}
         self._given_up = False
 
@@ -90,17 +91,17 @@ class FfmpegChild:
             resource.prlimit(self._process.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
     @property
-    def tells_packets(self) -> bool:
+    def has_packet_lines(self) -> bool:
         """Whether more of those lines may come."""
         return self._readable in self._open
 
     def pump(self, buffer: Optional[memoryview]) -> int:
-        """Wait until something comes: lines are told, bytes go into `buffer`. How many of those; -1 at the end of all.
+        """Wait until something comes: lines go to the callbacks, bytes into `buffer`. How many bytes; -1 at the end of all.
 
-        Without a buffer the bytes wait in their pipe. Raises Silent where it hangs, GivenUp after give_up().
+        Without a buffer the bytes wait in their pipe. Raises FfmpegHangs where it hangs, GivenUp after give_up().
         """
         deadline = time.monotonic() + SILENCE_S  # real time, also where a test has its own
-        poll = self._told if buffer is None else self._all
+        poll = self._line_pipes if buffer is None else self._all_pipes
         while self._open - ({self._out} if buffer is None else set()):
             if self._given_up:
                 raise GivenUp()
@@ -108,7 +109,7 @@ class FfmpegChild:
             if ready:
                 return sum(self._read(fd, buffer) for fd in ready)
             if time.monotonic() > deadline:
-                raise Silent()
+                raise FfmpegHangs()
         return -1
 
     def give_up(self) -> None:
@@ -146,8 +147,8 @@ class FfmpegChild:
                     return 0
         except BlockingIOError:
             return 0
-        self._all.unregister(fd)  # it was closed
+        self._all_pipes.unregister(fd)  # it was closed
         if fd != self._out:
-            self._told.unregister(fd)
+            self._line_pipes.unregister(fd)
         self._open.discard(fd)
         return 0

@@ -8,19 +8,19 @@ from typing import Deque, List, NamedTuple, Optional
 import numpy as np
 
 from edge.core.errors import SourceError
-from edge.host import ffmpeg as programs
+from edge.host import ffmpeg
 from edge.host.reading import open_regular
-from edge.sources.films import probe as filmprobe
+from edge.sources.films import probe
 from edge.sources.films.decoder import Decoded, Decoder, Wanted
 from edge.sources.films.header import Header, Track, read_header
-from edge.sources.films.process import GivenUp, Silent
+from edge.sources.films.process import FfmpegHangs, GivenUp
 from edge.sources.playlist import HEAD_BYTES, check_file, names_one
 from edge.sources.recorded import SAME_TIME_S, Recording
 
-DEFAULT_FPS = 30.0  # where a container says nothing sensible
-SEEK_WORTH_S = 10.0  # decoding that much is quicker than to fear for the frame's number
+DEFAULT_FPS = 30.0  # where the container has no plausible rate
+SEEK_WORTH_S = 10.0  # up to here all frames are decoded, so that their numbers are exact
 SEEK_MARGIN_S = 2.0
-RATE_STEP = 0.0051  # ffmpeg tells a mean rate in steps of a hundredth
+RATE_STEP = 0.0051  # ffmpeg prints a mean rate in steps of a hundredth
 RATE_SAME = 1e-3  # the mean of times that are rounded
 COUNT_TOLERANCE = 0.01  # of a number of frames that is made from a length
 MIRRORS_ITSELF = (6, 0)  # the version from which ffmpeg surely does
@@ -51,16 +51,16 @@ class VideoFile(Recording):
 
     def open(self) -> None:
         head = _read_head(self.name)
-        found = programs.find()
+        found = ffmpeg.find()
         if found is None:
             raise SourceError("{}: films are read by the program ffmpeg, which is not here: {}".format(
-                self.name, programs.cure()))
+                self.name, ffmpeg.cure()))
         self._ffmpeg = found
         header = read_header(self.name)
         if header.impossible:
             raise SourceError("{}: its header counts {} frames, more than the file has room for: it is damaged".format(
                 self.name, header.impossible))
-        self._film = filmprobe.look(found, self.name, names_one(self.name), self._most_pixels)
+        self._film = probe.look(found, self.name, names_one(self.name), self._most_pixels)
         self._wanted = self._choose(header, head)
         self._track = header.track(self._stream.number)
         self._cut_off = header.cut_off
@@ -69,32 +69,32 @@ class VideoFile(Recording):
             self._times_s = np.sort(np.array(times, np.float64)) - min(time_s for time_s in times if time_s is not None)
         self._start(None)
         if not self._fetch() or all(frame.image is None for frame in self._ahead):
-            said = [self._decoder.last_words] if self._decoder is not None else []
+            complaints = [self._decoder.last_complaint] if self._decoder is not None else []
             self.close()
-            self.warning = ""  # the error is the one word
-            raise SourceError(self._why_not(header, head, said))
+            self.warning = ""  # the error replaces it
+            raise SourceError(self._why_not(header, head, complaints))
         self._learn_rate()
 
     def _choose(self, header: Header, head: bytes) -> Wanted:
         """Which stream, or SourceError."""
-        large = next((filmprobe.TOO_LARGE.search(line) for line in self._film.said if filmprobe.TOO_LARGE.search(line)), None)
+        large = next((probe.TOO_LARGE.search(line) for line in self._film.lines if probe.TOO_LARGE.search(line)), None)
         if large is not None:
-            raise SourceError(filmprobe.too_large(self.name, large.group(1), self._most_pixels))
+            raise SourceError(probe.too_large(self.name, large.group(1), self._most_pixels))
         if not self._film.streams:
             raise SourceError(self._why_not(header, head, []))
         self._stream = self._film.best()
         track = header.track(self._stream.number)
         if track.encrypted:
-            raise SourceError(filmprobe.encrypted(self.name))
+            raise SourceError(probe.encrypted(self.name))
         width, height = self._stream.size or (0, 0)
         if width * height > self._most_pixels:
-            raise SourceError(filmprobe.too_large(self.name, "{}x{}".format(width, height), self._most_pixels))
+            raise SourceError(probe.too_large(self.name, "{}x{}".format(width, height), self._most_pixels))
         mirror = "" if self._ffmpeg.version >= MIRRORS_ITSELF else track.mirror
         return Wanted(self.name, self._stream.at, self._stream.codec, self._most_pixels, width * height, mirror,
                       names_one(self.name))
 
-    def _why_not(self, header: Header, head: bytes, said: List[str]) -> str:
-        return filmprobe.why_not(self.name, self._film, header, head, self._ffmpeg.version, said)
+    def _why_not(self, header: Header, head: bytes, complaints: List[str]) -> str:
+        return probe.why_not(self.name, self._film, header, head, self._ffmpeg.version, complaints)
 
     def _learn_rate(self) -> None:
         """The mean rate and the number of frames, as far as they are known."""
@@ -106,9 +106,9 @@ class VideoFile(Recording):
         self.fps = self._fixed_fps or (mean if 0.001 <= mean <= 1000 else DEFAULT_FPS)
         length = self._film.length_s
         self.count = len(self._film.times_s) or (None if length is None or mean <= 0 else max(1, int(round(length * mean))))
-        told = self._track.frames
-        if told is not None and (self.count is None or told <= self.count + max(2.0, COUNT_TOLERANCE * self.count)):
-            self.count = told  # else an edit list hides the others
+        frames = self._track.frames
+        if frames is not None and (self.count is None or frames <= self.count + max(2.0, COUNT_TOLERANCE * self.count)):
+            self.count = frames  # else an edit list hides the others
 
     def advance(self) -> float:
         if not self._ahead and not self._fetch():
@@ -129,7 +129,7 @@ class VideoFile(Recording):
         self._start(None)
 
     def seek(self, time_s: float) -> None:
-        """Only where the file's own times tell where the seek really ended; else the frames before are decoded."""
+        """Only where the file's own times show where the seek ended; else the frames before are decoded."""
         if time_s < SEEK_WORTH_S or self._fixed_fps or self._base_s is None:
             return
         self._start(max(0.0, self._base_s + time_s - SEEK_MARGIN_S))
@@ -151,7 +151,7 @@ class VideoFile(Recording):
             self._decoder.end()
             self._decoder = None
             if not self._ended:
-                self._tell(self._lost)
+                self._set_warning(self._lost)
         self._ended = True
         self._ahead.clear()
 
@@ -181,7 +181,7 @@ class VideoFile(Recording):
         except EOFError:
             self._ended = True
             return self._finish(self._decoder)
-        except Silent:
+        except FfmpegHangs:
             self.close()
             raise SourceError("{}: FFmpeg hangs in it after {} frames".format(self.name, self._come)) from None
         self._take(decoded)
@@ -194,7 +194,7 @@ class VideoFile(Recording):
             self._base_s = self._ahead[0].time_s if self._ahead[0].time_s is not None else decoded.time_s
 
     def _finish(self, decoder: Decoder) -> bool:
-        """The end: whether frames are left, which were lost behind the last one. Says what is missing."""
+        """The end: whether frames are left, which were lost behind the last one. Sets the warning."""
         status, packets = decoder.end(), decoder.packets
         crashed = status is not None and status < 0
         if crashed:
@@ -207,11 +207,11 @@ class VideoFile(Recording):
         why = "FFmpeg crashed in it (signal {})".format(-(status or 0)) if crashed else ""
         if not why and (self._cut_off or decoder.ends_early):
             why = "it ends early, as if it was cut off"
-        self._tell(lost, why or ("parts of it are damaged" if decoder.has_holes else ""))
+        self._set_warning(lost, why or ("parts of it are damaged" if decoder.has_holes else ""))
         return bool(self._ahead)
 
-    def _tell(self, lost: int, why: str = "") -> None:
-        """`why` is known also where nobody knows how many are missing."""
+    def _set_warning(self, lost: int, why: str = "") -> None:
+        """`why` may be known where the number of missing frames is not."""
         self.lost = max(self.lost, lost, 1 if why else 0)
         if self.lost:
             parts = [self.name, why, "{} of {} frames could be decoded".format(self._come, self._come + lost)]

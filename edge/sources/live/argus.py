@@ -1,7 +1,7 @@
-"""The board's camera daemon: it keeps a sensor for a client that was killed, and only its restart frees it.
+"""The board's camera daemon: it keeps a sensor locked for a client that was killed, until it is restarted.
 
-We may not restart it ourselves; a file in our runtime folder asks the privileged oneshot of the service to. Rarely: who
-else uses a camera of this board loses it.
+We may not restart it ourselves; a file in our runtime folder asks the privileged oneshot of the service to. Rarely: other
+programs lose their cameras by it.
 """
 import os
 from typing import Callable, Mapping
@@ -19,7 +19,7 @@ ASKED = "a restart of nvargus-daemon was asked for"
 
 
 class ArgusRestart:
-    """What to say, and to do, when a camera of the daemon does not open again."""
+    """What to report and to do when a camera of the daemon does not open again."""
 
     def __init__(self, environ: Mapping[str, str], now: Callable[[], float] = clock.monotonic) -> None:
         self._path, self._now = environ.get(VARIABLE) or REQUEST, now
@@ -30,7 +30,7 @@ class ArgusRestart:
         self._failures = 0
 
     def failed(self, killed: bool) -> str:
-        """One more opening failed; what to tell, "" while nothing points at the daemon. `killed`: its client was."""
+        """One more opening failed. The text for the user; "" while nothing points at the daemon. `killed`: its client was."""
         self._failures += 1
         if self._failures < FAILURES:
             return BY_HAND if killed else ""

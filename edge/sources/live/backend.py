@@ -1,4 +1,4 @@
-"""Where a live source gets its pictures from: the device's newest, by a thread of this process or by a child process."""
+"""What a live source reads its pictures from: a thread of this process, or a child process."""
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Picture(NamedTuple):
 
     number: int
     captured_at: float
-    image: np.ndarray  # in its final shape, read-only, never overwritten
+    image: np.ndarray  # transformed, read-only, never overwritten
     size: Tuple[int, int]
     worked_s: float = 0.0  # what the reader spent on the pictures of this opening before it
 
@@ -35,11 +35,11 @@ class CaptureBackend(ABC):
     preparing = False  # Opener.prepare() is under way
     damaged = 0  # pictures of this opening that came and could not be used
     killed = 0  # processes that held the device and had to be killed
-    hung = 0  # threads or processes that do not come back from the driver
+    hung = 0  # threads or processes that hang in the driver
 
     @abstractmethod
     def begin(self) -> None:
-        """Start to open the device. Only where ready() says so."""
+        """Start to open the device. Only where ready() is true."""
 
     @abstractmethod
     def fetch(self, timeout_s: float) -> Optional[Picture]:
@@ -47,7 +47,7 @@ class CaptureBackend(ABC):
 
     @abstractmethod
     def give_up(self) -> None:
-        """Let go of the device without waiting for it."""
+        """Release the device without waiting for it."""
 
     @abstractmethod
     def ready(self) -> bool:
@@ -55,10 +55,10 @@ class CaptureBackend(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go for good; waits, but not for long. May be called twice."""
+        """Release it for good; waits CLOSE_S at most. May be called twice."""
 
-    def said(self) -> str:
-        """What the libraries printed last in this opening that tells why it fails; "" where that is not known."""
+    def printed_reason(self) -> str:
+        """The last line that libraries printed in this opening and that explains its failure; "" where there is none."""
         return ""
 
     @contextmanager
@@ -70,9 +70,9 @@ class CaptureBackend(ABC):
 class _Session:
     """One opened device and the thread that reads it."""
 
-    def __init__(self, backend: "ThreadBackend", opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
+    def __init__(self, backend: "ThreadBackend", opener: Opener, transform: FrameTransform, timeouts: Timeouts) -> None:
         self._backend, self._opener = backend, opener
-        self.reader = Reader(opener, shape, timeouts, self._deliver)
+        self.reader = Reader(opener, transform, timeouts, self._deliver)
         self.stop = waiting.Event()
         self.thread = threading.Thread(target=self._run, name="capture " + opener.name, daemon=True)
 
@@ -99,8 +99,8 @@ class ThreadBackend(CaptureBackend):
     When it falls silent the thread is abandoned, not joined: it frees the device itself once the driver lets go of it.
     """
 
-    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts) -> None:
-        self._opener, self._shape, self._timeouts = opener, shape, timeouts
+    def __init__(self, opener: Opener, transform: FrameTransform, timeouts: Timeouts) -> None:
+        self._opener, self._transform, self._timeouts = opener, transform, timeouts
         self._changed = waiting.Condition()  # guards all that follows
         self._session: Optional[_Session] = None
         self._abandoned: List[_Session] = []
@@ -119,7 +119,7 @@ class ThreadBackend(CaptureBackend):
             if self._closed:
                 return
             self.error, self.damaged, self.began_at, self.preparing = None, 0, clock.monotonic(), False
-            self._session = _Session(self, self._opener, self._shape, self._timeouts)
+            self._session = _Session(self, self._opener, self._transform, self._timeouts)
             self._session.thread.start()
 
     def fetch(self, timeout_s: float) -> Optional[Picture]:
@@ -160,7 +160,7 @@ class ThreadBackend(CaptureBackend):
 
     def deliver(self, session: _Session, captured_at: float, image: Optional[np.ndarray],
                 size: Tuple[int, int]) -> None:
-        """A session's newest picture, which replaces the one that nobody fetched. Called from its thread."""
+        """A session's newest picture, which replaces one that was not fetched. Called from its thread."""
         with self._changed:
             if session is not self._session:
                 return  # abandoned while it hung

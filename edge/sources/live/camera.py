@@ -18,9 +18,9 @@ from edge.sources.live.source import POLL_S, LiveSource
 from edge.sources.spec import DEMO, SourceOptions
 
 Factory = Callable[..., Any]
-LINKS = "/dev/v4l/by-id"  # names that stay with a camera whatever its number
+LINKS = "/dev/v4l/by-id"  # names that do not depend on a camera's number
 SEARCHED = 10  # /dev/video0 to 9
-SEARCH_PATIENCE = Timeouts(first_frame_s=3.0)
+SEARCH_TIMEOUTS = Timeouts(first_frame_s=3.0)
 SEARCH_AGAIN_S = 1.0  # between two searches while no camera is there
 NO_CAMERA = "no camera was found: plug one in, name a file or stream with --source, or " + DEMO
 MJPG = int.from_bytes(b"MJPG", "little")
@@ -30,8 +30,8 @@ PLAUSIBLE_FPS = (1.0, 1000.0)
 
 
 class CameraOpener(Opener):
-    """`target` is a number or a device path. V4L2 tells when a picture was taken: for a USB camera, when its first byte
-    came; what lies before (the sensor's exposure and readout, the camera's own processing) no driver knows."""
+    """`target` is a number or a device path. V4L2 has the time of a picture: for a USB camera, of its first byte; earlier
+    delays (exposure, readout, the camera's own processing) are not known to it."""
 
     def __init__(self, target: str, mode: Mode, factory: Factory = cv2.VideoCapture,
                  controls: Controls = NO_CONTROLS) -> None:
@@ -63,8 +63,8 @@ class CameraOpener(Opener):
         self._link = self._link or stable_link(self.name)
 
     def _ask(self, capture: Any) -> None:
-        """The pixel format first: drivers forget the size when it changes. What they make of it shows in the frames, but
-        for the rate, which they tell."""
+        """The pixel format first: drivers forget the size when it changes. The size that they chose shows in the frames; the
+        rate is read back."""
         mode = self.wanted or Mode()
         if mode.width * mode.height >= MJPG_FROM_PIXELS and mode.fps >= MJPG_FROM_FPS:
             capture.set(cv2.CAP_PROP_FOURCC, MJPG)
@@ -134,7 +134,7 @@ class FirstCamera(Source):
                 source.close()
 
     def _search(self, timeout_s: float) -> Optional[Frame]:
-        """One look at the camera that is being tried, or at which there are."""
+        """Read the camera that is being tried, or list the cameras."""
         candidate = self._candidate
         if candidate is not None:
             frame = candidate.read(timeout_s)
@@ -186,14 +186,14 @@ class FirstCamera(Source):
 
 
 def camera_mode(options: SourceOptions) -> Mode:
-    """640x480 at 30 unless told otherwise; one side alone keeps 4:3."""
+    """640x480 at 30 by default; one side alone keeps 4:3."""
     default = Mode()
     width = options.width or (options.height * 4 // 3 if options.height else default.width)
     return Mode(width, options.height or width * 3 // 4, options.fps or default.fps)
 
 
 def present_cameras() -> List[str]:
-    """Devices to try, without opening them. Elsewhere than on Linux only trying tells."""
+    """Devices to try, without opening them. Elsewhere than on Linux the first one is tried."""
     if not _is_linux():
         return ["0"]
     return [p for p in ("/dev/video{}".format(n) for n in range(SEARCHED)) if os.path.exists(p)]

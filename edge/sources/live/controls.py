@@ -1,6 +1,6 @@
 """Exposure, gain, white balance and anti-flicker of a camera, through Video4Linux2 or as properties of the board's camera.
 
-None leaves a control as it is; AUTO gives it to the camera. They are set anew with every opening.
+None leaves a control as it is; AUTO gives it to the camera. They are set at every opening.
 """
 import os
 import struct
@@ -12,7 +12,7 @@ AUTO = "auto"
 
 
 class Controls(NamedTuple):
-    """What the user wants; numbers, AUTO or None."""
+    """The configured values: numbers, AUTO or None."""
 
     exposure: Value = None  # milliseconds
     gain: Value = None  # USB: the camera's own number; ribbon camera: a factor
@@ -47,7 +47,7 @@ def asked(controls: Controls) -> bool:
 
 
 def apply(device: str, controls: Controls, call: Optional[Call] = None) -> Sequence[str]:
-    """Set the controls of a V4L2 device that is open already; a line for each that it would not take."""
+    """Set the controls of a V4L2 device that is open already; a line for each that it refused."""
     if not asked(controls):
         return ()
     if not sys.platform.startswith("linux"):
@@ -86,7 +86,7 @@ def _ioctl() -> Call:
 
 
 class _Device:
-    """One open device. A wish that it does not know or take is a line in `notes`."""
+    """One open device. A control that it does not have or refuses is a line in `notes`."""
 
     def __init__(self, descriptor: int, call: Call) -> None:
         self._descriptor, self._call = descriptor, call

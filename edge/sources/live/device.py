@@ -1,4 +1,4 @@
-"""What is opened and read: one device, until somebody says stop. The same in a thread and in a child process."""
+"""Opens and reads one device until it is stopped. The same in a thread and in a child process."""
 from abc import ABC, abstractmethod
 from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
 
@@ -15,7 +15,7 @@ OLDEST_STAMP_S = 1.0  # a driver's time of capture that lies further back is of 
 
 
 class Timeouts(NamedTuple):
-    """How long to wait for what, in seconds."""
+    """Seconds."""
 
     first_frame_s: float = 8.0  # from the start of opening to the first picture
     again_s: float = 2.5  # the same when it is opened again, or twice as long as it took when that is more
@@ -24,8 +24,8 @@ class Timeouts(NamedTuple):
     retry_max_s: float = 1.0
     failed_read_s: float = 0.02  # pause after a read that gave nothing
     changed_s: float = 0.5  # of pictures of another size, until the device is opened again
-    still_s: float = 2.5  # of pictures that are the same to the bit, until that is told
-    answer_s: float = 0.7  # for a child to let go of the device, until it is killed
+    frozen_s: float = 2.5  # of pictures that are the same to the bit, until that is reported
+    answer_s: float = 0.7  # for a child to release the device, until it is killed
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -40,7 +40,7 @@ class Mode(NamedTuple):
 
 
 class AbsentError(SourceError):
-    """The device is known not to be there, or not to start. `short` says so without the cure."""
+    """The device is known not to be there, or not to start. `short` is the text without the cure."""
 
     def __init__(self, text: str, short: str = "") -> None:
         super().__init__(text)
@@ -55,13 +55,13 @@ class Opener(ABC):
     wanted: Optional[Mode] = None  # of a camera: what it was asked for
     fps: Optional[float] = None  # where it is known; of a camera, once it is open, what it agreed to
     stamped = False  # whether CAP_PROP_POS_MSEC is the driver's time of capture on the monotonic clock
-    daemon = ""  # the system service that may have to be started anew before the device opens again
+    daemon = ""  # the system service that may have to be restarted before the device opens again
     preparation = ""  # what prepare() does that may take minutes, for the user; "" where there is nothing
-    explained = False  # whether what its libraries print tells why it does not open
-    notes: Sequence[str] = ()  # after open(): what the device would not take
+    explained = False  # whether its libraries print why it does not open
+    notes: Sequence[str] = ()  # after open(): what the device refused
 
     def prepare(self) -> None:
-        """Before each open(), and not counted as a part of it: what must not be ended halfway."""
+        """Before each open(), and not counted as a part of it: what must not be interrupted."""
 
     @abstractmethod
     def open(self) -> Any:
@@ -80,22 +80,22 @@ def explain_ribbon(device: str, name: str) -> None:
 
 
 class Reader:
-    """Reads one opened device. The first picture's size is the size of this opening: another one is torn, or news.
+    """Reads one opened device. The first picture's size is that of this opening: another one is a torn picture or a new mode.
 
-    `deliver(captured_at, image, size)` gets each picture in its shape, with the size as it came; (captured_at, None, size)
-    is told of one that came but cannot be used.
+    `deliver(captured_at, image, size)` gets each transformed picture, with its size as it came; the image is None for one
+    that cannot be used.
     """
 
-    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts,
+    def __init__(self, opener: Opener, transform: FrameTransform, timeouts: Timeouts,
                  deliver: Callable[[float, Optional[np.ndarray], Tuple[int, int]], None]) -> None:
-        self._opener, self._shape, self._timeouts, self._deliver = opener, shape, timeouts, deliver
+        self._opener, self._transform, self._timeouts, self._deliver = opener, transform, timeouts, deliver
         self._size: Optional[Tuple[int, int]] = None
         self._other_since: Optional[float] = None  # since when every picture has another size
         self._last_at = 0.0
-        self.worked_s = 0.0  # since a picture was there, summed over all: decoding, shaping, delivering
+        self.worked_s = 0.0  # since a picture was there, summed over all: decoding, transforming, delivering
 
     def run(self, capture: Any, stop: Any) -> None:
-        """Until `stop` is set. Raises SourceError where the device must be opened anew."""
+        """Until `stop` is set. Raises SourceError where the device must be reopened."""
         try:
             while not stop.is_set():
                 if not (capture.grab() and self._took(capture)):
@@ -111,7 +111,7 @@ class Reader:
         return usable
 
     def _retrieved(self, capture: Any, grabbed_at: float) -> bool:
-        """A frame counts from the moment the driver says that it took it, else from the one it has it: not decoded yet."""
+        """captured_at is the driver's time of capture, else when grab() returned: before decoding."""
         captured_at = self._captured_at(capture, grabbed_at)
         done, image = capture.retrieve()
         if not done or not is_picture(image):
@@ -126,7 +126,7 @@ class Reader:
             self._deliver(captured_at, None, self._size)
             return True
         self._other_since = None
-        self._deliver(captured_at, self._shape(image), size)
+        self._deliver(captured_at, self._transform(image), size)
         return True
 
     def _captured_at(self, capture: Any, now: float) -> float:
@@ -138,7 +138,7 @@ class Reader:
         return self._last_at
 
     def _another(self, size: Tuple[int, int]) -> None:
-        """Once is a torn picture; for a while it is a device that changed its mode, or lost its way."""
+        """One is a torn picture; for a while it is a device in another mode, or a faulty one."""
         now = clock.monotonic()
         if self._other_since is None:
             self._other_since = now

@@ -32,7 +32,7 @@ FLIP_METHODS = {
     "vertical": {0: 6, 90: 7, 180: 4, 270: 5},
 }
 APPSINKS = ("appsink", "opencvsink")
-GST_WORD = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|\S)+""")  # with its quotes, which gst-launch reads too
+GST_TOKEN = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|\S)+""")  # with its quotes, which gst-launch reads too
 GST_ASSIGN = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|\s*=\s*""")  # or what is quoted, in which an = is none
 NO_GSTREAMER = (
     "{} needs an OpenCV with GStreamer, and this one has none (wheels from pip never have): on a Jetson use "
@@ -51,7 +51,7 @@ class CsiCamera(NamedTuple):
 
 
 class GstOpener(Opener):
-    """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer, which hands over no buffer's
+    """Any pipeline that ends in an appsink. Needs an OpenCV that was built with GStreamer, which passes on no buffer's
     time: a frame counts from its arrival here, after the sensor, the ISP and what the pipeline does."""
 
     explained = True
@@ -71,7 +71,7 @@ class GstOpener(Opener):
             try:
                 self._factory(NO_SINK, cv2.CAP_GSTREAMER).release()
             except cv2.error:
-                pass  # open() says what is wrong
+                pass  # open() raises the error
 
     def open(self) -> Any:
         if not has_gstreamer():
@@ -140,16 +140,16 @@ def with_appsink(pipeline: str) -> str:
 
 def launch_line(pipeline: str) -> str:
     """A command for a shell that runs the pipeline into a fakesink. Passwords are left out of it."""
-    words: List[str] = []
+    tokens: List[str] = []
     in_sink = False  # among the properties of an appsink
-    for text in GST_WORD.findall(GST_ASSIGN.sub(lambda found: found.group(1) or "=", pipeline)):
-        for word in [text] if "=" in text else re.findall("!|[^!]+", text):  # a!b are three
-            in_sink = in_sink and "=" in word
-            if word in APPSINKS:
-                words, in_sink = words + ["fakesink"], True
+    for text in GST_TOKEN.findall(GST_ASSIGN.sub(lambda found: found.group(1) or "=", pipeline)):
+        for token in [text] if "=" in text else re.findall("!|[^!]+", text):  # a!b are three
+            in_sink = in_sink and "=" in token
+            if token in APPSINKS:
+                tokens, in_sink = tokens + ["fakesink"], True
             elif not in_sink:
-                words.append(word)
-    return " ".join(["gst-launch-1.0"] + [shlex.quote(hide(word)) for word in words])
+                tokens.append(token)
+    return " ".join(["gst-launch-1.0"] + [shlex.quote(hide(token)) for token in tokens])
 
 
 def user_pipeline(target: str, mode: Mode, hardware: bool, insecure: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""What an RTSP server says on the connection that its pictures come by, too: RFC 2326, 10.12 (interleaved) and 11.3."""
+"""The replies of an RTSP server, which come on the connection of the pictures: RFC 2326, 10.12 (interleaved) and 11.3."""
 import re
 
 from edge.core.errors import SourceError
@@ -10,18 +10,18 @@ HEAD = re.compile(rb"(?:RTSP/1\.[01] \d\d\d(?: [^\r\n\0]*)?|[A-Z_]+ [!-~]+ RTSP/
                   rb"(?:[^\r\n\0$][^\r\n\0]*\r\n)*\r\n")
 LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,9})[ \t]*", re.IGNORECASE)
 BY_TCP = re.compile(rb"transport:[ \t]*[\w-]+/[\w-]+/TCP[ \t]*(?:[;,].*)?", re.IGNORECASE)
-BY_UDP = ("{} sends its pictures by UDP, which are taken from nobody unless "
-          "OPENCV_FFMPEG_CAPTURE_OPTIONS='rtsp_transport;udp' says so")
+BY_UDP = ("{} sends its pictures by UDP, which is refused unless "
+          "OPENCV_FFMPEG_CAPTURE_OPTIONS='rtsp_transport;udp' is set")
 
 
 class Replies:
-    """What an RTSP server says, looked through: pictures pass, a redirection is refused."""
+    """Checks the stream of an RTSP server: pictures pass, a redirection is refused."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin, self._held, self._passing = origin, b"", 0
 
-    def judged(self, data: bytes) -> bytes:
-        """What may be handed on now. Raises SourceError."""
+    def checked(self, data: bytes) -> bytes:
+        """What may be passed on now. Raises SourceError."""
         self._held += data
         end = 0
         while end < len(self._held):
@@ -31,15 +31,15 @@ class Replies:
                 break
             step = min(self._passing, len(self._held) - end)
             end, self._passing = end + step, self._passing - step
-        told, self._held = self._held[:end], self._held[end:]
-        return told
+        passed, self._held = self._held[:end], self._held[end:]
+        return passed
 
     def _next(self, at: int) -> int:
         """The length of what begins there; 0 where that is not known yet."""
         if self._held[at:at + 1] == b"$":
             return 4 + int.from_bytes(self._held[at + 2:at + 4], "big") if len(self._held) >= at + 4 else 0
         if self._held[at:at + 2] == b"\r\n":
-            return 2  # FFmpeg takes it for an answer without a word
+            return 2  # FFmpeg takes it for an empty reply
         end = self._held.find(b"\r\n\r\n", at)
         if end < 0:
             if len(self._held) - at > LONGEST_HEAD:

@@ -1,7 +1,7 @@
-"""Whatever has no end: a camera or a stream. Its newest picture is handed on; what is lost is opened again, and again.
+"""A camera or a stream. Gives the newest picture; a device that is lost is opened again.
 
-The device itself is read by a backend: a child process, or a thread (edge/sources/live/backend.py). Here it is watched: that
-pictures come, that they change, and what to do where they do not.
+The device itself is read by a backend: a child process, or a thread (edge/sources/live/backend.py). This class checks that
+pictures come and change, and reopens the device where they do not.
 """
 import logging
 import os
@@ -22,11 +22,11 @@ __all__ = ["MAX_HUNG", "LiveSource", "Mode", "Opener", "Timeouts"]
 log = logging.getLogger(__name__)
 
 PREPARE_S = 120.0  # for what prepares an opening; twice as long after each time that it was not enough
-TOLD_S = 2.0  # what prepares an opening for longer is told
+REPORT_AFTER_S = 2.0  # a preparation that takes longer is reported
 POLL_S = 0.05  # how often a waiting read() looks after the device
 SAME_PICTURE = "picture does not change"
 STUCK = "{} hangs in its driver, which nothing here can end: unplug it, or restart the machine"
-STILL_AGAIN_S = 60.0  # a picture that stands still is reason for one opening; for another one only so much later
+REOPEN_FROZEN_S = 60.0  # before a frozen picture is a reason for another reopening
 
 
 class LiveSource(Source):
@@ -39,27 +39,27 @@ class LiveSource(Source):
     live = True
     stills = False
 
-    def __init__(self, opener: Opener, shape: FrameTransform, timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    def __init__(self, opener: Opener, transform: FrameTransform, timeouts: Timeouts = DEFAULT_TIMEOUTS,
                  backend: Optional[CaptureBackend] = None, wait: bool = False) -> None:
-        """`wait`: open() comes back without an error and without a picture; read() goes on looking for the device."""
+        """`wait`: open() returns without a picture and raises nothing; read() goes on trying."""
         self.name = opener.name
         self._opener, self._timeouts, self._wait = opener, timeouts, wait
-        self._backend = ThreadBackend(opener, shape, timeouts) if backend is None else backend
+        self._backend = ThreadBackend(opener, transform, timeouts) if backend is None else backend
         self._argus = ArgusRestart(os.environ) if opener.daemon else None
         self._closed = Event()
         self._open = False  # the backend has begun, and was not given up
         self._early: Optional[Picture] = None  # open() fetched it
         self._first_at: Optional[float] = None
         self._last_at: Optional[float] = None
-        self._heard_at: Optional[float] = None  # of the newest picture of this opening
+        self._opening_last_at: Optional[float] = None  # of the newest picture of this opening
         self._prepare_s = PREPARE_S
         self._opening_s = timeouts.first_frame_s  # how long the first picture of an opening may take
         self._retry_at, self._retry_s = 0.0, timeouts.retry_s
         self._rate, self._shortfall = Rate(), Shortfall()
-        self._stillness, self._still_at, self._still = FrozenFrameDetector(), float("-inf"), False
+        self._frozen_detector, self._frozen_at, self._frozen = FrozenFrameDetector(), float("-inf"), False
         self._size: Optional[Tuple[int, int]] = None
         self.lost_since: Optional[float] = None
-        self.absent = self._told = False  # _told: that an opening is being prepared
+        self.absent = self._preparation_reported = False
         self.trouble = ""
 
     @property
@@ -69,7 +69,7 @@ class LiveSource(Source):
 
     @property
     def warning(self) -> str:  # type: ignore
-        """What came instead of what was asked for; "" while they agree."""
+        """How the pictures differ from what was asked for; "" while they agree."""
         parts: List[str] = list(self._opener.notes)
         if self._opener.wanted is not None and self._size is not None:
             parts.insert(0, mismatch(self._opener.wanted, self._size, self._opener.fps))
@@ -82,22 +82,22 @@ class LiveSource(Source):
 
     @property
     def doubt(self) -> str:  # type: ignore
-        return SAME_PICTURE if self._still else self._shortfall.slow.reason
+        return SAME_PICTURE if self._frozen else self._shortfall.slow.reason
 
     @property
     def hung(self) -> int:
-        """Threads or processes that do not come back from the driver."""
+        """Threads or processes that hang in the driver."""
         return self._backend.hung
 
     def open(self) -> None:
-        """Waits for the first picture, except where the device is waited for."""
+        """Waits for the first picture, unless `wait` was given."""
         if self._wait:
             self.begin()
             return
         with self._backend.hush():
             self.begin()
             while self._backend.error is None and not self._silent(clock.monotonic()):
-                self._tell_preparation(clock.monotonic())
+                self._report_preparation(clock.monotonic())
                 self._early = self._backend.fetch(POLL_S)
                 if self._early is not None:
                     self._size = self._early.size
@@ -105,13 +105,13 @@ class LiveSource(Source):
                     return
         error = self._backend.error or SourceError(self._unprepared() or "{} gives no picture within {:g} s: {}".format(
             self.name, self._timeouts.first_frame_s, "is another program using it, or is it stuck?"))
-        said = self._said()
+        reason = self._printed_reason()
         self.close()
-        raise SourceError("{}; {}".format(said, error)) if said else error  # a command at its end can be copied
+        raise SourceError("{}; {}".format(reason, error)) if reason else error  # a command at its end can be copied
 
     def begin(self) -> None:
         """Start to open the device, and wait for nothing."""
-        self._heard_at, self._open = None, True
+        self._opening_last_at, self._open = None, True
         self._backend.begin()
 
     def read(self, timeout_s: float) -> Optional[Frame]:
@@ -121,7 +121,7 @@ class LiveSource(Source):
                 raise EOFError(self.name + " was closed")
             picture = self._next(max(0.0, min(POLL_S, deadline - clock.monotonic())))
             if picture is not None:
-                return self._taken(picture)
+                return self._frame_of(picture)
             now = clock.monotonic()
             self._look_after(now)
             if now >= deadline:
@@ -138,16 +138,16 @@ class LiveSource(Source):
         early, self._early = self._early, None
         return self._backend.fetch(0.0 if early is not None else timeout_s) or early
 
-    def _taken(self, picture: Picture) -> Frame:
+    def _frame_of(self, picture: Picture) -> Frame:
         if self._first_at is None:
             self._first_at = picture.captured_at
-        if self._heard_at is None:
+        if self._opening_last_at is None:
             self._opener.remember()
             longest_s = self._timeouts.first_frame_s
             self._opening_s = min(longest_s, max(self._timeouts.again_s, 2 * (picture.captured_at - self._backend.began_at)))
             if self._argus is not None:
                 self._argus.worked()
-        self._last_at = self._heard_at = picture.captured_at
+        self._last_at = self._opening_last_at = picture.captured_at
         self._size, self._retry_s = picture.size, self._timeouts.retry_s
         self.lost_since, self.absent, self.trouble = None, False, ""
         wanted, agreed_fps = self._opener.wanted, self._opener.fps
@@ -158,24 +158,24 @@ class LiveSource(Source):
         return Frame(picture.number, picture.captured_at, picture.captured_at - self._first_at, picture.image)
 
     def _watch_change(self, picture: Picture) -> None:
-        """A picture that stands still may be a covered lens: the device is opened again once, then only watched."""
-        still_s = self._stillness.add(picture.image, picture.captured_at)
-        self._still = still_s >= self._timeouts.still_s
-        if self._still and picture.captured_at - still_s - self._still_at > STILL_AGAIN_S:
-            self._still_at = picture.captured_at
+        """A frozen picture may be a covered lens: the device is reopened once, then only watched."""
+        frozen_s = self._frozen_detector.add(picture.image, picture.captured_at)
+        self._frozen = frozen_s >= self._timeouts.frozen_s
+        if self._frozen and picture.captured_at - frozen_s - self._frozen_at > REOPEN_FROZEN_S:
+            self._frozen_at = picture.captured_at
             self._end(clock.monotonic())
 
-    def _tell_preparation(self, now: float) -> None:
-        """Once, where it takes its time; a source that is waited for is known to be absent until then."""
-        if self._told or not self._backend.preparing or now - self._backend.began_at < TOLD_S:
+    def _report_preparation(self, now: float) -> None:
+        """Once, after REPORT_AFTER_S; a source that is waited for counts as absent until then."""
+        if self._preparation_reported or not self._backend.preparing or now - self._backend.began_at < REPORT_AFTER_S:
             return
-        self._told = True
+        self._preparation_reported = True
         log.warning("%s: %s", self.name, self._opener.preparation)
         if self._last_at is None:
             self.absent, self.trouble = self._wait, self._opener.preparation
 
     def _unprepared(self) -> str:
-        """That the preparation did not end in its time; "" where that is not what failed."""
+        """The text of a preparation that timed out; "" where something else failed."""
         if not self._backend.preparing:
             return ""
         return "{}: not ended within {:g} s: {}".format(self.name, self._prepare_s, self._opener.preparation)
@@ -183,8 +183,8 @@ class LiveSource(Source):
     def _silent(self, now: float) -> bool:
         if self._backend.preparing:
             return now - self._backend.began_at > self._prepare_s
-        if self._heard_at is not None:
-            return now - self._heard_at > self._timeouts.silence_s
+        if self._opening_last_at is not None:
+            return now - self._opening_last_at > self._timeouts.silence_s
         return now - self._backend.began_at > self._opening_s
 
     def _look_after(self, now: float) -> None:
@@ -197,26 +197,26 @@ class LiveSource(Source):
             return
         error = self._backend.error
         if error is None and not self._silent(now):
-            self._tell_preparation(now)
+            self._report_preparation(now)
             return
         unprepared = self._unprepared() if error is None else ""
-        damaged = self._heard_at is not None and self._backend.damaged > 0
+        damaged = self._opening_last_at is not None and self._backend.damaged > 0
         text = (error.short or str(error)) if error is not None else unprepared or "{} {}".format(
             self.name, "gives damaged pictures" if damaged else "gives no picture")
-        said = self._said()
+        printed = self._printed_reason()
         self._end(now)
-        self._stillness.interrupted()
+        self._frozen_detector.interrupted()
         if unprepared:
             self._prepare_s *= 2
-        told = "" if self._argus is None or unprepared else self._argus.failed(self._backend.killed > 0)
-        self.trouble = "; ".join(part for part in (text, said, told) if part)
+        argus = "" if self._argus is None or unprepared else self._argus.failed(self._backend.killed > 0)
+        self.trouble = "; ".join(part for part in (text, printed, argus) if part)
         if self._last_at is None:
             self.absent = True
         elif self.lost_since is None:
             self.lost_since = self._last_at
 
-    def _said(self) -> str:
-        return self._backend.said() if self._opener.explained else ""
+    def _printed_reason(self) -> str:
+        return self._backend.printed_reason() if self._opener.explained else ""
 
     def _end(self, now: float) -> None:
         """This opening is over; the next one comes after a pause."""

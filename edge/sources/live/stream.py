@@ -1,6 +1,6 @@
 """A network stream through FFmpeg: rtsp(s)://, and http(s):// as phones and cheap cameras serve it.
 
-A stream that ends counts as lost and is opened again: a film that lies on a server begins anew.
+A stream that ends counts as lost and is opened again: a film on a server starts again.
 """
 import os
 import re
@@ -20,14 +20,14 @@ SILENCE_US = 5000000  # after which FFmpeg gives up waiting for the server
 STREAM_TIMEOUTS = Timeouts(first_frame_s=12.0, silence_s=2.5)  # a stream starts with its next key frame
 FORMATS = ("mpjpeg,mjpeg,jpeg_pipe,png_pipe,image2pipe,mov,matroska,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,h263,ivf,ogg,"
            "gif,asf,rm,nut,yuv4mpegpipe,mxf,obu,webm")
-RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant: wait for somebody to call
+RENAMED_IN_AVFORMAT = 59  # where RTSP's `stimeout` became `timeout`, which before meant to listen for a connection
 
 
 class StreamOpener(Opener):
-    """The options are put into the environment for the moment of opening; those of the user win."""
+    """The options are in the environment while it opens; those of the user take precedence."""
 
     def __init__(self, url: str, factory: Factory = cv2.VideoCapture, trust: Trust = DEFAULT_TRUST) -> None:
-        """Raises SourceError for what is no address: to wait for it would be in vain."""
+        """Raises SourceError for what is no address, which waiting would not cure."""
         server_of(url)
         self.name = hide(url)
         self._url, self._factory, self._trust = url, factory, trust
@@ -66,7 +66,7 @@ class StreamOpener(Opener):
 
 
 class Tunnelled:
-    """An opened stream and the way to it."""
+    """An opened stream and its tunnel."""
 
     def __init__(self, device: Any, tunnel: Tunnel) -> None:
         self.device, self._tunnel = device, tunnel
@@ -92,14 +92,14 @@ class Tunnelled:
 
 
 def _go_direct(environ: MutableMapping[str, str]) -> None:
-    """FFmpeg is not to ask a proxy for what is on this machine."""
+    """FFmpeg uses no proxy for this machine."""
     direct = [name for name in environ.get("no_proxy", "").split(",") if name]
     if LOOPBACK not in direct:
         environ["no_proxy"] = ",".join(direct + [LOOPBACK])
 
 
 def only(url: str) -> str:
-    """What FFmpeg may open at all, where OpenCV hands it on: 4.11.0 does not. What it gets was looked through before."""
+    """What FFmpeg may open at all, where OpenCV passes it on: 4.11.0 does not. The tunnel has checked what it gets."""
     if url.lower().startswith("rtsp"):
         return "protocol_whitelist;rtsp,rtp,tcp,udp"
     return "protocol_whitelist;http,tcp,crypto,data" + ("" if is_list(url) else "|format_whitelist;" + FORMATS)

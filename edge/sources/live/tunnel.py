@@ -1,8 +1,8 @@
-"""Between FFmpeg and the server of a stream: FFmpeg speaks with 127.0.0.1 alone, and this speaks with the server.
+"""Between FFmpeg and the server of a stream: FFmpeg connects to 127.0.0.1 alone, and this connects to the server.
 
-Who the server is, is verified here: the FFmpeg in OpenCV's packages looks at no certificate unless it is told to, some of
-them at no host's name, and OpenCV 4.11.0 hands no option on to it. A server that sends us elsewhere is refused, whether by a
-redirection or by a playlist, in what FFmpeg really gets and not in a question before.
+The server's certificate is verified here: the FFmpeg in OpenCV's packages checks none by default, some versions never the
+host name, and OpenCV 4.11.0 passes no option on to it. A server that leads elsewhere is refused, whether by a
+redirection or by a playlist, in the very answer that FFmpeg gets.
 """
 import http.client
 import re
@@ -28,14 +28,14 @@ LISTS = (".m3u8", ".m3u")
 PASSED = ("content-type", "content-range", "accept-ranges", "www-authenticate", "set-cookie")
 REDIRECTIONS = (301, 302, 303, 307, 308)  # that FFmpeg follows; it takes the answer of any other for a film
 OTHER_SCHEME = re.compile(r"(?:^|URI=\"?)[ \t]*(?!https?://)[A-Za-z][A-Za-z0-9+.-]*:", re.MULTILINE | re.IGNORECASE)
-FAULTS = (OSError, ValueError, http.client.HTTPException)  # of a server, or of FFmpeg that has left
+FAULTS = (OSError, ValueError, http.client.HTTPException)  # of a server, or of FFmpeg that has closed
 
 
 class Tunnel:
     """Serves one server's addresses on a port of this machine alone, in threads of its own, until close()."""
 
     def __init__(self, origin: Origin, trust: Trust, playlists: bool = False) -> None:
-        """`playlists`: those may come, and what they name is read in the same way. Raises SourceError."""
+        """`playlists`: those are allowed, and what they name goes through tunnels too. Raises SourceError."""
         self._origin, self._trust, self._playlists = origin, trust, playlists
         self._context = trust.context() if origin.scheme in ("https", "rtsps") else None
         self.trouble = ""  # why the server was refused
@@ -78,7 +78,7 @@ class Tunnel:
             threading.Thread(target=self._serve, args=(client,), name="tunnel", daemon=True).start()
 
     def _keep(self, one: socket.socket) -> bool:
-        """False, and it is closed, where all is over."""
+        """False, and the socket is closed, after close()."""
         with self._lock:
             if not self._closed:
                 self._open.append(one)
@@ -91,7 +91,7 @@ class Tunnel:
             client.settimeout(SILENCE_S)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._origin.scheme.startswith("rtsp"):
-                self._converse(client)
+                self._relay_rtsp(client)
             else:
                 self._answer(client)
         except SourceError as e:
@@ -99,7 +99,7 @@ class Tunnel:
         except (ssl.SSLError, ssl.CertificateError) as e:
             self.trouble = self._trust.refusal(self._origin, e)
         except FAULTS:
-            pass  # FFmpeg finds the end, and says what is wrong
+            pass  # FFmpeg sees the connection end
         finally:
             _shut(client)
             client.close()
@@ -119,8 +119,8 @@ class Tunnel:
             raise ConnectionError("closed")
         return server
 
-    def _converse(self, client: socket.socket) -> None:
-        """RTSP, both ways, as it comes."""
+    def _relay_rtsp(self, client: socket.socket) -> None:
+        """RTSP, in both directions."""
         server, replies = self._connect(), Replies(self._origin)
         try:
             while True:
@@ -130,11 +130,11 @@ class Tunnel:
                     data = one.recv(PIECE)
                     if not data:
                         return
-                    (client if one is server else server).sendall(replies.judged(data) if one is server else data)
+                    (client if one is server else server).sendall(replies.checked(data) if one is server else data)
         finally:
-            self._let_go(server)
+            self._release(server)
 
-    def _let_go(self, server: socket.socket) -> None:
+    def _release(self, server: socket.socket) -> None:
         server.close()
         with self._lock:
             self._open.remove(server)
@@ -155,24 +155,24 @@ class Tunnel:
             connection.endheaders()
             self._pass(client, path, headers.get("Range", ""), connection.getresponse())
         finally:
-            self._let_go(server)
+            self._release(server)
 
     def _pass(self, client: socket.socket, path: str, range_: str, response: http.client.HTTPResponse) -> None:
         """Raises SourceError for an answer that leads elsewhere, or is no film."""
         here = "{}://{}:{}".format(self._origin.scheme, self._origin.shown, self._origin.port)
-        told = ["{}: {}".format(name, " ".join(value.split())) for name, value in response.getheaders()
-                if name.lower() in PASSED]
+        headers = ["{}: {}".format(name, " ".join(value.split())) for name, value in response.getheaders()
+                   if name.lower() in PASSED]
         if not 200 <= response.status < 300:
-            told += self._no_film(here + path, response)
-            client.sendall(_answer_head(response.status, told + ["Content-Length: 0"]))
+            headers += self._no_film(here + path, response)
+            client.sendall(_answer_head(response.status, headers + ["Content-Length: 0"]))
             return
-        first = self._judged(here + path, response) if range_ in ("", "bytes=0-") else b""
+        first = self._checked_head(here + path, response) if range_ in ("", "bytes=0-") else b""
         length = response.getheader("Content-Length")
         if self._playlists and first.startswith(b"#EXTM3U"):
             first = self._rewritten(here + path, first + response.read(LONGEST_LIST))
             length = str(len(first))
-        told += ["Content-Length: " + length] if length is not None and not response.chunked else []
-        client.sendall(_answer_head(response.status, told))
+        headers += ["Content-Length: " + length] if length is not None and not response.chunked else []
+        client.sendall(_answer_head(response.status, headers))
         rest = Rest()
         for data in chain([first], iter(lambda: response.read1(PIECE), b"")):
             if not self._playlists and rest.is_list(data):
@@ -180,7 +180,7 @@ class Tunnel:
             client.sendall(data)
 
     def _no_film(self, url: str, response: http.client.HTTPResponse) -> List[str]:
-        """A redirection on the same server, or that it refuses: the header for it, and never a body."""
+        """Headers for a redirection on the same server, or none for an error status; never a body."""
         if 400 <= response.status < 600:
             return []
         if response.status not in REDIRECTIONS:
@@ -191,13 +191,13 @@ class Tunnel:
             raise SourceError(ELSEWHERE.format(urlunsplit(urlsplit(url)._replace(path="", query="")), more))
         return ["Location: " + urlunsplit(urlsplit(target)._replace(scheme="", netloc=""))]
 
-    def _judged(self, url: str, response: http.client.HTTPResponse) -> bytes:
+    def _checked_head(self, url: str, response: http.client.HTTPResponse) -> bytes:
         """The answer's beginning."""
         first = b""
         while len(first) < HEAD_BYTES:
             piece = response.read1(HEAD_BYTES)
             first += piece
-            if not piece or (len(first) >= 64 and b"\r\n\r\n" in first):  # a part of a stream is there: the rest comes later
+            if not piece or (len(first) >= 64 and b"\r\n\r\n" in first):  # the first part of a multipart stream is there
                 break
         kind = response.getheader("Content-Type") or ""
         coding = (response.getheader("Content-Encoding") or "identity").strip().lower()
@@ -258,7 +258,7 @@ def _shut(one: socket.socket) -> None:
     try:
         socket.socket.shutdown(one, socket.SHUT_RDWR)  # of one with TLS, too, which may be in use by its thread
     except OSError:
-        pass  # it is at its end already
+        pass  # closed already
 
 
 def through(url: str, trust: Trust) -> Tunnel:
@@ -276,5 +276,5 @@ def server_of(url: str) -> Origin:
 
 
 def is_list(url: str) -> bool:
-    """Whether who named this address wants a playlist."""
+    """Whether this address names a playlist, so that the user wants one."""
     return urlsplit(url).path.lower().endswith(LISTS)

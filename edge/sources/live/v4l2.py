@@ -1,4 +1,4 @@
-"""What a camera of Linux says of itself: its name, and the formats, sizes and rates that it can give (linux/videodev2.h)."""
+"""What a Linux camera reports: its name, and the formats, sizes and rates that it can give (linux/videodev2.h)."""
 import os
 import re
 import struct
@@ -14,17 +14,17 @@ FORMAT = struct.Struct("3I32s4s16x")  # index, type, flags, description, pixelfo
 SIZE = struct.Struct("I4sI2I16x8x")  # index, pixel_format, type, width, height
 INTERVAL = struct.Struct("I4s2II2I16x8x")  # index, pixel_format, width, height, type, numerator, denominator
 CAN_CAPTURE, CAN_CAPTURE_PLANES = 0x1, 0x1000
-HAS_OWN = 0x80000000  # V4L2_CAP_DEVICE_CAPS: device_caps speak of this node alone
+HAS_OWN = 0x80000000  # V4L2_CAP_DEVICE_CAPS: device_caps are those of this node alone
 SINGLE, PLANES = 1, 9  # V4L2_BUF_TYPE_VIDEO_CAPTURE and its multi-planar form
 DISCRETE = 1  # of sizes and intervals; others are ranges, of which the first numbers are the least
 TEGRA = b"tegra-video"  # the driver of a Jetson's sensors, which Argus reads
-# a sensor's mosaic: 8 to 16 bits, also packed, compressed; what shows a picture of it is an ISP, in a Jetson that of Argus
+# a sensor's mosaic: 8 to 16 bits, also packed, compressed; only an ISP makes a picture of it, in a Jetson by Argus
 BAYER = re.compile(r"^(BA81|GBRG|GRBG|RGGB|BYR2|(BG|GB|GR|BA|RG)1[0246]|p[BGgR](AA|CC|EE)|[ab][BGgR]A8|BD10)$")
 MOST = 64  # of each enumeration: a driver that never ends one is broken
 
 
 class Mode(NamedTuple):
-    """One size in one format; `fps` the highest rate, None where the driver does not tell."""
+    """One size in one format; `fps` is the highest rate, None where the driver reports none."""
 
     format: str  # as fourcc: MJPG, YUYV, RG10 (raw, of a sensor on the ribbon cable)
     width: int

@@ -1,4 +1,4 @@
-"""What a live source notices about its pictures: their rate, that they are not what was asked for, that they stand still."""
+"""Checks of a live source's pictures: their rate, whether they are what was asked for, whether they are frozen."""
 import zlib
 from typing import NamedTuple, Optional, Tuple
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from edge.sources.live.device import Mode
 
-KEPT = 0.9  # a tenth less than the rate is not worth a word
-BUSY = 0.75  # of the time between two frames: a reader that works for so long with each misses some
-BEHIND_S, AGAIN_S = 8.0, 4.0  # how long a rate is too low until that is told, and kept until it is not told any more
+KEPT = 0.9  # share of the rate from which on nothing is reported
+BUSY = 0.75  # of the time between two frames: a reader that works longer than that misses some
+BEHIND_S, AGAIN_S = 8.0, 4.0  # how long a rate is too low until that is reported, and good until it is not reported any more
 DIM_LIGHT = "long exposure, as in dim light"
 SHORTEN = "more light, or --set camera.exposure={:g} (ms)"
 TOO_SLOW = "this machine is too slow to read more"
 LIGHTEN = "a smaller --size or a lower --fps, or end other programs"
-SAMPLE = 16  # every so many rows and columns are enough to see that a picture is another one
+SAMPLE = 16  # every 16th row and column is enough to see that a picture has changed
 
 
 class Rate:
@@ -27,7 +27,7 @@ class Rate:
         self._since: Optional[Tuple[float, int, float]] = None
 
     def add(self, at: float, number: int, worked_s: float = 0.0) -> bool:
-        """`number` counts the device's pictures, also those that nobody fetched. True where a window is full."""
+        """`number` counts the device's pictures, also those not fetched. True where a window is full."""
         now = (at, number, worked_s)
         if self._since is None:
             self._since = now
@@ -47,11 +47,11 @@ class Slow(NamedTuple):
 
 
 class Shortfall:
-    """Whether a camera stays below its rate: not for a moment, and with the figures of when that was first told."""
+    """Whether a camera stays below its rate: not for a moment, and with the figures of the first report."""
 
     def __init__(self) -> None:
         self.slow = Slow()
-        self._turned_at: Optional[float] = None  # since when the rate says the opposite of what is told
+        self._turned_at: Optional[float] = None  # since when the rate contradicts what is reported
 
     def add(self, at: float, rate: Rate, agreed_fps: float, steady: bool = False) -> None:
         """`at`: where a window of `rate` ended. `steady`: the camera exposes no longer than its rate lets it."""
@@ -85,7 +85,7 @@ class FrozenFrameDetector:
         self._since = 0.0
 
     def interrupted(self) -> None:
-        """No pictures came for a while: what comes next stands for itself."""
+        """No pictures came for a while: the next one is compared with none before."""
         self._last = None
 
     def add(self, image: np.ndarray, at: float) -> float:
@@ -100,7 +100,7 @@ class FrozenFrameDetector:
 
 
 def mismatch(wanted: Mode, size: Tuple[int, int], agreed_fps: Optional[float]) -> str:
-    """The line that tells what the camera does not have; "" where nothing is."""
+    """How size and rate differ from what was asked for; "" where they do not."""
     parts = []
     if size != (wanted.width, wanted.height):
         parts.append("{}x{} instead of {}x{}".format(size[0], size[1], wanted.width, wanted.height))

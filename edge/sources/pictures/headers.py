@@ -1,6 +1,6 @@
-"""What a picture's file says of itself, read without decoding anything and without believing its counts.
+"""A picture file's header, read without decoding anything and without trusting its counts.
 
-Decoders take lengths, tags and texts at their word: a few bytes make them read gigabytes. So the containers are walked here,
+Decoders trust lengths, tags and texts: a few bytes make them read gigabytes. So the containers are walked here,
 and the decoder is given nothing but what it needs for the pixels.
 """
 import re
@@ -30,7 +30,7 @@ class Header(NamedTuple):
     data: Optional[bytes] = None  # what the decoder is given; None: the file itself
     orientation: int = 1  # as EXIF counts: 1 to 8
     pictures: int = 1
-    missing: Optional[float] = None  # the share of its bytes that a file says it has and has not
+    missing: Optional[float] = None  # share of its bytes that are missing
     cut: bool = False
 
 
@@ -111,7 +111,7 @@ def _mpf_pictures(body: bytes) -> int:
 
 
 def orientation_of(exif: bytes) -> int:
-    """1 to 8; 1 where nothing else is told."""
+    """1 to 8; 1 by default."""
     if exif[:6] == b"Exif\0\0":
         exif = exif[6:]
     found = _tags(exif).get(ORIENTATION, 1)

@@ -12,7 +12,7 @@ NAMED = 3  # how many files a warning names
 
 class Pictures(Recording):
     """Frame i is the i-th picture, at i / fps; one that cannot be read keeps its number and is named in `warning`, once all
-    were seen: `passed` says what else lay in the folder.
+    were seen: `passed` is the line about other files in the folder.
     """
 
     stills = True
@@ -41,7 +41,7 @@ class Pictures(Recording):
 
     def advance(self) -> float:
         if self._index + 1 >= len(self._paths):
-            self._tell()
+            self._set_warning()
             raise EOFError(self.name)
         self._index += 1
         self.file = self._paths[self._index]
@@ -64,17 +64,17 @@ class Pictures(Recording):
         return found.image
 
     def rewind(self) -> None:
-        self._tell()
+        self._set_warning()
         self._index = -1
 
     def seek(self, time_s: float) -> None:
         self._index = max(-1, int(np.ceil((time_s - SAME_TIME_S) * self.fps)) - 1)
 
     def close(self) -> None:
-        self._tell()
+        self._set_warning()
         self._first = None
 
-    def _tell(self) -> None:
+    def _set_warning(self) -> None:
         bad = ["{} {}".format(path, why) if len(self._bad) <= NAMED else path for path, why in self._bad.items()]
         cut = ["{} is cut off{}".format(path, _share(missing)) for path, missing in self._cut.items()]
         several = ["{} holds {}: the first is read".format(path, "several pictures" if count == 2 else

@@ -132,7 +132,7 @@ def _by_pillow(pillow: Any, kind: str, given: BinaryIO, header: Header, limits: 
         limits.check(*image.size)
         cut, turn = header.cut, header.orientation
         try:
-            with quiet() if kind == kinds.TIFF else ExitStack():  # libtiff speaks of what it finds
+            with quiet() if kind == kinds.TIFF else ExitStack():  # libtiff prints warnings
                 image.load()
             if kind == kinds.TIFF and (getattr(image, "_tile_orientation", None) or ORIENTATION not in image.tag_v2):
                 turn = 1  # it has turned it itself, as Pillow does for this kind alone
@@ -168,19 +168,19 @@ def _same_decoder() -> bool:
 
 @contextmanager
 def _pillow() -> Iterator[Any]:
-    """The module PIL.Image, without a word of it and without limits of its own: ours were kept already."""
+    """The module PIL.Image, its warnings and limits switched off: ours were checked already."""
     from PIL import Image
 
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        speaker = logging.getLogger("PIL")
-        kept, level, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, speaker.level, None
-        speaker.setLevel(logging.CRITICAL + 1)
+        pil_log = logging.getLogger("PIL")
+        kept, level, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, pil_log.level, None
+        pil_log.setLevel(logging.CRITICAL + 1)
         try:
             yield Image
         finally:
             Image.MAX_IMAGE_PIXELS = kept
-            speaker.setLevel(level)
+            pil_log.setLevel(level)
 
 
 def _prepare(kind: str) -> None:

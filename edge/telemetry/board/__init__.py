@@ -1,1 +1,1 @@
-"""What a Jetson board tells of its clocks, temperatures, power and memory."""
+"""A Jetson board's readings of its clocks, temperatures, power and memory."""

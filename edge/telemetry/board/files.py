@@ -1,4 +1,4 @@
-"""What a board's own files tell of its clocks, temperatures, power and memory at one moment. Read without privileges.
+"""A board's clocks, temperatures, power and memory from its own files, at one moment. Read without privileges.
 
 Paths are those of L4T 32 on a Tegra X1 (its GPU sits at 57000000), below a root folder; what is not there is left out.
 """
@@ -18,7 +18,7 @@ RAILS = "/sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
 MODEL = "/proc/device-tree/model"
 RELEASE = TEGRA_RELEASE
 MODE, MODES = "/var/lib/nvpmodel/status", "/etc/nvpmodel.conf"
-NO_ZONE = ("PMIC-Die",)  # says 50 or 100 degrees, always
+NO_ZONE = ("PMIC-Die",)  # always 50 or 100 degrees
 FAN = "fan"  # a cooling device that slows nothing down
 MEMORY = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "NvMapMemUsed")
 LOW_MV = 4750  # the least that the module is made for
@@ -26,13 +26,13 @@ INPUT_RAIL = "POM_5V_IN"
 
 
 class Reading(NamedTuple):
-    """One moment. None and empty: the board does not tell."""
+    """None and empty: the board does not have it."""
 
     gpu_mhz: Optional[float]
     gpu_range_mhz: Tuple[Optional[float], Optional[float]]  # what it may be clocked at
     gpu_load: Optional[float]  # 0 to 1
     cores: str  # those that are on, such as 0-3
-    cpu_mhz: Tuple[float, ...]  # of each core that tells
+    cpu_mhz: Tuple[float, ...]  # of each core that has it
     cpu_top_mhz: Optional[float]
     governor: str
     temperatures_c: Dict[str, float]
@@ -71,7 +71,7 @@ class BoardFiles:
             power_mw=self._of_rails("in_power"), voltage_mv=self._of_rails("in_voltage"), memory_mb=memory_mb(self._root))
 
     def _named(self, pattern: str, file: str, without: Tuple[str, ...] = ()) -> List[Tuple[str, str]]:
-        """What each device of a kind calls itself, and the path of its value."""
+        """The name of each device of a kind, and the path of its value."""
         found = [(read_text(self._root, path + "/type"), path + "/" + file) for path in below(self._root, pattern)]
         return [(name or os.path.basename(os.path.dirname(path)), path) for name, path in found if name not in without]
 

@@ -1,7 +1,7 @@
-"""What jetson-stats tells, where it is installed and its service answers. It is asked in a thread that may hang for ever.
+"""The figures of jetson-stats, where it is installed and its service answers. Read in a thread that may hang for ever.
 
-Its start() blocks where the service accepts and says nothing, and its reader raises whatever its peer makes it raise.
-So everything is done in a daemon thread that nobody waits for; what it found last is there to be taken, with its age.
+Its start() blocks where the service accepts and does not answer, and its reader raises whatever its peer makes it raise.
+So everything is done in a daemon thread that nobody waits for, which keeps the newest figures and their age.
 """
 import logging
 import threading
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0  # between two sets of its figures
 AGAIN_S = 60.0  # before a service that did not answer is asked again
-STALE_S = 10.0  # older figures are not told
+STALE_S = 10.0  # older figures are not used
 TEMPERATURE, OFFLINE_C = "Temp ", -256.0
 POWER = ("Power TOT", "power cur")  # version 4, version 3; milliwatts
 NO_ANSWER = "the jtop service does not answer"
@@ -34,11 +34,11 @@ class JtopClient:
         threading.Thread(target=self._run, name="jtop client", daemon=True).start()
 
     def figures(self) -> Dict[str, Any]:
-        """Keys of the status record's `board`; {} where nothing was told lately."""
+        """Keys of the status record's `board`; {} where nothing came within STALE_S."""
         return self._found if self._found and self._now() - self._found_at < STALE_S else {}
 
     def close(self) -> None:
-        """The thread ends at its next breath, if it still breathes."""
+        """The thread ends at its next check, unless it hangs."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -89,6 +89,6 @@ def figures_of(stats: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _number(value: Any) -> Optional[float]:
-    """None for what is "OFF", for every other text, and for what is no number that can be told."""
+    """None for what is "OFF", for every other text, and for numbers out of range."""
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
     return float(value) if known else None

@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Iterator, List, Mapping, Optional
 
 from edge.core.errors import ConfigError
+from edge.host.ownership import UnsafePath
 from edge.host.reading import parse_json
 from edge.host.safeopen import Folder, folder_of, resolve
-from edge.host.strangers import UnsafePath
 
 EDGE_BYTES = 65536  # that are looked at, at the beginning and at the end of a file
 BEGINNING = b'{"schema":'  # of each record
@@ -35,7 +35,7 @@ def check_status(path: str, keep: int) -> None:
     except UnsafePath as e:
         raise ConfigError("--status {}: {}".format(path, e.strerror))
     except OSError:
-        return  # the log says so, and tracking goes on; a folder that is missing is made
+        return  # StatusLog reports it, and tracking goes on; a missing folder is made
 
 
 def open_log(path: str, mode: Optional[int]) -> int:
@@ -46,7 +46,7 @@ def open_log(path: str, mode: Optional[int]) -> int:
         if found is not None or not name:
             fd = folder.open(name, os.O_RDWR | os.O_APPEND) if name else os.open(path, os.O_WRONLY | os.O_APPEND)
             info = os.fstat(fd)
-            linked = folder.shared and info.st_nlink > 1  # put there since the look at it
+            linked = folder.shared and info.st_nlink > 1  # put there since check()
             if stat.S_ISREG(info.st_mode) and (linked or is_foreign(fd)):
                 os.close(fd)
                 raise UnsafePath(_foreign(path))
@@ -86,7 +86,7 @@ def rotate(path: str, keep: int) -> None:
 
 
 def mode_of(environ: Mapping[str, str]) -> Optional[int]:
-    """That the service wants for a log that its owner is to read; None leaves it to the umask."""
+    """The mode that the service sets for a new log, so that its owner can read it; None leaves it to the umask."""
     text = environ.get(MODE, "")
     return int(text, 8) if re.match(r"[0-7]{1,4}\Z", text) else None
 

@@ -1,4 +1,4 @@
-"""The status log: one JSON object a line, in files that do not grow too large, so that a reader meets whole lines."""
+"""The status log: one JSON object a line, in files of limited size; a reader finds whole lines only."""
 import datetime
 import json
 import logging
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 WAITING = 64  # records that wait for a disk that hangs; older ones are given up
-HANG_S = 10.0  # a write that takes so long hangs
+HANG_S = 10.0  # a write that takes longer hangs
 AT_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
 FIRST_BYTES = 400  # of a file: its first record's time is among them
-CLOCK_SET_S = 1.5e9  # wall-clock time (2017); before it nobody has set the clock
+CLOCK_SET_S = 1.5e9  # wall-clock time (2017); before it the clock was never set
 
 
 class RunState(NamedTuple):
-    """What the status record says beside what the meter measured. All but `state` may be unknown."""
+    """The fields of the status record that the meter does not measure. All but `state` may be unknown."""
 
     state: str
     reason: str = ""
@@ -35,17 +35,17 @@ class RunState(NamedTuple):
     board: Optional[Mapping[str, Any]] = None
 
 
-def status_record(situation: RunState, measured: Mapping[str, Any], wall_s: float) -> Dict[str, Any]:
+def status_record(run_state: RunState, measured: Mapping[str, Any], wall_s: float) -> Dict[str, Any]:
     """The status record of output-schema.md; `measured` is what Meter.take() or Meter.summary() returned."""
     at = datetime.datetime.fromtimestamp(wall_s, datetime.timezone.utc)  # its text: AT_FORMAT, and Z
     record: Dict[str, Any] = {"schema": SCHEMA}
     record["at"] = at.strftime("%Y-%m-%dT%H:%M:%S.") + "{:03d}Z".format(at.microsecond // 1000)
-    record["uptime_s"] = round(situation.uptime_s, 1)
-    record.update(state=situation.state, reason=hide(situation.reason), source=hide(situation.source))
+    record["uptime_s"] = round(run_state.uptime_s, 1)
+    record.update(state=run_state.state, reason=hide(run_state.reason), source=hide(run_state.source))
     record.update(measured)
-    record["outputs"] = {name: dict(stats) for name, stats in situation.outputs.items()}
-    if situation.board:
-        record["board"] = dict(situation.board)
+    record["outputs"] = {name: dict(stats) for name, stats in run_state.outputs.items()}
+    if run_state.board:
+        record["board"] = dict(run_state.board)
     return record
 
 
@@ -53,7 +53,7 @@ class StatusLog:
     """Appends records. A file that would grow beyond `max_bytes`, or is older than `max_age_s`, becomes `path.1`, and so
     on to `path.<keep>`.
 
-    A disk that is full or cannot be written to is nobody's failure: the records are given up and counted, the next ones
+    A disk that is full or cannot be written to does not stop the run: the records are dropped and counted, the next ones
     are tried again, and `problem` says what is wrong. Used from one thread at a time.
     """
 
@@ -66,21 +66,21 @@ class StatusLog:
         self.problem = ""
         self._max_bytes, self._keep, self._mode = max_bytes, keep, mode
         self._max_age_s, self._wall, self._now = max_age_s, wall, now
-        self._began = 0.0  # when the file was, on the clock that nobody sets
+        self._began = 0.0  # of the file, on the monotonic clock
         self._fd: Optional[int] = None
 
     def write(self, *records: Mapping[str, Any]) -> bool:
-        """All of them in one go: what wears a card is the number of writes. False where they were given up."""
+        """All of them in one write: the number of writes wears a card. False where they were dropped."""
         lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
         try:
             self._append(lines.encode("utf-8"))
         except OSError as e:
             self.close()
             self.failed += len(records)
-            self._say("{}: {}".format(self.path, e.strerror or e))
+            self._report("{}: {}".format(self.path, e.strerror or e))
             return False
         self.written += len(records)
-        self._say("")
+        self._report("")
         return True
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class StatusLog:
             try:
                 os.close(fd)
             except OSError as e:  # network file systems report a full disk only here
-                self._say("{}: {}".format(self.path, e.strerror or e))
+                self._report("{}: {}".format(self.path, e.strerror or e))
 
     def _append(self, lines: bytes) -> None:
         fd = self._open()
@@ -110,19 +110,19 @@ class StatusLog:
         return self._max_age_s is not None and self._now() - self._began > self._max_age_s
 
     def _open(self) -> int:
-        """The file at `path`, also where somebody has moved or deleted the one that was open."""
+        """The file at `path`, also where the one that was open was moved or deleted."""
         if self._fd is not None and not _is_at(self._fd, self.path):
             self.close()
         if self._fd is None:
             self._fd = open_log(self.path, self._mode)
             _end_line(self._fd)
             first_at = _first_at(self._fd) or 0.0
-            # a board without a battery begins in the past until it asks the network; its clock may also have been ahead
+            # a board without a battery starts in the past until it reaches a time server; its clock may also have been ahead
             age_s = self._wall() - first_at if first_at >= CLOCK_SET_S else 0.0
             self._began = self._now() - max(0.0, age_s)
         return self._fd
 
-    def _say(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         """Once for each change, not once for each record."""
         if problem != self.problem:
             if problem:
@@ -167,7 +167,7 @@ class StatusWriter:
     def __init__(self, status_log: StatusLog, snapshot: Callable[[], Mapping[str, Any]], interval_s: float,
                  gather_s: float = 0.0) -> None:
         """`snapshot` makes a record; called from this thread and from those that call changed(), one at a time.
-        `gather_s`: records wait in memory for so long to be written together; a change of state is never made to wait.
+        `gather_s`: how long records wait in memory to be written together; a change of state is never made to wait.
         """
         self._log, self._snapshot, self._interval_s, self._gather_s = status_log, snapshot, interval_s, gather_s
         self._waiting: Deque[Mapping[str, Any]] = deque(maxlen=WAITING)
@@ -211,7 +211,7 @@ class StatusWriter:
     def _add(self, urgent: bool) -> None:
         with self._making:
             record = self._snapshot()
-            if record is self._newest:  # a run that has ended has nothing new to say
+            if record is self._newest:  # a run that has ended has no new record
                 return
             self._newest = record
             with self._wake:

@@ -4,9 +4,9 @@ from typing import Any, BinaryIO, Dict, Iterator, List, Optional
 
 from edge.core.errors import ConfigError
 from edge.host import commands
+from edge.host.ownership import UnsafePath
 from edge.host.reading import parse_json
 from edge.host.safeopen import open_read
-from edge.host.strangers import UnsafePath
 
 POLL_S = 0.25
 TAIL_BYTES = LONGEST_LINE = 65536  # about twenty records

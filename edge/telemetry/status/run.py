@@ -1,4 +1,4 @@
-"""What is known of one run while it goes on: the pipeline tells, the status log and the final table ask."""
+"""The state of one run: the pipeline reports to it, the status log and the final table read it."""
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from edge.core import clock
@@ -24,7 +24,7 @@ class Run:
         self._state, self._reason = STARTING, ""
         self._progress: Optional[Progress] = None
         self._warned = ""
-        self.hint = ""  # told once frames come
+        self.hint = ""  # reported once frames come
         self.unfit = ""  # why engines are not used that should be
         self._writer: Optional[StatusWriter] = None
         self._newest: Dict[str, Any] = {}
@@ -104,7 +104,7 @@ class Run:
         return self._newest if self._writer is not None and self._newest else self.snapshot()
 
     def final(self) -> Dict[str, Any]:
-        """The status record over the whole run; what the source had left to say when it was closed is said."""
+        """The status record over the whole run; reports a warning that the source set when it was closed."""
         self._warn()
         return self._last or self._whole(self._state, self._reason)
 
@@ -116,8 +116,8 @@ class Run:
     def _record(self, measured: Dict[str, Any], state: str, reason: str) -> Dict[str, Any]:
         outputs = {sender.name: sender.stats() for sender in self._senders}
         uptime_s = clock.monotonic() - self._began
-        situation = RunState(state, reason, uptime_s, self._source.name, outputs, self.board())
-        record = status_record(situation, measured, clock.wall())
+        run_state = RunState(state, reason, uptime_s, self._source.name, outputs, self.board())
+        record = status_record(run_state, measured, clock.wall())
         log = self._writer.counts() if self._writer is not None else {}
         if log.get("failed"):
             record["log"] = log

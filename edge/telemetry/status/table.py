@@ -1,4 +1,4 @@
-"""The status record as a table that anybody can read; plain ASCII, since a board's terminal may know nothing else."""
+"""The status record as a table; plain ASCII, as a board's terminal may show nothing else."""
 import textwrap
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -141,7 +141,7 @@ def _text(label: str, text: str, width: int) -> List[str]:
 
 
 def _number(value: Optional[float]) -> str:
-    """As many digits as are worth reading."""
+    """Two digits after the point below 1, one below 1000, else none."""
     if value is None:
         return UNKNOWN
     digits = 2 if value < 1.0 else 1 if value < 1000.0 else 0

@@ -117,7 +117,7 @@ def run(image, seconds, scale, fps, overrides, output):
     chain = [stage for group in groups for stage in group]
     timed = [Timed(stage) for stage in chain]
     opener = PacedOpener(image, fps * scale)
-    timeouts = Timeouts(still_s=float("inf"))  # it is one and the same picture
+    timeouts = Timeouts(frozen_s=float("inf"))  # it is one and the same picture
     source = LiveSource(opener, FrameTransform(source_options(config), scale=False), timeouts)
     meter = Meter(chain, clock.monotonic())
     senders = make_senders(parse_outputs([output]), config, source)

@@ -1,14 +1,14 @@
-"""Who else can put something where we write, and what is refused of it.
+"""Which other accounts can put something where we write, and what of theirs is refused.
 
-The rule, everywhere that we write. *Ours* are root, whoever runs this, and the owner of this program, who could change it
-anyway. A folder is *shared* where somebody else can write into it: it belongs to another account, everybody may write, or a
-group with other members. In a shared folder
+The rule, everywhere that we write. *Ours* are root, the account that runs this, and the owner of this program, who could
+change it anyway. A folder is *shared* where somebody else can write into it: it belongs to another account, everybody may
+write, or a group with other members. In a shared folder
 * a symbolic link is followed only where it is ours;
 * a file that is there is replaced and never written into, but a status log; one with a second name (a hard link) is refused;
 * where the folder is sticky (/tmp), so is a file, pipe or device of an account that is neither ours nor the folder's owner;
 * what is in the making has a random name.
-What is refused is named. Folders are walked by descriptors, so what is exchanged meanwhile wins nothing. Elsewhere, and
-where a system knows no descriptors of folders (Windows), paths mean what they always mean.
+The error names what is refused. Folders are walked by descriptors, so that an exchange meanwhile has no effect. Elsewhere, and
+where a system knows no descriptors of folders (Windows), paths are used as they are.
 """
 import errno
 import os
@@ -33,7 +33,7 @@ class Exposed(UnsafePath):
 
 
 def ours() -> Set[int]:
-    """The accounts that are not guarded against."""
+    """The trusted accounts."""
     return {0, os.geteuid(), os.stat(__file__).st_uid}
 
 
@@ -72,12 +72,12 @@ def _has_others(gid: int, us: FrozenSet[int]) -> bool:
 
 
 def others(there: os.stat_result) -> str:
-    """Who can write into a shared folder, in words."""
+    """Who can write into a shared folder, for a message."""
     return account(there.st_uid) if there.st_uid not in ours() else "others"
 
 
 def check_link(path: str, link: os.stat_result, folder: os.stat_result) -> None:
-    """Raises UnsafePath where a link of `folder` is a stranger's."""
+    """Raises UnsafePath where a link of `folder` is another account's."""
     if link.st_uid not in ours() and is_shared(folder):
         raise UnsafePath("{} is a link that {} has put there, and it is not followed: remove it, or choose a folder of "
                          "your own".format(path, account(link.st_uid)))

@@ -1,4 +1,4 @@
-"""What libraries print while a camera is read: kept to its end, never waited for, and explained where the words are known."""
+"""What libraries print while a camera is read: kept to its end, never waited for, and explained where the message is known."""
 import os
 import shlex
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from patience import PATIENCE_S
 
 from edge.host import commands
-from edge.sources.child.said import KEPT_LINES, LONGEST_LINE, Said
+from edge.sources.child.printed import KEPT_LINES, LONGEST_LINE, PrintedLines
 from edge.sources.live import gstreamer
 from edge.sources.live.controls import Controls
 from edge.sources.live.device import Mode
@@ -20,15 +20,15 @@ OPENCV = "[ WARN:0] global /src/opencv/modules/videoio/src/cap_gstreamer.cpp (71
 
 
 @pytest.fixture
-def said():
-    made = Said()
+def lines():
+    made = PrintedLines()
     yield made
     made.close()
 
 
-def printed(said, text):
-    os.write(said.writer, text.encode())
-    return said.reason()
+def printed(lines, text):
+    os.write(lines.writer, text.encode())
+    return lines.reason()
 
 
 @pytest.mark.parametrize("text, first, cause", [
@@ -49,37 +49,37 @@ def printed(said, text):
     ("no newline yet: Failed to create CaptureSession", "no newline yet: Failed to create", "restart nvargus-daemon"),
     ("", "", ""),
 ])
-def test_the_line_that_tells_is_found_and_explained(said, text, first, cause):
-    reason = printed(said, text)
+def test_the_line_with_the_reason_is_found_and_explained(lines, text, first, cause):
+    reason = printed(lines, text)
     assert reason.startswith(first) and cause in reason and bool(reason) == bool(first)
     assert ".cpp" not in reason and "WARN" not in reason
 
 
-def test_the_service_names_its_own_doctor(said, monkeypatch):
+def test_the_service_names_its_own_doctor(lines, monkeypatch):
     monkeypatch.setattr(commands, "is_installed", lambda: True)
-    assert "sudo -u nanoface " + commands.INSTALLED + " doctor" in printed(said, 'no element "nvarguscamerasrc"\n')
+    assert "sudo -u nanoface " + commands.INSTALLED + " doctor" in printed(lines, 'no element "nvarguscamerasrc"\n')
 
 
-def test_what_another_opening_printed_is_forgotten(said):
-    assert printed(said, "No cameras available\n")
-    said.forget()
-    assert said.reason() == ""
+def test_what_another_opening_printed_is_forgotten(lines):
+    assert printed(lines, "No cameras available\n")
+    lines.forget()
+    assert lines.reason() == ""
 
 
-def test_a_process_that_prints_without_end_is_neither_waited_for_nor_kept(said):
+def test_a_process_that_prints_without_end_is_neither_waited_for_nor_kept(lines):
     line = b"an error that comes again " + b"x" * 500 + b"\n"
     with pytest.raises(BlockingIOError):
         for _ in range(10000):
-            os.write(said.writer, line)  # nobody takes it: lost, as a C library loses it
+            os.write(lines.writer, line)  # nobody takes it: lost, as a C library loses it
     for _ in range(50):
-        said.take()
-    os.write(said.writer, b"No cameras available\n")
-    assert said.reason().startswith("No cameras available")
-    assert len(said._lines) <= KEPT_LINES and len(said.reason()) < LONGEST_LINE + 100
+        lines.take()
+    os.write(lines.writer, b"No cameras available\n")
+    assert lines.reason().startswith("No cameras available")
+    assert len(lines._lines) <= KEPT_LINES and len(lines.reason()) < LONGEST_LINE + 100
 
 
-def test_a_password_in_what_was_printed_is_not_shown(said):
-    assert "geheim" not in printed(said, "Could not open rtsp://me:geheim@host/x\n")
+def test_a_password_in_what_was_printed_is_not_shown(lines):
+    assert "geheim" not in printed(lines, "Could not open rtsp://me:geheim@host/x\n")
 
 
 PIPELINES = [
@@ -104,7 +104,7 @@ def test_the_line_to_try_a_pipeline_with_is_safe_in_a_shell(pipeline):
     assert " ".join(words[1:]).replace("!", " ! ").split()[:len(before)] == before
 
 
-def test_blanks_around_an_assignment_make_no_words_of_their_own():
+def test_blanks_around_an_assignment_make_no_arguments_of_their_own():
     assert launch_line('videotestsrc name="a = b" ! appsink drop = true sync= false ! x') == (
         "gst-launch-1.0 videotestsrc 'name=\"a = b\"' '!' fakesink '!' x")
 
@@ -127,10 +127,10 @@ def test_no_password_stands_in_the_line(pipeline):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="capture in a child process needs Linux")
-def test_nothing_is_left_open(said):
+def test_nothing_is_left_open(lines):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        other = Said()
+        other = PrintedLines()
         other.close_writer()
         other.take()
         assert other.reason() == ""

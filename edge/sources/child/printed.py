@@ -1,4 +1,4 @@
-"""What libraries print in the process that reads a camera: it says why a pipeline of the board's camera does not start."""
+"""What libraries print in the process that reads a camera, such as why a pipeline of the board's camera does not start."""
 import os
 import re
 from collections import deque
@@ -23,16 +23,16 @@ CAUSES = tuple((re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in
     ("no (such )?element", "the package that brings it is missing: {doctor}"),
     ("insufficientmemory|cannot allocate memory|out of memory", "memory ran out: end other programs"),
 ))
-TELLING = re.compile(r"error|fail|cannot|could not|unable|invalid|refused|denied|not (found|supported|negot)", re.IGNORECASE)
+REASON = re.compile(r"error|fail|cannot|could not|unable|invalid|refused|denied|not (found|supported|negot)", re.IGNORECASE)
 HARMLESS = re.compile(r"EGL display|nvbuf_utils|Gtk|XDG_RUNTIME_DIR|cannot query video position", re.IGNORECASE)
-# what stands before the words: OpenCV's "[ WARN:0] global FILE (711) open OpenCV | GStreamer warning: ", NVIDIA's
+# what stands before the message: OpenCV's "[ WARN:0] global FILE (711) open OpenCV | GStreamer warning: ", NVIDIA's
 # "Error generated. FILE, execute:557 " and "(Argus) "
 PREFIX = re.compile(r"^.*GStreamer warning: |^Error generated\. [^,]*, \w+:\d+ |^\(Argus\) ")
 
 
-class Said:
-    """The end of what a process prints. `writer` is for its standard output and error; what nobody takes in time is lost,
-    and the process never waits for it. Not to be used by two threads at once."""
+class PrintedLines:
+    """The last lines that a process printed. `writer` is for its standard output and error; what is not read in time is lost,
+    and the process never waits. Not to be used by two threads at once."""
 
     def __init__(self) -> None:
         self._reader, self.writer = os.pipe()
@@ -49,12 +49,12 @@ class Said:
         os.close(self._reader)
 
     def forget(self) -> None:
-        """What was said until now belongs to another opening."""
+        """What was printed until now belongs to another opening."""
         self.take()
         self._lines.clear()
 
     def take(self) -> None:
-        """Keep the pipe empty. A process that prints without end is not listened to without end."""
+        """Empty the pipe; bounded, as a process may print without end."""
         for _ in range(8):
             try:
                 data = os.read(self._reader, CHUNK)
@@ -67,14 +67,14 @@ class Said:
             self._lines.extend(line.decode("utf-8", "replace") for line in lines)
 
     def reason(self) -> str:
-        """The last line that tells why nothing works, with its cause where that is known; else ""."""
+        """The last line that names an error, with its cause where that is known; else ""."""
         self.take()
-        lines = [_words(line) for line in list(self._lines) + [self._rest.decode("utf-8", "replace")]]
+        lines = [_stripped(line) for line in list(self._lines) + [self._rest.decode("utf-8", "replace")]]
         known = [(line, cause) for line, cause in ((line, cause_of(line)) for line in lines) if cause]
         if known:
             return "{} ({})".format(*known[-1])
-        telling = [line for line in lines if TELLING.search(line) and not HARMLESS.search(line)]
-        return telling[-1] if telling else ""
+        reasons = [line for line in lines if REASON.search(line) and not HARMLESS.search(line)]
+        return reasons[-1] if reasons else ""
 
 
 def cause_of(line: str) -> Optional[str]:
@@ -84,6 +84,6 @@ def cause_of(line: str) -> Optional[str]:
     return None if cause is None else cause.format(doctor=commands.command("doctor"))
 
 
-def _words(line: str) -> str:
-    """Without where in the source it was printed."""
+def _stripped(line: str) -> str:
+    """Without the place in the library's source."""
     return hide(PREFIX.sub("", " ".join(line.split()))[:LONGEST_LINE])

@@ -1,4 +1,4 @@
-"""Before a run there is one that waits, or that cannot begin: the status log says so, and the exit code."""
+"""A run that waits before it starts, or cannot start: its status records and exit code."""
 import json
 import os
 
@@ -10,8 +10,8 @@ from edge.core.errors import EngineError, ModelError, UnfitError
 from edge.host.stop import Stop
 from edge.store import renewal
 from edge.telemetry.status import table
-from edge.telemetry.status.beginning import Beginning
 from edge.telemetry.status.log import StatusLog
+from edge.telemetry.status.start import StartStatus
 
 UNFIT = "2 engines do not fit TensorRT 8.2.5.1 (align: it was killed): run `nanoface build`"
 
@@ -21,20 +21,20 @@ def records(path):
         return [json.loads(line) for line in f]
 
 
-def test_each_word_is_a_record_and_only_another_kind_a_line(tmp_path):
+def test_each_call_is_a_record_and_only_another_kind_a_line(tmp_path):
     said = []
-    before = Beginning(StatusLog(str(tmp_path / "log")), "0", lambda event, text: said.append((event, text)))
+    before = StartStatus(StatusLog(str(tmp_path / "log")), "0", lambda event, text: said.append((event, text)))
     assert not before.waited
     for text in ("the engines are rebuilt: 1/2 detect", "the engines are rebuilt: 2/2 align"):
-        before.say("STARTING", text)
-    before.say("FAILED", "no more")
+        before.write("STARTING", text)
+    before.write("FAILED", "no more")
     found = records(tmp_path / "log")
     assert [(r["state"], r["reason"]) for r in found] == [
         ("STARTING", "the engines are rebuilt: 1/2 detect"), ("STARTING", "the engines are rebuilt: 2/2 align"),
         ("FAILED", "no more")]
     assert all(r["source"] == "0" and "2/2 align" in table.render(found[1]) for r in found)
     assert said == [("state", "STARTING: the engines are rebuilt: 1/2 detect"), ("state", "FAILED: no more")]
-    assert before.waited and Beginning(None, "", lambda event, text: None).say("STOPPED", "")["state"] == "STOPPED"
+    assert before.waited and StartStatus(None, "", lambda event, text: None).write("STOPPED", "")["state"] == "STOPPED"
 
 
 @pytest.fixture
