@@ -11,7 +11,7 @@ from edge.config.yamlreading import NotYaml, parse_yaml
 from edge.core.errors import ConfigError
 from edge.host.commands import is_installed
 from edge.host.ownership import ours
-from edge.host.reading import LARGEST_BYTES, at_most, reason
+from edge.host.reading import ENCODING, LARGEST_BYTES, at_most, reason
 from edge.host.safeopen import open_read
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
@@ -94,7 +94,7 @@ def _read_text(user_file: UserFile) -> str:
     except (OSError, ValueError) as e:
         raise ConfigError("the configuration file {} ({}) cannot be read: {}".format(path, because, reason(e)))
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(ENCODING)
     except UnicodeDecodeError as e:
         line = data.count(b"\n", 0, e.start) + 1
         raise ConfigError("{}:{}: not UTF-8 (byte 0x{:02x}); save the file as UTF-8".format(path, line, data[e.start]))
@@ -114,7 +114,7 @@ def read_line(path: str) -> str:
         what = "is empty" if not lines else "holds more than one line"
         raise ConfigError("{} {}: write the source into it, on one line".format(name, what))
     try:
-        text = lines[0].decode("utf-8-sig").strip()
+        text = lines[0].decode(ENCODING).strip()
     except UnicodeDecodeError:
         text = ""
     if not text or not text.isprintable():

@@ -11,6 +11,7 @@ from typing import Any
 from edge.host.ownership import UnsafePath
 from edge.host.safeopen import open_read
 
+ENCODING = "utf-8-sig"  # of texts: with or without the mark that some editors write first
 LARGEST_BYTES = 1 << 20  # of JSON: 2 MB of brackets would be 170 MB of lists and dicts
 MOST_DIGITS = 300  # of a whole number: more do not go into a float, and thousands take Python minutes
 
@@ -61,7 +62,7 @@ def can_be_name(text: str) -> bool:
 def parse_json(data: bytes, finite: bool = True) -> Any:
     """Values of bounded depth. `finite`: all numbers are, so that what is no JSON in the sense of RFC 8259 is a ValueError."""
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_int=_whole, parse_float=_finite if finite else float,
+        return json.loads(data.decode(ENCODING), parse_int=_whole, parse_float=_finite if finite else float,
                           parse_constant=_no_number if finite else float)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

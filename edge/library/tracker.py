@@ -64,7 +64,8 @@ class Tracker:
     @overload
     @classmethod
     def stream(cls, source: Any = ..., config: Optional[Any] = ..., options: Optional[Options] = ...,
-               report: Optional[Report] = ..., fetch: bool = ..., timeout_s: None = ..., **keywords: Any) -> Stream[StreamFrame]:
+               report: Optional[Report] = ..., fetch: bool = ..., timeout_s: None = ...,
+               **keywords: Any) -> Stream[StreamFrame]:
         """Each step has a frame."""
 
     @overload

@@ -2,10 +2,12 @@
 
 The effective ids are switched, as a file server does it; the real ones stay root's, so that nobody may send signals.
 """
+import codecs
 import os
 from contextlib import contextmanager
 from typing import Iterator, NamedTuple, Optional, Tuple
 
+from edge.host.reading import ENCODING
 from edge.service import places
 
 
@@ -52,6 +54,7 @@ def acting_as(account: Optional[Account]) -> Iterator[None]:
     if account is None or account.uid == os.geteuid() or os.geteuid() != 0:
         yield
         return
+    codecs.lookup(ENCODING)  # is loaded when it is first used, from a folder that the account may not be let into
     gid, groups = os.getegid(), os.getgroups()
     try:
         os.setgroups(account.groups)
