@@ -3,10 +3,11 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-from edge.runtimes.choose import available_runtimes
+from edge.core.roles import RUNTIMES
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BESIDE = os.path.join(TESTS, "peers", "bench_beside.py")
@@ -33,7 +34,7 @@ def bench(models_home, *words):
 
 @pytest.mark.parametrize("script", [[BESIDE, "PEER"], ["-m", "edge", "bench"]], ids=["beside", "alone"])
 def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, script):
-    if not any(version[0].isdigit() for version in available_runtimes().values()):
+    if not any(map(find_spec, RUNTIMES)):
         pytest.skip("needs a runtime for networks")
     peer = tmp_path / "python"
     peer.write_text(PEER.format(python=sys.executable))
