@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 import time
+from contextlib import suppress
 
 import pytest
 from patience import wait_until
@@ -139,7 +140,8 @@ def empty(folder, but=(), itself=False):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path, ignore_errors=True)
         else:
-            os.unlink(entry.path)
+            with suppress(FileNotFoundError):  # another run beside this one may tidy up too
+                os.unlink(entry.path)
     if itself:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,7 +11,7 @@ from edge.config.yamlreading import NotYaml, parse_yaml
 from edge.core.errors import ConfigError
 from edge.host.commands import is_installed
 from edge.host.ownership import ours
-from edge.host.reading import ENCODING, LARGEST_BYTES, at_most, reason
+from edge.host.reading import ENCODING, LARGEST_BYTES, MOST_DIGITS, at_most, reason
 from edge.host.safeopen import open_read
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
@@ -70,6 +70,8 @@ def describe(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
         return "a section with keys of its own"
+    if isinstance(value, int) and abs(value) >= 10 ** MOST_DIGITS:  # Python refuses to write thousands of them
+        return "a number of more than {} digits".format(MOST_DIGITS)
     return ("the text " if isinstance(value, str) else "") + _SHORT.repr(value)
 
 
