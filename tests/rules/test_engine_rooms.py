@@ -1,7 +1,7 @@
 """The rooms of engines/: who may import whom."""
 import pytest
 from codebase import Source, report, sources
-from test_imports import MODULES, check_one, imports, module_of
+from test_imports import MODULES, check_one, circle, imports, module_of
 
 # a room of engines/ -> the rooms of engines/ that it may import; the files at the top are for all
 MAY_IMPORT = {
@@ -30,12 +30,7 @@ def check_engines(source, modules):
 def test_a_room_imports_only_rooms_below_it_and_none_reaches_itself():
     faults = [fault for source in sources("engines") for fault in check_engines(source, MODULES)]
     assert not faults, "\n" + report(faults)
-    rooms = {room: set(targets.split()) for room, targets in MAY_IMPORT.items()}
-    while rooms:
-        free = [room for room, targets in rooms.items() if not targets & set(rooms)]
-        assert free, "these rooms import each other: {}".format(", ".join(sorted(rooms)))
-        for room in free:
-            del rooms[room]
+    assert circle(MAY_IMPORT) == []
 
 
 @pytest.mark.parametrize("path, text, fault", [
