@@ -81,6 +81,12 @@ class Meter:
             before, self._counters = self._counters, self._read_counters()
             return self._record(interval, now - interval.since, _growth(self._counters, before))
 
+    def pending(self) -> bool:
+        """Whether frames came since the last take()."""
+        self._count()
+        with self._reading:
+            return any(stage.work.count or stage.dropped for stage in self._interval.stages.values())
+
     def summary(self, now: float, to_now: bool = False) -> Dict[str, Any]:
         """The same over the whole run, up to the last frame that arrived where there is one. Ends no interval.
 

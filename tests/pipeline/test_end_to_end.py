@@ -170,8 +170,7 @@ def test_the_run_ends_with_the_table_and_says_nothing_else(demo):
 def test_the_status_log_reports_the_run_from_its_start_to_its_end(demo):
     log = demo.records("s.jsonl")
     states = [record["state"] for record in log]
-    assert states == sorted(states, key=("STARTING", "RUNNING", "STOPPING", "STOPPED").index)
-    assert set(states) >= {"STARTING", "RUNNING", "STOPPED"} and states.count("STOPPED") == 1
+    assert states == sorted(states, key=("STARTING", "RUNNING", "STOPPING", "STOPPED").index) and len(set(states)) == 4
     assert states.count("RUNNING") > 2
     for record in log:
         assert set(record) >= {"schema", "at", "uptime_s", "state", "reason", "source", "stages", "outputs"}
@@ -179,8 +178,7 @@ def test_the_status_log_reports_the_run_from_its_start_to_its_end(demo):
         assert set(record["outputs"]) == set(DEMO_OUTPUTS)
     for stage in STAGES:
         counts = [record["stages"][stage]["count"] for record in log]
-        # the last one is over the whole run; where the log's thread comes late, it alone has the last frames
-        assert 0.5 * FRAMES < sum(counts[:-1]) <= counts[-1] == FRAMES, stage
+        assert sum(counts[:-1]) == counts[-1] == FRAMES, stage  # the last one is over the whole run
     busy = [record for record in log if all(row["count"] for row in record["stages"].values())]
     assert len(busy) > 2
     for record in busy:

@@ -71,9 +71,12 @@ def whole_run(tmp_path, meter):
     for n in range(8):
         if n == 5:
             run.changed()
-        at = began + 0.01 * n
-        meter.finished(Packet(Frame(n, at, 0.0, None), (), (Span("capture", at, at, at + 0.002),)), at + 0.005)
+        arrives(meter, n, began + 0.01 * n)
     return run
+
+
+def arrives(meter, n, at):
+    meter.finished(Packet(Frame(n, at, 0.0, None), (), (Span("capture", at, at, at + 0.002),)), at + 0.005)
 
 
 @pytest.mark.parametrize("state, reason", [("STOPPED", "end of source"), ("FAILED", "output jsonl:x: no space")])
@@ -92,10 +95,21 @@ def test_last_record_is_that_of_the_whole_run_and_of_the_final_table(tmp_path, s
     assert "{}: {}, over the whole run, 0.0 s".format(state, reason) in table.render(last)
 
 
+def test_frames_that_arrive_while_the_run_stops_are_in_an_interval_too(tmp_path):
+    meter = Meter([], time.monotonic())
+    run = whole_run(tmp_path, meter)
+    run.on_state("STOPPING", "end of source")
+    arrives(meter, 8, time.monotonic())
+    run.on_state("STOPPED", "end of source")
+    run.close(PATIENCE_S)
+    records = [json.loads(line) for line in (tmp_path / "status.jsonl").read_text().splitlines()]
+    counts = [(record["state"], record["stages"]["capture"]["count"]) for record in records]
+    assert counts == [("RUNNING", 0), ("RUNNING", 5), ("STOPPING", 3), ("STOPPING", 1), ("STOPPED", 9)]
+
+
 @pytest.mark.parametrize("live, expected", [(True, 5 / 4.0), (False, 5 / 0.042)])
 def test_rate_of_a_run_counts_the_time_in_which_a_camera_gave_nothing(live, expected):
     meter = Meter([], 100.0)
     for n in range(5):
-        at = 100.0 + 0.01 * n
-        meter.finished(Packet(Frame(n, at, 0.0, None), (), (Span("capture", at, at, at + 0.002),)), at + 0.005)
+        arrives(meter, n, 100.0 + 0.01 * n)
     assert meter.summary(104.0, live)["fps"]["output"] == pytest.approx(expected, rel=1e-3)

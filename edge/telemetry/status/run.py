@@ -55,6 +55,8 @@ class Run:
             self._stopping_at = clock.monotonic()
         if state in ENDED:  # first: the log's thread takes no interval for the run's last record
             self._warn()
+            if self._meter.pending():  # frames that were on their way when the run began to stop
+                self.changed()
             self._last = self._whole(state, reason)
         self._state, self._reason = state, reason
         self._report("state", state + (": " + reason if reason else ""))
