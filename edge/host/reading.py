@@ -90,3 +90,12 @@ def _finite(text: str) -> float:
 
 def _no_number(text: str) -> Any:
     raise ValueError("{} is no number".format(text[:20]))
+
+
+def bytes_of(path: str) -> bytes:
+    """The content of a file of ours; nothing where there is none that can be read."""
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""

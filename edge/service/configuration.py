@@ -3,6 +3,7 @@ import os
 import stat
 from typing import Set
 
+from edge.host.reading import bytes_of
 from edge.host.safeopen import open_read
 from edge.service import places
 from edge.service.camerachoice import FIRST, choose_camera, named_in, unreadable, with_camera
@@ -43,13 +44,13 @@ def _set(path: str, owner: int, group: int, mode: int) -> None:
 
 
 def _put(steps: Steps, path: str, group: int, tree: Places) -> None:
-    theirs = _bytes(path)
+    theirs = bytes_of(path)
     changed = bool(theirs) and with_camera(theirs, FIRST) not in shipped(tree)
     if changed and not steps.agreed("{} was changed. Replace it, and keep it as {}{}?".format(path, NAME, OLD)):
         steps.say("  {} stays as it is{}".format(path, unreadable(tree) if named_in(theirs) == FIRST else ""))
         return
     camera = named_in(theirs)
-    ours = with_camera(_bytes(os.path.join(places.shipped_folder(), NAME)),
+    ours = with_camera(bytes_of(os.path.join(places.shipped_folder(), NAME)),
                        choose_camera(steps, tree) if camera in ("", FIRST) else camera)
     mode = os.stat(path).st_mode & MODE if theirs else MODE
     if changed:
@@ -60,14 +61,14 @@ def _put(steps: Steps, path: str, group: int, tree: Places) -> None:
 
 def is_ours(tree: Places) -> bool:
     """It is as it was shipped."""
-    return _bytes(tree.at(places.CONFIG)) in shipped(tree)
+    return bytes_of(tree.at(places.CONFIG)) in shipped(tree)
 
 
 def shipped(tree: Places) -> Set[bytes]:
     """The configurations of this version and of those that are installed."""
-    found = {_bytes(os.path.join(places.shipped_folder(), NAME))}
+    found = {bytes_of(os.path.join(places.shipped_folder(), NAME))}
     for version in tree.versions():
-        found.add(_bytes(os.path.join(data_of(tree, version), NAME)))
+        found.add(bytes_of(os.path.join(data_of(tree, version), NAME)))
     return found - {b""}
 
 
@@ -75,11 +76,3 @@ def data_of(tree: Places, version: str) -> str:
     """The folder of units and configuration of an installed version; "" where it has none."""
     folder = os.path.join(tree.program(version), places.SHARE)
     return folder if os.path.isdir(folder) else ""
-
-
-def _bytes(path: str) -> bytes:
-    try:
-        with open(path, "rb") as f:
-            return f.read()
-    except OSError:
-        return b""

@@ -20,6 +20,7 @@ from edge.core.figures import median, percentile
 from edge.host import commands
 from edge.host.disk import StorageError, write_whole
 from edge.host.process import follow_parent
+from edge.host.reading import bytes_of
 from edge.runtimes.gpu.context import PRIMARY
 from edge.store.models import StoredNetwork, locate
 from edge.store.plans import SCHEMA, StoredPlan
@@ -118,7 +119,7 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, send: Send) -> buil
         nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset())
     PRIMARY.enter()
     try:
-        built = builder.build(trt, builder.logger_to(trt, messages), messages, spec, _read(request["timing_cache"]),
+        built = builder.build(trt, builder.logger_to(trt, messages), messages, spec, bytes_of(request["timing_cache"]),
                               lambda text: send(NOTE, text=text))
     except EdgeError as e:
         raise e.with_traceback(None) from None  # its frames hold the builder, which must go before the context
@@ -130,14 +131,6 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, send: Send) -> buil
         except StorageError as e:
             send(NOTE, text="the timing cache is not kept: {}".format(e))
     return built
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as f:
-            return f.read()
-    except OSError:
-        return b""
 
 
 def _tried(request: Mapping[str, Any], stored: StoredNetwork, plan: StoredPlan,
