@@ -14,14 +14,14 @@ from edge.face import eyes, gaze, mouth
 from edge.face.mesh import EYE_CORNERS
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
-from edge.geometry.filters import OneEuro, OneEuroRotation, OneEuroSettings
+from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
 
 SHUT = 0.2  # an eye less open than this shows no iris
 LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
 HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
 FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
-Looks = Tuple[Optional[np.ndarray], Optional[np.ndarray]]
+Looks = Tuple[Optional[Tuple[float, ...]], Optional[Tuple[float, ...]]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
 NO_CONTOURS = "no eye contours"
 ON_NO_EYEBALL = "the iris is on no eyeball"
@@ -135,7 +135,7 @@ def _lines_of_sight(face: Face, camera: Camera) -> Looks:
     """Unit vectors of the head frame for the subject's right and left eye, as far as they are known."""
     if face.pose is None or face.irises is None or face.eye_contours is None:
         return None, None
-    looks: List[Optional[np.ndarray]] = [None, None]
+    looks: List[Optional[Tuple[float, ...]]] = [None, None]
     for i, (iris, contour) in enumerate(zip(face.irises, face.eye_contours)):
         if iris is not None and contour is not None:
             # the contour's corners follow the eye far more closely than the mesh's
@@ -169,10 +169,10 @@ class _Smoother:
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._points = OneEuro(settings)
-        self._irises = (OneEuro(settings), OneEuro(settings))
-        self._looks = (OneEuro(settings), OneEuro(settings))
+        self._irises = (OneEuroNumbers(settings), OneEuroNumbers(settings))
+        self._looks = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._rotation = OneEuroRotation(settings)
-        self._translation = OneEuro(settings)
+        self._translation = OneEuroNumbers(settings)
 
     def __call__(self, face: Face, time_s: float) -> Face:
         size = face.roi.size
@@ -192,14 +192,15 @@ class _Smoother:
         return right, left
 
     @staticmethod
-    def _iris(smooth: OneEuro, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
+    def _iris(smooth: OneEuroNumbers, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
         if iris is None:
             return None
-        x, y, radius = smooth(np.array([iris.center[0], iris.center[1], iris.radius]), time_s, size)
-        return Iris(np.array([x, y]), float(radius), iris.score)
+        x, y, radius = smooth(iris.center.tolist() + [iris.radius], time_s, size)
+        return Iris(np.array([x, y]), radius, iris.score)
 
     def _pose(self, pose: Pose, time_s: float) -> Pose:
         t = pose.translation_mm
         if t is not None:
-            t = self._translation(t, time_s, float(abs(t[2])))
+            place = t.tolist()
+            t = np.array(self._translation(place, time_s, abs(place[2])))
         return pose._replace(rotation=self._rotation(pose.rotation, time_s), translation_mm=t)
