@@ -33,16 +33,17 @@ class ExpressSettings(NamedTuple):
     camera: CameraGuess
     smoothing: Optional[OneEuroSettings]
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
+    points: bool = True  # smooth them too; False where nobody reads them after this stage
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
 
 
 class _Memory:
     """What is remembered of one track."""
 
-    def __init__(self, smoothing: Optional[OneEuroSettings]) -> None:
+    def __init__(self, settings: ExpressSettings) -> None:
         self.seen_s = 0.0
         self.ranges = (eyes.EyeRange(), eyes.EyeRange())
-        self.smoother = None if smoothing is None else _Smoother(smoothing)
+        self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
 
 
 class Express(Stage):
@@ -68,7 +69,7 @@ class Express(Stage):
     def _express(self, face: Face, time_s: float, camera: Camera) -> Face:
         memory = self._memories.get(face.track_id)
         if memory is None:
-            memory = self._memories[face.track_id] = _Memory(self._settings.smoothing)
+            memory = self._memories[face.track_id] = _Memory(self._settings)
         memory.seen_s = time_s
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
@@ -87,8 +88,11 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
         return face.without("expression", "no landmarks")
     expression = {}
     opened = []
+    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rotation.angles(face.pose.rotation)
+    frontal = abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG
     for i, name in enumerate(EYE_NAMES):
-        reason, value = _eye_open(face, i, memory.ranges[i], time_s)
+        hidden = (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG
+        reason, value = _eye_open(face, i, hidden, memory.ranges[i], time_s if frontal else None)
         opened.append(value)
         if value is None:
             face = face.without("eye_open_" + name, reason)
@@ -98,20 +102,20 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
     return _without_shut_irises(face._replace(expression=expression), opened)
 
 
-def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float]) -> Tuple[str, Optional[float]]:
+def _eye_open(face: Face, i: int, hidden: bool, learned: eyes.EyeRange,
+              time_s: Optional[float]) -> Tuple[str, Optional[float]]:
     """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
     contour = None if face.eye_contours is None else face.eye_contours[i]
     if contour is None or face.landmarks is None:
         return face.missing.get("iris", NO_CONTOURS), None
-    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rotation.angles(face.pose.rotation)
-    if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
+    if hidden:
         return TURNED_AWAY, None
     a, b = EYE_CORNERS[i]
     across = face.landmarks[b] - face.landmarks[a]
     distance = eyes.lid_distance(contour, math.sqrt(float(across.dot(across))))
     if distance is None or not math.isfinite(distance):
         return NO_CONTOURS, None
-    if time_s is not None and abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
+    if time_s is not None:
         learned.learn(distance, time_s)
     return "", learned.openness(distance)
 
@@ -167,8 +171,8 @@ def _with_gaze(face: Face, looks: Looks) -> Face:
 class _Smoother:
     """One-Euro filters of one track. Points and irises move in units of the face's size, the pose in radians and metres."""
 
-    def __init__(self, settings: OneEuroSettings) -> None:
-        self._points = OneEuro(settings)
+    def __init__(self, settings: OneEuroSettings, points: bool) -> None:
+        self._points = OneEuro(settings) if points else None
         self._irises = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._looks = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._rotation = OneEuroRotation(settings)
@@ -176,7 +180,7 @@ class _Smoother:
 
     def __call__(self, face: Face, time_s: float) -> Face:
         size = face.roi.size
-        if face.landmarks is not None:
+        if face.landmarks is not None and self._points is not None:
             face = face._replace(landmarks=self._points(face.landmarks, time_s, size))
         if face.irises is not None:
             face = face._replace(irises=Eyes(*(
