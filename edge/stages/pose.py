@@ -15,7 +15,7 @@ from edge.face.head import HeadModel, rotation_of_mesh
 from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
-from edge.geometry.camera import Camera, CameraGuess, Fit, Sight, solve_pnp
+from edge.geometry.camera import Camera, CameraGuess, Fit, Sight
 from edge.models.mb05 import Mb05
 
 HEAD_AXES = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])  # FLIP A FLIP, number by number
@@ -82,21 +82,22 @@ class PoseStage(Stage):
     def _fused(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
         """The mean of all estimators, and the head placed with it."""
         assert face.landmarks is not None
-        pixels = face.landmarks[self._head.spread, :2]
-        fit = solve_pnp(self._head.spread_points, pixels, camera)
-        if fit is None:
+        sight = Sight(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
+        start = _along_ray(sight, of_mesh)
+        solved = None if start is None else sight.solve_pnp(start)
+        if solved is None:
             return None
-        view = _view(fit.translation)
+        by_points, translation = solved
+        view = _view(translation)
         seen = [of_mesh] + self._by_network(packet, face.landmarks)
-        rotation = rot.nearest(fit.rotation + view.dot(np.sum(seen, axis=0)))
+        rotation = rot.nearest(by_points + view.dot(np.sum(seen, axis=0)))
         self._corrections[face.track_id] = _Correction(view.dot(of_mesh).T.dot(rotation), self._frame)
-        return Sight(self._head.spread_points, pixels, camera).fit(rotation)
+        return sight.fit(rotation)
 
     def _carried(self, landmarks: np.ndarray, seen: np.ndarray, camera: Camera) -> Optional[Fit]:
-        """From a rotation as seen along the line of sight, which is known once the head is placed."""
         sight = Sight(self._head.spread_points, landmarks[self._head.spread, :2], camera)
-        translation = sight.translation(seen)
-        return None if translation is None else sight.fit(_view(translation).dot(seen))
+        rotation = _along_ray(sight, seen)
+        return None if rotation is None else sight.fit(rotation)
 
     def _by_network(self, packet: Packet, landmarks: np.ndarray) -> List[np.ndarray]:
         """At most one rotation, as seen along the line of sight; the turn of the upright crop is put back."""
@@ -114,6 +115,12 @@ class PoseStage(Stage):
     def close(self) -> None:
         for runner in self.runners:
             runner.close()
+
+
+def _along_ray(sight: Sight, seen: np.ndarray) -> Optional[np.ndarray]:
+    """The rotation of a head that is seen so along its line of sight, which is known once it is placed."""
+    translation = sight.translation(seen)
+    return None if translation is None else _view(translation).dot(seen)
 
 
 def _view(translation: Iterable[float]) -> np.ndarray:
