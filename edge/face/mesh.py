@@ -2,6 +2,11 @@
 
 "Right" and "left" are the subject's.
 """
+import math
+from typing import Tuple
+
+import numpy as np
+
 from edge.core import packet
 
 POINTS = packet.POINTS
@@ -20,3 +25,9 @@ LEFT_BROW = (300, 293, 334, 296, 336)
 CLOSED = (RIGHT_EYE, LEFT_EYE, OUTER_LIPS, INNER_LIPS)
 OPEN = (RIGHT_BROW, LEFT_BROW)
 NOSE_TIP = 1
+
+
+def distance(landmarks: np.ndarray, pair: Tuple[int, int]) -> float:
+    """Pixels between two of the (468, 3) points, in three dimensions."""
+    (ax, ay, az), (bx, by, bz) = landmarks[pair[0]].tolist(), landmarks[pair[1]].tolist()
+    return math.sqrt((ax - bx) ** 2 + (ay - by) ** 2 + (az - bz) ** 2)

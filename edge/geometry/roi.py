@@ -24,8 +24,7 @@ def matrix(roi: Roi, size: float, mirror: bool = False) -> np.ndarray:
 
 def invert(m: np.ndarray) -> np.ndarray:
     """The (2, 3) inverse of a (2, 3) affine map."""
-    a, b, tx = (float(v) for v in m[0])
-    c, d, ty = (float(v) for v in m[1])
+    (a, b, tx), (c, d, ty) = m.tolist()
     det = a * d - b * c
     return np.array([[d, -b, b * ty - d * tx], [-c, a, c * tx - a * ty]]) / det
 
@@ -42,8 +41,9 @@ def eye_angle(right: np.ndarray, left: np.ndarray) -> float:
 
 def bounds(points: np.ndarray) -> Tuple[float, float, float, float]:
     """x0, y0, x1, y1 of the tight upright box of (N, 2+) points."""
-    x, y = points[:, 0], points[:, 1]
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+    x0, y0 = points.min(axis=0).tolist()[:2]
+    x1, y1 = points.max(axis=0).tolist()[:2]
+    return x0, y0, x1, y1
 
 
 def around(box: Tuple[float, float, float, float], scale: float, angle: float) -> Roi:

@@ -11,7 +11,7 @@ from edge.core.contracts import Stage
 from edge.core.packet import Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
-from edge.face.mesh import EYE_CORNERS
+from edge.face.mesh import EYE_CORNERS, distance
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
@@ -110,14 +110,12 @@ def _eye_open(face: Face, i: int, hidden: bool, learned: eyes.EyeRange,
         return face.missing.get("iris", NO_CONTOURS), None
     if hidden:
         return TURNED_AWAY, None
-    a, b = EYE_CORNERS[i]
-    across = face.landmarks[b] - face.landmarks[a]
-    distance = eyes.lid_distance(contour, math.sqrt(float(across.dot(across))))
-    if distance is None or not math.isfinite(distance):
+    lids = eyes.lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
+    if lids is None or not math.isfinite(lids):
         return NO_CONTOURS, None
     if time_s is not None:
-        learned.learn(distance, time_s)
-    return "", learned.openness(distance)
+        learned.learn(lids, time_s)
+    return "", learned.openness(lids)
 
 
 def _without_shut_irises(face: Face, opened: List[Optional[float]]) -> Face:
