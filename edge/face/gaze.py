@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.core.packet import Gaze, Pose
 from edge.geometry.camera import Camera
-from edge.geometry.rotation import Vector
+from edge.geometry.rotation import Vector, unit
 
 LIMBUS_DISTANCE_MM = 10.5  # from the centre of the eyeball to that of the limbus; adults vary by half a millimetre
 BEHIND_CORNERS_MM = 7.0  # from the line between the corners back to the centre of the eyeball
@@ -29,7 +29,7 @@ def of_eye(iris: Sequence[float], middle: Sequence[float], pose: Pose, camera: C
     (ax, bx, cx), (ay, by, cy), (az, bz, cz) = pose.rotation.tolist()  # y and z run against the camera's
     x, y, z = camera.ray(middle)
     x, y, z = x * depth - BEHIND_CORNERS_MM * cx, y * depth + BEHIND_CORNERS_MM * cy, z * depth + BEHIND_CORNERS_MM * cz
-    u, v, w = _unit(camera.ray(iris))
+    u, v, w = unit(camera.ray(iris))
     along = u * x + v * y + w * z
     inside = along * along - (x * x + y * y + z * z) + LIMBUS_DISTANCE_MM ** 2
     if not inside >= 0.0:
@@ -49,17 +49,11 @@ def angles(direction: Sequence[float]) -> Tuple[float, float]:
 
 def combine(right: Optional[Sequence[float]], left: Optional[Sequence[float]], pose: Pose) -> Optional[Gaze]:
     """The gaze of both eyes from the head-frame directions of each, of about unit length; one is enough."""
-    right, left = (None if d is None else _unit(d) for d in (right, left))
+    right, left = (None if d is None else unit(d) for d in (right, left))
     known = [d for d in (right, left) if d is not None]
     if not known:
         return None
-    mean = x, y, z = _unit([sum(axis) for axis in zip(*known)])
+    mean = x, y, z = unit([sum(axis) for axis in zip(*known)])
     (ax, bx, cx), (ay, by, cy), (az, bz, cz) = pose.rotation.tolist()
     direction = np.array([ax * x + bx * y + cx * z, -ay * x - by * y - cy * z, -az * x - bz * y - cz * z])
     return Gaze(angles(mean), right and angles(right), left and angles(left), direction)
-
-
-def _unit(vector: Sequence[float]) -> Vector:
-    x, y, z = vector
-    length = math.sqrt(x * x + y * y + z * z)
-    return x / length, y / length, z / length

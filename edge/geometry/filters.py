@@ -99,8 +99,8 @@ class OneEuroRotation:
         else:
             s, weight = self._settings, smoothing_factor(self._settings.derivative_cutoff_hz, dt)
             step = rotation.log(self._value.T.dot(value))
-            x, y, z = self._speed = tuple([v + weight * (moved / dt - v) for v, moved in zip(self._speed, step)])
-            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * math.sqrt(x * x + y * y + z * z), dt)
+            self._speed = tuple([v + weight * (moved / dt - v) for v, moved in zip(self._speed, step)])
+            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * rotation.length(self._speed), dt)
             filtered = self._value.dot(rotation.exp([alpha * moved for moved in step]))
         self._time_s, self._value = time_s, filtered
         return filtered

@@ -14,6 +14,19 @@ Vector = Tuple[float, float, float]
 FLIP = np.diag([1.0, -1.0, -1.0])  # head axes (x to the subject's left, y up, z out) against OpenCV's camera axes
 
 
+def length(vector: Iterable[float]) -> float:
+    """Of a vector of three."""
+    x, y, z = vector
+    return math.sqrt(x * x + y * y + z * z)
+
+
+def unit(vector: Iterable[float]) -> Vector:
+    """The vector of length 1 in the same direction."""
+    x, y, z = vector
+    far = length((x, y, z))
+    return x / far, y / far, z / far
+
+
 def from_angles(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """(3, 3) rotation from degrees."""
     y, p, r = math.radians(yaw), math.radians(pitch), math.radians(roll)
@@ -51,7 +64,7 @@ def _determinant(matrix: np.ndarray) -> float:
 def exp(vector: Iterable[float]) -> np.ndarray:
     """Rotation by |vector| radians about `vector` (Rodrigues' formula)."""
     x, y, z = (float(v) for v in vector)
-    angle = math.sqrt(x * x + y * y + z * z)
+    angle = length((x, y, z))
     if angle < 1e-9:
         return np.array([[1.0, -z, y], [z, 1.0, -x], [-y, x, 1.0]])
     s, c = math.sin(angle) / angle, (1.0 - math.cos(angle)) / (angle * angle)
@@ -68,7 +81,7 @@ def log(rotation: np.ndarray) -> Vector:
     if w2 > 1e-6:
         half = 2.0 * math.sqrt(w2)
         x, y, z = (zy - yz) / half, (xz - zx) / half, (yx - xy) / half  # of the quaternion
-        sine = math.sqrt(x * x + y * y + z * z)
+        sine = length((x, y, z))
         stretch = 2.0 if sine < 1e-9 else 2.0 * math.atan2(sine, math.sqrt(w2) / 2.0) / sine
         return x * stretch, y * stretch, z * stretch
     # half a turn: the axis is the column of (R + 1) / 2 with the largest diagonal
@@ -92,8 +105,6 @@ def in_plane(angle: float) -> np.ndarray:
 
 def toward(ray: Iterable[float]) -> np.ndarray:
     """The smallest rotation of the camera frame that carries the optical axis (0, 0, 1) to `ray` (3,), z > 0."""
-    x, y, z = (float(v) for v in ray)
-    length = math.sqrt(x * x + y * y + z * z)
-    x, y, z = x / length, y / length, z / length
+    x, y, z = unit(ray)
     c = -1.0 / (1.0 + z)
     return np.array([[1.0 + c * x * x, c * x * y, x], [c * x * y, 1.0 + c * y * y, y], [-x, -y, z]])

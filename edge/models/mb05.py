@@ -5,7 +5,7 @@ layout. Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D 
 the layout of the second head was found by regression against ground truth.
 """
 import math
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from edge.core.contracts import BGR, Crop
 from edge.core.errors import ModelError
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
+from edge.geometry.rotation import length
 from edge.host import commands
 from edge.models.spec import shaped
 
@@ -43,12 +44,11 @@ class Mb05:
 
     def roi(self, landmarks: np.ndarray, angle: float) -> Roi:
         """The region from (468, 3) mesh points in frame pixels, turned by the eye line so that the head is upright."""
-        points = landmarks[OUTLINE, :2]
-        turn = regions.matrix(Roi(0.0, 0.0, 1.0, angle), 1.0)[:, :2]
-        x0, y0, x1, y1 = regions.bounds(points.dot(turn.T))
+        c, s = math.cos(angle), math.sin(angle)
+        x0, y0, x1, y1 = regions.bounds(landmarks[OUTLINE, :2].dot(np.array([[c, -s], [s, c]])))
         size = (x1 - x0 + y1 - y0) / 2.0
-        cx, cy = np.array([(x0 + x1) / 2.0, (y0 + y1) / 2.0 + DOWN * size]).dot(turn)
-        return Roi(float(cx), float(cy), MARGIN * size, angle)
+        x, y = (x0 + x1) / 2.0, (y0 + y1) / 2.0 + DOWN * size
+        return Roi(c * x - s * y, s * x + c * y, MARGIN * size, angle)
 
     def crop(self, roi: Roi) -> Crop:
         return Crop(regions.matrix(roi, SIZE), (SIZE, SIZE), BGR, 1.0 / 128.0, (-127.5 / 128.0,) * 3)
@@ -60,22 +60,21 @@ class Mb05:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             p = shaped(outputs, "params", (PARAMETERS,), self.network)[:12] * self._std + self._mean
-            rows = p.reshape(3, 4)[:2, :3]
-            length = np.sqrt((rows * rows).sum(axis=1))
-        if not np.isfinite(length).all() or length.min() < 1e-12:
-            return None
-        return _completed(rows[0] / length[0], rows[1] / length[1])
+        return _completed(p[0:3].tolist(), p[4:7].tolist())
 
 
-def _completed(x: np.ndarray, y: np.ndarray) -> Optional[np.ndarray]:
-    """The rotation whose first two rows are nearest to the unit vectors x and y; None where those are parallel.
+def _completed(x: Sequence[float], y: Sequence[float]) -> Optional[np.ndarray]:
+    """The rotation whose first two rows are nearest to the directions x and y; None where those are parallel, or none.
 
     Both give way by the same angle: sum and difference of unit vectors stand at right angles.
     """
-    along, across = x + y, x - y
-    a, b = math.sqrt(2.0 * along.dot(along)), math.sqrt(2.0 * across.dot(across))
+    a, b = length(x), length(y)
+    if not (1e-12 <= a < math.inf and 1e-12 <= b < math.inf):
+        return None
+    along, across = [p / a + q / b for p, q in zip(x, y)], [p / a - q / b for p, q in zip(x, y)]
+    a, b = math.sqrt(2.0) * length(along), math.sqrt(2.0) * length(across)
     if min(a, b) < 1e-6:
         return None
-    along, across = along / a, across / b
-    (x0, x1, x2), (y0, y1, y2) = (along + across).tolist(), (along - across).tolist()
+    x0, x1, x2 = (p / a + q / b for p, q in zip(along, across))
+    y0, y1, y2 = (p / a - q / b for p, q in zip(along, across))
     return np.array([[x0, x1, x2], [y0, y1, y2], [x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0]])
