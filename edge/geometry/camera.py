@@ -149,8 +149,8 @@ class Sight:
     def solve_pnp(self, start: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
         """Rotation and translation of N >= 6 points by Levenberg-Marquardt from the rotation `start`, this frame's own.
 
-        None where no pose before the camera fits. From four degrees off, four steps end within 0.005 degrees of
-        where more would, as they do from EPNP's pose.
+        None where no pose before the camera fits. Four steps ended 0.001 degrees, at most 0.06, from where more would, over a
+        film of 900 frames; from EPNP's pose 0.005, and 0.9 where the points fit badly.
         """
         place = self.translation(start)
         if place is None:
