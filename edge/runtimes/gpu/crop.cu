@@ -115,9 +115,15 @@ struct Record {
 };
 
 // The same in a CUDA graph, which keeps the arguments that a kernel had when it was captured: the record is read when the
-// kernel runs, from device memory that the graph fills before. All threads read the same few words. At least 16 blocks at a
-// time, or the compiler takes 40 registers for a thread.
-extern "C" __global__ void __launch_bounds__(BLOCK_THREADS, 16) crop_from(
+// kernel runs, from device memory that the graph fills before. All threads read the same few words. On the Nano the compiler
+// has to be told of the 16 blocks, or it takes 40 registers for a thread.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 530
+#define FILLED __launch_bounds__(BLOCK_THREADS, 16)
+#else
+#define FILLED __launch_bounds__(BLOCK_THREADS)
+#endif
+
+extern "C" __global__ void FILLED crop_from(
     const Record *__restrict__ record, float *__restrict__ target, int out_width, int out_height)
 {
     fill(record->frame, record->width, record->height, record->pitch, target, out_width, out_height, record->xu,
