@@ -49,7 +49,7 @@ def test_on_the_nano_all_threads_fit_and_nothing_spills(compiler, source):
     assert all(int(n) <= 32 for n in re.findall(r"Used (\d+) registers", log)), "2048 threads have 32 registers each"
     for kernel in ("crop", "crop_from"):
         info, _ = sections(code)[".text." + kernel]
-        assert info >> 24 == int(re.search(r"'{}'.*?Used (\d+) registers".format(kernel), log, re.S).group(1))  # for the driver
+        assert info >> 24 == int(re.search(r"'{}'.*?Used (\d+) registers".format(kernel), log, re.S).group(1))
     assert "smem" not in log and "lmem" not in log and "barriers" not in log
 
 

@@ -1,4 +1,4 @@
-"""The runner's CUDA graph on the simulator: one launch a frame, the same outputs, and plain calls where no graph can be made."""
+"""The runner's CUDA graph on the simulator: one launch a frame, the same outputs; plain calls where no graph can be made."""
 import json
 import threading
 
@@ -77,7 +77,8 @@ def counted(books, call):
     """What `call` added to the simulator's counts."""
     before = dict(books.ledger.counts)
     call()
-    return {what: number - before.get(what, 0) for what, number in books.ledger.counts.items() if number != before.get(what, 0)}
+    after = books.ledger.counts
+    return {what: after[what] - before.get(what, 0) for what in after if after[what] != before.get(what, 0)}
 
 
 def test_a_frame_is_one_launch_and_its_outputs_are_those_of_plain_calls_to_the_bit(books, tiny, ways, opened):

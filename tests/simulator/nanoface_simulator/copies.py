@@ -7,7 +7,8 @@ from . import errors, settings
 from .contexts import checked, current
 from .ledger import ledger
 from .memory import POISON, space
-from .streams import counted, finish, finish_others, line_of, not_captured, order, put
+from .races import order
+from .streams import counted, finish, finish_others, line_of, not_captured, put
 
 MOST_COPIES = 1000
 

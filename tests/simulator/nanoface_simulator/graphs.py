@@ -14,7 +14,8 @@ from .contexts import driver, threads
 from .copies import check_unchanged, poison, watching
 from .hold import burn
 from .ledger import ledger
-from .streams import fail_launch, launch_fails, lines, order, put
+from .races import order
+from .streams import fail_launch, launch_fails, lines, put
 
 LIBRARY = "libcuda.so.1"
 CODES = {

@@ -16,7 +16,8 @@ from . import errors, settings
 from .contexts import checked, current, may_free, ward
 from .ledger import ledger
 from .memory import DeviceAllocation, space
-from .streams import counted, fail_launch, launch_fails, line_of, now, order, order_now, put
+from .races import order, order_now
+from .streams import counted, fail_launch, launch_fails, line_of, now, put
 
 ELF, CUDA_MACHINE = b"\x7fELF", 190
 PLACEHOLDER = b"SIMULATOR CUBIN"  # what stands for a cubin where no compiler is: b"SIMULATOR CUBIN sm_53 crop"

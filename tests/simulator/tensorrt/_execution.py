@@ -10,18 +10,8 @@ from nanoface_simulator.copies import check_unchanged, poison, watching
 from nanoface_simulator.hold import burn
 from nanoface_simulator.ledger import ledger
 from nanoface_simulator.memory import space
-from nanoface_simulator.streams import (
-    counted,
-    default,
-    drain,
-    fail_launch,
-    finish,
-    finish_others,
-    launch_fails,
-    lines,
-    order,
-    put,
-)
+from nanoface_simulator.races import order
+from nanoface_simulator.streams import counted, default, drain, fail_launch, finish, finish_others, launch_fails, lines, put
 
 from . import _texts
 from ._enums import ITEM_BYTES, NUMPY_NAMES, whole
