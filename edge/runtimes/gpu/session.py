@@ -15,7 +15,7 @@ from edge.core.errors import EngineError
 from edge.runtimes.cpu.runner import sees_pictures
 from edge.runtimes.gpu import crop as crop_kernel
 from edge.runtimes.gpu.context import PRIMARY
-from edge.runtimes.gpu.frames import FrameStore
+from edge.runtimes.gpu.frames import SLOTS, FrameStore
 from edge.runtimes.gpu.graph import Graph
 from edge.runtimes.gpu.plan import LoadedPlan
 from edge.store.plans import StoredPlan
@@ -114,7 +114,7 @@ class DeviceSession:
         self._records: Any = None  # Buffer of what the graph's kernels are to crop
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
-        self._done: Any = None
+        self._dones: List[Any] = []  # the last starts' ends, in turn: a frame waits for the end of the start that read it
         self._inputs: Dict[str, Buffer] = {}
         self._outputs: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
@@ -134,7 +134,8 @@ class DeviceSession:
             self._outputs[tensor.name] = buffer_of(cuda, memory, tensor.shape)
         self._addresses = self.plan.order({name: buffer.address for of in (self._inputs, self._outputs)
                                            for name, buffer in of.items()})
-        self._began, self._read, self._done = cuda.Event(), cuda.Event(), cuda.Event(BLOCKING_SYNC)
+        self._began, self._read = cuda.Event(), cuda.Event()
+        self._dones = [cuda.Event(BLOCKING_SYNC) for _ in range(SLOTS + 1)]
 
     def start(self, feeds: Mapping[str, np.ndarray]) -> None:
         """Run the network on ready-made float32 inputs, by name. What was started before is waited for already."""
@@ -143,7 +144,7 @@ class DeviceSession:
         self._began.record(self.thread.stream)
         if self.kernel is not None or not self._launched():
             self._now(self._run_on_feeds)
-        self._done.record(self.thread.stream)
+        self._dones[0].record(self.thread.stream)
 
     def start_crops(self, image: np.ndarray, crops: Sequence[Crop]) -> None:
         """Run the network on crops of the frame, which is uploaded where no other stage has done that.
@@ -151,6 +152,7 @@ class DeviceSession:
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
         frames: Any = self._frames
+        self._dones.append(self._dones.pop(0))
         frame = frames.hold(image, self.thread.stream, self._began)
         try:
             pitch, graph = 3 * image.shape[1], self.graph is not None and not self.plain
@@ -162,12 +164,12 @@ class DeviceSession:
                     self.kernel.launch(frame.address, image.shape, pitch, crop, target, self.thread.stream)
             if graph and not self._launched():
                 self._now(self._run_on_records)
-        finally:
-            self._read.record(self.thread.stream)
-            frames.release(frame, self._read)
+        finally:  # behind a graph is behind its kernels as well
+            (self._dones[0] if graph else self._read).record(self.thread.stream)
+            frames.release(frame, self._dones[0] if graph else self._read)
         if not graph:
             self._now(self._run)
-        self._done.record(self.thread.stream)
+            self._dones[0].record(self.thread.stream)
 
     def record(self, library: Any) -> None:
         """Make a graph of what each start enqueues. It has run before: TensorRT allocates in its first run.
@@ -187,9 +189,9 @@ class DeviceSession:
 
     def wait(self) -> float:
         """Sleep until the device is done; how long it was at work, ms. What failed there is raised here."""
-        self._done.synchronize()
+        self._dones[0].synchronize()
         self.thread.stream.synchronize()  # after which every error was raised, and no more can come
-        ms: float = self._done.time_since(self._began)
+        ms: float = self._dones[0].time_since(self._began)
         return ms
 
     def copy_results(self, into: Mapping[str, np.ndarray]) -> None:
@@ -211,7 +213,8 @@ class DeviceSession:
         self._inputs, self._outputs, self._addresses, self._records = {}, {}, [], None
         for buffer in buffers:
             buffer.free()
-        self._began = self._read = self._done = None
+        self._began = self._read = None
+        self._dones = []
         PRIMARY.leave()
 
     def _targets(self) -> Iterator[int]:
