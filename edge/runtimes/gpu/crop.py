@@ -105,8 +105,9 @@ def _arguments(frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop) -> Tu
     height, width = shape[0], shape[1]
     if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
         raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(width, height, pitch))
-    arithmetic = (crop.scale,) + tuple(crop.offset) + (crop.border == REPLICATE, crop.colour == RGB)
-    return (frame, width, height, pitch), placement(crop) + arithmetic
+    first, second, third = crop.offset
+    return (frame, width, height, pitch), placement(crop) + (
+        crop.scale, first, second, third, crop.border == REPLICATE, crop.colour == RGB)
 
 
 def load(home: str, compute_capability: str) -> CropKernel:

@@ -50,7 +50,9 @@ class Graph:
 
     def launch(self) -> None:
         """Enqueue it on its stream. Raises EngineError where that fails; a fault of the device shows where it is awaited."""
-        self._call("cuGraphLaunch", self._launchable, self._stream)
+        code = self._library.cuGraphLaunch(self._launchable, self._stream)
+        if code:
+            self._check("cuGraphLaunch", code)
 
     def close(self) -> None:
         """May be called twice. The stream has been waited for."""

@@ -185,7 +185,7 @@ class TensorRtRunner(Runner):
 
     def _started(self, began_at: float, start: Any, *work: Any) -> "_Submitted":
         start(*work)
-        if self._session is not None:
+        if self._session is not None and self._session.lost:
             self._note_lost(self._session)
         self._pending = _Submitted(self)
         self.run_s += clock.thread_cpu() - began_at
