@@ -32,7 +32,9 @@ class Networks:
         network, skipped = models.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
-        return open_runner(network, self._models.runtime, self._models.memory, self._models.crops), network
+        config = self._models
+        runner = open_runner(network, config.runtime, memory=config.memory, crops=config.crops, graphs=config.graphs)
+        return runner, network
 
     def optional(self, role: str, candidates: Sequence[str],
                  instead: str) -> Optional[Tuple[Runner, models.StoredNetwork]]:

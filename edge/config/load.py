@@ -65,6 +65,7 @@ class ModelsConfig(NamedTuple):
     runtime: str
     memory: str
     crops: str
+    graphs: str
 
 
 class EnginesConfig(NamedTuple):

@@ -84,6 +84,11 @@ def _why_not(name: str, role: str) -> str:
     return "there is no network {!r}{}".format(name, did_you_mean(nearest(name, NETWORKS[role])))
 
 
+def _or_off(rule: Rule) -> Rule:
+    """In YAML `off` without quotes is false."""
+    return rule._replace(read=lambda value: rule.read("off" if value is False else value))
+
+
 def _workers() -> Rule:
     def read(value: Any) -> str:
         if not isinstance(value, str):
@@ -147,6 +152,7 @@ RULES: Dict[str, Rule] = {
     "models.runtime": choice(AUTO, *roles.RUNTIMES),
     "models.memory": choice("pinned", "mapped"),
     "models.crops": choice("auto", "cpu"),
+    "models.graphs": _or_off(choice("auto", "off")),
     "engines.rebuild": choice("auto", "never"),
     "tracking.max_faces": whole(1, 4),
     "tracking.max_faces_stills": whole(1, 32),

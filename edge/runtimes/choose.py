@@ -2,7 +2,7 @@
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Mapping
 
 from edge.core.contracts import Runner
 from edge.core.errors import ConfigError, EngineError
@@ -23,28 +23,28 @@ RUNTIMES = {
 AUTO_ORDER = (OPENVINO, ONNXRUNTIME)
 
 
-def open_runner(network: StoredNetwork, runtime: str, memory: str = "pinned", crops: str = "auto") -> Runner:
+def open_runner(network: StoredNetwork, runtime: str, **ways: str) -> Runner:
     """The runner of `network`. Its own open() is still to be called, in the thread that will use it.
 
     `runtime` is auto or a key of RUNTIMES. Raises EngineError where it is not installed. Imports no heavy package.
     `auto` takes TensorRT where it is installed and the network has a plan, else the runner's note has why not.
-    `memory` (pinned or mapped) and `crops` (auto or cpu) are for TensorRT.
+    `ways`: memory, crops and graphs of TensorRT's runner.
     """
     if runtime != AUTO:
-        return _make(runtime, network, memory, crops)
+        return _make(runtime, network, ways)
     if find_spec(_module(TENSORRT).PACKAGE) is None:
-        return _make(_first_installed(), network, memory, crops)
+        return _make(_first_installed(), network, ways)
     why = _unfit(network)
     try:
         instead = _first_installed()
     except EngineError:
         if why:
             raise EngineError("{}, and no other runtime is installed".format(why))
-        return _make(TENSORRT, network, memory, crops)
+        return _make(TENSORRT, network, ways)
     if not why:
         names = (TENSORRT, instead)
-        return FallbackRunner(network.name, [(name, partial(_make, name, network, memory, crops)) for name in names])
-    runner = _make(instead, network, memory, crops)
+        return FallbackRunner(network.name, [(name, partial(_make, name, network, ways)) for name in names])
+    runner = _make(instead, network, ways)
     runner.note = "{}: {} instead".format(why, instead)
     return runner
 
@@ -58,14 +58,13 @@ def need_runtime(runtime: str) -> None:
             "no runtime is" if runtime == AUTO else runtime + " is not", packages.install(*wanted), cure()))
 
 
-def _make(name: str, network: StoredNetwork, memory: str, crops: str) -> Runner:
+def _make(name: str, network: StoredNetwork, ways: Mapping[str, str]) -> Runner:
     if name not in RUNTIMES:
         raise ConfigError("there is no runtime {}: take {} or {}".format(name, AUTO, " or ".join(sorted(RUNTIMES))))
     module = _module(name)
     if find_spec(module.PACKAGE) is None:
         raise EngineError("{} is not installed: {}".format(module.PACKAGE, module.CURE))
-    options = {"memory": memory, "crops": crops} if name == TENSORRT else {}
-    runner: Runner = getattr(module, RUNTIMES[name][1])(network, **options)
+    runner: Runner = getattr(module, RUNTIMES[name][1])(network, **(ways if name == TENSORRT else {}))
     return runner
 
 

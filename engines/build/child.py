@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from engines.build import boardfacts, builder
 from engines.lint.gate import nodes_of
 
 WARM_UPS = 10
+TURNS = 4  # of the ways to launch a network that are compared
+MOST_SLOWER = 1.1  # what a graph may take of the time that plain launches take
 LONGEST_MESSAGE = 1000  # characters; a pipe takes 4096 bytes in one piece
 OOM_SCORE = "700"  # of 1000: ended before the command that started us and before what else runs
 FACTS, BUILD = "facts", "build"
@@ -94,8 +96,7 @@ def _build(request: Mapping[str, Any], send: Send) -> Dict[str, Any]:
         schema=SCHEMA, role=stored.role, network=stored.name, sha256=sha256, size=len(built.plan),
         onnx_sha256=stored.sha256, precision=request["precision"], flags=flags, build_s=round(build_s, 1),
         built_at=request["built_at"], inputs=built.inputs, outputs=built.outputs, **facts._asdict())
-    verified, measured = _tried(request, stored, StoredPlan(stored.role, stored.name, request["plan"], sidecar), send)
-    sidecar.update(verified=verified, measured=measured)
+    sidecar.update(_tried(request, stored, StoredPlan(stored.role, stored.name, request["plan"], sidecar), send))
     return sidecar
 
 
@@ -134,8 +135,10 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, send: Send) -> buil
 
 
 def _tried(request: Mapping[str, Any], stored: StoredNetwork, plan: StoredPlan,
-           send: Send) -> Tuple[Optional[Dict[str, Any]], Dict[str, Any]]:
-    """The sidecar's verified (None without references) and measured. Raises EngineError for a plan that cannot be used."""
+           send: Send) -> Dict[str, Any]:
+    """What the sidecar says of it: verified (None without references), measured, and graphs, whether a CUDA graph of it is
+    faster (None: none could be made). Raises EngineError for a plan that cannot be used.
+    """
     from edge.runtimes.gpu.runner import TensorRtRunner
 
     send(STEP, text="loading")
@@ -148,7 +151,7 @@ def _tried(request: Mapping[str, Any], stored: StoredNetwork, plan: StoredPlan,
         send(STEP, text="comparing")
         verified = _verified(request["home"], runner, stored, send)
         send(STEP, text="measuring")
-        return verified, _measured(runner, int(request["runs"]))
+        return dict(times_of_ways(runner, int(request["runs"])), verified=verified)
     finally:
         runner.close()
 
@@ -173,18 +176,35 @@ def _verified(home: str, runner: Any, stored: StoredNetwork, send: Send) -> Opti
     return recorded(found)
 
 
-def _measured(runner: Any, runs: int) -> Dict[str, Any]:
-    """Of `runs` runs on black pictures, which take as long as others: the whole by our clock, the GPU's part by its own."""
+def times_of_ways(runner: Any, runs: int) -> Dict[str, Any]:
+    """Of `runs` runs call by call, and of as many by the CUDA graph where there is one, in turns, as the clocks move.
+
+    measured: the times of the better way, device_ms and host_ms; graphs: whether that is the graph, which spares the
+    processor and so may be a little slower, None where there is none; measured_otherwise: those of the other way.
+    """
+    ways: Dict[bool, Dict[str, List[float]]] = {}
+    for _ in range(TURNS):
+        for graph in (False, True):
+            if runner.use_graph(graph) or not graph:
+                _measure(runner, -(-runs // TURNS), ways.setdefault(graph, {"device_ms": [], "host_ms": []}))
+    shares = {graph: {key: _shares(values) for key, values in times.items()} for graph, times in ways.items()}
+    if True not in ways:
+        return {"measured": shares[False], "graphs": None}
+    faster = min(ways[True]["host_ms"]) <= MOST_SLOWER * min(ways[False]["host_ms"])  # the quickest: nothing else came between
+    return {"measured": shares[faster], "graphs": faster, "measured_otherwise": shares[not faster]}
+
+
+def _measure(runner: Any, runs: int, into: Dict[str, List[float]]) -> None:
+    """Of runs on black pictures, which take as long as others: the whole by our clock, the GPU's part by its own."""
     feeds = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in runner.inputs}
-    for _ in range(WARM_UPS):  # the clocks rise, and the libraries load what they need
+    for _ in range(0 if into["host_ms"] else WARM_UPS):  # the clocks rise, and the libraries load what they need
         runner.infer(feeds)
     runner.take_device_ms()
-    host_ms = []
     for _ in range(runs):
         began_at = clock.monotonic()
         runner.infer(feeds)
-        host_ms.append(1000.0 * (clock.monotonic() - began_at))
-    return {"device_ms": _shares(runner.take_device_ms()), "host_ms": _shares(host_ms)}
+        into["host_ms"].append(1000.0 * (clock.monotonic() - began_at))
+    into["device_ms"] += runner.take_device_ms()
 
 
 def _shares(values_ms: List[float]) -> Optional[Dict[str, float]]:

@@ -107,6 +107,7 @@ def test_asked_for_by_name_tensorrt_is_taken_or_refused_with_what_installs_it(in
 @pytest.mark.parametrize("options, text", [
     ({"memory": "managed"}, "models.memory must be pinned or mapped, not managed"),
     ({"crops": "gpu"}, "models.crops must be auto or cpu, not gpu"),
+    ({"graphs": "on"}, "models.graphs must be auto or off, not on"),
 ])
 def test_a_kind_of_memory_or_crops_that_nobody_knows_is_refused(installed, options, text):
     installed(*BOARD)

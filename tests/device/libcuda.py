@@ -1,6 +1,8 @@
-"""The calls of pycuda.driver that the crop kernel needs, on CUDA's own library, for where pycuda is not installed."""
+"""The calls of pycuda.driver that the crop kernel and a CUDA graph of it need, on CUDA's own library, where pycuda is not."""
 import ctypes
 import struct
+
+import numpy as np
 
 LETTERS = {"P": ctypes.c_void_p, "i": ctypes.c_int, "f": ctypes.c_float}
 
@@ -94,6 +96,31 @@ def memcpy_dtoh(array, source):
     call("cuMemcpyDtoH_v2", address, ctypes.c_uint64(int(source)), size)
 
 
+def memcpy_htod_async(target, array, stream):
+    call("cuMemcpyHtoDAsync_v2", ctypes.c_uint64(int(target)), *(_host(array) + (stream.handle_,)))
+
+
+def memcpy_dtoh_async(array, source, stream):
+    address, size = _host(array)
+    call("cuMemcpyDtoHAsync_v2", address, ctypes.c_uint64(int(source)), size, stream.handle_)
+
+
+class PagelockedHostAllocation:
+    def __init__(self, size):
+        self._address = ctypes.c_void_p()
+        call("cuMemHostAlloc", ctypes.byref(self._address), ctypes.c_size_t(size), 0)
+        self.bytes = (ctypes.c_uint8 * size).from_address(self._address.value)
+
+    def free(self):
+        call("cuMemFreeHost", self._address)
+
+
+def pagelocked_bytes(size):
+    """(array, what to free it by): pycuda.pagelocked_empty() has the second as the array's base."""
+    memory = PagelockedHostAllocation(size)
+    return np.frombuffer(memory.bytes, np.uint8), memory
+
+
 def _host(array):
     return ctypes.c_void_p(array.ctypes.data), ctypes.c_size_t(array.nbytes)
 
@@ -102,6 +129,7 @@ class Stream:
     def __init__(self):
         self.handle_ = ctypes.c_void_p()
         call("cuStreamCreate", ctypes.byref(self.handle_), 0)
+        self.handle = self.handle_.value
 
     def synchronize(self):
         call("cuStreamSynchronize", self.handle_)

@@ -39,7 +39,7 @@ BATCH, SIDE = 2, 192
 SHAPE = (BATCH, 3, SIDE, SIDE)
 NETWORK = StoredNetwork("copy", "copy.onnx", "copy.onnx", {}, "align", "5" * 64)
 LEVELS = (0.5, 4.0)  # mean and worst grey levels between the kernel and OpenCV, on a smooth picture away from the border
-WAYS = [(memory, crops) for memory in ("pinned", "mapped") for crops in ("auto", "cpu")]
+WAYS = [(memory, crops, graphs) for memory in ("pinned", "mapped") for crops in ("auto", "cpu") for graphs in ("off", "auto")]
 
 
 class StandIn:
@@ -147,13 +147,13 @@ def looks_right(found, image, asked, exact):
     return worst == 0.0 if exact else mean <= LEVELS[0] and worst <= LEVELS[1]
 
 
-def try_way(memory, mode, with_kernel):
-    runner = TensorRtRunner(NETWORK, memory=memory, crops=mode)
+def try_way(memory, mode, graphs, with_kernel):
+    runner = TensorRtRunner(NETWORK, memory=memory, crops=mode, graphs=graphs)
     runner.open()
     kernel = runner._session.kernel is not None
-    name, exact = "{} memory, crops by {}".format(memory, "kernel" if kernel else "CPU"), not kernel
+    name, exact = "{} memory, crops by {}, graphs {}".format(memory, "kernel" if kernel else "CPU", graphs), not kernel
     fine = check(name + ": as configured", kernel == (with_kernel and mode == "auto") and bool(runner.note) == (
-        mode == "auto" and not kernel))
+        mode == "auto" and not kernel) and (runner._session.graph is not None) == (graphs == "auto"))
     images = [frame(seed, (360 + 8 * seed, 640)) for seed in range(5)]
     fine &= check(name + ": crops of frames of several sizes", all(looks_right(
         runner.submit(image, crops(i)).result()["output"], image, crops(i), exact) for i, image in enumerate(images)))
@@ -177,10 +177,12 @@ def try_way(memory, mode, with_kernel):
     print("         submit {:.3f}, result {:.3f}, device {:.3f} ms (medians)".format(
         *(list(np.median(host_ms, axis=0)) + [np.median(device_ms)])))
     StandIn.refuse = True
+    runner.use_graph(False)
     try:
         fine &= check(name + ": execute False", "cannot run network copy" in error(lambda: runner.submit(images[0], crops(1))))
     finally:
         StandIn.refuse = False
+        runner.use_graph(True)
     fine &= check(name + ": goes on after that", looks_right(
         runner.submit(images[1], crops(2)).result()["output"], images[1], crops(2), exact))
     runner.close()
@@ -247,7 +249,7 @@ def said_by_pop():
 
 def try_fault():
     """A kernel that reads where nothing is breaks the context for good: everything still closes, and this process ends."""
-    runner = TensorRtRunner(NETWORK)
+    runner = TensorRtRunner(NETWORK, graphs="off")
     runner.open()
     if runner._session.kernel is None:
         runner.close()
@@ -280,7 +282,7 @@ def main():
     with tempfile.TemporaryDirectory() as home:
         os.environ["NANOFACE_HOME"] = home
         with_kernel = prepared(home)
-        fine = all([try_way(memory, mode, with_kernel) for memory, mode in WAYS])
+        fine = all([try_way(*(way + (with_kernel,))) for way in WAYS])
         fine &= all([try_threads(memory) for memory in ("pinned", "mapped")])
         fine &= try_release()
         fine &= try_fault()

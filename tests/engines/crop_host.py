@@ -54,6 +54,18 @@ extern "C" long run(const int *grid, const int *block, const unsigned char *fram
                          part_x, part_y, scale, offset0, offset1, offset2, replicate, red_first);
     return outside;
 }
+
+extern "C" long run_from(const int *grid, const int *block, const Record *record, float *target, int out_width, int out_height)
+{
+    frame_begin = record->frame, frame_pitch = record->pitch, row_bytes = 3L * record->width, frame_rows = record->height;
+    outside = 0, blockDim = {block[0], block[1], 1};
+    for (blockIdx.y = 0; blockIdx.y < grid[1]; blockIdx.y++)
+        for (blockIdx.x = 0; blockIdx.x < grid[0]; blockIdx.x++)
+            for (threadIdx.y = 0; threadIdx.y < block[1]; threadIdx.y++)
+                for (threadIdx.x = 0; threadIdx.x < block[0]; threadIdx.x++)
+                    crop_from(record, target, out_width, out_height);
+    return outside;
+}
 """
 # wrapv: as on the GPU; contract: no fma but the ones that are written; c++11: CUDA 10.2 knows more
 FLAGS = "-std=c++11 -O2 -fwrapv -ffp-contract=off -Wall -Wextra -Werror -shared -fPIC".split()
@@ -77,8 +89,9 @@ class HostKernel:
         done = subprocess.run([compiler()] + FLAGS + ["-I", place, "-o", library, source], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         assert done.returncode == 0, done.stdout.decode("utf-8", "replace")
-        self._run = ctypes.CDLL(library).run
-        self._run.restype = ctypes.c_long
+        loaded = ctypes.CDLL(library)
+        self._run, self._run_from = loaded.run, loaded.run_from
+        self._run.restype = self._run_from.restype = ctypes.c_long
         self._run.argtypes = [ctypes.POINTER(ctypes.c_int)] * 2 + [TYPES[letter] for letter in crop.PARAMETERS]
 
     def filled(self, arguments, memory, grid, block=crop.BLOCK):
@@ -89,3 +102,10 @@ class HostKernel:
         outside = self._run((ctypes.c_int * 2)(*grid[:2]), (ctypes.c_int * 3)(*block), *arguments)
         assert np.isnan(out[:GUARD]).all() and np.isnan(out[-GUARD:]).all(), "wrote outside of the target"
         return out[GUARD:-GUARD].reshape(3, down, across), outside
+
+    def filled_from(self, record, size, grid, block=crop.BLOCK):
+        """As filled(), by the kernel that reads a record: bytes that crop.pack() has written."""
+        out = np.full((3, size[1], size[0]), np.nan, np.float32)
+        outside = self._run_from((ctypes.c_int * 2)(*grid[:2]), (ctypes.c_int * 3)(*block), ctypes.c_char_p(bytes(record)),
+                                 ctypes.c_void_p(out.ctypes.data), *size)
+        return out, outside

@@ -14,6 +14,8 @@ A launch hands over 21 values, packed as cropkernel.PARAMETERS says ("PiiiPiifff
 
 The simulator of pycuda loads this file (NANOFACE_SIM_KERNELS) and finds the kernel in KERNELS.
 """
+import struct
+
 import numpy as np
 
 REACH = np.float32(4194304.0)
@@ -29,7 +31,17 @@ def launch(grid, block, *arguments):
 
 
 launch.writes = (4,)
-KERNELS = {"crop": launch}
+
+
+def launch_from(grid, block, record, target, across, down):
+    """By the record of a graph, packed as cropkernel.RECORD says ("PiiiffffiiffffffiiP")."""
+    packed = struct.Struct("Piii" "ffff" "iiff" "ffff" "ii" "0P")
+    values = packed.unpack_from(record[:packed.size].tobytes())
+    launch(grid, block, at(values[0]), *(values[1:4] + (target, across, down) + values[4:]))  # noqa: F821  (the simulator's)
+
+
+launch_from.writes = (1,)
+KERNELS = {"crop": launch, "crop_from": launch_from}
 
 
 def filled(arguments, memory):

@@ -102,6 +102,10 @@ def test_the_source_itself_gives_the_twins_bits_whatever_pads_the_rows(host, cro
     out, outside = host.filled(arguments(image, crop, 300 + padding), rows.ravel(), grid(crop))
     assert outside == 0
     assert np.array_equal(out, reference(image, crop))
+    record, frame = bytearray(cropkernel.RECORD.size + 8), rows.ravel()
+    cropkernel.pack(record, 8, frame.ctypes.data, image.shape, 300 + padding, crop)
+    from_record, outside = host.filled_from(record[8:], crop.size, grid(crop))
+    assert outside == 0 and np.array_equal(from_record, out)
 
 
 LIMITS = (np.inf, -np.inf, np.nan, 0.0, 1e-45, -1e-45, 1e38, -1e38, 3e9, -3e9, 1.0, -0.5, 100.0, 4194304.0)

@@ -40,25 +40,29 @@ def test_it_compiles_without_a_warning_for_the_nano_and_later_gpus(compiler, sou
     code, log = compiler.compile(source, arch)
     assert log == ""
     assert code[:4] == b"\x7fELF" and struct.unpack_from("<H", code, 18) == (190,)
-    assert ".text.crop" in sections(code)
+    assert ".text.crop" in sections(code) and ".text.crop_from" in sections(code)
 
 
 def test_on_the_nano_all_threads_fit_and_nothing_spills(compiler, source):
     code, log = compiler.compile(source, "sm_53", ["--ptxas-options=-v"])
-    assert "0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" in log
-    registers = int(re.search(r"Used (\d+) registers", log).group(1))
-    assert registers <= 32, "2048 threads have 32 registers each"
-    info, _ = sections(code)[".text.crop"]
-    assert info >> 24 == registers  # what the driver reads
+    assert log.count("0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads") == 2
+    assert all(int(n) <= 32 for n in re.findall(r"Used (\d+) registers", log)), "2048 threads have 32 registers each"
+    for kernel in ("crop", "crop_from"):
+        info, _ = sections(code)[".text." + kernel]
+        assert info >> 24 == int(re.search(r"'{}'.*?Used (\d+) registers".format(kernel), log, re.S).group(1))
     assert "smem" not in log and "lmem" not in log and "barriers" not in log
 
 
 def test_it_reads_the_frame_through_the_read_only_cache_and_fuses_what_is_written_fused(compiler, source):
     ptx = compiler.compile(source, "compute_53").code.decode("ascii")
-    assert ptx.count("ld.global.nc.u8") == 12 and "ld.global.u" not in ptx and ptx.count("st.global.f32") == 3
     assert ".f64" not in ptx and ".local" not in ptx and "div." not in ptx
-    # 4 for the place, 9 for three blends of three colours, 3 for the arithmetic; nothing else may be fused
-    assert ptx.count("fma.rn.f32") == 16
+    kernels = ptx.split(".visible .entry")[1:]
+    assert len(kernels) == 2
+    for kernel in kernels:
+        assert kernel.count("ld.global.nc.u8") == 12 and kernel.count("st.global.f32") == 3
+        assert kernel.count("ld.global.") == kernel.count("ld.global.nc.")
+        # 4 for the place, 9 for three blends of three colours, 3 for the arithmetic; nothing else may be fused
+        assert kernel.count("fma.rn.f32") == 16
     without = compiler.compile(source, "compute_53", ["--fmad=false"]).code.decode("ascii")
     assert ptx.count("fma.rn.f32") == without.count("fma.rn.f32")
 
@@ -67,6 +71,7 @@ def test_what_pycuda_packs_is_what_the_kernel_takes(compiler, source):
     ptx = compiler.compile(source, "compute_53").code.decode("ascii")
     declared = re.findall(r"\.param \.(\w+) crop_param_\d+", ptx)
     assert "".join(PTX_TYPES[kind] for kind in declared) == crop.PARAMETERS
+    assert re.findall(r"\.param \.(\w+)(?:\.\w+)* (?:\.align \d+ )?crop_from_param_\d+", ptx) == ["u64", "u64", "u32", "u32"]
     assert ".maxntid 128, 1, 1" in ptx and crop.BLOCK[0] * crop.BLOCK[1] == 128
 
 

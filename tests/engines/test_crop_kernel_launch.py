@@ -15,7 +15,7 @@ from engines.build import cubin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-ON_GPU = os.path.join(ROOT, "tests", "device", "run_on_gpu.py")
+ON_GPU, GRAPH_ON_GPU = [os.path.join(ROOT, "tests", "device", name) for name in ("run_on_gpu.py", "graph_on_gpu.py")]
 
 BEGIN = """
 import sys
@@ -140,6 +140,14 @@ def test_the_script_for_a_real_gpu_passes_on_the_simulator(home):
     assert code == 0 and text.endswith("all agree\n") and "DIFFERS" not in text, text
     assert books["broken"] == 0 and books["not_popped"] == 0, books
     assert text.count(" ok  ") == 25 and text.count(" same ") == 25, text
+
+
+def test_the_script_that_captures_a_graph_on_a_real_gpu_passes_on_the_simulator(home):
+    path = home / "crop.cubin"
+    path.write_bytes(b"SIMULATOR CUBIN sm_53 crop crop_from")
+    code, text, books = run(home, GRAPH_ON_GPU, "--cubin", str(path), "--kernels", "2", "--rounds", "2", "--simulated")
+    assert code == 0 and text.endswith("all is as promised\n") and "NOT SO" not in text, text
+    assert books["clean"] and books["counts"]["graph launches"] == 6 + 2, books
 
 
 WRONG = {  # what a mistaken kernel would do -> the reference's line that is changed for it

@@ -111,7 +111,7 @@ def write_cubin(home, arch="sm_53", content=None):
     os.makedirs(plans.plans_dir(home), exist_ok=True)
     path = os.path.join(plans.plans_dir(home), plans.CUBIN)
     with open(path, "wb") as f:
-        f.write(content or "SIMULATOR CUBIN {} crop".format(arch).encode("ascii"))
+        f.write(content or "SIMULATOR CUBIN {} crop crop_from".format(arch).encode("ascii"))
     sidecar = dict(schema=cubin.SCHEMA, sha256=models.sha256_of(path), size=os.path.getsize(path),
                    source_sha256=cubin.source_sha256(), arch=arch, nvcc="none")
     with open(os.path.join(plans.plans_dir(home), plans.CUBIN_SIDECAR), "w") as f:

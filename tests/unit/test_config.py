@@ -74,6 +74,7 @@ def test_networks_are_those_of_the_manifest_and_preferred_in_its_order(role):
     ("source: {fps: 30}", "source.fps", 30.0),
     ("source: {rotate: 90}", "source.rotate", 90),
     ("source: {flip: none}", "source.flip", "none"),
+    ("models: {graphs: off}", "models.graphs", "off"),
     ("source: {loop: yes}", "source.loop", True),
     ("source:\n  # fps: 3\n", "source.fps", None),
     ("source: {width: null}", "source.width", None),

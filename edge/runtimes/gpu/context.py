@@ -114,6 +114,7 @@ class Primary:
     """Counts the threads that use the primary context. It is retained for the first thread and released after the last."""
 
     def __init__(self) -> None:
+        self.opening = threading.RLock()  # around loading a plan and recording a graph: one would break the other
         self._lock = threading.Lock()
         self._holder: Optional[_ContextThread] = None
         self._threads = 0  # that have it pushed

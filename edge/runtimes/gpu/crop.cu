@@ -54,7 +54,7 @@ static __device__ __forceinline__ Pixel between(const Pixel &first, const Pixel 
     return pixel;
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) crop(
+static __device__ __forceinline__ void fill(
     const unsigned char *__restrict__ frame,  // (height, width, 3) BGR, rows `pitch` bytes apart
     int width, int height, int pitch,
     float *__restrict__ target,  // (3, out_height, out_width)
@@ -92,4 +92,41 @@ extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) crop(
     out[0] = fmaf(red_first ? pixel.red : pixel.blue, scale, offset0);
     out[plane] = fmaf(pixel.green, scale, offset1);
     out[2 * plane] = fmaf(red_first ? pixel.blue : pixel.red, scale, offset2);
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK_THREADS) crop(
+    const unsigned char *__restrict__ frame, int width, int height, int pitch, float *__restrict__ target, int out_width,
+    int out_height, float xu, float xv, float yu, float yv, int whole_x, int whole_y, float part_x, float part_y,
+    float scale, float offset0, float offset1, float offset2, int replicate, int red_first)
+{
+    fill(frame, width, height, pitch, target, out_width, out_height, xu, xv, yu, yv, whole_x, whole_y, part_x, part_y,
+         scale, offset0, offset1, offset2, replicate, red_first);
+}
+
+// What changes from frame to frame, as the host packs it (crop.py, RECORD).
+struct Record {
+    const unsigned char *frame;
+    int width, height, pitch;
+    float xu, xv, yu, yv;
+    int whole_x, whole_y;
+    float part_x, part_y;
+    float scale, offset0, offset1, offset2;
+    int replicate, red_first;
+};
+
+// The same in a CUDA graph, which keeps the arguments that a kernel had when it was captured: the record is read when the
+// kernel runs, from device memory that the graph fills before. All threads read the same few words. On the Nano the compiler
+// has to be told of the 16 blocks, or it takes 40 registers for a thread.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 530
+#define FILLED __launch_bounds__(BLOCK_THREADS, 16)
+#else
+#define FILLED __launch_bounds__(BLOCK_THREADS)
+#endif
+
+extern "C" __global__ void FILLED crop_from(
+    const Record *__restrict__ record, float *__restrict__ target, int out_width, int out_height)
+{
+    fill(record->frame, record->width, record->height, record->pitch, target, out_width, out_height, record->xu,
+         record->xv, record->yu, record->yv, record->whole_x, record->whole_y, record->part_x, record->part_y,
+         record->scale, record->offset0, record->offset1, record->offset2, record->replicate, record->red_first);
 }

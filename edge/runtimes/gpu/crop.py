@@ -4,6 +4,7 @@
 not on a service's PATH. A cubin runs on GPUs of its own architecture only.
 """
 import math
+import struct
 from typing import Any, Tuple
 
 from edge.core.contracts import REPLICATE, RGB, Crop
@@ -12,12 +13,13 @@ from edge.host import commands
 from edge.store.cubin import read_cubin
 from edge.store.plans import cure_all
 
-NAME = "crop"  # of the kernel
+NAME, FROM = "crop", "crop_from"  # of the kernels: by arguments, and by a record that lies on the device
 
 BLOCK = (32, 4, 1)  # why: see crop.cu
 # the parameters in crop.cu's order: frame, its width, height, pitch; target, its width, height; four slopes; the place
 # of the middle, whole and rest; scale and three offsets; replicate, red_first
 PARAMETERS = "P" "iii" "P" "ii" "ffff" "iiff" "ffff" "ii"
+RECORD = struct.Struct("Piii" "ffff" "iiff" "ffff" "ii" "0P")  # what changes from frame to frame, for the second kernel
 LARGEST = 1 << 20  # frame pixels, along a side; far below the reach of the kernel
 _HUGE = 1e30  # beyond it places cannot be told apart, and float32 overflows
 _NOWHERE = (0.0, 0.0, 0.0, 0.0, -LARGEST, -LARGEST, 0.0, 0.0)
@@ -59,6 +61,7 @@ class CropKernel:
             self._module = driver.module_from_buffer(cubin)  # the function lives only as long as its module
             self._function = self._module.get_function(NAME)
             self._function.prepare(PARAMETERS)
+            self._from: Any = None  # the second kernel, once it is asked for
         except driver.Error as e:
             raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), cure_all())) from e
 
@@ -68,19 +71,43 @@ class CropKernel:
         frame, target: device addresses; pitch: bytes from row to row. Neither may be freed or overwritten before
         `stream` (a pycuda Stream) has finished with them. Raises FrameError for a frame, EngineError where the launch fails.
         """
-        height, width = shape[0], shape[1]
-        if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
-            raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(
-                width, height, pitch))
         across, down = crop.size
-        first, second, third = crop.offset
+        before, after = _arguments(frame, shape, pitch, crop)
+        self._launch(self._function, crop.size, stream, before + (target, across, down) + after)
+
+    def launch_from(self, record: int, target: int, size: Tuple[int, int], stream: Any) -> None:
+        """As launch(), by a record at a device address, see pack(): what lies there when the kernel runs counts.
+
+        size: width and height of the target. Raises EngineError.
+        """
+        if self._from is None:
+            try:
+                self._from = self._module.get_function(FROM).prepare("PPii")
+            except self._error as e:
+                raise EngineError("the crop kernel does not load ({}): {}".format(_line(e), cure_all())) from e
+        self._launch(self._from, size, stream, (record, target) + tuple(size))
+
+    def _launch(self, function: Any, size: Tuple[int, int], stream: Any, arguments: Tuple[Any, ...]) -> None:
         try:
-            self._function.prepared_async_call(
-                ((across + 31) // 32, (down + 3) // 4), BLOCK, stream, frame, width, height, pitch, target,
-                across, down, *placement(crop), crop.scale, first, second, third,
-                crop.border == REPLICATE, crop.colour == RGB)
+            function.prepared_async_call(((size[0] + 31) // 32, (size[1] + 3) // 4), BLOCK, stream, *arguments)
         except self._error as e:
             raise EngineError("the crop kernel cannot be launched ({}): {}".format(_line(e), _gpu_cure())) from e
+
+
+def pack(into: Any, place: int, frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop) -> None:
+    """Write the record of a crop, RECORD.size bytes, at `place` of a buffer of the host. Raises FrameError."""
+    before, after = _arguments(frame, shape, pitch, crop)
+    RECORD.pack_into(into, place, *(before + after))
+
+
+def _arguments(frame: int, shape: Tuple[int, ...], pitch: int, crop: Crop) -> Tuple[Tuple[Any, ...], Tuple[Any, ...]]:
+    """The kernel's arguments before those of the target, and after them. Raises FrameError."""
+    height, width = shape[0], shape[1]
+    if not (0 < width <= LARGEST and 0 < height <= LARGEST and 3 * width <= pitch):
+        raise FrameError("a picture of {}x{} with rows {} bytes apart cannot be cropped".format(width, height, pitch))
+    first, second, third = crop.offset
+    return (frame, width, height, pitch), placement(crop) + (
+        crop.scale, first, second, third, crop.border == REPLICATE, crop.colour == RGB)
 
 
 def load(home: str, compute_capability: str) -> CropKernel:

@@ -1,19 +1,22 @@
 """What a runner has on the device while it is open: the loaded plan, its buffers, events, and the frames.
 
 Enqueued in order on the thread's stream: the input (a copy, or the upload of the frame and the crop kernel), the network,
-the copies of its outputs. Only wait() and close() wait. pycuda's errors come through; the runner makes messages of them. No
-function keeps a stream, an event or the kernel in a variable of its own: the traceback of an error would keep it on, for
-longer than its context.
+the copies of its outputs; all but the upload by one call where record() has made a graph of it. Only wait() and close()
+wait. pycuda's errors come through; the runner makes messages of them. No function keeps a stream, an event or the kernel in
+a variable of its own: the traceback of an error would keep it on, for longer than its context.
 """
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+import itertools
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
 from edge.core.contracts import Crop
 from edge.core.errors import EngineError
 from edge.runtimes.cpu.runner import sees_pictures
+from edge.runtimes.gpu import crop as crop_kernel
 from edge.runtimes.gpu.context import PRIMARY
-from edge.runtimes.gpu.frames import FrameStore
+from edge.runtimes.gpu.frames import SLOTS, FrameStore
+from edge.runtimes.gpu.graph import Graph
 from edge.runtimes.gpu.plan import LoadedPlan
 from edge.store.plans import StoredPlan
 
@@ -23,15 +26,15 @@ BLOCKING_SYNC = 1  # CU_EVENT_BLOCKING_SYNC of cuda.h: a thread that waits for t
 
 
 class Buffer:
-    """Page-locked float32 memory and as much on the device, between which copies are enqueued.
+    """Page-locked memory and as much on the device, between which copies are enqueued.
 
     The Nano's processor does not cache page-locked memory: it is written once from front to back and copied out before
     anything is calculated, never calculated in.
     """
 
-    def __init__(self, cuda: Any, shape: Sequence[int]) -> None:
+    def __init__(self, cuda: Any, shape: Sequence[int], dtype: Any = np.float32) -> None:
         """Raises pycuda's errors, with nothing left behind."""
-        self._cuda, self._device = cuda, None  # type: Any, Any
+        self._cuda, self._device, self._dtype = cuda, None, dtype  # type: Any, Any, Any
         self.address = 0  # on the device
         self.host: Any = self._allocate(tuple(shape))  # an array; None once it is free
         try:
@@ -65,7 +68,7 @@ class Buffer:
             host.base.free()  # pycuda's own object
 
     def _allocate(self, shape: Sequence[int]) -> np.ndarray:
-        memory: np.ndarray = self._cuda.pagelocked_empty(shape, np.float32)
+        memory: np.ndarray = self._cuda.pagelocked_empty(shape, self._dtype)
         return memory
 
     def _place(self, host: Any) -> None:
@@ -84,7 +87,7 @@ class MappedBuffer(Buffer):
 
     def _allocate(self, shape: Sequence[int]) -> np.ndarray:
         flags = self._cuda.host_alloc_flags.DEVICEMAP
-        memory: np.ndarray = self._cuda.pagelocked_empty(shape, np.float32, mem_flags=flags)
+        memory: np.ndarray = self._cuda.pagelocked_empty(shape, self._dtype, mem_flags=flags)
         return memory
 
     def _place(self, host: Any) -> None:
@@ -104,10 +107,14 @@ class DeviceSession:
         self.thread = PRIMARY.enter()
         self.plan = LoadedPlan(plan)
         self.kernel: Any = None  # a CropKernel, set before load(): the input is made on the device, where it is pictures
+        self.graph: Optional[Graph] = None  # of what a start with the kernel enqueues, or without it one with feeds
+        self.lost = ""  # why the graph is not used any more
+        self.plain = False  # not to use it for a while: to compare
         self._frames: Optional[FrameStore] = None
+        self._records: Any = None  # Buffer of what the graph's kernels are to crop
         self._began: Any = None  # events: around all of one submit, and behind the kernels that read the frame
         self._read: Any = None
-        self._done: Any = None
+        self._dones: List[Any] = []  # the last starts' ends, in turn: a frame waits for the end of the start that read it
         self._inputs: Dict[str, Buffer] = {}
         self._outputs: Dict[str, Buffer] = {}
         self._addresses: List[int] = []  # of all bindings, as the engine wants them
@@ -127,39 +134,64 @@ class DeviceSession:
             self._outputs[tensor.name] = buffer_of(cuda, memory, tensor.shape)
         self._addresses = self.plan.order({name: buffer.address for of in (self._inputs, self._outputs)
                                            for name, buffer in of.items()})
-        self._began, self._read, self._done = cuda.Event(), cuda.Event(), cuda.Event(BLOCKING_SYNC)
+        self._began, self._read = cuda.Event(), cuda.Event()
+        self._dones = [cuda.Event(BLOCKING_SYNC) for _ in range(SLOTS + 1)]
 
     def start(self, feeds: Mapping[str, np.ndarray]) -> None:
         """Run the network on ready-made float32 inputs, by name. What was started before is waited for already."""
         for name, values in feeds.items():
             self._inputs[name].put(values)
         self._began.record(self.thread.stream)
-        for buffer in self._inputs.values():
-            buffer.to_device(self.thread.stream)
-        self._run()
+        if self.kernel is not None or not self._launched():
+            self._now(self._run_on_feeds)
+        self._dones[0].record(self.thread.stream)
 
     def start_crops(self, image: np.ndarray, crops: Sequence[Crop]) -> None:
         """Run the network on crops of the frame, which is uploaded where no other stage has done that.
 
         Only with the kernel. Raises FrameError for a picture that cannot be cropped; then nothing was started.
         """
-        frames, buffer = self._frames, next(iter(self._inputs.values()))  # type: Any, Any
+        frames: Any = self._frames
+        self._dones.append(self._dones.pop(0))
         frame = frames.hold(image, self.thread.stream, self._began)
         try:
-            address, step = buffer.address, buffer.host[0].nbytes
-            for crop in crops:
-                self.kernel.launch(frame.address, image.shape, 3 * image.shape[1], crop, address, self.thread.stream)
-                address += step
-        finally:
-            self._read.record(self.thread.stream)
-            frames.release(frame, self._read)
-        self._run()
+            pitch, graph = 3 * image.shape[1], self.graph is not None and not self.plain
+            for number, (crop, target) in enumerate(zip(crops, self._targets())):
+                if graph:
+                    crop_kernel.pack(self._records.host, number * crop_kernel.RECORD.size, frame.address, image.shape, pitch,
+                                     crop)
+                else:
+                    self.kernel.launch(frame.address, image.shape, pitch, crop, target, self.thread.stream)
+            if graph and not self._launched():
+                self._now(self._run_on_records)
+        finally:  # behind a graph is behind its kernels as well
+            (self._dones[0] if graph else self._read).record(self.thread.stream)
+            frames.release(frame, self._dones[0] if graph else self._read)
+        if not graph:
+            self._now(self._run)
+            self._dones[0].record(self.thread.stream)
+
+    def record(self, library: Any) -> None:
+        """Make a graph of what each start enqueues. It has run before: TensorRT allocates in its first run.
+
+        `library`: graph.driver(). Raises EngineError and pycuda's errors; then all is as it was.
+        """
+        if self.kernel is not None and self._records is None:
+            self._records = Buffer(self.thread.cuda, (self.plan.inputs[0].shape[0] * crop_kernel.RECORD.size,), np.uint8)
+        work = self._run_on_feeds if self.kernel is None else self._run_on_records
+        self.graph = Graph(library, self.thread.stream.handle, work)
+
+    def drop_graph(self, why: str) -> None:
+        """Enqueue everything one by one from now on. What was started is waited for."""
+        graph, self.graph, self.lost = self.graph, None, why
+        if graph is not None:
+            graph.close()
 
     def wait(self) -> float:
         """Sleep until the device is done; how long it was at work, ms. What failed there is raised here."""
-        self._done.synchronize()
+        self._dones[0].synchronize()
         self.thread.stream.synchronize()  # after which every error was raised, and no more can come
-        ms: float = self._done.time_since(self._began)
+        ms: float = self._dones[0].time_since(self._began)
         return ms
 
     def copy_results(self, into: Mapping[str, np.ndarray]) -> None:
@@ -174,21 +206,54 @@ class DeviceSession:
             self.thread.stream.synchronize()
         except cuda.Error:
             pass  # the device has failed: wait() has raised that, and nothing is enqueued any more
+        self.drop_graph("")
         self.plan.close()
         self.kernel = self._frames = None
-        buffers = list(self._outputs.values()) + list(self._inputs.values())
-        self._inputs, self._outputs, self._addresses = {}, {}, []
+        buffers = list(self._outputs.values()) + list(self._inputs.values()) + [self._records] * (self._records is not None)
+        self._inputs, self._outputs, self._addresses, self._records = {}, {}, [], None
         for buffer in buffers:
             buffer.free()
-        self._began = self._read = self._done = None
+        self._began = self._read = None
+        self._dones = []
         PRIMARY.leave()
 
-    def _run(self) -> None:
+    def _targets(self) -> Iterator[int]:
+        """Where on the device each picture of the batch lies."""
+        buffer = next(iter(self._inputs.values()))
+        return itertools.count(buffer.address, buffer.host[0].nbytes)
+
+    def _launched(self) -> bool:
+        """Whether the graph was. Where the driver refuses it once, it is not asked again."""
+        if self.graph is None or self.plain:
+            return False
         try:
-            self.plan.enqueue(self._addresses, self.thread.stream.handle)
+            self.graph.launch()
+        except EngineError as e:
+            self.drop_graph(str(e))
+        return self.graph is not None
+
+    def _now(self, work: Callable[[], None]) -> None:
+        """Enqueue it call by call, outside of a recording."""
+        try:
+            work()
         except EngineError:
             self.thread.stream.synchronize()  # the input is still on its way, from memory that may be written to next
             raise
+
+    def _run_on_feeds(self) -> None:
+        for buffer in self._inputs.values():
+            buffer.to_device(self.thread.stream)
+        self._run()
+
+    def _run_on_records(self) -> None:
+        self._records.to_device(self.thread.stream)
+        _, _, height, width = self.plan.inputs[0].shape
+        places = range(self._records.address, self._records.address + self._records.host.nbytes, crop_kernel.RECORD.size)
+        for record, target in zip(places, self._targets()):
+            self.kernel.launch_from(record, target, (width, height), self.thread.stream)
+        self._run()
+
+    def _run(self) -> None:
+        self.plan.enqueue(self._addresses, self.thread.stream.handle)
         for buffer in self._outputs.values():
             buffer.to_host(self.thread.stream)
-        self._done.record(self.thread.stream)

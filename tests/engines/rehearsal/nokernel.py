@@ -6,4 +6,4 @@ def crop(grid, block, *arguments):
 
 
 crop.writes = ()
-KERNELS = {"crop": crop}
+KERNELS = {"crop": crop, "crop_from": crop}

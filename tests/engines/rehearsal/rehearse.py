@@ -53,7 +53,7 @@ def stand_in_for_the_kernel(home):
     from edge.store import cubin as cubinstore
     from edge.store.plans import CUBIN, CUBIN_SIDECAR, plans_dir
 
-    cubin = b"SIMULATOR CUBIN sm_53 crop"
+    cubin = b"SIMULATOR CUBIN sm_53 crop crop_from"
     with open(os.path.join(plans_dir(home), CUBIN), "wb") as f:
         f.write(cubin)
     sidecar = {"schema": cubinstore.SCHEMA, "sha256": hashlib.sha256(cubin).hexdigest(), "size": len(cubin),

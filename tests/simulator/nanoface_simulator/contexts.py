@@ -19,6 +19,11 @@ Use Context.pop() to avoid this problem.
 """
 
 
+# may synchronize or allocate: not while this thread, or with the global mode any, captures a stream
+UNSAFE = {"cuMemAlloc", "cuMemHostAlloc", "cuMemFree", "cuMemFreeHost", "cuModuleLoadDataEx", "cuEventQuery",
+          "cuEventSynchronize"}
+
+
 class Driver:
     """The state of the driver in this process."""
 
@@ -27,6 +32,7 @@ class Driver:
         self.failure = ""  # after a failed launch every call fails with this
         self.retained = 0  # of the primary context
         self.launches = 0
+        self.captures = []  # that are being recorded, see graphs.py
 
     def reset(self):
         self.failure, self.launches = "", 0
@@ -144,6 +150,7 @@ class Context:
     def synchronize():
         from .streams import synchronize_all
         current("cuCtxSynchronize")
+        no_capture("cuCtxSynchronize", errors.CAPTURE_UNSUPPORTED)
         synchronize_all()
         checked("cuCtxSynchronize")
 
@@ -246,6 +253,23 @@ def checked(routine):
     """Raises LaunchError where a kernel has failed."""
     if driver.failure:
         raise errors.failed(routine, driver.failure)
+    if driver.captures and routine in UNSAFE:
+        uncaptured(routine)
+
+
+def uncaptured(routine):
+    """Raises LogicError for a call that a capture forbids to this thread."""
+    for capture in [capture for capture in driver.captures if capture.concerns()]:
+        capture.spoil(routine + " while a stream is captured")
+        raise errors.failed(routine, errors.CAPTURE_UNSUPPORTED)
+
+
+def no_capture(routine, reason):
+    """Raises LogicError where any stream is captured, whoever calls: such a call waits for all of them."""
+    for capture in list(driver.captures):
+        capture.spoil("{} while a stream is captured".format(routine))
+    if driver.captures:
+        raise errors.failed(routine, reason)
 
 
 def may_free(context, what):

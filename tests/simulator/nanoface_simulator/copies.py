@@ -7,7 +7,8 @@ from . import errors, settings
 from .contexts import checked, current
 from .ledger import ledger
 from .memory import POISON, space
-from .streams import finish, finish_others, line_of, order, put
+from .races import order
+from .streams import counted, finish, finish_others, line_of, not_captured, put
 
 MOST_COPIES = 1000
 
@@ -81,15 +82,16 @@ def memcpy_htod_async(dest, src, stream=None):
     checked("cuMemcpyHtoDAsync")
     line = line_of(stream)
     copy = _prepared("cuMemcpyHtoDAsync", dest, src, False)
-    ledger.count("copies")
+    counted(line, "copies")
     if copy.host is None:
+        not_captured(line, "cuMemcpyHtoDAsync of memory that is not page-locked")
         ledger.count("copies of memory that is not page-locked")
         order(line, copy.block, copy.offset, copy.end, True)
         put(line, np.copyto, (copy.device_bytes, copy.host_bytes.copy()))
         return
     order(line, copy.host, copy.start, copy.stop, False)
     order(line, copy.block, copy.offset, copy.end, True)
-    if watching():
+    if watching() and line.capture is None:
         put(line, copy_unchanged, (copy.device_bytes, copy.host_bytes, copy.host_bytes.copy()))
     else:
         put(line, np.copyto, (copy.device_bytes, copy.host_bytes))
@@ -102,14 +104,16 @@ def memcpy_dtoh_async(dest, src, stream=None):
     line = line_of(stream)
     copy = _prepared("cuMemcpyDtoHAsync", src, dest, True)
     order(line, copy.block, copy.offset, copy.end, False)
-    ledger.count("copies")
+    counted(line, "copies")
     if copy.host is None:
+        not_captured(line, "cuMemcpyDtoHAsync of memory that is not page-locked")
         ledger.count("copies of memory that is not page-locked")
         put(line, np.copyto, (copy.host_bytes, copy.device_bytes))
         finish(line)
         checked("cuMemcpyDtoHAsync")
         return
-    poison(copy.host, copy.start, copy.stop)
+    if line.capture is None:
+        poison(copy.host, copy.start, copy.stop)
     order(line, copy.host, copy.start, copy.stop, True)
     put(line, np.copyto, (copy.host_bytes, copy.device_bytes))
 
@@ -164,8 +168,8 @@ def memcpy_dtod_async(dest, src, size, stream=None):
     source, start = _device("cuMemcpyDtoDAsync", src, size)
     order(line, source, start, start + size, False)
     order(line, target, at, at + size, True)
+    counted(line, "copies")
     put(line, np.copyto, (target.bytes[at:at + size], source.bytes[start:start + size]))
-    ledger.count("copies")
 
 
 def memset(routine, dest, value, size):

@@ -6,6 +6,11 @@ OUT_OF_MEMORY, NO_DEVICE, NOT_INITIALIZED = "out of memory", "no CUDA-capable de
 INVALID_CONTEXT, INVALID_HANDLE, INVALID_VALUE = "invalid device context", "invalid resource handle", "invalid argument"
 LAUNCH_FAILED, NOT_READY, NOT_SUPPORTED = "unspecified launch failure", "device not ready", "operation not supported"
 NO_BINARY = "no kernel image is available for execution on the device"
+CAPTURE_UNSUPPORTED = "operation not permitted when stream is capturing"
+CAPTURE_INVALIDATED = "operation failed due to a previous error during capture"
+CAPTURE_ISOLATION = "dependency created on uncaptured work in another stream"
+CAPTURE_IMPLICIT = "operation would make the legacy stream depend on a capturing blocking stream"
+CAPTURED_EVENT = "operation not permitted on an event last recorded in a capturing stream"
 INVALID_IMAGE, NOT_FOUND, INVALID_DEVICE = "device kernel image is invalid", "named symbol not found", "invalid device ordinal"
 
 

@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 
 from . import errors, settings
-from .contexts import checked, current, driver, may_free, ward
+from .contexts import checked, current, driver, may_free, uncaptured, ward
 from .ledger import ledger
 
 POISON = 0xFF
@@ -113,14 +113,14 @@ class Space:
 class Block:
     """Bytes, and who last wrote and reads them: (offset, end) -> (line, number of the work on it)."""
 
-    __slots__ = ("bytes", "size", "address", "writers", "readers", "sole", "what", "__weakref__")
+    __slots__ = ("bytes", "size", "address", "writers", "readers", "sole", "what", "freed", "__weakref__")
 
     def __init__(self, size, what):
         raw = np.empty(size + PAGE, np.uint8)
         start = -raw.__array_interface__["data"][0] % PAGE
         self.bytes = raw[start:start + size]
         self.bytes.fill(POISON)
-        self.size, self.what = size, what
+        self.size, self.what, self.freed = size, what, False
         self.address = self.bytes.__array_interface__["data"][0]
         self.writers, self.readers, self.sole = {}, {}, None  # sole: the only line that ever used it; False: several did
 
@@ -163,7 +163,8 @@ class DeviceAllocation:
         if not self._valid:
             ledger.violation("memory", "device memory was freed twice")
             raise errors.failed("device_allocation::free", errors.INVALID_HANDLE)
-        self._valid = False
+        uncaptured("cuMemFree")
+        self._valid, self._block.freed = False, True
         if self._block.in_flight():
             ledger.violation("order", "device memory was freed with work in flight on it")
         if may_free(self._ward, "device memory"):
@@ -236,7 +237,8 @@ class PagelockedHostAllocation:
         if not self._valid:
             ledger.violation("memory", "page-locked memory was freed twice")
             raise errors.failed("pagelocked_host_allocation::free", errors.INVALID_HANDLE)
-        self._valid = False
+        uncaptured("cuMemFreeHost")
+        self._valid, self._block.freed = False, True
         if self._block.in_flight():
             ledger.violation("order", "page-locked memory was freed with work in flight on it")
         if may_free(self._ward, "page-locked memory"):

@@ -4,7 +4,8 @@ environment variable NANOFACE_SIM_KERNELS names. That file defines
     KERNELS = {"crop": crop}
 
 and crop(grid, block, *arguments) gets the launch's grid and block, and the arguments as the kernel does: numbers as numbers,
-each pointer as a writable numpy array of uint8, from where it points to the end of that allocation. A reference may have an
+each pointer as a writable numpy array of uint8, from where it points to the end of that allocation. The file finds at(address)
+there: the same for an address that the kernel finds in memory and reads from. A reference may have an
 attribute `writes`: the positions of the pointers that it writes; without it all are taken to be read and written.
 """
 import struct
@@ -15,12 +16,14 @@ from . import errors, settings
 from .contexts import checked, current, may_free, ward
 from .ledger import ledger
 from .memory import DeviceAllocation, space
-from .streams import fail_launch, launch_fails, line_of, now, order, put
+from .races import order, order_now
+from .streams import counted, fail_launch, launch_fails, line_of, now, put
 
 ELF, CUDA_MACHINE = b"\x7fELF", 190
 PLACEHOLDER = b"SIMULATOR CUBIN"  # what stands for a cubin where no compiler is: b"SIMULATOR CUBIN sm_53 crop"
 MOST_THREADS = 1024
 _twins = {}  # file -> its KERNELS
+_running = []  # the line whose kernel is being computed; one at a time
 
 
 class Module:
@@ -142,8 +145,10 @@ class Function:
             raise errors.failed("cuLaunchKernel", errors.INVALID_VALUE)
         reference = _reference(self._name)
         arguments = self._arguments(letters, numbers, line, getattr(reference, "writes", None))
-        ledger.count("kernels")
-        if launch_fails():
+        counted(line, "kernels")
+        if line.capture is not None:
+            line.capture.need(self._module)
+        elif launch_fails():
             put(line, fail_launch, ())
             return
         seconds = settings.device_s((self._name,))
@@ -172,15 +177,27 @@ def _shape(shape):
 
 def _run(line, reference, grid, block, arguments, modelled_s):
     began_at = now()
+    _running[:] = [line]
     reference(grid, block, *arguments)
     if not modelled_s:
         line.extra_s += now() - began_at
 
 
+def at(address):
+    """The bytes from an address of the device to the end of its allocation, for a kernel that reads them."""
+    found = space.rest_of(address)
+    if found is None:
+        ledger.violation("memory", "a kernel reads at {:#x}, which was not allocated".format(address))
+        raise errors.failed("cuLaunchKernel", errors.INVALID_VALUE)
+    block, offset, rest = found
+    order_now(_running[0], block, offset, offset + rest)
+    return block.bytes[offset:]
+
+
 def _reference(name):
     path = settings.text("KERNELS")
     if path not in _twins:
-        space_of = {"__name__": "nanoface_simulator.references", "__file__": path}
+        space_of = {"__name__": "nanoface_simulator.references", "__file__": path, "at": at}
         if path:
             with open(path) as f:
                 exec(compile(f.read(), path, "exec"), space_of)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 
 from . import errors, settings
-from .contexts import checked, current, driver, may_free, ward
+from .contexts import checked, current, driver, may_free, no_capture, ward
 from .hold import sleep_until
 from .ledger import ledger
 
@@ -32,7 +32,7 @@ class Clock:
 class Line:
     """What a stream has to do. It outlives the Stream while memory remembers who used it."""
 
-    __slots__ = ("handle", "number", "queue", "made", "done", "known", "free_at", "extra_s")
+    __slots__ = ("handle", "number", "queue", "made", "done", "known", "free_at", "extra_s", "capture")
 
     def __init__(self, handle):
         self.handle, self.number = handle, next(_numbers)
@@ -41,6 +41,7 @@ class Line:
         self.known = {}  # number of another line -> number of its work that comes before what is queued here now
         self.free_at = 0.0  # when the modelled work is done
         self.extra_s = 0.0  # measured seconds of work that was not modelled
+        self.capture = None  # a Capture of graphs.py, that takes what is queued
 
 
 default = Line(0)  # of stream 0: it waits for all others, and they for it
@@ -66,11 +67,13 @@ class Stream:
 
     def synchronize(self):
         current("cuStreamSynchronize")
+        not_captured(self._line, "cuStreamSynchronize")
         finish(self._line)
         checked("cuStreamSynchronize")
 
     def is_done(self):
         current("cuStreamQuery")
+        not_captured(self._line, "cuStreamQuery")
         if self._line.free_at > now():
             return False
         finish(self._line)
@@ -83,6 +86,10 @@ class Stream:
         mark, line = event._mark, self._line
         if mark is None or mark.line is line:
             return
+        if line.capture is not None or mark.capture is not None:
+            spoiled = line.capture or mark.capture
+            spoiled.spoil("a captured stream waits for another one, or another one for it: not simulated")
+            raise errors.failed("cuStreamWaitEvent", errors.CAPTURE_ISOLATION)
         for number, seen in list(mark.known.items()) + [(mark.line.number, mark.number)]:
             line.known[number] = max(line.known.get(number, 0), seen)
         put(line, drain, (mark.line, mark.number))
@@ -92,6 +99,8 @@ class Stream:
         try:
             if ledger.closing or self._ward is None:
                 return
+            if self._line.capture is not None:
+                ledger.violation("capture", "a stream was destroyed before its capture was ended")
             if self._line.queue:
                 ledger.violation("order", "a stream was destroyed with work in flight")
                 drain(self._line)
@@ -110,11 +119,31 @@ def line_of(stream):
     if not isinstance(stream, Stream):
         raise TypeError("No registered converter was able to produce a C++ rvalue of type pycuda::stream from this "
                         "Python object of type {}".format(type(stream).__name__))
-    return stream._line
+    line = stream._line
+    if line.capture is not None and line.capture.spoiled:
+        raise errors.failed("cuStreamIsCapturing", errors.CAPTURE_INVALIDATED)
+    return line
+
+
+def not_captured(line, routine):
+    if line.capture is not None:
+        line.capture.spoil("{} of a stream that is captured".format(routine))
+        raise errors.failed(routine, errors.CAPTURE_UNSUPPORTED)
+
+
+def counted(line, what):
+    """Count it where it is queued; what a graph holds at each of its launches."""
+    if line.capture is None:
+        ledger.count(what)
+    else:
+        line.capture.steps.append(("count", what))
 
 
 def put(line, work, arguments, seconds=0.0):
     """Queue work(*arguments) that takes so long on the device. Its number."""
+    if line.capture is not None:
+        line.capture.steps.append(("work", work, arguments, seconds))
+        return line.made
     at = now()
     if line.free_at > at:
         at = line.free_at
@@ -149,7 +178,8 @@ def finish(line):
     sleep_until(line.free_at)
 
 
-def finish_others():
+def finish_others(routine="the default stream"):
+    no_capture(routine, errors.CAPTURE_IMPLICIT)
     for line in list(lines.values()):
         if line.queue or line.free_at > now():
             finish(line)
@@ -160,37 +190,13 @@ def synchronize_all():
     finish(default)
 
 
-def order(line, block, start, end, writes):
-    """Record that the work queued next on the line uses these bytes, and that nothing orders it after earlier work."""
-    number = line.made + 1
-    if block.sole is not line:
-        if block.sole is None:
-            block.sole = line
-        else:
-            block.sole = False
-            _find_race(line, block, start, end, writes)
-    if writes:
-        block.writers[(start, end)] = (line, number)
-    else:
-        block.readers[(start, end, line.number)] = (line, number)
-
-
-def _find_race(line, block, start, end, writes):
-    users = [user for (a, b), user in list(block.writers.items()) if a < end and start < b]
-    if writes:
-        users += [user for (a, b, _), user in list(block.readers.items()) if a < end and start < b]
-    for other, theirs in users:
-        if other is not line and other.done < theirs and line.known.get(other.number, 0) < theirs:
-            ledger.violation("race", "two streams use the same {} and no event orders them".format(block.what))
-
-
 class Mark:
     """Where in a line an event was recorded."""
 
-    __slots__ = ("line", "number", "at", "reached_at", "known")
+    __slots__ = ("line", "number", "at", "reached_at", "known", "capture")
 
     def __init__(self, line):
-        self.line, self.known, self.reached_at = line, dict(line.known), None
+        self.line, self.known, self.reached_at, self.capture = line, dict(line.known), None, line.capture
         self.number = put(line, self.reach, ())
         self.at = line.free_at
 
@@ -218,6 +224,7 @@ class Event:
 
     def synchronize(self):
         current("cuEventSynchronize")
+        self._uncaptured("cuEventSynchronize")
         if self._mark is not None:
             drain(self._mark.line, self._mark.number)
             sleep_until(self._mark.at)
@@ -228,6 +235,7 @@ class Event:
         """Whether it has come. Work whose time is not modelled is first said to be running, and done when asked again."""
         current("cuEventQuery")
         checked("cuEventQuery")
+        self._uncaptured("cuEventQuery")
         mark = self._mark
         if mark is None:
             return True
@@ -238,6 +246,12 @@ class Event:
             drain(mark.line, mark.number)
             checked("cuEventQuery")
         return mark.at <= now()
+
+    def _uncaptured(self, routine):
+        checked(routine)
+        if self._mark is not None and self._mark.capture is not None:
+            self._mark.capture.spoil("{} of an event that was recorded in a capture".format(routine))
+            raise errors.failed(routine, errors.CAPTURED_EVENT)
 
     def time_since(self, start):
         current("cuEventElapsedTime")

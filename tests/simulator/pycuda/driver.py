@@ -18,9 +18,12 @@ from nanoface_simulator.copies import (  # noqa: F401  # noqa: F401
 )
 from nanoface_simulator.copies import memset as _memset
 from nanoface_simulator.errors import Error, LaunchError, LogicError, MemoryError, RuntimeError  # noqa: F401
+from nanoface_simulator.graphs import install as _install
 from nanoface_simulator.memory import DeviceAllocation, PagelockedHostAllocation, mem_alloc, mem_get_info, pagelocked_empty  # noqa: F401  # noqa: F401
 from nanoface_simulator.modules import Function, Module, module_from_buffer, module_from_file  # noqa: F401
 from nanoface_simulator.streams import Event, Stream  # noqa: F401
+
+_install()
 
 
 class host_alloc_flags:  # noqa: N801

@@ -10,7 +10,8 @@ from nanoface_simulator.copies import check_unchanged, poison, watching
 from nanoface_simulator.hold import burn
 from nanoface_simulator.ledger import ledger
 from nanoface_simulator.memory import space
-from nanoface_simulator.streams import default, drain, fail_launch, finish, finish_others, launch_fails, lines, order, put
+from nanoface_simulator.races import order
+from nanoface_simulator.streams import counted, default, drain, fail_launch, finish, finish_others, launch_fails, lines, put
 
 from . import _texts
 from ._enums import ITEM_BYTES, NUMPY_NAMES, whole
@@ -118,6 +119,8 @@ class IExecutionContext(Scoped):
 
     def execute_v2(self, bindings):
         """Queue on stream 0 and wait."""
+        if driver.captures:
+            return self._break_captures("execute_v2")
         finish_others()
         done = self._enqueue("execute_v2", bindings, default)
         finish(default)
@@ -128,6 +131,8 @@ class IExecutionContext(Scoped):
         handle = stream_handle if type(stream_handle) is int else whole(stream_handle, "execute_async_v2")
         line = lines.get(handle)
         if handle == 0:
+            if driver.captures:
+                return self._break_captures("execute_async_v2 on the default stream")
             finish_others()
         return self._enqueue("execute_async_v2", bindings, line)
 
@@ -150,15 +155,19 @@ class IExecutionContext(Scoped):
             self._busy.release()
 
     def _checked_enqueue(self, call, bindings, line):
-        number = ledger.counts["executions"] = ledger.counts.get("executions", 0) + 1
+        if line is None or line.capture is None:
+            ledger.count("executions")
+        number = ledger.counts.get("executions", 0)
         if not threads.stack:
             return self._break("context", call + " in a thread without a current context", "invalid device context")
         if line is None:
             return self._break("stream", call + " on a stream that does not live", "invalid resource handle")
         if driver.failure:
             return self._refuse(driver.failure)
+        if line.capture is not None and not self._may_be_captured(line.capture):
+            return self._refuse("operation failed due to a previous error during capture")
         false_from = settings.fault("execute_false_from", self._engine._header["names"])
-        if false_from is not None and number >= int(false_from):
+        if false_from is not None and line.capture is None and number >= int(false_from):
             return self._refuse("asked for by NANOFACE_SIM_FAULTS")
         if self._needs_memory:
             return self._break("memory", call + " of a context without device memory", "invalid argument")
@@ -199,17 +208,25 @@ class IExecutionContext(Scoped):
     def _queue(self, line):
         _, ranges, inputs, outputs = self._bound
         for block, start, end, writes in ranges:
-            if writes and block.what[0] == "p":  # page-locked: the host sees it
+            if writes and block.what[0] == "p" and line.capture is None:  # page-locked: the host sees it
                 poison(block, start, end)
             order(line, block, start, end, writes)
-        self._line = line
-        self._watch(line, ranges)
         self._burn()
-        if launch_fails():
+        if line.capture is not None:
+            counted(line, "executions")
+            line.capture.need(self)
+            line.capture.engines.append(self._engine._header["names"])
+        else:
+            self._line = line
+            self._watch(line, ranges)
+        if line.capture is None and launch_fails():
             self._number = put(line, fail_launch, ())
             return
         seconds = settings.device_s(self._engine._header["names"]) * self._engine._header["slow"]
-        self._number = put(line, self._engine._network.run, (line, inputs, outputs, seconds, self._times), seconds)
+        number = put(line, self._engine._network.run, (line, inputs, outputs, seconds, self._times), seconds)
+        if line.capture is not None:
+            return
+        self._number = number
         if self._profiler is not None and self.enqueue_emits_profile:
             finish(line)
             self._report()
@@ -239,6 +256,19 @@ class IExecutionContext(Scoped):
                     type(e).__name__, e))
                 sys.stderr.flush()
                 os.abort()
+
+    def _may_be_captured(self, capture):
+        """A context that has not run since its shapes were set allocates in its first run; a profiler waits for each."""
+        if not self._number:
+            capture.spoil("an execution context is captured that has not run before")
+        if self._profiler is not None:
+            capture.spoil("an execution context with a profiler is captured")
+        return not capture.spoiled
+
+    def _break_captures(self, call):
+        for capture in list(driver.captures):
+            capture.spoil(call + " while a stream is captured")
+        return self._refuse("operation would make the legacy stream depend on a capturing blocking stream")
 
     def _break(self, kind, text, reason):
         ledger.violation(kind, text)

@@ -78,7 +78,12 @@ class Runtime(Scoped):
 
 
 def needs_context(call):
-    """TensorRT would take the primary context where none is current; who knows what it does beside it does not rely on it."""
+    """TensorRT would take the primary context where none is current; who knows what it does beside it does not rely on it.
+
+    It allocates, and copies weights on the default stream, which breaks what any thread captures.
+    """
+    for capture in list(driver.captures):
+        capture.spoil(call + " while a stream is captured")
     if not threads.stack:
         ledger.violation("context", call + " in a thread without a current context")
 
