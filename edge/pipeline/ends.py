@@ -153,10 +153,12 @@ class Delivery(Stage):
         in_time = sender.close(allowed_s)
         if not sender.fatal:
             return None
-        if sender.error is None and not in_time:
-            return OutputError("output {}: not written to its end within {:.0f} s: its disk or receiver hangs".format(
-                sender.name, allowed_s))
-        return sender.error
+        return unfinished(sender, allowed_s) if sender.error is None and not in_time else sender.error
+
+
+def unfinished(sender: Sender, allowed_s: float) -> OutputError:
+    return OutputError("output {}: not written to its end within {:.0f} s: its disk or receiver hangs".format(
+        sender.name, allowed_s))
 
 
 class End:
