@@ -68,9 +68,10 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     health.opening("the networks")
     stages = make_stages(config, source.stills, report, source.live)
     groups = stages.groups(config.pipeline.groups())
+    reads, writes = config.pipeline.ends()
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
-    senders = make_senders(specs, config, source, report)
+    senders = make_senders(specs, config, source, report, direct=writes)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     this.unfit = unfit
     this.hint = "" if senders or config.output.window is False else NOTHING
@@ -87,7 +88,8 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
 
     plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
-                limit=config.source.max_frames, output_thread=len(groups) > 1)
+                limit=config.source.max_frames, capture_thread=source.live or not reads,
+                output_thread=len(groups) > 1 and not writes)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

@@ -24,7 +24,7 @@ from edge.outputs.spec import parse_outputs
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
 
-JSONL = "jsonl:{}/bench.jsonl"
+JSONL = ("jsonl:{}/bench.jsonl",)  # {} is a folder for it
 SETTLE_S = 30.0  # for a round's last frames to be written
 ALONE_RUNS = 50  # of a network in one round
 STEP_S = 0.0005
@@ -37,16 +37,6 @@ class Round(NamedTuple):
     cpu_ms: float
     networks_ms: float  # of it inside the networks' own run
     wall_ms: float
-
-
-class Form(NamedTuple):
-    """How the pipeline is run that is measured."""
-
-    recorded: bool = False  # as a recorded source is: in one thread; else capture and writing have one each, as of a camera
-    outputs: Sequence[str] = (JSONL,)  # files; {} is a folder for them
-
-
-CAMERA = Form()
 
 
 class Stopwatch:
@@ -76,11 +66,11 @@ class Stopwatch:
 
 
 def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
-                     between: Callable[[Measured], None] = lambda so_far: None, form: Form = CAMERA) -> Measured:
-    """All stages and the outputs of `form`, one face or as many as are configured. `between` is called before each round that
+                     between: Callable[[Measured], None] = lambda so_far: None, outputs: Sequence[str] = JSONL) -> Measured:
+    """All stages and `outputs` to files, one face or as many as are configured. `between` is called before each round that
     counts and behind the last, while the pipeline is empty and none of its time is measured; an EOFError of it ends all."""
     stages = make_stages(config, False, lambda event, text: None)
-    groups = stages.groups(config.pipeline.groups())
+    groups, (reads, writes) = stages.groups(config.pipeline.groups()), config.pipeline.ends()
     every = [stage for group in groups for stage in group]
     meter = Meter(every, clock.monotonic())
     runners = [runner for stage in every for runner in stage.runners]
@@ -92,11 +82,12 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
                 "status": meter.summary(clock.monotonic()), "networks": [(r.model, r.backend) for r in runners]}
 
     with tempfile.TemporaryDirectory(prefix="nanoface-bench-") as folder:
-        specs = parse_outputs([text.format(folder) for text in form.outputs])
+        specs = parse_outputs([text.format(folder) for text in outputs])
         watch = Stopwatch(len(frames), runners, lambda: min(s.stats()["sent"] for s in senders), lambda: between(measured()))
         source = Replay(frames, rounds + 1, watch.between)
-        senders = make_senders(specs, config, source, direct=form.recorded)
-        plan = Plan(source, groups, senders, encode, meter, capture_thread=not form.recorded, output_thread=len(groups) > 1)
+        senders = make_senders(specs, config, source, direct=writes)
+        plan = Plan(source, groups, senders, encode, meter, capture_thread=not reads,
+                    output_thread=len(groups) > 1 and not writes)
         Pipeline(plan).run(Stop())
     return measured()
 

@@ -5,9 +5,10 @@ from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
 from edge.core.packet import LEFT_OUT, Frame, Packet, Span
+from edge.core.roles import CAPTURE, OUTPUT
 from edge.pipeline.link import LinkClosed
 from edge.pipeline.worker import DropLog, Item
-from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
+from edge.telemetry.meter import Meter
 
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
 RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without

@@ -7,13 +7,13 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Sender, Source, Stage
-from edge.core.roles import DEGRADED, FAILED, RUNNING, STARTING, STOPPED, STOPPING
+from edge.core.roles import CAPTURE, DEGRADED, FAILED, RUNNING, STARTING, STOPPED, STOPPING
 from edge.host.waiting import Event
 from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, unfinished
 from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
 from edge.pipeline.worker import Control, Item, Job, Worker
-from edge.telemetry.meter import CAPTURE, Meter
+from edge.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 

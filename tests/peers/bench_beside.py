@@ -20,7 +20,7 @@ from edge.cli.table import read_words
 from edge.core.errors import ConfigError, EdgeError
 from edge.core.figures import median
 
-RECORDED = '{"recorded": true}'
+ONE_THREAD = ("--workers", "capture+detect+align+pose+iris+express+output")
 POINTS_FIRST = ("--aligner", "face_landmark")  # the way of two networks: points, then irises
 NO_POSE = ("--pose", "none")
 
@@ -30,17 +30,16 @@ class Form(NamedTuple):
 
     name: str
     label: str
-    form: str = "{}"  # for tracker_rounds.py
     words: Sequence[str] = ()  # for nanoface bench, behind the user's
 
 
 FORMS = (
     Form("camera", "threads as a camera has them"),
-    Form("recorded", "as a recorded source", RECORDED),
-    Form("no_pose", "as a recorded source, no pose", RECORDED, NO_POSE),
-    Form("camera_points", "mesh + irises: threads as a camera has them", "{}", POINTS_FIRST),
-    Form("recorded_points", "mesh + irises: as a recorded source", RECORDED, POINTS_FIRST),
-    Form("no_pose_points", "mesh + irises: as a recorded source, no pose", RECORDED, POINTS_FIRST + NO_POSE),
+    Form("recorded", "as a recorded source", ONE_THREAD),
+    Form("no_pose", "as a recorded source, no pose", ONE_THREAD + NO_POSE),
+    Form("camera_points", "mesh + irises: threads as a camera has them", POINTS_FIRST),
+    Form("recorded_points", "mesh + irises: as a recorded source", ONE_THREAD + POINTS_FIRST),
+    Form("no_pose_points", "mesh + irises: as a recorded source, no pose", ONE_THREAD + POINTS_FIRST + NO_POSE),
 )
 
 
@@ -68,7 +67,7 @@ def measure(python, args, words):
     with ExitStack() as closing:
         stored = closing.enter_context(Stored(frames))
         theirs = closing.enter_context(facemesh(python, stored))
-        ours = [closing.enter_context(tracker(form.form, stored, list(words) + list(form.words))) for form in FORMS]
+        ours = [closing.enter_context(tracker(stored, list(words) + list(form.words))) for form in FORMS]
         told = in_turns([theirs] + ours, args.rounds)
     first = told[1]
     measured = {"rounds": [Round(*[r[key] for key in Round._fields]) for r in first], "peak_mb": first[-1]["peak_mb"],

@@ -7,6 +7,7 @@ from typing import Any, Dict, Sequence
 
 import numpy as np
 
+from edge.bench.measure import JSONL
 from edge.core.errors import ConfigError, EngineError
 from edge.host.reading import parse_json
 
@@ -96,5 +97,5 @@ def facemesh(python: str, stored: Stored, *words: str) -> Peer:
             python, python))
 
 
-def tracker(form: str, stored: Stored, words: Sequence[str]) -> Peer:
-    return Peer([sys.executable, TRACKER, stored.path, form] + list(words), stored)
+def tracker(stored: Stored, words: Sequence[str], outputs: Sequence[str] = JSONL) -> Peer:
+    return Peer([sys.executable, TRACKER, stored.path, ",".join(outputs)] + list(words), stored)

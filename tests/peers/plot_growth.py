@@ -12,7 +12,7 @@ def main():
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "nanoface", "font.size": 9, "font.family": "sans-serif"})
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "nanoface", "font.size": 9})
     from matplotlib import pyplot
 
     rows = json.load(sys.stdin)
@@ -31,7 +31,7 @@ def main():
         for side in ("top", "right"):
             plot.spines[side].set_visible(False)
     plots[0].set_ylabel("process CPU, ms a frame")
-    plots[0].legend(frameon=False, loc="upper left")
+    figure.legend(*plots[0].get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=2)
     figure.savefig(sys.argv[1], facecolor="white", metadata={"Date": None} if sys.argv[1].endswith(".svg") else None)
 
 

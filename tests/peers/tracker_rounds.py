@@ -1,9 +1,9 @@
 """The tracker on given frames, round by round, for bench_beside.py: what mediapipe_facemesh.py is for FaceMesh.
 
-usage: tracker_rounds.py FRAMES.npy FORM [WORDS OF nanoface bench ...]
+usage: tracker_rounds.py FRAMES.npy OUTPUTS [WORDS OF nanoface bench ...]
 
-FORM is JSON: {"recorded": bool, "outputs": ["jsonl:{}/a.jsonl", ...]}; both may be absent. One JSON line when it is ready;
-then, for each line on standard input, one round over all frames and one JSON line with what it cost.
+OUTPUTS are such as `jsonl:{}/a.jsonl`, with a comma between two; {} stands for a folder. One JSON line when it is ready; then,
+for each line on standard input, one round over all frames and one JSON line with what it cost.
 """
 import json
 import sys
@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from edge.bench import text
-from edge.bench.measure import Form, measure_pipeline
+from edge.bench.measure import measure_pipeline
 from edge.cli.options import config_of
 from edge.cli.table import read_words
 from edge.core.errors import EdgeError
@@ -35,7 +35,7 @@ def main(words):
     try:
         frames = list(np.load(words[0]))
         measure_pipeline(config_of(read_words(["bench"] + words[2:])), frames, ENDLESS, between,
-                         Form(**json.loads(words[1])))
+                         words[1].split(","))
     except EdgeError as e:
         print(json.dumps({"error": str(e)}), flush=True)
         return e.exit_code
