@@ -77,8 +77,7 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
     buffer_mb = sum(f.nbytes for f in frames) / 1048576.0
 
     def measured() -> Measured:
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1048576.0 if sys.platform == "darwin" else 1024.0)
-        return {"rounds": watch.rounds, "peak_mb": peak_mb - buffer_mb,
+        return {"rounds": watch.rounds, "peak_mb": _peak_mb() - buffer_mb,
                 "status": meter.summary(clock.monotonic()), "networks": [(r.model, r.backend) for r in runners]}
 
     with tempfile.TemporaryDirectory(prefix="nanoface-bench-") as folder:
@@ -90,6 +89,16 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
                     output_thread=len(groups) > 1 and not writes)
         Pipeline(plan).run(Stop())
     return measured()
+
+
+def _peak_mb() -> float:
+    """Of resident memory. That of getrusage() counts what our parent had when it started us, so it is for other systems."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 1024.0
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1048576.0 if sys.platform == "darwin" else 1024.0)
 
 
 def measure_alone(config: Config, frame: np.ndarray, rounds: int) -> List[Dict[str, Any]]:

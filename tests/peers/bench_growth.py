@@ -28,7 +28,7 @@ FILES = JSONL + ("csv:{}/bench.csv", "jsonl:{}/points.jsonl?landmarks=true", "cs
 TWO_WORKERS = ("--workers", "detect+align | pose+iris+express")
 PERIOD = 60.0  # frames in which a head comes back to where it was
 ROLL_DEG, SWAY, HEAD = 12.0, 0.1, 0.95  # the last two as shares of its cell: FaceMesh does not find a head that is smaller
-FACES, SIZE, OUTPUTS, THREADS = "faces", "lines a frame", "file outputs", "threads"
+FACES, SIZE, OUTPUTS, THREADS = "faces", "height, pixels", "file outputs", "threads"
 
 
 class Case(NamedTuple):
@@ -43,8 +43,8 @@ class Case(NamedTuple):
 CASES = (
     [Case(FACES, str(n), faces=n) for n in (1, 2, 3, 4)] + [Case(SIZE, str(n), height=n) for n in (480, 720, 1080)] +
     [Case(OUTPUTS, str(n), outputs=n) for n in (1, 2, 3, 4)] +
-    [Case(THREADS, "one for all", words=ONE_THREAD), Case(THREADS, "one for the stages"),
-     Case(THREADS, "two for the stages", words=TWO_WORKERS)])
+    # capture, stages, the file; where the stages have two, records are made in another one
+    [Case(THREADS, "1", words=ONE_THREAD), Case(THREADS, "3"), Case(THREADS, "5", words=TWO_WORKERS)])
 
 
 def made(count, faces, height):

@@ -20,7 +20,7 @@ def main():
     figure, plots = pyplot.subplots(1, len(axes_names), figsize=(10.5, 3.2), sharey=True, layout="constrained")
     for plot, axis in zip(plots, axes_names):
         mine = [row for row in rows if row["axis"] == axis]
-        labels = [row["label"].replace(" for ", "\nfor ") for row in mine]
+        labels = [row["label"] for row in mine]
         for key, name, colour, marker in (("ours", "nanoface", OURS, "o"), ("theirs", mine[0]["name"], THEIRS, "s")):
             values = [row[key]["cpu_ms"]["median"] for row in mine]
             plot.plot(labels, values, color=colour, marker=marker, label=name)
