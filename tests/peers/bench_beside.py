@@ -42,6 +42,10 @@ FORMS = (
     Form("no_pose_points", "mesh + irises: as a recorded source, no pose", ONE_THREAD + POINTS_FIRST + NO_POSE),
 )
 
+GAINS = (  # what two of the forms differ in: without it, with it
+    ("attention for mesh + irises", "camera_points", "camera"),
+    ("recorded source, frames in memory: capture and writing in the stages' thread", "camera", "recorded"))
+
 
 def in_turns(peers, rounds):
     """[[an answer for each round] for each peer]; the peers take turns, and each second time in reverse order."""
@@ -78,6 +82,10 @@ def measure(python, args, words):
                           cpu_ratio=beside(first, told[0])["cpu_ratio"])
     result["forms"] = {form.name: dict(beside(rounds, told[0]), label=form.label, networks=one.about["networks"])
                        for form, rounds, one in zip(FORMS, told[1:], ours)}
+    cpu_ms = {form.name: [r["cpu_ms"] for r in rounds] for form, rounds in zip(FORMS, told[1:])}
+    result["gains"] = [{"change": change, "before_ms": median(cpu_ms[before]), "after_ms": median(cpu_ms[after]),
+                        "gain_ms": median([b - a for b, a in zip(cpu_ms[before], cpu_ms[after])])}
+                       for change, before, after in GAINS]
     return result
 
 
@@ -91,6 +99,8 @@ def lines(result):
         rows.append("| {} | {:.2f} | {:.2f} | {:.0f} | **{:.2f}** | {:.2f} |".format(
             form["label"], form["cpu_ms"]["median"], form["wall_ms"]["median"], form["peak_mb"],
             form["cpu_ratio"]["median"], form["wall_ratio"]))
+    rows += ["", "| change | before, ms | after, ms | gain, ms a frame |", "| --- |" + " ---: |" * 3]
+    rows += ["| {change} | {before_ms:.2f} | {after_ms:.2f} | {gain_ms:.2f} |".format(**gain) for gain in result["gains"]]
     networks = " + ".join("{} ({})".format(*pair) for pair in result["forms"]["camera"]["networks"])
     return text.lines(result) + rows + ["", "networks: {}; peaks are less the frames; medians of {} rounds".format(
         networks, result["rounds"])]

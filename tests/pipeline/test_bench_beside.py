@@ -55,6 +55,7 @@ def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, s
         assert 0.0 < reported["peer"]["cpu_ratio"]["median"] < 1.0
         assert len(reported["forms"]) == 6 and all(form["faces"] == 1 for form in reported["forms"].values())
         points_first = {form["networks"][1][0] for key, form in reported["forms"].items() if key.endswith("points")}
+        assert len(reported["gains"]) == 2 and all(gain["before_ms"] > 0.0 for gain in reported["gains"])
         assert points_first == {"face_landmark"} and reported["forms"]["camera"]["cpu_ms"] == reported["cpu_ms"]
 
 
