@@ -1,7 +1,8 @@
 # make run     set up, fetch and convert the networks, track the built-in demo, show what each stage cost
 # make test    set up and run every test, on the twins of the board's Python too where a CPython 3.6 is found
 # make lint    ruff, mypy, vermin
-# make bench   the tracker beside MediaPipe's FaceMesh, in one run
+# make bench   the tracker in several forms beside MediaPipe's FaceMesh, in one run
+# make bench-growth  how the cost grows with faces, size, outputs and threads, beside it: a table, and docs/cost.svg
 # make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
 # make fuzz    20000 wrong inputs of every kind, each in a process of its own: some minutes; COUNT=, SEED= for others
 # make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
@@ -36,7 +37,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board lint bench rehearse fuzz soak clean
+.PHONY: run test test-host test-twin test-board lint bench bench-growth rehearse fuzz soak clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -120,15 +121,20 @@ lint: $(VENV)/.dev
 	@$(BIN)/vermin -t=3.6- --no-tips edge engines calibration nanoface.py
 
 BENCH_SOURCE ?= $(if $(wildcard ../shared/media/video/flame.mp4),../shared/media/video/flame.mp4,portrait)
+# MediaPipe's own Python: it has wheels for 3.9 to 3.12. Matplotlib, which it needs itself, draws the plot
+PEER_PYTHON ?= $(if $(filter 36 37 38,$(VERSION)),python3,$(PYTHON))
+PEER := .venv-mediapipe/bin/python
+BENCH_WORDS ?= --rounds 5
 .venv-mediapipe/.bench:
 	@echo "== .venv-mediapipe: MediaPipe 0.10.21, to measure beside"
-	@test -x .venv-mediapipe/bin/python || $(PYTHON) -m venv .venv-mediapipe
-	@PYTHONWARNINGS=ignore .venv-mediapipe/bin/python -m pip install $(PIP_FLAGS) mediapipe==0.10.21
+	@test -x $(PEER) || $(PEER_PYTHON) -m venv .venv-mediapipe
+	@PYTHONWARNINGS=ignore $(PEER) -m pip install $(PIP_FLAGS) mediapipe==0.10.21 'matplotlib>=3.5,<4'
 	@touch $@
 
-bench: $(VENV)/.run .venv-mediapipe/.bench
+bench bench-growth: $(VENV)/.run .venv-mediapipe/.bench
 	@$(BIN)/nanoface models fetch
-	@$(BIN)/python tests/peers/bench_beside.py .venv-mediapipe/bin/python --source $(BENCH_SOURCE)
+	@$(BIN)/python $(if $(filter bench,$@),tests/peers/bench_beside.py $(PEER) --source $(BENCH_SOURCE),\
+		tests/peers/bench_growth.py $(PEER) docs/cost.svg) $(BENCH_WORDS)
 
 rehearse: $(VENV)/.run
 	@$(BIN)/nanoface models fetch

@@ -5,7 +5,9 @@ from typing import Any, Callable, List, Optional, Sequence
 
 from edge.app.networks import Report
 from edge.config.load import Config
+from edge.core import contracts
 from edge.core.contracts import Output, Source
+from edge.outputs.direct import DirectSender
 from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
 from edge.outputs.pictures.window import DisplayState, opens_by_itself
 from edge.outputs.sender import Sender
@@ -24,18 +26,30 @@ def source_options(config: Config) -> SourceOptions:
                          **{name: getattr(config.source, name) for name in SourceOptions._fields if name != "controls"})
 
 
-def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source,
-                 report: Optional[Report] = None) -> List[Sender]:
+def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, report: Optional[Report] = None,
+                 direct: bool = False) -> List[contracts.Sender]:
     """One thread for each output; files wait for a file, nothing waits for anything else. With `report` a live picture
-    may open by itself."""
+    may open by itself. `direct`: records go into files in the pipeline's own thread; what encodes pictures, or may wait for
+    its reader, keeps a thread."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name)
-    outputs = [make_output(spec, options) for spec in specs]
+    senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
-        outputs += live_picture(config.output.window, here, options, lambda text: report("note", text))
-    return [Sender(output, FILE_QUEUE if output.blocking else 1) for output in outputs]
+        senders += map(_sender, live_picture(config.output.window, here, options, lambda text: report("note", text)))
+    return senders
+
+
+def _sender(output: Output, direct: bool = False) -> contracts.Sender:
+    if direct and output.blocking and not output.needs_picture:
+        return DirectSender(output)
+    return Sender(output, FILE_QUEUE if output.blocking else 1)
+
+
+def _is_plain_file(path: str) -> bool:
+    """One that is there, or can be made: no pipe and no device, whose reader may keep the writer waiting."""
+    return bool(path) and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def live_picture(wanted: Any, here: DisplayState, options: OutputOptions, note: Callable[[str], None]) -> List[Output]:

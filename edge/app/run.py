@@ -65,7 +65,8 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     check_targets(specs, config)
     folders = NewFolders(specs, config)
     source = make_source(source_options(config))
-    senders = make_senders(specs, config, source, report)
+    reads, writes = config.pipeline.ends()
+    senders = make_senders(specs, config, source, report, direct=writes)
     health.opening("the networks")
     points = any(sender.landmarks or sender.needs_picture for sender in senders)
     stages = make_stages(config, source.stills, report, source.live, points)
@@ -88,7 +89,8 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
 
     plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
-                limit=config.source.max_frames, output_thread=len(groups) > 1)
+                limit=config.source.max_frames, capture_thread=source.live or not reads,
+                output_thread=len(groups) > 1 and not writes)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

@@ -3,7 +3,6 @@
 One pipeline runs all rounds, the first of which is not counted; between two rounds it is empty. What is measured is the
 processor time of the whole process, so that no thread of it is forgotten.
 """
-import os
 import resource
 import sys
 import tempfile
@@ -25,9 +24,11 @@ from edge.outputs.spec import parse_outputs
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.telemetry.meter import Meter
 
+JSONL = ("jsonl:{}/bench.jsonl",)  # {} is a folder for it
 SETTLE_S = 30.0  # for a round's last frames to be written
 ALONE_RUNS = 50  # of a network in one round
 STEP_S = 0.0005
+Measured = Dict[str, Any]
 
 
 class Round(NamedTuple):
@@ -42,20 +43,21 @@ class Stopwatch:
     """Takes the process's times where a round begins and ends."""
 
     def __init__(self, frames: int, runners: Sequence[Runner], written: Callable[[], int],
-                 after_round: Callable[[], None]) -> None:
+                 pause: Callable[[], None]) -> None:
         self.rounds = []  # type: List[Round]
-        self._frames, self._runners, self._written, self._after_round = frames, runners, written, after_round
+        self._frames, self._runners, self._written, self._pause = frames, runners, written, pause
         self._began = (0.0, 0.0, 0.0)
 
     def between(self, done: int) -> None:
-        """Called by the source: wait until all is written, note the round."""
+        """Called by the source: wait until all is written, note the round, and pause before the next one."""
         deadline = clock.monotonic() + SETTLE_S
         while self._written() < done * self._frames and clock.monotonic() < deadline:
             time.sleep(STEP_S)
         if done > 1:  # the first round warms up
             spent = [1e3 * (now - then) / self._frames for now, then in zip(self._times(), self._began)]
             self.rounds.append(Round(*spent))
-            self._after_round()
+        if done:
+            self._pause()
         self._began = self._times()
 
     def _times(self) -> Tuple[float, float, float]:
@@ -64,25 +66,40 @@ class Stopwatch:
 
 
 def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
-                     after_round: Callable[[], None] = lambda: None) -> Dict[str, Any]:
-    """All stages and the JSON output, one face or as many as are configured. `after_round` is called behind each round that
-    counts, while the pipeline is empty and none of its time is measured."""
-    stages = make_stages(config, False, lambda event, text: None, points=config.output.landmarks)
-    groups = stages.groups(config.pipeline.groups())
-    every = [stage for group in groups for stage in group]
-    meter = Meter(every, clock.monotonic())
-    runners = [runner for stage in every for runner in stage.runners]
-    with tempfile.TemporaryDirectory(prefix="nanoface-bench-") as folder:
-        specs = parse_outputs(["jsonl:" + os.path.join(folder, "bench.jsonl")])
-        watch = Stopwatch(len(frames), runners, lambda: senders[0].stats()["sent"], after_round)
-        source = Replay(frames, rounds + 1, watch.between)
-        senders = make_senders(specs, config, source)
-        plan = Plan(source, groups, senders, encode, meter, output_thread=len(groups) > 1)
-        Pipeline(plan).run(Stop())
+                     between: Callable[[Measured], None] = lambda so_far: None, outputs: Sequence[str] = JSONL) -> Measured:
+    """All stages and `outputs` to files, one face or as many as are configured. `between` is called before each round that
+    counts and behind the last, while the pipeline is empty and none of its time is measured; an EOFError of it ends all."""
+    reads, writes = config.pipeline.ends()
     buffer_mb = sum(f.nbytes for f in frames) / 1048576.0
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1048576.0 if sys.platform == "darwin" else 1024.0)
-    return {"rounds": watch.rounds, "peak_mb": peak_mb - buffer_mb,
-            "status": meter.summary(clock.monotonic()), "networks": [(r.model, r.backend) for r in runners]}
+
+    def measured() -> Measured:
+        return {"rounds": watch.rounds, "peak_mb": _peak_mb() - buffer_mb,
+                "status": meter.summary(clock.monotonic()), "networks": [(r.model, r.backend) for r in runners]}
+
+    with tempfile.TemporaryDirectory(prefix="nanoface-bench-") as folder:
+        specs = parse_outputs([text.format(folder) for text in outputs])
+        source = Replay(frames, rounds + 1, lambda done: watch.between(done))
+        senders = make_senders(specs, config, source, direct=writes)
+        stages = make_stages(config, False, lambda event, text: None, points=any(s.landmarks for s in senders))
+        groups = stages.groups(config.pipeline.groups())
+        every = [stage for group in groups for stage in group]
+        runners = [runner for stage in every for runner in stage.runners]
+        meter = Meter(every, clock.monotonic())
+        watch = Stopwatch(len(frames), runners, lambda: min(s.stats()["sent"] for s in senders), lambda: between(measured()))
+        plan = Plan(source, groups, senders, encode, meter, capture_thread=not reads,
+                    output_thread=len(groups) > 1 and not writes)
+        Pipeline(plan).run(Stop())
+    return measured()
+
+
+def _peak_mb() -> float:
+    """Of resident memory. That of getrusage() counts what our parent had when it started us, so it is for other systems."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM")) / 1024.0
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1048576.0 if sys.platform == "darwin" else 1024.0)
 
 
 def measure_alone(config: Config, frame: np.ndarray, rounds: int) -> List[Dict[str, Any]]:

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
-from edge.config.rules import RULES, no_such_key, worker_groups
+from edge.config.rules import RULES, no_such_key, worker_ends, worker_groups
 from edge.core import redact
 from edge.core.errors import ConfigError
 from edge.core.redact import SOURCE_VARIABLE
@@ -95,6 +95,10 @@ class PipelineConfig(NamedTuple):
     def groups(self) -> Tuple[Tuple[str, ...], ...]:
         """The stages of each worker, in order."""
         return worker_groups(self.workers)
+
+    def ends(self) -> Tuple[bool, bool]:
+        """Whether capture and output share a thread with stages, where the source is a recorded one."""
+        return worker_ends(self.workers)
 
 
 class GovernorConfig(NamedTuple):

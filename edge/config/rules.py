@@ -4,7 +4,7 @@ import re
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.core import roles
-from edge.core.roles import AUTO, CAN_BE_OFF, NETWORKS, OFF, STAGES
+from edge.core.roles import AUTO, CAN_BE_OFF, CAPTURE, NETWORKS, OFF, OUTPUT, STAGES
 from edge.core.rules import Address, Rule, choice, flag, number, numeral, parse_address, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
@@ -13,8 +13,9 @@ LONGEST_S = 1e7  # no recording is longer
 
 
 def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
-    """"detect+align | pose+iris+express" as groups. Raises ValueError for a stage missing, twice or out of order."""
-    groups = tuple(tuple(stage.strip() for stage in group.split("+")) for group in text.split("|"))
+    """"detect+align | pose+iris+express" as groups, less the two ends. Raises ValueError for a stage missing, twice or out of
+    order, and for an end that has a group of its own."""
+    groups, _ = _split_workers(text)
     named = [stage for group in groups for stage in group]
     for stage in named:
         if stage not in STAGES:
@@ -25,6 +26,23 @@ def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
     if tuple(named) != STAGES:
         raise ValueError("the stages are out of order")
     return groups
+
+
+def worker_ends(text: str) -> Tuple[bool, bool]:
+    """Whether capture and output share a thread with stages."""
+    return _split_workers(text)[1]
+
+
+def _split_workers(text: str) -> Tuple[Tuple[Tuple[str, ...], ...], Tuple[bool, bool]]:
+    groups = [[stage.strip() for stage in group.split("+")] for group in text.split("|")]
+    shared = groups[0][0] == CAPTURE, groups[-1][-1] == OUTPUT
+    if shared[0]:
+        del groups[0][0]
+    if shared[1]:
+        del groups[-1][-1:]
+    if not all(groups):
+        raise ValueError("{} and {} have threads of their own where they are not named".format(CAPTURE, OUTPUT))
+    return tuple(map(tuple, groups)), shared
 
 
 def _text(allowed: str, source: bool = False) -> Rule:
@@ -93,10 +111,12 @@ def _workers() -> Rule:
     def read(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError
-        return " | ".join("+".join(group) for group in worker_groups(value))
+        worker_groups(value)
+        return " | ".join("+".join(name.strip() for name in group.split("+")) for group in value.split("|"))
 
     order = " ".join(STAGES)
-    return Rule("the stages {} in this order, + within a thread, | between two".format(order), read, str)
+    return Rule("the stages {} in this order, + within a thread, | between two; {}+ before them and +{} behind".format(
+        order, CAPTURE, OUTPUT), read, str)
 
 
 def _or_null(rule: Rule) -> Rule:

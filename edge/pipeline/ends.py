@@ -5,9 +5,10 @@ from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
 from edge.core.packet import LEFT_OUT, Frame, Packet, Span
+from edge.core.roles import CAPTURE, OUTPUT
 from edge.pipeline.link import LinkClosed
 from edge.pipeline.worker import DropLog, Item
-from edge.telemetry.meter import CAPTURE, OUTPUT, Meter
+from edge.telemetry.meter import Meter
 
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
 RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without
@@ -153,10 +154,12 @@ class Delivery(Stage):
         in_time = sender.close(allowed_s)
         if not sender.fatal:
             return None
-        if sender.error is None and not in_time:
-            return OutputError("output {}: not written to its end within {:.0f} s: its disk or receiver hangs".format(
-                sender.name, allowed_s))
-        return sender.error
+        return unfinished(sender, allowed_s) if sender.error is None and not in_time else sender.error
+
+
+def unfinished(sender: Sender, allowed_s: float) -> OutputError:
+    return OutputError("output {}: not written to its end within {:.0f} s: its disk or receiver hangs".format(
+        sender.name, allowed_s))
 
 
 class End:

@@ -7,13 +7,13 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from edge.core import clock as core_clock
 from edge.core.contracts import Sender, Source, Stage
-from edge.core.roles import DEGRADED, FAILED, RUNNING, STARTING, STOPPED, STOPPING
+from edge.core.roles import CAPTURE, DEGRADED, FAILED, RUNNING, STARTING, STOPPED, STOPPING
 from edge.host.waiting import Event
-from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End
+from edge.pipeline.ends import HANG_S, Capture, Delivery, Encode, End, unfinished
 from edge.pipeline.governor import Work
 from edge.pipeline.link import Link
 from edge.pipeline.worker import Control, Item, Job, Worker
-from edge.telemetry.meter import CAPTURE, Meter
+from edge.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
@@ -224,13 +224,22 @@ class Pipeline:
             if self._workers[0].name in self._control.running():
                 _in_background("nanoface-close-source", self._plan.source.close)  # may free a hanging read, or hang
             self._control.wait(self._control.idle, began + FINISH * timeout_s - core_clock.monotonic())
-        late = ["output " + s.name for s in self._plan.senders if not s.close(self._time_left())]
+        late = [self._close_output(s) for s in self._plan.senders]
         self._look_at_outputs()
         for worker in self._workers:
             worker.await_end(self._time_left())
-        self._late = tuple(self._control.running() + late)
+        self._late = tuple(self._control.running() + [name for name in late if name])
         if self._late:
             log.warning("not ended within %.1f s: %s", timeout_s, ", ".join(self._late))
+
+    def _close_output(self, sender: Sender) -> str:
+        """Its name where it is late; one that matters, and whose thread did not come to say so, fails the run."""
+        allowed_s = self._time_left()
+        if sender.close(allowed_s):
+            return ""
+        if sender.fatal and self._control.failure is None:
+            self._control.fail("output " + sender.name, unfinished(sender, allowed_s))
+        return "output " + sender.name
 
     def _abort(self, link: Link) -> None:
         for item in link.abort():

@@ -9,9 +9,9 @@ from typing import Any, Callable, DefaultDict, Dict, List, Mapping, NamedTuple, 
 
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Packet, Span
+from edge.core.roles import CAPTURE, OUTPUT
 from edge.telemetry.histogram import Histogram
 
-CAPTURE, OUTPUT = "capture", "output"
 BATCH = 512  # frames whose spans are kept before they are counted
 Spans = Tuple[Span, ...]
 

@@ -1,10 +1,12 @@
-"""`nanoface bench` and `make bench`: the tracker alone, and beside a peer that runs while the tracker waits."""
+"""`nanoface bench`, `make bench` and `make bench-growth`: the tracker alone, and beside a peer that runs while it waits."""
 import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 from edge.core.roles import RUNTIMES
@@ -44,12 +46,28 @@ def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, s
     assert (done.returncode, done.stderr) == (0, "")
     reported = json.loads(done.stdout)
     assert (reported["frames"], reported["rounds"], reported["source"]) == (3, 2, "portrait")
-    assert 0.0 < reported["networks_ms"]["median"] < reported["cpu_ms"]["median"] and len(reported["alone"]) == 4
+    assert 0.0 < reported["networks_ms"]["median"] < reported["cpu_ms"]["median"]
+    assert {"yunet_s", "mb05"} < {row["network"] for row in reported["alone"]}
     assert ("peer" in reported) == (script[0] == BESIDE)
     if "peer" in reported:
         assert reported["peer"]["name"] == "MediaPipe 0.0 FaceMesh" and reported["peer"]["faces"] == 3
         assert reported["peer"]["cpu_ms"]["median"] == 1500.0  # of a first and a second round, and no third
         assert 0.0 < reported["peer"]["cpu_ratio"]["median"] < 1.0
+        assert len(reported["forms"]) == 6 and all(form["faces"] == 1 for form in reported["forms"].values())
+        points_first = {form["networks"][1][0] for key, form in reported["forms"].items() if key.endswith("points")}
+        assert len(reported["gains"]) == 2 and all(gain["before_ms"] > 0.0 for gain in reported["gains"])
+        assert points_first == {"face_landmark"} and reported["forms"]["camera"]["cpu_ms"] == reported["cpu_ms"]
+
+
+def test_the_frames_whose_faces_grow_are_the_same_each_time_and_move(monkeypatch):
+    monkeypatch.syspath_prepend(os.path.dirname(BESIDE))
+    made = import_module("bench_growth").made
+    for faces, filled in ((1, {(0, 0)}), (3, {(0, 0), (0, 1), (1, 0)})):
+        one, other = made(2, faces, 480)
+        assert one.shape == (480, 852, 3) and (one == made(1, faces, 480)[0]).all()
+        quarters = {(y, x): np.s_[240 * y:240 * (y + 1), 426 * x:426 * (x + 1)] for y in (0, 1) for x in (0, 1)}
+        assert {at for at, part in quarters.items() if one[part].std() > 30} == filled
+        assert all((one[quarters[at]] != other[quarters[at]]).any() for at in filled)
 
 
 @pytest.mark.parametrize("words, code, part", [

@@ -6,7 +6,9 @@ import pytest
 from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run, wait_for
 from patience import PATIENCE_S, stretch
 
+from edge.core.contracts import Output
 from edge.core.errors import FrameError, ModelError, OutputError, SourceError
+from edge.outputs.direct import DirectSender
 from edge.pipeline import worker
 
 # a thread for the capture, one for the outputs, and the stages of each thread between
@@ -235,6 +237,33 @@ def test_an_output_that_never_gets_done_is_named_and_fails_the_run_where_it_matt
         assert outcome.states[-1] == ("STOPPED", "not ended in time: output disk")
     else:
         assert isinstance(outcome.error, error) and "disk" in str(outcome.error)
+
+
+def test_a_file_that_hangs_in_the_thread_of_the_stages_fails_the_run_that_is_to_stop():
+    inside, held, stop = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging(Output):
+        name, fatal, blocking = "jsonl:film.jsonl", True, True
+
+        def open(self):
+            pass
+
+        def emit(self, item):
+            inside.set()
+            wait_for(held)
+
+        def close(self):
+            pass
+
+    asker = threading.Thread(target=lambda: inside.wait(PATIENCE_S) and stop.set())
+    asker.start()
+    try:
+        outcome = run(FakeSource(9), [three()], [DirectSender(Hanging())], stop, capture_thread=False, output_thread=False,
+                      stop_timeout_s=0.4 * stretch())
+    finally:
+        held.set()
+        asker.join()
+    assert isinstance(outcome.error, OutputError) and "output jsonl:film.jsonl: not written to its end" in str(outcome.error)
 
 
 def test_a_stage_that_waits_for_one_that_failed_is_released():

@@ -36,8 +36,8 @@ ABOVE_ALL = ("cli", "library")  # what a person uses, and what a program does: b
 
 # package -> files that may import it
 THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
-           "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
-           "edge/library/*")  # starts none: it distinguishes its callers' threads
+           "edge/outputs/direct.py", "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*",
+           "edge/runtimes/gpu/context.py", "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
     # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/geometry/rotation.py", "edge/sources/*",

@@ -356,6 +356,24 @@ def test_any_cut_between_stages_is_a_grouping(cuts):
     assert tuple(stage for group in groups for stage in group) == STAGES and len(groups) == 1 + sum(cuts)
 
 
+@pytest.mark.parametrize("before, behind, expected", [
+    ("", "", (False, False)), ("capture+", "", (True, False)), ("", " + output", (False, True)),
+    ("capture+", "+output", (True, True))])
+def test_the_two_ends_may_share_a_thread_with_stages(before, behind, expected):
+    for groups in ("detect+align+pose+iris+express", "detect+align | pose+iris+express"):
+        made = load_config(None, {"pipeline.workers": before + groups + behind}, NO_FILE).pipeline
+        assert made.workers == before + groups + behind.replace(" ", "") and made.ends() == expected
+        assert made.groups() == worker_groups(groups)
+
+
+@pytest.mark.parametrize("text", [
+    "capture | " + "+".join(STAGES), "+".join(STAGES) + " | output", "capture", "output+" + "+".join(STAGES),
+    "capture+capture+" + "+".join(STAGES), "detect+capture+align+pose+iris+express"])
+def test_an_end_elsewhere_or_with_a_thread_of_its_own_is_refused(text):
+    with pytest.raises(ConfigError, match="pipeline.workers"):
+        load_config(None, {"pipeline.workers": text}, NO_FILE)
+
+
 @given(st.permutations(STAGES).filter(lambda order: tuple(order) != STAGES))
 def test_any_other_order_is_refused(order):
     with pytest.raises(ValueError):

@@ -39,8 +39,8 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 @needs_make
 @pytest.mark.parametrize("words", [
-    [], ["run"], ["test"], ["test-host"], ["test-twin"], ["test-board"], ["lint"], ["bench"], ["rehearse"], ["soak"],
-    ["clean", "run"], [".venv/.run"], ["run", "PYTHON=/nowhere/python3.6"], ["-n", "run"]])
+    [], ["run"], ["test"], ["test-host"], ["test-twin"], ["test-board"], ["lint"], ["bench"], ["bench-growth"], ["rehearse"],
+    ["soak"], ["clean", "run"], [".venv/.run"], ["run", "PYTHON=/nowhere/python3.6"], ["-n", "run"]])
 def test_on_a_board_make_says_setup_sh_and_does_nothing(tmp_path, words):
     code, said, done = make(tmp_path, RELEASE, *words)
     assert code != 0 and said.count("\n") == 1 and "run `sh setup.sh`" in said and done == [], said
