@@ -126,11 +126,11 @@ def locate(home: str, name: str) -> StoredNetwork:
 def _pixel_input(facts: Any) -> Optional[PixelInput]:
     """None for what is no such entry."""
     try:
-        found = PixelInput(facts["colour"], float(facts["scale"]), tuple(float(n) for n in facts["offset"]),
+        found = PixelInput(str(facts["colour"]), float(facts["scale"]), tuple(float(n) for n in facts["offset"]),
                            tuple(facts["border"]))
     except (KeyError, TypeError, ValueError):
         return None
-    fits = found.scale > 0.0 and len(found.offset) == 3 and len(found.border) == 4
+    fits = found.colour in ("bgr", "rgb") and found.scale > 0.0 and len(found.offset) == 3 and len(found.border) == 4
     return found if fits and all(isinstance(n, int) and n >= 0 for n in found.border) else None
 
 

@@ -6,6 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.contracts import Crop
+from edge.core.errors import ModelError
+from edge.core.packet import Roi
+from edge.models.aligners import make_aligner
+from edge.models.detectors.table import make_detector
+from edge.models.iris_landmark import IrisLandmark
+from edge.models.mb05 import Mb05
 from edge.store.models import PixelInput, StoredNetwork
 from engines.convert import cpu_variant, serialise, with_pixel_input
 from engines.convert.graph import Graph, Kernel, dims_of
@@ -101,6 +107,33 @@ def test_a_crop_with_another_arithmetic_than_the_files_gets_its_own(tmp_path, ch
     pixels, plain = opened(tmp_path, network(look), look)
     asked = crops_of(look, **change)
     assert_same(pixels.submit(frame(), asked).result(), plain.submit(frame(), asked).result())
+
+
+def test_an_index_of_other_files_is_one_line_with_its_cure(tmp_path):
+    from edge.runtimes.cpu.onnx import OnnxRunner
+    look = look_of()
+    folded, _ = with_pixel_input(network(look), look)
+    (tmp_path / "pixels.onnx").write_bytes(serialise(folded))
+    pixels = PixelInput("rgb", 1.0, NO_OFFSET, (30, 0, 30, 0))
+    runner = OnnxRunner(StoredNetwork("tiny", "", str(tmp_path / "pixels.onnx"), {}, pixels=pixels))
+    with pytest.raises(ModelError, match="does not take the pixels that the index says: delete it and run"):
+        runner.open()
+
+
+def test_the_stages_ask_for_the_arithmetic_that_the_manifest_gives_so_that_no_crop_takes_the_longer_way():
+    roi = Roi(50.0, 50.0, 40.0, 0.1)
+    for name, entry in read_manifest().networks.items():
+        if entry.role == "detect":
+            crop = make_detector(name).crop(640, 480)
+        elif entry.role == "align":
+            crop = make_aligner(name).crop(roi)
+        elif entry.role == "pose":
+            crop = Mb05({"mean": [0.0] * 12, "std": [1.0] * 12}).crop(roi)
+        elif entry.role == "iris":
+            crop = IrisLandmark().crops((roi, roi))[1]
+        else:
+            continue
+        assert (crop.colour, crop.scale, crop.offset) == (entry.input.colour, entry.input.scale, tuple(entry.input.offset))
 
 
 @settings(max_examples=30, deadline=None)
