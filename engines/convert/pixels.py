@@ -4,8 +4,9 @@ The input becomes (N, H + border, W + border, 3) of pixel values 0..255, blue fi
 into the first convolution's weights, its padding into the input: beyond the crop lie pixels whose value is zero in the
 network's own numbers. A bias cannot take an offset over where a convolution pads with zeros; a border can, and is filled
 once. A convolution as large as what it sees is a Gemm. Only the roundings differ. Measured with the crop, paired, one
-thread of an AMD EPYC, ms less: OpenVINO 2026.4 face_landmark 0.18 to 0.26 (of it 0.05 to 0.1 by Gemm), iris_landmark
-0.12 to 0.19, mb05 0.13, yunet_s 0.24; ONNX Runtime 1.32 and 1.10 0.02 to 0.11, Gemm there neither gains nor loses.
+thread of an AMD EPYC, ms less a run: OpenVINO 2026.4 face_attention 0.19 to 0.30 (0.11 to 0.21 of it by Gemm), face_landmark
+0.18 to 0.26, iris_landmark 0.1 to 0.19, mb05 0.11 to 0.14, yunet_s 0.12 to 0.24; ONNX Runtime 1.32 and 1.10 0.1 less to 0.05
+more, with Gemm and without.
 """
 from typing import Dict, List, Optional, Tuple
 
