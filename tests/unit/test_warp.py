@@ -8,7 +8,7 @@ from edge.core.contracts import BGR, CONSTANT, REPLICATE, RGB, Crop
 from edge.core.errors import FrameError, ModelError
 from edge.core.packet import Roi
 from edge.geometry import roi as regions
-from edge.models.warp import Warper
+from edge.models.warp import Warper, shown_part
 
 NO_OFFSET = (0.0, 0.0, 0.0)
 ARITHMETIC = {
@@ -200,6 +200,46 @@ def test_what_cannot_be_cropped_is_one_clear_line(image, shape, error, text):
     with pytest.raises(error) as caught:
         Warper().fill(image, crop_of([[1, 0.1, 0], [0, 1, 0]]), np.zeros(shape, np.float32))
     assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(x=st.floats(-100, 700), y=st.floats(-100, 500), side=st.floats(128, 479), angle=st.floats(-3.2, 3.2),
+       mirror=st.booleans())
+def test_what_is_read_before_a_crop_is_all_that_it_shows_and_inside_the_frame(x, y, side, angle, mirror):
+    crop = crop_of(regions.matrix(Roi(x, y, side, angle), 192, mirror=mirror), (192, 192))
+    rows, columns = shown_part(640, 480, crop)
+    u, v = np.meshgrid([0, 96, 191], [0, 96, 191])
+    points = regions.apply(regions.invert(crop.matrix), np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64))
+    for seen, span, limit in ((points[:, 0], columns, 640), (points[:, 1], rows, 480)):
+        assert 0 <= span.start <= limit and 0 <= span.stop <= limit
+        inside = seen[(seen >= 0) & (seen <= limit - 1)]
+        assert ((inside >= span.start) & (inside < span.stop)).all()
+
+
+@pytest.mark.parametrize("side, angle", [(127, 0.3), (20, 0.3), (481, 0.3), (3000, 0.3)])
+def test_nothing_is_read_before_a_crop_that_shows_little_or_leaves_out_most(side, angle):
+    assert shown_part(640, 480, crop_of(regions.matrix(Roi(320.0, 240.0, side, angle), 192), (192, 192))) is None
+
+
+@pytest.mark.parametrize("fill, shape", [("fill", (3, 192, 192)), ("fill_pixels", (192, 192, 3))])
+@pytest.mark.parametrize("matrix", [[[0.8, 0.1, np.nan], [-0.1, 0.8, 2]], [[0.8, 0.1, np.inf], [-0.1, 0.8, -np.inf]],
+                                    [[0.8, 0.1, 1e300], [-0.1, 0.8, 2]], [[0.8, 0.8, 1], [0.8, 0.8, 2]]])
+def test_a_place_that_is_none_is_no_reason_to_fail(fill, shape, matrix):
+    out = np.full(shape, np.nan, np.float32)
+    getattr(Warper(), fill)(picture(60, 40), crop_of(matrix, (192, 192)), out)
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("size", [(32, 24), (192, 192)])
+@pytest.mark.parametrize("border", [CONSTANT, REPLICATE])
+def test_pixels_go_as_they_are_into_the_middle_of_a_wider_input_and_nowhere_else(size, border):
+    image, crop = picture(300, 260, smooth=False), crop_of([[0.7, 0.2, -9], [-0.2, 0.7, 12]], size, RGB, "unit", border)
+    wide = np.full((size[1] + 3, size[0] + 2, 3), -1.0, np.float32)
+    Warper().fill_pixels(image, crop, wide[1:-2, :-2])
+    planes = filled(image, crop._replace(colour=BGR, scale=1.0))
+    assert np.array_equal(wide[1:-2, :-2], planes.transpose(1, 2, 0))
+    wide[1:-2, :-2] = -1.0
+    assert (wide == -1.0).all()
 
 
 @pytest.mark.parametrize("matrix", [
