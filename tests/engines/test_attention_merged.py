@@ -2,13 +2,13 @@
 import numpy as np
 import pytest
 
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+
 from engines.convert import cpu_variant, serialise
 from engines.convert.attention.geometry import Geometry, Subset
 from engines.convert.attention.merged import merged
 from engines.convert.graph import Graph, Kernel
-
-onnx = pytest.importorskip("onnx")
-ort = pytest.importorskip("onnxruntime")
 
 PARTS = (0, 1, 2, 1, 2)  # the crop of each
 NUMBERS, CELLS, RAW = 1404, 32 * 48 * 48, 5 * 160
