@@ -15,10 +15,9 @@ BORDERS = {CONSTANT: cv2.BORDER_CONSTANT, REPLICATE: cv2.BORDER_REPLICATE}
 GRID = 1.0 / 64.0  # input pixels by which a frame's edge may miss a whole pixel and still count as lying on it
 
 
-class _Scratch(NamedTuple):
+class _Planes(NamedTuple):
     """Reused for every crop of one size."""
 
-    pixels: np.ndarray  # (H, W, 3) uint8 BGR
     planes: np.ndarray  # (3, H, W) uint8, in the order of the crop's colour
     targets: Dict[str, List[np.ndarray]]  # for each colour, where the planes B, G and R go
 
@@ -27,7 +26,8 @@ class Warper:
     """Owns the scratch memory, so: one for each runner, never shared between threads."""
 
     def __init__(self) -> None:
-        self._scratch: Dict[Tuple[int, int], _Scratch] = {}
+        self._pixels: Dict[Tuple[int, int], np.ndarray] = {}  # (H, W, 3) uint8 BGR for crops of one size
+        self._planes: Dict[Tuple[int, int], _Planes] = {}
         self._offsets: Dict[Tuple[float, float, float], Optional[np.ndarray]] = {}
 
     def fill(self, image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
@@ -37,19 +37,12 @@ class Warper:
         widen and scale all three planes in one pass (blobFromImage takes 4 to 7 times as long for that, and allocates).
         Raises FrameError for a picture and ModelError for a crop that cannot be used.
         """
-        scratch = self._scratch.get(crop.size)
+        width, height = crop.size
+        pixels = self._warped(image, crop, out, (3, height, width))
+        scratch = self._planes.get(crop.size)
         if scratch is None:
-            scratch = self._scratch[crop.size] = _allocate(crop.size)
-        if out.shape != scratch.planes.shape:
-            raise ModelError("a crop of {}x{} pixels does not fit an input of shape {}".format(*crop.size, out.shape))
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise FrameError("a picture must be (height, width, 3) uint8, not {} {}".format(image.shape, image.dtype))
-        try:
-            _sample(image, crop, scratch.pixels)
-        except cv2.error as e:
-            size = "{}x{}".format(image.shape[1], image.shape[0])
-            raise FrameError("a picture of {} cannot be cropped: {}".format(size, " ".join(str(e).split()))) from e
-        cv2.split(scratch.pixels, scratch.targets[crop.colour])
+            scratch = self._planes[crop.size] = _allocate(width, height)
+        cv2.split(pixels, scratch.targets[crop.colour])
         if crop.scale == 1.0:
             np.copyto(out, scratch.planes)
         else:
@@ -58,6 +51,29 @@ class Warper:
         if offset is not None:
             np.add(out, offset, out=out)
 
+    def fill_pixels(self, image: np.ndarray, crop: Crop, out: np.ndarray) -> None:
+        """As fill(), but the pixel values as they are, BGR, into `out` (height, width, 3 float32): the crop's colour and
+        arithmetic are the network's own work. Rows of `out` may lie apart.
+        """
+        width, height = crop.size
+        np.copyto(out, self._warped(image, crop, out, (height, width, 3)))
+
+    def _warped(self, image: np.ndarray, crop: Crop, out: np.ndarray, wanted: Tuple[int, int, int]) -> np.ndarray:
+        """The crop's pixels (H, W, 3) uint8 BGR, valid until the next one of its size."""
+        if out.shape != wanted:
+            raise ModelError("a crop of {}x{} pixels does not fit an input of shape {}".format(*crop.size, out.shape))
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise FrameError("a picture must be (height, width, 3) uint8, not {} {}".format(image.shape, image.dtype))
+        pixels = self._pixels.get(crop.size)
+        if pixels is None:
+            pixels = self._pixels[crop.size] = np.empty((crop.size[1], crop.size[0], 3), np.uint8)
+        try:
+            _sample(image, crop, pixels)
+        except cv2.error as e:
+            size = "{}x{}".format(image.shape[1], image.shape[0])
+            raise FrameError("a picture of {} cannot be cropped: {}".format(size, " ".join(str(e).split()))) from e
+        return pixels
+
     def _offset(self, values: Tuple[float, float, float]) -> Optional[np.ndarray]:
         """The offsets shaped to be added to the planes, None where there is nothing to add."""
         if values not in self._offsets:
@@ -65,11 +81,9 @@ class Warper:
         return self._offsets[values]
 
 
-def _allocate(size: Tuple[int, int]) -> _Scratch:
-    width, height = size
+def _allocate(width: int, height: int) -> _Planes:
     planes = np.empty((3, height, width), np.uint8)
-    blue_first, red_first = list(planes), list(planes[::-1])
-    return _Scratch(np.empty((height, width, 3), np.uint8), planes, {BGR: blue_first, RGB: red_first})
+    return _Planes(planes, {BGR: list(planes), RGB: list(planes[::-1])})
 
 
 def _sample(image: np.ndarray, crop: Crop, pixels: np.ndarray) -> None:

@@ -17,8 +17,21 @@ from edge.host.safeopen import open_read
 
 INDEX = "index.json"
 SCHEMA = 1
+PIXELS = "cpu_input"  # in an entry of the index; left out where the CPU's file has the network's own input
 ROLES = "roles"  # in an entry of the index; left out where "role" is the only one, as every version before wrote it
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
+
+
+class PixelInput(NamedTuple):
+    """What a `cpu_file` does itself with pixel values 0..255, (N, H, W, 3) float32, blue first.
+
+    Around the picture it wants `border`, whose value is zero in the network's own numbers: -offset / scale.
+    """
+
+    colour: str  # as a crop has it
+    scale: float
+    offset: Tuple[float, ...]  # per channel, in the order of `colour`
+    border: Tuple[int, ...]  # rows and columns at the top, left, bottom, right
 
 
 class StoredNetwork(NamedTuple):
@@ -26,11 +39,12 @@ class StoredNetwork(NamedTuple):
 
     name: str
     file: str  # path of the .onnx for TensorRT (PReLU kept)
-    cpu_file: str  # path of the .onnx for the runtimes of a CPU (PReLU rewritten); the same where nothing had to be
+    cpu_file: str  # path of the .onnx for the runtimes of a CPU; the same where nothing is to be gained
     decode: Mapping[str, Any]  # numbers that the decoder needs and that came with the weights
     role: str = ""  # detect, align, pose, iris, geometry: of the stage that runs it
     sha256: str = ""  # of `file`
     also: Tuple[str, ...] = ()  # roles of later stages that it fills as well, which then need no network
+    pixels: Optional[PixelInput] = None  # of `cpu_file`; None: it takes what `file` takes
 
     @property
     def roles(self) -> Tuple[str, ...]:
@@ -105,7 +119,19 @@ def locate(home: str, name: str) -> StoredNetwork:
     cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
     role = str(entry.get("role", ""))
     also = tuple(other for other in entry.get(ROLES, ()) if other != role)
-    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), role, entry["sha256"], also)
+    pixels = _pixel_input(entry[PIXELS]) if PIXELS in entry else None
+    return StoredNetwork(name, file, cpu_file, entry.get("decode", {}), role, entry["sha256"], also, pixels)
+
+
+def _pixel_input(facts: Any) -> Optional[PixelInput]:
+    """None for what is no such entry."""
+    try:
+        found = PixelInput(str(facts["colour"]), float(facts["scale"]), tuple(float(n) for n in facts["offset"]),
+                           tuple(facts["border"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    fits = found.colour in ("bgr", "rgb") and found.scale > 0.0 and len(found.offset) == 3 and len(found.border) == 4
+    return found if fits and all(isinstance(n, int) and n >= 0 for n in found.border) else None
 
 
 def _whole(entry: Any) -> bool:
@@ -114,6 +140,8 @@ def _whole(entry: Any) -> bool:
         return False
     roles = entry.get(ROLES, [])
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        return False
+    if PIXELS in entry and (not entry.get("cpu_file") or _pixel_input(entry[PIXELS]) is None):
         return False
     keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
     if not all(isinstance(entry.get(key), str) for key in keys):

@@ -10,7 +10,7 @@ import zlib
 from contextlib import contextmanager
 from importlib import import_module
 from os.path import basename
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import ModelError
 from edge.host.packages import install
@@ -18,6 +18,10 @@ from edge.store.models import cure
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from engines.manifest.entries import Input
+
+SMALLEST = 32  # pixels along a side of an input; below it the arithmetic on pixels takes microseconds
 
 # kind -> module of this package; its convert(files, options) returns the model
 KINDS = {
@@ -68,6 +72,17 @@ def cpu_variant(model: "ModelProto") -> "Optional[ModelProto]":
     from engines.convert.attention.merged import merged
     from engines.convert.prelu import without_prelu
     return without_prelu(merged(model) or model)
+
+
+def with_pixel_input(model: "ModelProto", look: "Input") -> "Optional[Tuple[ModelProto, List[int]]]":
+    """The same function of pixel values 0..255 (N, H, W, 3), blue first, and the border that it wants around them: rows
+    and columns at the top, left, bottom, right. None where the network's first step does not allow that, or where the
+    picture is too small to gain anything.
+    """
+    if min(look.shape[2:]) < SMALLEST:
+        return None
+    from engines.convert.pixels import with_pixel_input as folded
+    return folded(model, look)
 
 
 def serialise(model: "ModelProto") -> bytes:

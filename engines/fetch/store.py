@@ -8,7 +8,7 @@ from edge.core.errors import ModelError
 from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
-from edge.store.models import INDEX, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
+from edge.store.models import INDEX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
 from engines.onnxpackage import need_onnx
@@ -44,6 +44,8 @@ def recipe(network: Network) -> Dict[str, Any]:
         "sources": [source.sha256 for source in network.sources],
         "converter": converter_version(),
     }
+    if network.input is not None:  # the file for CPUs holds its arithmetic
+        made_of["input"] = network.input
     if network.roles[1:]:  # the index holds them: an entry of before they were given is made again
         made_of[ROLES] = network.roles
     return json.loads(json.dumps(made_of))
@@ -150,18 +152,23 @@ def _check_interface(network: Network, model: "ModelProto") -> None:
             raise ModelError("{}: {} came out as {} instead of {}: report it".format(network.name, what, found, wanted))
 
 
-def _contents(network: Network, files: Sequence[str]) -> Dict[str, bytes]:
-    """Suffix of the file name -> content."""
+def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes], Dict[str, Any]]:
+    """Suffix of the file name -> content, and what more the index says of the file for CPUs."""
     from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
-        return {".npy": convert.canonical_face(files)}
+        return {".npy": convert.canonical_face(files)}, {}
     model = convert.convert(network.kind, files, network.options)
     _check_interface(network, model)
-    contents = {".onnx": convert.serialise(model)}
+    contents, facts, look = {".onnx": convert.serialise(model)}, {}, network.input
+    assert look is not None
     variant = convert.cpu_variant(model)
+    folded = convert.with_pixel_input(model if variant is None else variant, look)
+    if folded is not None:
+        variant, border = folded
+        facts[PIXELS] = {"colour": look.colour, "scale": look.scale, "offset": list(look.offset), "border": border}
     if variant is not None:
         contents[".cpu.onnx"] = convert.serialise(variant)
-    return contents
+    return contents, facts
 
 
 def _decode_numbers(network: Network, files: Sequence[str]) -> Dict[str, Any]:
@@ -199,9 +206,9 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
     """
     if not force and is_current(network, home):
         return Built(False, size_on_disk(home, index_or_empty(home)[network.name]))
-    contents = _contents(network, files)
-    entry: Dict[str, Any] = {
-        "role": network.role, "decode": _decode_numbers(network, files), "recipe": recipe(network)}
+    contents, facts = _contents(network, files)
+    entry: Dict[str, Any] = dict(
+        facts, role=network.role, decode=_decode_numbers(network, files), recipe=recipe(network))
     if network.roles[1:]:
         entry[ROLES] = list(network.roles)
     for suffix, content in contents.items():

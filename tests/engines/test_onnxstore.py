@@ -268,6 +268,43 @@ def test_roles_in_the_index_that_are_no_list_of_names_are_a_damage_with_its_cure
         models.locate(world.home, "mesh")
 
 
+PIXELS = {"colour": "rgb", "scale": 0.5, "offset": [-1, 0, 1], "border": [0, 0, 1, 1]}
+
+
+def with_entry(world, **facts):
+    """The mesh's entry of the index with `facts` set."""
+    world.build("mesh")
+    networks = models.read_index(world.home)
+    networks["mesh"].update(facts)
+    with open(world.path("index.json"), "w") as f:
+        json.dump({"schema": 1, "networks": networks}, f)
+
+
+def test_a_file_for_cpus_that_takes_pixels_is_told_by_the_index_and_one_of_before_that_does_not_still_works(world):
+    world.build("mesh")
+    assert models.locate(world.home, "mesh").pixels is None
+    with_entry(world, cpu_input=PIXELS)
+    assert models.locate(world.home, "mesh").pixels == models.PixelInput("rgb", 0.5, (-1.0, 0.0, 1.0), (0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("facts", [
+    {"cpu_input": "rgb"}, {"cpu_input": dict(PIXELS, scale=0)}, {"cpu_input": dict(PIXELS, scale="much")},
+    {"cpu_input": dict(PIXELS, offset=[0, 0])}, {"cpu_input": dict(PIXELS, border=[0, 0, -1, 0])},
+    {"cpu_input": dict(PIXELS, border=[0, 0, 1.5, 0])}, {"cpu_input": PIXELS, "cpu_file": ""}, {"cpu_input": {}},
+    {"cpu_input": dict(PIXELS, colour=None)}])
+def test_a_pixel_input_in_the_index_that_makes_no_sense_is_a_damage_with_its_cure(world, facts):
+    with_entry(world, **facts)
+    with pytest.raises(ModelError, match="the entry of mesh in .* is damaged: delete that file and run `.*models fetch`"):
+        models.locate(world.home, "mesh")
+
+
+def test_another_arithmetic_in_the_manifest_makes_a_network_again(world):
+    world.build("mesh")
+    network = world.manifest.networks["mesh"]
+    world.manifest.networks["mesh"] = network._replace(input=network.input._replace(scale=0.5))
+    assert world.build("mesh").fresh and not world.build("mesh").fresh
+
+
 @pytest.mark.skipif(not os.path.isdir(MIRROR), reason="needs ../shared/models")
 @pytest.mark.parametrize("name", sorted(read_manifest().networks))
 def test_a_real_network_is_what_its_manifest_entry_says_and_builds_to_the_same_bytes_twice(tmp_path, name):

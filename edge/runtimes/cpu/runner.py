@@ -14,6 +14,7 @@ from edge.core.contracts import Crop, Runner, Tensor, Ticket
 from edge.core.errors import EdgeError, EngineError, ModelError
 from edge.host.analytics import load_runtime
 from edge.models.warp import Warper
+from edge.runtimes.cpu.pixels import PixelFeed, takes_pixels
 from edge.store.models import StoredNetwork, cure
 
 
@@ -33,6 +34,8 @@ class CpuRunner(Runner):
     def __init__(self, network: StoredNetwork) -> None:
         self.model = network.name
         self._file = network.cpu_file
+        self._arithmetic = network.pixels
+        self._pixels: Optional[PixelFeed] = None  # where the file takes pixel values
         self._warper = Warper()
         self._feeds: Optional[Dict[str, np.ndarray]] = None  # the network's inputs; None: not open
         self._results: Dict[str, np.ndarray] = {}  # the network's outputs
@@ -47,6 +50,7 @@ class CpuRunner(Runner):
             self.inputs, self.outputs = self._load()
             self._feeds, self._results = zeros(self.inputs), zeros(self.outputs)
             self._bind(self._feeds, self._results)
+            self._take_pixels(self._feeds)
             self._run()
         except EdgeError:
             self.close()
@@ -59,20 +63,37 @@ class CpuRunner(Runner):
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
         feeds = opened(self, self._feeds)
         check_crops(self, crops)
-        for crop, part in zip(crops, feeds[self.inputs[0].name]):
-            self._warper.fill(image, crop, part)
+        if self._pixels is not None:
+            self._pixels.fill(self._warper, image, crops)
+        else:
+            for crop, part in zip(crops, feeds[self.inputs[0].name]):
+                self._warper.fill(image, crop, part)
         return Finished(self._timed_run())
 
     def infer(self, feeds: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
         own = opened(self, self._feeds)
         check_feeds(self, feeds)
         for name, values in feeds.items():
-            np.copyto(own[name], values)
+            if self._pixels is not None:
+                self._pixels.put(values)
+            else:
+                np.copyto(own[name], values)
         return self._timed_run()
 
     def close(self) -> None:
         self._unload()
-        self._feeds, self._results = None, {}
+        self._feeds, self._results, self._pixels = None, {}, None
+
+    def _take_pixels(self, feeds: Mapping[str, np.ndarray]) -> None:
+        """Where the file takes pixel values, its input is still announced, and fed by infer(), as the network's own."""
+        arithmetic = self._arithmetic
+        if arithmetic is None or sees_pictures(self.inputs):  # the plain file may stand in for the CPU's
+            return
+        if not takes_pixels(self.inputs, arithmetic):
+            raise ModelError("{} does not take the pixels that the index says: {}".format(self._file, rebuild()))
+        (name, values), = feeds.items()
+        self._pixels = PixelFeed(arithmetic, values)
+        self.inputs = (Tensor(name, self._pixels.shape),)
 
     def _timed_run(self) -> Dict[str, np.ndarray]:
         began_at = clock.thread_cpu()
