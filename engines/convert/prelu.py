@@ -7,10 +7,10 @@ of one pixel, with Relu or Add in it) do have one. So PRelu is x + (1 - slope) *
 factors are BatchNormalizations with neither mean nor variance, and padding with channels of zeros is a convolution of one
 pixel. Where x is positive that is exact, and below zero as close as a sum of two numbers as large as x: the outputs differ
 as much as with any two orders of summing (5e-5 of 166 pixels). Measured, one thread of an AMD EPYC, paired in one process,
-ms less than with max(x, 0) and slope * min(x, 0) apart, which is exact and one sweep more: OpenVINO 2026.4, ONNX Runtime
-1.32 and 1.10 face_landmark 0.06, 0.13 and 0.21 (of 1.2 ms in ONNX Runtime; with PRelu 3.8), iris_landmark with a batch of
-two 0.12, 0.29 and 0.44, face_attention 0.15, 0.16 and 0.23. Where there is no blocked layout it costs what Relu, Sub, Mul,
-Add do.
+ms less than with max(x, 0) and slope * min(x, 0) apart, which is exact and one sweep more: ONNX Runtime 1.32 and 1.10
+face_landmark 0.13 and 0.21 (of 1.2; with PRelu 3.8), iris_landmark with a batch of two 0.29 and 0.44, face_attention 0.20
+and 0.24; OpenVINO 2026.4 about 0.05, where two loads of one file differ by as much as 0.15. Where there is no
+blocked layout it costs what Relu, Sub, Mul, Add do.
 """
 from typing import Any, Dict, List, Optional
 
