@@ -68,9 +68,10 @@ def convert(kind: str, files: Sequence[str], options: Mapping[str, Any]) -> "Mod
 
 
 def cpu_variant(model: "ModelProto") -> "Optional[ModelProto]":
-    """The same function without PRelu, which ONNX Runtime runs faster; None where there is no PRelu."""
+    """The same function as a CPU runs it faster, without PRelu; None where there is no PRelu."""
+    from engines.convert.attention.merged import merged
     from engines.convert.prelu import without_prelu
-    return without_prelu(model)
+    return without_prelu(merged(model) or model)
 
 
 def with_pixel_input(model: "ModelProto", look: "Input") -> "Optional[Tuple[ModelProto, List[int]]]":

@@ -23,7 +23,7 @@ SHA256 = {
     "yunet_n_320": "67f001f497bd33c7",
     "rfb320": "a91e750473be4607",
     "face_landmark": "20a2807f820aa02b",
-    "face_attention": "e0b8a61998767416",
+    "face_attention": "e0b9069ce17ecbc4",
     "iris_landmark": "54cde5ec49a007a9",
     "blazeface_short": "edff3b090a1eb891",
     "blazeface_full": "d5d74d7a33e028e0",
@@ -71,7 +71,7 @@ def test_the_cpu_variant_agrees_with_the_original_runtime_too(name):
 
 
 @pytest.mark.parametrize("name", WITH_PRELU)
-def test_the_cpu_variant_is_exact_where_the_runtime_fuses_nothing(name):
+def test_the_cpu_variant_differs_by_roundings_alone_where_the_runtime_fuses_nothing(name):
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     model = converted(name)
@@ -80,7 +80,7 @@ def test_the_cpu_variant_is_exact_where_the_runtime_fuses_nothing(name):
         for m in (model, cpu_variant(model))]
     for case in read(golden_of(name)).cases:
         plain, variant = (session.run(None, {"input": case.feed}) for session in sessions)
-        assert all(np.array_equal(a, b) for a, b in zip(plain, variant))
+        assert all(np.abs(a - b).max() <= 2e-6 * max(np.abs(a).max(), 1.0) for a, b in zip(plain, variant))
 
 
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(WITH_PRELU)))

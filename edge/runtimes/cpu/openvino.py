@@ -50,8 +50,8 @@ def signal_stack_kept() -> Iterator[None]:
 
 
 class OpenVinoRunner(CpuRunner):
-    """Runs `cpu_file`, as ONNX Runtime does: the same bits as with PReLU kept, and measured (2024.0 to 2026.4) to take
-    15 % less time with AVX-512, 7 % more with AVX2 alone.
+    """Runs `cpu_file`, as ONNX Runtime does: the same as with PReLU kept but for roundings, and measured (2024.0 to 2026.4)
+    to take 15 % less time with AVX-512, 7 % more with AVX2 alone.
     """
 
     _request: Any = None
