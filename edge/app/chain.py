@@ -39,8 +39,8 @@ class Stages(NamedTuple):
         return [g for g in groups if g]
 
 
-def make_stages(config: Config, stills: bool, report: Report, live: bool = False) -> Stages:
-    """`live`: frames come whether or not they are taken.
+def make_stages(config: Config, stills: bool, report: Report, live: bool = False, points: bool = True) -> Stages:
+    """`live`: frames come whether or not they are taken. `points`: somebody reads the landmarks of a face.
 
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
@@ -76,7 +76,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
-                                          learn=not stills)))
+                                          points, learn=not stills)))
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:

@@ -65,12 +65,13 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     check_targets(specs, config)
     folders = NewFolders(specs, config)
     source = make_source(source_options(config))
+    senders = make_senders(specs, config, source, report)
     health.opening("the networks")
-    stages = make_stages(config, source.stills, report, source.live)
+    points = any(sender.landmarks or sender.needs_picture for sender in senders)
+    stages = make_stages(config, source.stills, report, source.live, points)
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
-    senders = make_senders(specs, config, source, report)
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     this.unfit = unfit
     this.hint = "" if senders or config.output.window is False else NOTHING

@@ -67,7 +67,7 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
                      after_round: Callable[[], None] = lambda: None) -> Dict[str, Any]:
     """All stages and the JSON output, one face or as many as are configured. `after_round` is called behind each round that
     counts, while the pipeline is empty and none of its time is measured."""
-    stages = make_stages(config, False, lambda event, text: None)
+    stages = make_stages(config, False, lambda event, text: None, points=config.output.landmarks)
     groups = stages.groups(config.pipeline.groups())
     every = [stage for group in groups for stage in group]
     meter = Meter(every, clock.monotonic())

@@ -4,20 +4,20 @@ The centre of the eyeball lies behind the middle of the eye's corners; the limbu
 offset of the iris from the projected centre, in millimetres at the eye's depth, gives the direction.
 """
 import math
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 
 from edge.core.packet import Gaze, Pose
 from edge.geometry.camera import Camera
-from edge.geometry.rotation import FLIP
+from edge.geometry.rotation import Vector
 
 LIMBUS_DISTANCE_MM = 10.5  # from the centre of the eyeball to that of the limbus; adults vary by half a millimetre
 BEHIND_CORNERS_MM = 7.0  # from the line between the corners back to the centre of the eyeball
 MAX_ANGLE_DEG = 50.0  # no eye turns further in its socket
 
 
-def of_eye(iris: np.ndarray, middle: np.ndarray, pose: Pose, camera: Camera) -> Optional[np.ndarray]:
+def of_eye(iris: Sequence[float], middle: Sequence[float], pose: Pose, camera: Camera) -> Optional[Vector]:
     """Unit direction in the HEAD frame of one eye, or None where the points cannot be on an eyeball.
 
     `iris` (2,) its centre and `middle` (2,) that of the eye's corners, frame pixels. The ray through the iris meets the
@@ -25,34 +25,41 @@ def of_eye(iris: np.ndarray, middle: np.ndarray, pose: Pose, camera: Camera) -> 
     """
     if pose.translation_mm is None:
         return None
-    to_camera = FLIP.dot(pose.rotation)
-    center = camera.ray(middle) * pose.translation_mm[2] - BEHIND_CORNERS_MM * to_camera[:, 2]
-    ray = camera.ray(iris)
-    ray = ray / math.sqrt(float(ray.dot(ray)))
-    along = float(ray.dot(center))
-    inside = along * along - float(center.dot(center)) + LIMBUS_DISTANCE_MM ** 2
-    if inside < 0.0:
+    depth = float(pose.translation_mm[2])
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = pose.rotation.tolist()  # y and z run against the camera's
+    x, y, z = camera.ray(middle)
+    x, y, z = x * depth - BEHIND_CORNERS_MM * cx, y * depth + BEHIND_CORNERS_MM * cy, z * depth + BEHIND_CORNERS_MM * cz
+    u, v, w = _unit(camera.ray(iris))
+    along = u * x + v * y + w * z
+    inside = along * along - (x * x + y * y + z * z) + LIMBUS_DISTANCE_MM ** 2
+    if not inside >= 0.0:
         return None
-    direction = to_camera.T.dot((along - math.sqrt(inside)) * ray - center) / LIMBUS_DISTANCE_MM
+    nearer = along - math.sqrt(inside)
+    x, y, z = ((to - of) / LIMBUS_DISTANCE_MM for to, of in ((nearer * u, x), (nearer * v, y), (nearer * w, z)))
+    direction = ax * x - ay * y - az * z, bx * x - by * y - bz * z, cx * x - cy * y - cz * z
     yaw, pitch = angles(direction)
     return direction if max(abs(yaw), abs(pitch)) <= MAX_ANGLE_DEG else None
 
 
-def angles(direction: np.ndarray) -> Tuple[float, float]:
+def angles(direction: Sequence[float]) -> Tuple[float, float]:
     """(yaw, pitch) in degrees of a unit vector of the head frame; 0, 0 is straight ahead."""
-    return (
-        math.degrees(math.atan2(-direction[0], direction[2])),
-        math.degrees(math.asin(min(1.0, max(-1.0, float(direction[1]))))),
-    )
+    x, y, z = direction
+    return math.degrees(math.atan2(-x, z)), math.degrees(math.asin(min(1.0, max(-1.0, y))))
 
 
-def combine(right: Optional[np.ndarray], left: Optional[np.ndarray], pose: Pose) -> Optional[Gaze]:
+def combine(right: Optional[Sequence[float]], left: Optional[Sequence[float]], pose: Pose) -> Optional[Gaze]:
     """The gaze of both eyes from the head-frame directions of each, of about unit length; one is enough."""
-    right, left = (None if d is None else d / math.sqrt(float(d.dot(d))) for d in (right, left))
+    right, left = (None if d is None else _unit(d) for d in (right, left))
     known = [d for d in (right, left) if d is not None]
     if not known:
         return None
-    mean = np.sum(known, axis=0)
-    mean = mean / math.sqrt(float(mean.dot(mean)))
-    each = [None if d is None else angles(d) for d in (right, left)]
-    return Gaze(angles(mean), each[0], each[1], FLIP.dot(pose.rotation).dot(mean))
+    mean = x, y, z = _unit([sum(axis) for axis in zip(*known)])
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = pose.rotation.tolist()
+    direction = np.array([ax * x + bx * y + cx * z, -ay * x - by * y - cy * z, -az * x - bz * y - cz * z])
+    return Gaze(angles(mean), right and angles(right), left and angles(left), direction)
+
+
+def _unit(vector: Sequence[float]) -> Vector:
+    x, y, z = vector
+    length = math.sqrt(x * x + y * y + z * z)
+    return x / length, y / length, z / length

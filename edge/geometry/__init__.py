@@ -1,1 +1,1 @@
-"""Pure numpy geometry; only camera.py calls OpenCV."""
+"""Pure numpy geometry; only camera.py and rotation.py call OpenCV."""

@@ -1,9 +1,9 @@
-"""The One-Euro filter on arrays and on rotations, correct for any distance between frames.
+"""The One-Euro filter on arrays, on a few numbers and on rotations, correct for any distance between frames.
 
 Casiez, Roussel, Vogel: "1 Euro Filter: a simple speed-based low-pass filter for noisy input in interactive systems", CHI 2012.
 """
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -53,6 +53,33 @@ class OneEuro:
         return filtered
 
 
+class OneEuroNumbers:
+    """The same for a few plain numbers: so few take less time one by one than as an array."""
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._settings = settings
+        self._time_s: Optional[float] = None
+        self._value: Tuple[float, ...] = ()
+        self._speed: Tuple[float, ...] = ()
+
+    def __call__(self, value: Sequence[float], time_s: float, unit: float = 1.0) -> Tuple[float, ...]:
+        """As that of OneEuro."""
+        dt = None if self._time_s is None else time_s - self._time_s
+        if dt is not None and dt == 0.0:
+            return self._value
+        if dt is None or dt < 0.0 or dt > FORGET_AFTER_S or len(self._value) != len(value):
+            self._speed, self._value = (0.0,) * len(value), tuple(value)
+        else:
+            s = self._settings
+            weight, step = smoothing_factor(s.derivative_cutoff_hz, dt), dt * unit
+            self._speed = tuple([v + weight * ((new - old) / step - v)
+                                 for v, new, old in zip(self._speed, value, self._value)])
+            self._value = tuple([old + smoothing_factor(s.min_cutoff_hz + s.beta * abs(v), dt) * (new - old)
+                                 for v, new, old in zip(self._speed, value, self._value)])
+        self._time_s = time_s
+        return self._value
+
+
 class OneEuroRotation:
     """The same for a rotation: the angle to the last one is the distance, along the shortest path. Speed in rad/s."""
 
@@ -60,7 +87,7 @@ class OneEuroRotation:
         self._settings = settings
         self._time_s: Optional[float] = None
         self._value = np.eye(3)
-        self._speed = np.zeros(3)
+        self._speed = (0.0, 0.0, 0.0)
 
     def __call__(self, value: np.ndarray, time_s: float) -> np.ndarray:
         """(3, 3) rotation filtered."""
@@ -68,12 +95,12 @@ class OneEuroRotation:
         if dt is not None and dt == 0.0:
             return self._value
         if dt is None or dt < 0.0 or dt > FORGET_AFTER_S:
-            self._speed, filtered = np.zeros(3), value
+            self._speed, filtered = (0.0, 0.0, 0.0), value
         else:
-            s = self._settings
+            s, weight = self._settings, smoothing_factor(self._settings.derivative_cutoff_hz, dt)
             step = rotation.log(self._value.T.dot(value))
-            self._speed = self._speed + smoothing_factor(s.derivative_cutoff_hz, dt) * (step / dt - self._speed)
-            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * float(np.linalg.norm(self._speed)), dt)
-            filtered = self._value.dot(rotation.exp(alpha * step))
+            x, y, z = self._speed = tuple([v + weight * (moved / dt - v) for v, moved in zip(self._speed, step)])
+            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * math.sqrt(x * x + y * y + z * z), dt)
+            filtered = self._value.dot(rotation.exp([alpha * moved for moved in step]))
         self._time_s, self._value = time_s, filtered
         return filtered

@@ -81,8 +81,8 @@ def _number(value: float, digits: int) -> Optional[float]:
 
 def _numbers(values: Iterable[float], digits: int) -> Optional[List[float]]:
     """A short list of numbers; None when one of them is not finite."""
-    numbers = [_number(value, digits) for value in values]
-    return None if None in numbers else numbers  # type: ignore[return-value]
+    numbers = [round(float(value), digits) + 0.0 for value in values]
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _array(values: np.ndarray, digits: int, as_lists: bool = True) -> Any:
@@ -103,10 +103,11 @@ def _box(value: Iterable[float], missing: Missing) -> Optional[List[float]]:
 
 
 def _pose(pose: Pose, missing: Missing) -> Optional[Record]:
-    rotation = _array(pose.rotation, UNIT)
-    if rotation is None:
+    rows = np.asarray(pose.rotation, np.float64).tolist()
+    rotation = [_numbers(row, UNIT) for row in rows]
+    if None in rotation:
         return None
-    yaw, pitch, roll = _angles(np.asarray(pose.rotation, np.float64).tolist())
+    yaw, pitch, roll = _angles(rows)
     record: Record = {"yaw": yaw, "pitch": pitch, "roll": roll, "rotation": rotation}
     place, residual = pose.translation_mm, pose.residual_px
     if place is None:
@@ -129,7 +130,7 @@ def _angles(r: List[List[float]]) -> Tuple[float, float, float]:
 
 def _put(record: Record, missing: Missing, quantity: str, part: str, encoded: Any, reason: str) -> None:
     """Store a part of a quantity, or the reason why it is not there; a reason that a stage gave comes first."""
-    name = "{}.{}".format(quantity, part)
+    name = quantity + "." + part
     if name in missing:
         return
     if encoded is None:

@@ -14,14 +14,14 @@ from edge.face import eyes, gaze, mouth
 from edge.face.mesh import EYE_CORNERS
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
-from edge.geometry.filters import OneEuro, OneEuroRotation, OneEuroSettings
+from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
 
 SHUT = 0.2  # an eye less open than this shows no iris
 LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
 HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
 FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
-Looks = Tuple[Optional[np.ndarray], Optional[np.ndarray]]
+Looks = Tuple[Optional[Tuple[float, ...]], Optional[Tuple[float, ...]]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
 NO_CONTOURS = "no eye contours"
 ON_NO_EYEBALL = "the iris is on no eyeball"
@@ -33,16 +33,17 @@ class ExpressSettings(NamedTuple):
     camera: CameraGuess
     smoothing: Optional[OneEuroSettings]
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
+    points: bool = True  # smooth them too; False where nobody reads them after this stage
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
 
 
 class _Memory:
     """What is remembered of one track."""
 
-    def __init__(self, smoothing: Optional[OneEuroSettings]) -> None:
+    def __init__(self, settings: ExpressSettings) -> None:
         self.seen_s = 0.0
         self.ranges = (eyes.EyeRange(), eyes.EyeRange())
-        self.smoother = None if smoothing is None else _Smoother(smoothing)
+        self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
 
 
 class Express(Stage):
@@ -68,7 +69,7 @@ class Express(Stage):
     def _express(self, face: Face, time_s: float, camera: Camera) -> Face:
         memory = self._memories.get(face.track_id)
         if memory is None:
-            memory = self._memories[face.track_id] = _Memory(self._settings.smoothing)
+            memory = self._memories[face.track_id] = _Memory(self._settings)
         memory.seen_s = time_s
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
@@ -87,8 +88,11 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
         return face.without("expression", "no landmarks")
     expression = {}
     opened = []
+    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rotation.angles(face.pose.rotation)
+    frontal = abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG
     for i, name in enumerate(EYE_NAMES):
-        reason, value = _eye_open(face, i, memory.ranges[i], time_s)
+        hidden = (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG
+        reason, value = _eye_open(face, i, hidden, memory.ranges[i], time_s if frontal else None)
         opened.append(value)
         if value is None:
             face = face.without("eye_open_" + name, reason)
@@ -98,20 +102,20 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
     return _without_shut_irises(face._replace(expression=expression), opened)
 
 
-def _eye_open(face: Face, i: int, learned: eyes.EyeRange, time_s: Optional[float]) -> Tuple[str, Optional[float]]:
+def _eye_open(face: Face, i: int, hidden: bool, learned: eyes.EyeRange,
+              time_s: Optional[float]) -> Tuple[str, Optional[float]]:
     """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
     contour = None if face.eye_contours is None else face.eye_contours[i]
     if contour is None or face.landmarks is None:
         return face.missing.get("iris", NO_CONTOURS), None
-    yaw, pitch, _ = (0.0, 0.0, 0.0) if face.pose is None else rotation.angles(face.pose.rotation)
-    if (yaw if i == 0 else -yaw) < -HIDDEN_YAW_DEG:
+    if hidden:
         return TURNED_AWAY, None
     a, b = EYE_CORNERS[i]
     across = face.landmarks[b] - face.landmarks[a]
     distance = eyes.lid_distance(contour, math.sqrt(float(across.dot(across))))
     if distance is None or not math.isfinite(distance):
         return NO_CONTOURS, None
-    if time_s is not None and abs(yaw) < LEARN_YAW_DEG and abs(pitch) < LEARN_PITCH_DEG:
+    if time_s is not None:
         learned.learn(distance, time_s)
     return "", learned.openness(distance)
 
@@ -135,7 +139,7 @@ def _lines_of_sight(face: Face, camera: Camera) -> Looks:
     """Unit vectors of the head frame for the subject's right and left eye, as far as they are known."""
     if face.pose is None or face.irises is None or face.eye_contours is None:
         return None, None
-    looks: List[Optional[np.ndarray]] = [None, None]
+    looks: List[Optional[Tuple[float, ...]]] = [None, None]
     for i, (iris, contour) in enumerate(zip(face.irises, face.eye_contours)):
         if iris is not None and contour is not None:
             # the contour's corners follow the eye far more closely than the mesh's
@@ -167,16 +171,16 @@ def _with_gaze(face: Face, looks: Looks) -> Face:
 class _Smoother:
     """One-Euro filters of one track. Points and irises move in units of the face's size, the pose in radians and metres."""
 
-    def __init__(self, settings: OneEuroSettings) -> None:
-        self._points = OneEuro(settings)
-        self._irises = (OneEuro(settings), OneEuro(settings))
-        self._looks = (OneEuro(settings), OneEuro(settings))
+    def __init__(self, settings: OneEuroSettings, points: bool) -> None:
+        self._points = OneEuro(settings) if points else None
+        self._irises = (OneEuroNumbers(settings), OneEuroNumbers(settings))
+        self._looks = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._rotation = OneEuroRotation(settings)
-        self._translation = OneEuro(settings)
+        self._translation = OneEuroNumbers(settings)
 
     def __call__(self, face: Face, time_s: float) -> Face:
         size = face.roi.size
-        if face.landmarks is not None:
+        if face.landmarks is not None and self._points is not None:
             face = face._replace(landmarks=self._points(face.landmarks, time_s, size))
         if face.irises is not None:
             face = face._replace(irises=Eyes(*(
@@ -192,14 +196,15 @@ class _Smoother:
         return right, left
 
     @staticmethod
-    def _iris(smooth: OneEuro, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
+    def _iris(smooth: OneEuroNumbers, iris: Optional[Iris], time_s: float, size: float) -> Optional[Iris]:
         if iris is None:
             return None
-        x, y, radius = smooth(np.array([iris.center[0], iris.center[1], iris.radius]), time_s, size)
-        return Iris(np.array([x, y]), float(radius), iris.score)
+        x, y, radius = smooth(iris.center.tolist() + [iris.radius], time_s, size)
+        return Iris(np.array([x, y]), radius, iris.score)
 
     def _pose(self, pose: Pose, time_s: float) -> Pose:
         t = pose.translation_mm
         if t is not None:
-            t = self._translation(t, time_s, float(abs(t[2])))
+            place = t.tolist()
+            t = np.array(self._translation(place, time_s, abs(place[2])))
         return pose._replace(rotation=self._rotation(pose.rotation, time_s), translation_mm=t)

@@ -4,7 +4,7 @@ Three estimators that err differently: PnP of the mesh's points (perspective, bu
 head model, and a network that sees the picture. Their mean rotation was nearer to the truth than each of them and than every
 pair, on rendered heads and on photographs alike. With that rotation the translation is a linear fit.
 """
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from edge.face.head import HeadModel, rotation_of_mesh
 from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
 from edge.geometry import rotation as rot
-from edge.geometry.camera import Camera, CameraGuess, Fit, place, solve_pnp
+from edge.geometry.camera import Camera, CameraGuess, Fit, Sight
 from edge.models.mb05 import Mb05
+
+HEAD_AXES = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])  # FLIP A FLIP, number by number
 
 
 class PoseNetwork(NamedTuple):
@@ -80,22 +82,22 @@ class PoseStage(Stage):
     def _fused(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
         """The mean of all estimators, and the head placed with it."""
         assert face.landmarks is not None
-        fit = solve_pnp(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
-        if fit is None:
+        sight = Sight(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
+        start = _along_ray(sight, of_mesh)
+        solved = None if start is None else sight.solve_pnp(start)
+        if solved is None:
             return None
-        view = _view(fit.translation)
+        by_points, translation = solved
+        view = _view(translation)
         seen = [of_mesh] + self._by_network(packet, face.landmarks)
-        rotation = rot.nearest(fit.rotation + view.dot(np.sum(seen, axis=0)))
+        rotation = rot.nearest(by_points + view.dot(np.sum(seen, axis=0)))
         self._corrections[face.track_id] = _Correction(view.dot(of_mesh).T.dot(rotation), self._frame)
-        return place(self._head.spread_points, face.landmarks[self._head.spread, :2], rotation, camera)
+        return sight.fit(rotation)
 
     def _carried(self, landmarks: np.ndarray, seen: np.ndarray, camera: Camera) -> Optional[Fit]:
-        """From a rotation as seen along the line of sight, which is known once the head is placed."""
-        pixels = landmarks[self._head.spread, :2]
-        first = place(self._head.spread_points, pixels, seen, camera)
-        if first is None:
-            return None
-        return place(self._head.spread_points, pixels, _view(first.translation).dot(seen), camera)
+        sight = Sight(self._head.spread_points, landmarks[self._head.spread, :2], camera)
+        rotation = _along_ray(sight, seen)
+        return None if rotation is None else sight.fit(rotation)
 
     def _by_network(self, packet: Packet, landmarks: np.ndarray) -> List[np.ndarray]:
         """At most one rotation, as seen along the line of sight; the turn of the upright crop is put back."""
@@ -115,6 +117,12 @@ class PoseStage(Stage):
             runner.close()
 
 
-def _view(translation: np.ndarray) -> np.ndarray:
+def _along_ray(sight: Sight, seen: np.ndarray) -> Optional[np.ndarray]:
+    """The rotation of a head that is seen so along its line of sight, which is known once it is placed."""
+    translation = sight.translation(seen)
+    return None if translation is None else _view(translation).dot(seen)
+
+
+def _view(translation: Iterable[float]) -> np.ndarray:
     """Head rotation by which a head there differs from one that is seen the same on the optical axis."""
-    return rot.FLIP.dot(rot.toward(translation)).dot(rot.FLIP)
+    return rot.toward(translation) * HEAD_AXES

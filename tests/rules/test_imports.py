@@ -39,7 +39,9 @@ THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge
            "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
            "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
-    "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/sources/*", "edge/outputs/pictures/*", "calibration/*"),
+    # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame
+    "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/geometry/rotation.py", "edge/sources/*",
+            "edge/outputs/pictures/*", "calibration/*"),
     "tensorrt": ("edge/runtimes/gpu/*", "engines/build/*"),
     "pycuda": ("edge/runtimes/gpu/*", "engines/build/*"),
     "onnx": ("engines/*", "calibration/*"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.geometry import rotation
-from edge.geometry.filters import FORGET_AFTER_S, OneEuro, OneEuroRotation, OneEuroSettings, smoothing_factor
+from edge.geometry.filters import FORGET_AFTER_S, OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings, smoothing_factor
 
 SETTINGS = OneEuroSettings(1.0, 0.05, 1.0)
 
@@ -49,6 +49,26 @@ def test_another_shape_starts_afresh():
     f = OneEuro(SETTINGS)
     f(np.zeros(3), 0.0)
     assert f(np.ones(4), 0.1).tolist() == [1, 1, 1, 1]
+
+
+@given(st.lists(st.tuples(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=3), st.sampled_from([0.0, 0.01, 0.4, 0.6, -1.0]),
+                          st.sampled_from([0.5, 1.0, 200.0])), min_size=1, max_size=12))
+def test_a_few_numbers_are_filtered_as_an_array_is_to_the_last_digit(steps):
+    """Through repeated times, gaps, steps back in time and another count of numbers, too."""
+    numbers, array, t = OneEuroNumbers(SETTINGS), OneEuro(SETTINGS), 0.0
+    for value, dt, unit in steps:
+        t += dt
+        assert list(numbers(value, t, unit)) == array(np.array(value), t, unit).tolist()
+
+
+@given(st.lists(st.tuples(st.floats(-60, 60), st.floats(-60, 60), st.floats(0.01, 0.3)), min_size=2, max_size=8))
+def test_a_rotation_about_one_axis_is_filtered_as_its_angle_is(steps):
+    """The speed of a rotation is a vector: about one axis it is the speed of an angle in radians."""
+    f, angle, t = OneEuroRotation(SETTINGS), OneEuro(SETTINGS), 0.0
+    for _, roll, dt in steps:
+        found = f(rotation.from_angles(0, 0, roll), t)
+        assert rotation.angles(found)[2] == pytest.approx(math.degrees(angle(np.array([math.radians(roll)]), t)[0]), abs=1e-6)
+        t += dt
 
 
 @given(st.floats(-60, 60), st.floats(-60, 60), st.floats(0.01, 0.3))

@@ -49,6 +49,37 @@ def test_nearest_repairs_scale_and_noise(yaw, pitch, roll):
     assert np.linalg.det(rotation.nearest(r + 1e-3)) == pytest.approx(1.0)
 
 
+def best_overlap(matrix):
+    """The largest trace(R^T M) of any rotation R, by numpy's own decomposition: what the nearest rotation has."""
+    u, sizes, vt = np.linalg.svd(matrix)
+    return sizes[0] + sizes[1] + (sizes[2] if np.linalg.det(u) * np.linalg.det(vt) > 0 else -sizes[2])
+
+
+@given(small, small, any_angle, small, any_angle, st.tuples(*[st.sampled_from([0.0, 1e-13, 1e-7, 0.3, 1.0, 7.0])] * 3),
+       st.sampled_from([1.0, -1.0]), st.sampled_from([1e-6, 1.0, 1e8]))
+def test_nearest_is_as_near_as_any_rotation_also_to_reflections_and_flat_matrices(
+        yaw, pitch, roll, yaw_too, roll_too, sizes, side, scale):
+    turned, other = rotation.from_angles(yaw, pitch, roll), rotation.from_angles(yaw_too, 0, roll_too)
+    matrix = scale * turned.dot(np.diag(sizes) * side).dot(other)
+    found = rotation.nearest(matrix)
+    assert np.allclose(found.dot(found.T), np.eye(3), atol=1e-9) and np.linalg.det(found) == pytest.approx(1.0)
+    assert (found * matrix).sum() == pytest.approx(best_overlap(matrix), abs=1e-9 * scale * (1.0 + sum(sizes)))
+
+
+@given(small, small, any_angle, st.integers(0, 10 ** 6))
+def test_nearest_is_numpys_where_there_is_but_one(yaw, pitch, roll, seed):
+    matrix = rotation.from_angles(yaw, pitch, roll) + np.random.RandomState(seed).uniform(-0.2, 0.2, (3, 3))
+    u, _, vt = np.linalg.svd(matrix)
+    assert rotation.distance_deg(rotation.nearest(matrix), u.dot(vt)) < 1e-9
+
+
+def test_nearest_of_single_precision_or_a_view_is_the_same():
+    turned = rotation.from_angles(20, -10, 40)
+    assert np.allclose(rotation.nearest(turned.T.astype(np.float32)), turned.T, atol=1e-6)
+    assert np.allclose(rotation.nearest(np.tile(turned, (2, 2))[::-1][:3, 1:4][::-1]),
+                       rotation.nearest(np.array(np.tile(turned, (2, 2))[::-1][:3, 1:4][::-1])))
+
+
 @given(st.floats(-3, 3))
 def test_in_plane_turns_the_picture_clockwise(angle):
     turned = rotation.FLIP.dot(rotation.in_plane(angle)).dot(rotation.FLIP).dot([1.0, 0, 0])  # y down: clockwise is x toward y
@@ -58,4 +89,8 @@ def test_in_plane_turns_the_picture_clockwise(angle):
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_toward_carries_the_optical_axis_to_the_ray(x, y):
     ray = np.array([x, y, 1.0])
-    assert np.allclose(rotation.toward(ray).dot([0, 0, 1.0]), ray / np.linalg.norm(ray), atol=1e-9)
+    turned = rotation.toward(ray)
+    assert np.allclose(turned.dot([0, 0, 1.0]), ray / np.linalg.norm(ray), atol=1e-9)
+    off_axis = math.hypot(x, y)  # the smallest: about an axis at right angles to both
+    shortest = np.array([-y, x, 0.0]) * (math.atan2(off_axis, 1.0) / max(off_axis, 1e-12))
+    assert np.allclose(turned, rotation.exp(shortest), atol=1e-9)

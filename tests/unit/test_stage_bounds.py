@@ -19,6 +19,7 @@ from edge.models.face_landmark import FaceLandmark
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.models.spec import Detections, Input
+from edge.outputs.record import encode
 from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
@@ -387,6 +388,19 @@ def test_points_move_in_units_of_the_face_the_head_in_radians_and_shares_of_its_
     assert np.allclose(now.irises.left.center - before.irises.left.center, filtered(1.0, before.roi.size, settings))
     assert now.pose.translation_mm[0] == pytest.approx(filtered(6.0, 600.0, settings))
     assert rot.angles(now.pose.rotation)[0] == pytest.approx(math.degrees(filtered(math.radians(3.0), 1.0, settings)))
+
+
+def test_points_that_nobody_reads_stay_as_they_are_and_everything_else_is_smoothed_as_ever():
+    settings, face = OneEuroSettings(0.5, 3.0, 2.0), expressive(0.24)
+    moved = face._replace(landmarks=face.landmarks + 1.0, irises=Eyes(*(Iris(i.center + 1.0, 5.0, 1.0) for i in face.irises)))
+    found = []
+    for points in (True, False):
+        stage = Express(ExpressSettings(CameraGuess(None, FOV), settings, points=points))
+        expressed(stage, 0.0, face)
+        found += expressed(stage, 1.0 / 30.0, moved)
+    (with_points, without), raw = found, moved.landmarks
+    assert without.landmarks is raw and abs(with_points.landmarks - raw).min() > 0.1
+    assert encode(packet([without]), 0.0, False) == encode(packet([with_points]), 0.0, False)
 
 
 @pytest.mark.parametrize("moved_share, share", [(1e-6, 0.173), (0.001, 0.241), (0.005, 0.430), (0.05, 0.850)])

@@ -77,3 +77,22 @@ def test_one_that_is_stopped_while_it_waits_opens_nothing(config, tmp_path, monk
     monkeypatch.setattr(app, "_run", lambda *words: pytest.fail("it began"))
     assert app.run(config, stop, lambda event, text: None)["state"] == "STOPPED"
     assert [r["state"] for r in records(tmp_path / "log")] == ["STARTING", "STOPPED"]
+
+
+@pytest.mark.parametrize("outputs, read", [
+    ([], False), (["jsonl:a.jsonl", "csv:a.csv"], False), (["jsonl:a.jsonl", "csv:a.csv?landmarks=true"], True),
+    (["image:a.jpg"], True), (["video:a.mp4"], True), (["window"], True)])
+def test_points_are_smoothed_where_an_output_writes_or_draws_them(outputs, read, tmp_path, monkeypatch):
+    """The stages are made with the word of it; no network is needed to see that."""
+    made = []
+
+    def make_stages(*words):
+        made.append(words[4])
+        raise ModelError("that is enough")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "make_stages", make_stages)
+    config = load_config(os.devnull, {"status.path": "none", "source.spec": "portrait", "outputs": outputs}, {})
+    with pytest.raises(ModelError, match="enough"):
+        app.run(config, Stop(), lambda event, text: None)
+    assert made == [read] and os.listdir(str(tmp_path)) == []
