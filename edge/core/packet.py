@@ -76,6 +76,7 @@ class Face(NamedTuple):
     pose: Optional[Pose] = None
     irises: Optional[Eyes] = None  # of Iris
     eye_contours: Optional[Eyes] = None  # of (71, 2) frame pixels
+    steady_corners: bool = True  # of the contours; False: they follow the iris
     gaze: Optional[Gaze] = None
     expression: Optional[Mapping[str, float]] = None
     missing: Mapping[str, str] = NOTHING_MISSING  # quantity -> reason; never written to in place

@@ -4,7 +4,7 @@ The contour's first 16 points run around the opening: 0 the outer corner, 1 to 7
 the upper lid, so that k and k + 8 stand above each other.
 """
 import math
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -34,6 +34,24 @@ def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
     down_x, down_y = (ay - by) / seen, (bx - ax) / seen
     gaps = [(low[0] - up[0]) * down_x + (low[1] - up[1]) * down_y for low, up in zip(lids[LOWER], lids[UPPER])]
     return abs(sum(gaps)) / len(gaps) / width
+
+
+def middle(contour: np.ndarray, steady_corners: bool) -> Tuple[float, float]:
+    """The middle of the eye's opening, which the iris does not move, from (71, 2) points and in their pixels.
+
+    That of the corners, where the network holds them still. The attention mesh's follow the iris along the eye, its lids far
+    less: there the place along the eye is that of the lids. Across it the corners are better in both, as lids follow the
+    gaze. The rule was chosen on two rendered heads with exact lines of sight, seen mirrored, small and dark as well.
+    """
+    lids = contour[:LID_POINTS].tolist()
+    (ax, ay), (bx, by) = lids[OUTER], lids[INNER]
+    x, y, across_x, across_y = (ax + bx) / 2.0, (ay + by) / 2.0, bx - ax, by - ay
+    square = across_x * across_x + across_y * across_y
+    if steady_corners or not square > 1e-12:
+        return x, y
+    between = lids[LOWER] + lids[UPPER]
+    along = sum((px - x) * across_x + (py - y) * across_y for px, py in between) / len(between) / square
+    return x + along * across_x, y + along * across_y
 
 
 class EyeRange:
