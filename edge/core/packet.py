@@ -76,10 +76,10 @@ class Face(NamedTuple):
     pose: Optional[Pose] = None
     irises: Optional[Eyes] = None  # of Iris
     eye_contours: Optional[Eyes] = None  # of (71, 2) frame pixels
-    steady_corners: bool = True  # of the contours; False: they follow the iris
     gaze: Optional[Gaze] = None
     expression: Optional[Mapping[str, float]] = None
     missing: Mapping[str, str] = NOTHING_MISSING  # quantity -> reason; never written to in place
+    steady_corners: bool = True  # of the eyes' contours; False: they follow the iris
 
     def without(self, quantity: str, reason: str) -> "Face":
         """The same face, with the reason why `quantity` is not known."""
