@@ -46,12 +46,12 @@ def middle(contour: np.ndarray, steady_corners: bool) -> Tuple[float, float]:
     skin around. Chosen on two rendered heads with exact lines of sight (and seen mirrored, small, wide and dark), and in
     four films of people because up and down the two eyes then agree best.
     """
-    points = contour[:AROUND.stop].tolist()
-    (ax, ay), (bx, by) = points[OUTER], points[INNER]
+    (ax, ay), (bx, by) = contour[OUTER].tolist(), contour[INNER].tolist()
     x, y, across_x, across_y = (ax + bx) / 2.0, (ay + by) / 2.0, bx - ax, by - ay
     square = across_x * across_x + across_y * across_y
     if steady_corners or not square > 1e-12:
         return x, y
+    points = contour[:AROUND.stop].tolist()
     (lids_x, lids_y), (skin_x, skin_y) = _mean(points[LOWER] + points[UPPER]), _mean(points[AROUND])
     along = ((lids_x - x) * across_x + (lids_y - y) * across_y) / square
     aside = TOWARD_SKIN * ((skin_y - y) * across_x - (skin_x - x) * across_y) / square
