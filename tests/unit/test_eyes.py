@@ -31,6 +31,29 @@ def test_an_eye_without_width_has_no_opening(points, width):
     assert eyes.lid_distance(points, width) is None
 
 
+@pytest.mark.parametrize("steady, corners, lids, skin, moved", [
+    (True, (2.0, 0.5), (7.0, 3.0), (4.0, 4.0), (2.0, 0.5)),  # that of the corners, whatever the others do
+    (False, (2.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)),  # corners that follow the iris along the eye
+    (False, (0.0, 0.0), (1.0, 3.0), (0.0, 0.0), (1.0, 0.0)),  # lids that follow the gaze up and down
+    (False, (0.0, 0.4), (0.0, 0.0), (2.0, 0.0), (0.0, 0.2)),
+    (False, (0.0, 0.0), (0.0, 0.0), (2.0, 0.6), (0.0, 0.3)),
+])
+@pytest.mark.parametrize("angle", [0.0, 0.7, -2.5])
+def test_the_middle_of_an_eye_stays_where_points_move_that_follow_its_gaze(steady, corners, lids, skin, moved, angle):
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    points = contour(0.3, 30.0, angle)
+    points[16:32] = np.dot((15.0, 0.0), turn) + (100.0, 80.0)
+    still = np.array(eyes.middle(points, steady))
+    for which, by in (([0, 8], corners), ([k for k in range(16) if k % 8], lids), (range(16, 32), skin)):
+        points[which] += np.dot(by, turn)
+    assert np.allclose(still, np.dot((15.0, 0.0), turn) + (100.0, 80.0))
+    assert np.allclose(eyes.middle(points, steady) - still, np.dot(moved, turn), atol=1e-9)
+
+
+def test_an_eye_without_width_has_a_middle():
+    assert eyes.middle(np.full((71, 2), 7.0), False) == (7.0, 7.0)
+
+
 @pytest.mark.parametrize("open_level", [0.16, 0.24, 0.33])
 def test_every_eye_learns_to_be_fully_open_and_fully_shut(open_level):
     learned, t = eyes.EyeRange(), 0.0

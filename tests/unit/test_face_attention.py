@@ -45,7 +45,7 @@ def test_points_lids_and_irises_come_back_through_the_crop_that_was_asked_for(cx
     for iris, x, radius in zip(seen.more["irises"], (70.0, 120.0), (6.0, 5.0)):
         assert np.allclose(regions.apply(to_input, iris.center[None]), [[x, 80.0]], atol=1e-3)
         assert iris.radius == pytest.approx(radius * size / 192) and iris.score > 0.99
-    assert "missing" not in seen.more
+    assert "missing" not in seen.more and seen.more["steady_corners"] is False
 
 
 @given(st.floats(-3.1, 3.1), st.floats(0.3, 3.0), st.floats(-200, 200))

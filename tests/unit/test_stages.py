@@ -207,11 +207,13 @@ def eye_outputs():
 
 def test_both_eyes_come_back_unmirrored_from_one_batch():
     _, face = posed_face(0, 0, 0, (0, 0, 600), from_fov(640, 480, FOV))
+    face = face._replace(steady_corners=False)
     out = IrisStage(FakeRunner(lambda crops: eye_outputs()), IrisLandmark()).process(frame().with_faces((face,))).faces[0]
     for iris, (a, b) in zip(out.irises, ((33, 133), (362, 263))):
         middle = (face.landmarks[a, :2] + face.landmarks[b, :2]) / 2
         assert np.allclose(iris.center, middle, atol=0.01) and iris.score == pytest.approx(1.0)
     assert out.irises.right.center[0] < out.irises.left.center[0]  # the subject's right eye is at the image's left
+    assert out.steady_corners  # also where a network before it gave contours whose corners follow the iris
 
 
 def test_eyes_of_a_few_pixels_are_missing():
@@ -265,6 +267,16 @@ def test_an_iris_toward_the_images_left_looks_with_a_positive_yaw(px, sign):
     assert sign * gaze.both[0] > 5 and abs(gaze.both[1]) < 15
     assert np.linalg.norm(gaze.direction) == pytest.approx(1.0) and gaze.direction[2] < 0
     assert np.sign(gaze.direction[0]) == -sign
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_corners_that_follow_the_iris_do_not_turn_the_gaze(steady):
+    face = expressive_face(0.25)._replace(steady_corners=steady)
+    for contour in face.eye_contours:
+        contour[[0, 8], 0] += 1.0
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), None))
+    out = stage.process(frame().with_faces((face,))).faces[0]
+    assert (abs(out.gaze.both[0]) > 3.0) == steady and (abs(out.gaze.both[0]) < 0.5) != steady
 
 
 def test_smoothing_can_be_switched_off_and_changes_no_still_face():
