@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from edge.core import clock
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import ROLES
 from edge.host.disk import LOCK, StorageError, one_builder, part_folder, remove_leftovers, storage_error
 from edge.host.stop import Stop, stopped_by_signals
 from edge.store import lock
@@ -124,8 +125,10 @@ def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wante
 
 def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
     """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
+    off = [role for role in ROLES if options.candidates and role not in options.candidates]
     return wanted.name or default_network(
-        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned)
+        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned,
+        "models." + wanted.role in options.named, off)
 
 
 def _advise(root: str, report: BuildReport) -> None:

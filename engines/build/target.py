@@ -2,12 +2,12 @@
 import json
 import os
 import re
-from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.host.disk import storage_error, write_whole
-from edge.store import plans
+from edge.store import plans, ways
 from edge.store.models import StoredNetwork, first_available, locate
 from edge.store.plans import Board, read_object
 from engines.build.boardfacts import Facts
@@ -68,17 +68,20 @@ def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
     return Target(stored, config, pins_of(home, stored))
 
 
-def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False) -> str:
+def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False,
+                    named: bool = False, off: Collection[str] = ()) -> str:
     """The network that a run would use: of the candidates the tuned one, unless `untuned`, else the first that was fetched.
+    `named`: the user named the candidates; `off`: roles that are switched off.
 
     Raises ModelError where none was.
     """
     try:
-        tuned = None if untuned else plans.chosen(home).get(role)
+        tuned = "" if untuned else plans.chosen(home).get(role, "")
     except EngineError:  # a run reports that, and its cure is a build
-        tuned = None
+        tuned = ""
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
-    return first_available(home, plans.tuned_first(order, tuned))[0].name
+    in_order = ways.tuned_first(order, tuned) if named else ways.board_order(home, role, order, tuned, off, untuned)
+    return first_available(home, in_order)[0].name
 
 
 def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
