@@ -10,6 +10,7 @@ from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.runtimes.gpu.plan import log_of
 from edge.store.models import cure
+from engines.build.dense import make_dense
 from engines.build.target import pinned
 
 OBEY, PREFER = "obey", "prefer"
@@ -34,6 +35,7 @@ class BuildSpec(NamedTuple):
     min_timing_iterations: int
     avg_timing_iterations: int
     nodes: FrozenSet[str] = frozenset()  # names of all ONNX nodes: "conv" + "_1" is not "conv_1"
+    dense: bool = False  # grouped convolutions as dense ones
 
 
 class Built(NamedTuple):
@@ -123,6 +125,7 @@ def _attempt(trt: Any, logger: Any, messages: LoggedMessages, spec: BuildSpec, t
     parser = trt.OnnxParser(network, logger)  # the network's weights lie in it: it lives until the plan is made
     _parse(trt, parser, spec, messages)
     inputs, outputs = _interface(network, spec)
+    kernels = make_dense(trt, network) if spec.dense else []
     config = _made(builder.create_builder_config(), spec, messages, "configuration")
     _configure(trt, config, spec)
     if constraints:
@@ -131,6 +134,7 @@ def _attempt(trt: Any, logger: Any, messages: LoggedMessages, spec: BuildSpec, t
     cache = _use_timing_cache(config, timing_cache, note)
     messages.clear()
     plan = builder.build_serialized_network(network, config)
+    del kernels  # until here the network points at them
     if plan is None:
         raise Refused("TensorRT could not build {} ({}): {}".format(
             spec.name, messages.reason(), memory_cure()), constraints == OBEY)

@@ -16,7 +16,7 @@ from engines.manifest.entries import Manifest
 FP16, FP32 = "fp16", "fp32"
 DEFAULT_TACTICS = ("cublas", "cudnn")
 MIN_TIMINGS, AVG_TIMINGS = 1, 4  # few: a Nano times slowly, and the timing cache remembers
-COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
+COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations", "dense")
 PINS, PINS_SCHEMA = "fp16.json", 1
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), PINS)
 
@@ -27,11 +27,12 @@ class BuildConfig(NamedTuple):
     precision: str = FP16
     tactics: Tuple[str, ...] = DEFAULT_TACTICS
     workspace_mb: int = 256
+    dense: bool = False  # grouped convolutions as dense ones
 
     @property
     def label(self) -> str:
         """As the tables name it, and as a part of a file's name."""
-        return "{}-{}".format(self.precision, "+".join(self.tactics) or "none")
+        return "{}-{}{}".format(self.precision, "+".join(self.tactics) or "none", "-dense" if self.dense else "")
 
 
 class Pins(NamedTuple):
@@ -59,7 +60,7 @@ class Target(NamedTuple):
         """As the sidecar has them; `constraints` is known after the build."""
         return {"workspace_mb": self.config.workspace_mb, "tactic_sources": list(self.config.tactics),
                 "fp32_layers": list(self.pins.layers) if self.precision == FP16 else [],
-                "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS}
+                "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS, "dense": self.config.dense}
 
 
 def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
@@ -107,6 +108,7 @@ def changed_config(sidecar: Mapping[str, Any], target: Target) -> Optional[str]:
     theirs = sidecar.get("flags")
     if not isinstance(theirs, dict):
         return "its sidecar does not say how it was built"
+    theirs = dict({"dense": False}, **theirs)  # as before there was a choice
     for key in COMPARED:
         if theirs.get(key) != target.flags[key]:
             return "built with {} {}, wanted {}".format(key, _text(theirs.get(key)), _text(target.flags[key]))
