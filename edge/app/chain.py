@@ -54,7 +54,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                               tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
     detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
-    align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence))
+    align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 
     pose = iris = None
@@ -81,11 +81,13 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:
     """Whether a stage has something to fill that none before it fills: `filled`, by the network `by`. One whose network the
-    user named runs all the same, and overwrites what is there. Called before its network is looked for.
+    user named runs all the same, and overwrites what is there. Called before its network is looked for. Reported to who named
+    that other network.
     """
     if not filled.issuperset(stage.fills) or "models." + stage.name in config.chosen:
         return True
-    report("note", "{0}: left out, {1}; --{0} NAME uses a network of its own".format(stage.name, GIVEN.format(by)))
+    if "models." + ALIGN in config.chosen:
+        report("note", "{0}: left out, {1}; --{0} NAME uses a network of its own".format(stage.name, GIVEN.format(by)))
     return False
 
 

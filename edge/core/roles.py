@@ -9,7 +9,7 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
     DETECT: (
         "yunet_s", "yunet_n", "fmr_8and16", "fmr_16and32", "rfb320", "faceboxes", "blazeface_short", "blazeface_full",
     ),
-    ALIGN: ("face_landmark", "facemesh_pth"),
+    ALIGN: ("face_attention", "face_landmark", "facemesh_pth"),
     POSE: ("mb05",),
     IRIS: ("iris_landmark",),
 }

@@ -29,11 +29,20 @@ class FaceLandmark(Aligner):
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
         """One point that is no number makes none of them one."""
         points = shaped(outputs, "landmarks", (POINTS, 3), self.network)
-        scale, half = roi.size / SIZE, SIZE / 2.0
-        c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
-        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, scale]])
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = turn.dot(points.T)  # (3, 468): later a minimum over x runs over neighbours in memory
-        rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
         logit = float(shaped(outputs, "presence", (1,), self.network)[0])
-        return Aligned(rows.T, 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit)))))
+        return Aligned(on_frame(points.T, roi).T, probability(logit))
+
+
+def on_frame(points: np.ndarray, roi: Roi) -> np.ndarray:
+    """(3, N) float64 frame pixels of (3, N) points of the input, z in the same scale."""
+    scale, half = roi.size / SIZE, SIZE / 2.0
+    c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, scale]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = turn.dot(points)  # (3, N): later a minimum over x runs over neighbours in memory
+    rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
+    return rows
+
+
+def probability(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-min(60.0, max(-60.0, logit))))

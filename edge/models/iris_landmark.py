@@ -17,6 +17,7 @@ from edge.models.spec import shaped
 SIZE = 64
 MARGIN = 2.3
 IRIS_POINTS = 5  # of one eye
+NONSENSE = "the network's answer is no eye"
 FAR_OUT = 10.0 * SIZE  # input pixels; no part of an eye is there
 
 

@@ -7,7 +7,7 @@ from edge.core.packet import Face, Packet, Roi
 from edge.core.roles import ALIGN
 from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
 from edge.geometry import roi as regions
-from edge.models.spec import Aligned, Aligner
+from edge.models.spec import LANDMARKS, NOTHING_MORE, Aligned, Aligner
 from edge.stages.tracks import Sighting, Tracks
 
 SAME_FACE = 0.35  # IoU of the points' boxes above which two regions have found one face
@@ -22,6 +22,7 @@ class AlignSettings(NamedTuple):
     """`presence` is the probability below which a track is lost."""
 
     presence: float
+    points_only: bool = False  # leave out what the network gives beside the points
 
 
 class Fit(NamedTuple):
@@ -38,7 +39,7 @@ class Align(Stage):
     name = ALIGN
 
     def __init__(self, runner: Runner, aligner: Aligner, tracks: Tracks, settings: AlignSettings) -> None:
-        self.runners, self.fills = (runner,), aligner.fills
+        self.runners, self.fills = (runner,), (LANDMARKS,) if settings.points_only else aligner.fills
         self._runner, self._aligner = runner, aligner
         self._tracks, self._settings = tracks, settings
         self._lost = 0
@@ -67,7 +68,8 @@ class Align(Stage):
             self._lost += face.track_id != 0
             return None
         seen = found.seen
-        return face._replace(roi=found.following, score=seen.presence, box=found.box, landmarks=seen.landmarks, **seen.more)
+        more = NOTHING_MORE if self._settings.points_only else seen.more
+        return face._replace(roi=found.following, score=seen.presence, box=found.box, landmarks=seen.landmarks, **more)
 
     def _fit(self, packet: Packet, roi: Roi) -> Optional[Fit]:
         image = packet.frame.image

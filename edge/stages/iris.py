@@ -4,9 +4,8 @@ from typing import Dict
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import LEFT_OUT, Eyes, Face, Packet
 from edge.core.roles import IRIS
-from edge.models.iris_landmark import IrisLandmark, circle
+from edge.models.iris_landmark import NONSENSE, IrisLandmark, circle
 
-NONSENSE = "the network's answer is no eye"
 MIN_EYE_PX = 6.0  # distance of the eye's corners below which an iris is a pixel or two
 
 

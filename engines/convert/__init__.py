@@ -27,6 +27,7 @@ KINDS = {
     "mb05": "mb05",
     "faceboxes": "faceboxes",
     "facemesh": "facemesh",
+    "attention": "attention.network",
 }
 
 # What the readers raise on bytes that are not what they expect; a flatbuffer, for one, its own package does not check.

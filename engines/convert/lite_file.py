@@ -23,9 +23,11 @@ class LiteTensor(NamedTuple):
 
 
 class LiteOp(NamedTuple):
-    """One operator; `options` is the table of the flatbuffer, to be opened by the class that fits."""
+    """One operator; `options` is the table of the flatbuffer, to be opened by the class that fits. Of a custom operator it is
+    what custom_options() reads.
+    """
 
-    kind: str  # e.g. "CONV_2D"
+    kind: str  # e.g. "CONV_2D"; of a custom operator its own name
     inputs: Tuple[int, ...]  # indices of tensors; -1 stands for one left out
     output: int
     options: Any
@@ -105,7 +107,16 @@ def _op(model: Any, op: Any, names: Dict[int, str]) -> LiteOp:
     # old files have only the deprecated field, and new ones set both for the operators that both can name
     number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     inputs = tuple(int(op.Inputs(i)) for i in range(op.InputsLength()))
+    if number == tflite.BuiltinOperator.CUSTOM:
+        data = bytes(op.CustomOptionsAsNumpy()) if op.CustomOptionsLength() else b""
+        return LiteOp(code.CustomCode().decode("utf-8"), inputs, int(op.Outputs(0)), data)
     return LiteOp(names[number], inputs, int(op.Outputs(0)), op.BuiltinOptions())
+
+
+def custom_options(op: LiteOp) -> Dict[str, Any]:
+    """Of a custom operator."""
+    from flatbuffers import flexbuffers
+    return dict(flexbuffers.Loads(op.options)) if op.options else {}
 
 
 def read(path: str) -> LiteFile:

@@ -1,5 +1,5 @@
 """TFLite to ONNX: NHWC to NCHW, one small function for each operator."""
-from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 import tflite
@@ -12,31 +12,31 @@ from engines.convert.lite_file import LiteFile, LiteOp, read
 _NHWC_TO_NCHW = (0, 3, 1, 2)
 
 
-def _same_pads(size: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> Tuple[int, ...]:
+def same_pads(size: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> Tuple[int, ...]:
     """TFLite's SAME: (top, left, bottom, right), the odd pixel at the bottom and on the right."""
     totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, window, strides)]
     before = [t // 2 for t in totals]
     return tuple(before) + tuple(t - b for t, b in zip(totals, before))
 
 
-def _options(op: LiteOp, table_class: Any) -> Any:
+def options_of(op: LiteOp, table_class: Any) -> Any:
     table = table_class()
     table.Init(op.options.Bytes, op.options.Pos)
     return table
 
 
-def _needed(lite: LiteFile, outputs: Sequence[int]) -> List[LiteOp]:
-    """The operators that `outputs` depend on, in their order."""
+def needed(lite: LiteFile, outputs: Sequence[int], given: Collection[int] = ()) -> List[LiteOp]:
+    """The operators that `outputs` depend on, in their order, without those that make what is `given`."""
     wanted: Set[int] = set(outputs)
     kept: List[LiteOp] = []
     for op in reversed(lite.ops):
-        if op.output in wanted:
+        if op.output in wanted and op.output not in given:
             wanted.update(op.inputs)
             kept.append(op)
     return kept[::-1]
 
 
-class _Translation:
+class Translation:
     """The state of one conversion. `tensors` maps a TFLite index to the name of its NCHW tensor."""
 
     def __init__(self, lite: LiteFile, graph: Graph, batch: int, outputs: Mapping[int, str]) -> None:
@@ -83,13 +83,13 @@ class _Translation:
         """Whether every reader is a convolution of `kinds` without padding of its own."""
         tables = {"CONV_2D": tflite.Conv2DOptions, "DEPTHWISE_CONV_2D": tflite.DepthwiseConv2DOptions}
         return index not in self.outputs and all(
-            op.kind in kinds and _options(op, tables[op.kind]).Padding() == tflite.Padding.VALID
+            op.kind in kinds and options_of(op, tables[op.kind]).Padding() == tflite.Padding.VALID
             for op in self._readers[index])
 
 
-def _convolution(t: _Translation, op: LiteOp) -> None:
+def _convolution(t: Translation, op: LiteOp) -> None:
     depthwise = op.kind == "DEPTHWISE_CONV_2D"
-    options = _options(op, tflite.DepthwiseConv2DOptions if depthwise else tflite.Conv2DOptions)
+    options = options_of(op, tflite.DepthwiseConv2DOptions if depthwise else tflite.Conv2DOptions)
     # (O, kh, kw, I) or (1, kh, kw, O) -> (O, I or 1, kh, kw)
     weight = t.constant(op.inputs[1]).astype(np.float32).transpose(_NHWC_TO_NCHW if not depthwise else (3, 0, 1, 2))
     bias = t.constant(op.inputs[2]).astype(np.float32) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
@@ -98,39 +98,39 @@ def _convolution(t: _Translation, op: LiteOp) -> None:
     strides = options.StrideH(), options.StrideW()
     pads = t.folded_pads.get(op.inputs[0], (0, 0, 0, 0))
     if options.Padding() == tflite.Padding.SAME:
-        pads = _same_pads(t.shape(op.inputs[0])[1:3], weight.shape[2:], strides)
+        pads = same_pads(t.shape(op.inputs[0])[1:3], weight.shape[2:], strides)
     kernel = Kernel(strides, pads, (1, 1), t.shape(op.inputs[0])[3] if depthwise else 1)
     x = t.tensors[op.inputs[0]]
     t.activated(op, lambda name: t.graph.conv(name, x, weight, bias, kernel), options.FusedActivationFunction())
 
 
-def _max_pool(t: _Translation, op: LiteOp) -> None:
-    options = _options(op, tflite.Pool2DOptions)
+def _max_pool(t: Translation, op: LiteOp) -> None:
+    options = options_of(op, tflite.Pool2DOptions)
     window, strides = (options.FilterHeight(), options.FilterWidth()), (options.StrideH(), options.StrideW())
     same = options.Padding() == tflite.Padding.SAME
-    kernel = Kernel(strides, _same_pads(t.shape(op.inputs[0])[1:3], window, strides) if same else (0, 0, 0, 0))
+    kernel = Kernel(strides, same_pads(t.shape(op.inputs[0])[1:3], window, strides) if same else (0, 0, 0, 0))
     x = t.tensors[op.inputs[0]]
     t.activated(op, lambda name: t.graph.max_pool(name, x, window, kernel), options.FusedActivationFunction())
 
 
-def _prelu(t: _Translation, op: LiteOp) -> None:
+def _prelu(t: Translation, op: LiteOp) -> None:
     slope = t.constant(op.inputs[1]).astype(np.float32)
     if slope.size != t.shape(op.inputs[0])[3]:
         raise ModelError("a PRELU with more than one slope a channel")
     t.tensors[op.output] = t.graph.prelu(t.name(op.output), t.tensors[op.inputs[0]], slope)
 
 
-def _relu(t: _Translation, op: LiteOp) -> None:
+def _relu(t: Translation, op: LiteOp) -> None:
     t.tensors[op.output] = t.graph.add("Relu", t.name(op.output), [t.tensors[op.inputs[0]]])
 
 
-def _add(t: _Translation, op: LiteOp) -> None:
+def _add(t: Translation, op: LiteOp) -> None:
     inputs = [t.tensors[i] for i in op.inputs]
-    activation = _options(op, tflite.AddOptions).FusedActivationFunction()
+    activation = options_of(op, tflite.AddOptions).FusedActivationFunction()
     t.activated(op, lambda name: t.graph.add("Add", name, inputs), activation)
 
 
-def _pad(t: _Translation, op: LiteOp) -> None:
+def _pad(t: Translation, op: LiteOp) -> None:
     """Spatial padding moves into the convolutions that read it; padding of the channels stays a Pad."""
     n, h, w, c = t.constant(op.inputs[1]).tolist()
     if n == c == [0, 0] and t.only_read_by(op.output, ("CONV_2D", "DEPTHWISE_CONV_2D")):
@@ -143,7 +143,7 @@ def _pad(t: _Translation, op: LiteOp) -> None:
         "Pad", name, [t.tensors[op.inputs[0]], t.graph.constant(name + ".pads", pads, np.int64)], mode="constant")
 
 
-def _reshape(t: _Translation, op: LiteOp) -> None:
+def _reshape(t: Translation, op: LiteOp) -> None:
     before, after = t.shape(op.inputs[0]), t.shape(op.output)
     if len(before) != 4 or len(after) == 4 or before[0] != after[0]:
         raise ModelError("a RESHAPE from {} to {}, which no known network uses".format(before, after))
@@ -151,16 +151,16 @@ def _reshape(t: _Translation, op: LiteOp) -> None:
     t.tensors[op.output] = emit(t.name(op.output), t.tensors[op.inputs[0]], (t.batch,) + after[1:])
 
 
-def _concatenation(t: _Translation, op: LiteOp) -> None:
-    options, rank = _options(op, tflite.ConcatenationOptions), len(t.shape(op.output))
+def _concatenation(t: Translation, op: LiteOp) -> None:
+    options, rank = options_of(op, tflite.ConcatenationOptions), len(t.shape(op.output))
     axis = options.Axis() % rank
     inputs = [t.tensors[i] for i in op.inputs]
     axis = (0, 2, 3, 1)[axis] if rank == 4 else axis
     t.activated(op, lambda name: t.graph.add("Concat", name, inputs, axis=axis), options.FusedActivationFunction())
 
 
-def _resize(t: _Translation, op: LiteOp) -> None:
-    options = _options(op, tflite.ResizeBilinearOptions)
+def _resize(t: Translation, op: LiteOp) -> None:
+    options = options_of(op, tflite.ResizeBilinearOptions)
     if not options.HalfPixelCenters() or options.AlignCorners():
         raise ModelError("a RESIZE_BILINEAR without half-pixel centres, which no known network uses")
     name = t.name(op.output)
@@ -171,13 +171,13 @@ def _resize(t: _Translation, op: LiteOp) -> None:
         mode="linear", coordinate_transformation_mode="half_pixel")
 
 
-def _depth_to_space(t: _Translation, op: LiteOp) -> None:
-    block = _options(op, tflite.DepthToSpaceOptions).BlockSize()
+def _depth_to_space(t: Translation, op: LiteOp) -> None:
+    block = options_of(op, tflite.DepthToSpaceOptions).BlockSize()
     t.tensors[op.output] = t.graph.add(
         "DepthToSpace", t.name(op.output), [t.tensors[op.inputs[0]]], blocksize=block, mode="DCR")
 
 
-_EMIT = {
+EMIT = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
     "MAX_POOL_2D": _max_pool,
@@ -211,13 +211,13 @@ def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
     outputs = _named_outputs(lite, options.get("outputs") or {})
     graph = Graph(str(options.get("name", "tflite")))
     pixels = {i: name for i, name in outputs.items() if len(lite.tensors[i].shape) == 4}
-    t = _Translation(lite, graph, batch, {i: name for i, name in outputs.items() if i not in pixels})
+    t = Translation(lite, graph, batch, {i: name for i, name in outputs.items() if i not in pixels})
     _, height, width, channels = lite.tensors[lite.inputs[0]].shape
     t.tensors[lite.inputs[0]] = graph.input([batch, channels, height, width])
-    for op in _needed(lite, list(outputs)):
-        if op.kind not in _EMIT:
+    for op in needed(lite, list(outputs)):
+        if op.kind not in EMIT:
             raise ModelError("the operator {} of the network is not supported".format(op.kind))
-        _EMIT[op.kind](t, op)
+        EMIT[op.kind](t, op)
     for i, name in pixels.items():
         graph.reshape(name, t.tensors[i], (batch, int(np.prod(lite.tensors[i].shape[1:]))))
     return graph.model(list(outputs.values()))

@@ -98,23 +98,25 @@ class Acquisition:
         return "cannot be {} ({})".format(" or ".join(steps), "; ".join(reasons))
 
     def role(self, role: Role) -> bool:
-        """Whether the role is filled, also by the network of an earlier one, or optional. Reports where that is not by the
-        preferred network.
+        """Whether the role is filled, also by the network of an earlier one, or optional. Where its network does the work of a
+        later stage, too, one that does not is fetched as well. Reports where a role is not filled by the preferred network.
         """
-        if self.manifest.fills(self.ready, role.name):
-            return True
+        filled = self.manifest.fills(self.ready, role.name)
         failed: List[str] = []
         for name in role.candidates:
-            if self.ensure(name):
-                if failed:
-                    self._report.line("{}: {} takes the place of {}, which {}".format(
-                        role.name, name, " and ".join(failed), self.why(failed)))
-                return True
-            failed.append(name)
-        if not role.required:
+            if not self.ensure(name):
+                failed.append(name)
+                continue
+            if failed and not filled:
+                self._report.line("{}: {} takes the place of {}, which {}".format(
+                    role.name, name, " and ".join(failed), self.why(failed)))
+            filled = True
+            if not self.manifest.is_shared(name):
+                break
+        if not filled and not role.required:
             self._report.line("{}: {}, as {} {}".format(
                 role.name, role.without, " and ".join(failed), self.why(failed)))
-        return not role.required
+        return filled or not role.required
 
     def rest(self, names: Sequence[str]) -> None:
         """Networks that nothing depends on: those that fail are grouped by the reason."""

@@ -100,12 +100,18 @@ class Manifest(NamedTuple):
         raise ConfigError("there is no network called {}: {}".format(name or "''", meant(name, self.networks)))
 
     def defaults(self) -> List[str]:
-        """The preferred network of each role, without those whose role the network of an earlier one fills."""
+        """The preferred network of each role, and where that does the work of a later stage, too, the preferred one that does
+        not: so each way of doing it is there.
+        """
         names: List[str] = []
         for role in self.roles:
-            if not self.fills(names, role.name):
-                names.append(role.candidates[0])
+            alone = [name for name in role.candidates if not self.is_shared(name)]
+            names += [name for name in role.candidates[:1] + tuple(alone[:1]) if name not in names]
         return names
+
+    def is_shared(self, name: str) -> bool:
+        """Whether a network has more than one role."""
+        return len(self.networks[name].roles) > 1
 
     def fills(self, names: Iterable[str], role: str) -> bool:
         """Whether one of these networks has this role, too."""

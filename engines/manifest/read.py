@@ -16,7 +16,7 @@ from engines.manifest.entries import ASSET_KINDS, GITHUB, PIP, Input, Manifest, 
 SCHEMA = 1
 MANIFEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifest.yaml")
 ROLES = STAGE_ROLES + ("geometry",)
-NETWORK_KINDS = ("onnx", "tflite", "mxnet", "mb05", "faceboxes", "facemesh")
+NETWORK_KINDS = ("onnx", "tflite", "mxnet", "mb05", "faceboxes", "facemesh", "attention")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")

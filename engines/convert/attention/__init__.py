@@ -1,0 +1,1 @@
+"""The attention mesh, whose file has operators that only MediaPipe knows."""
