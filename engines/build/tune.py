@@ -54,7 +54,8 @@ def run_tune(home: str, options: BuildOptions, out: TextIO, verbose: bool = Fals
             _forget_trials(home, list(roles))
         if context.facts.l4t:
             report.line("the clocks of a Jetson move: for steady figures run `sudo jetson_clocks` first")
-        report.line(head_line())
+        for line in head_line().split("\n"):
+            report.line(line)
         failed: List[str] = []
         done: List[str] = []
         for role in roles:
@@ -209,7 +210,8 @@ def _move(source: str, target: str) -> None:
 
 def _hint(best: Trial, trials: List[Trial]) -> str:
     """What it costs to do without cuDNN, which takes some 200 MB: worth a thought on a board of 4 GB."""
-    without = [t for t in trials if t.sidecar and "cudnn" not in t.target.config.tactics]
+    own = [t for t in trials if t.sidecar and t.target.stored == best.target.stored]
+    without = [t for t in own if "cudnn" not in t.target.config.tactics]
     if "cudnn" not in best.target.config.tactics or not without:
         return ""
     slower = min(t.median_ms for t in without) - best.median_ms

@@ -33,7 +33,8 @@ def record(trial: Trial) -> Dict[str, Any]:
         "tactic_sources": list(trial.target.config.tactics), "dense": trial.target.config.dense,
         "device_ms": measured.get("device_ms"), "host_ms": measured.get("host_ms"),
         "verified": trial.sidecar.get("verified"), "size": trial.sidecar.get("size"),
-        "build_s": trial.sidecar.get("build_s"), "failure": trial.failure or None, "chosen": trial.chosen,
+        "build_s": trial.sidecar.get("build_s"),
+        "graphs": trial.sidecar.get("graphs"), "failure": trial.failure or None, "chosen": trial.chosen,
     }
 
 
@@ -49,7 +50,8 @@ def row_line(row: Mapping[str, Any]) -> str:
     if row["failure"]:
         verdict = "failed: " + row["failure"]
     else:
-        verdict = ("verified" if row["verified"] is not None else "not verified") + (", chosen" if row["chosen"] else "")
+        verdict = "verified" if row["verified"] is not None else "not verified"
+        verdict += ", by a CUDA graph" * bool(row.get("graphs")) + ", chosen" * row["chosen"]
     variant = ("+".join(row["tactic_sources"]) or "none") + (", dense" if row.get("dense") else "")
     return _ROW.format(row["role"], row["network"], row["precision"], variant, *(times + [size, build, verdict]))
 
