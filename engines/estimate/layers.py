@@ -27,11 +27,7 @@ class Layer(NamedTuple):
     read: int  # activations
     weights: int
     written: int
-
-    @property
-    def groups(self) -> int:
-        """Of a GROUPED one, whose groups have several channels. Its windows lie side by side: each value is read once."""
-        return self.read // (self.inner * self.pixels) if self.kind == GROUPED else 1
+    groups: int = 1  # of a GROUPED one, whose groups have several channels
 
     @property
     def macs(self) -> int:
@@ -49,7 +45,7 @@ def kind_of(window: Tuple[int, int], stride: int, dilation: int, group: int, cha
 
 def dense(layers: Sequence[Layer]) -> List[Layer]:
     """With the groups of a convolution as one, as `nanoface build --tune` tries it: all channels are multiplied with all."""
-    return [one._replace(kind=POINTWISE, inner=one.inner * one.groups, weights=one.weights * one.groups)
+    return [one._replace(kind=POINTWISE, inner=one.inner * one.groups, weights=one.weights * one.groups, groups=1)
             if one.kind == GROUPED else one for one in layers]
 
 
@@ -59,7 +55,7 @@ def split(layers: Sequence[Layer]) -> List[Layer]:
     for one in layers:
         n = one.groups
         found += [one._replace(kind=POINTWISE, outer=one.outer // n, read=one.read // n, weights=one.weights // n,
-                               written=one.written // n)] * n if one.kind == GROUPED else [one]
+                               written=one.written // n, groups=1)] * n if one.kind == GROUPED else [one]
     return found
 
 
@@ -163,7 +159,7 @@ class _Walk:
         else:
             inner, outer, pixels = dims[1] * dims[2] * dims[3], given[1], given[0] * given[2] * given[3]
         return Layer(node.name or out, kind, inner, outer, pixels, self._size(source), self._size(weight),
-                     self._size(out))
+                     self._size(out), group if kind == GROUPED else 1)
 
     def _matrix(self, node: "NodeProto") -> Layer:
         source, weight, out = node.input[0], node.input[1], node.output[0]

@@ -252,7 +252,7 @@ def test_a_network_of_the_manifest_that_nobody_has_the_layers_of_is_one_line(tmp
 
 
 def test_a_grouped_convolution_is_a_kernel_for_each_group_or_a_dense_one():
-    grouped = Layer("heads", GROUPED, 32, 96, 64, 96 * 64, 32 * 96, 96 * 64)
+    grouped = Layer("heads", GROUPED, 32, 96, 64, 96 * 64, 32 * 96, 96 * 64, 3)
     other = Layer("stem", DENSE, 27, 16, 100, 300, 432, 1600)
     apart, whole = split([grouped, other]), dense([grouped, other])
     assert len(apart) == 4 and apart[3] == whole[1] == other
