@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tex
 
 from calibration.fp16.frames import Shot, black, inputs, look, take
 from calibration.fp16.halfmath import FP16_SUMS, FP32_SUMS
-from calibration.fp16.keep import Verdict, judge
+from calibration.fp16.keep import PLACES, Verdict, judge
 from calibration.fp16.ranges import tiny_share
 from edge.core.errors import EngineError, ModelError, OutputError
 from edge.host.analytics import load_runtime
@@ -114,8 +114,15 @@ def _show(one: Calibrated, report: Report) -> None:
         report.line("  {:12} {:>9} with sums in FP32, {:>9} in FP16{}, {} {} allowed".format(
             high.quantity, _number(low.worst), _number(high.worst),
             ", {} with what is kept".format(_number(kept.worst)) if kept != high else "", _number(high.tolerance), high.unit))
-    kept_layers = "the whole network" if verdict.whole else ", ".join(verdict.fp32_layers) or "nothing"
+    kept_layers = "the whole network" if verdict.whole else ", ".join(_shortened(verdict.fp32_layers)) or "nothing"
     report.line("  kept in FP32: {}".format(kept_layers))
+
+
+def _shortened(layers: Sequence[str]) -> List[str]:
+    """Those that are kept for their name's sake as one."""
+    of_places = [name for name in layers if name.startswith(PLACES)]
+    others = [name for name in layers if name not in of_places]
+    return (["{} layers {}*".format(len(of_places), PLACES)] if of_places else []) + others
 
 
 def _largest(verdict: Verdict) -> str:
@@ -136,7 +143,7 @@ def table(entries: Mapping[str, Mapping[str, Any]]) -> str:
         if name not in entries:
             continue
         one, errors = entries[name], entries[name]["errors"]
-        kept = "the whole network" if one["whole"] else "<br>".join(one["fp32_layers"]) or "nothing"
+        kept = "the whole network" if one["whole"] else "<br>".join(_shortened(one["fp32_layers"])) or "nothing"
         first = (name, network.role, _number(one["largest"]["value"]), "{:.1f} %".format(100 * one["share_below_6e-5"]))
         for quantity in sorted(errors["fp16_sums"]):
             high = errors["fp16_sums"][quantity]

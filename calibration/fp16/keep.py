@@ -1,6 +1,6 @@
 """Which layers of a network are to be kept in FP32, so that FP16 costs no more than is allowed.
 
-Layers whose values do not fit float16 always are. Of the others the costliest layers come first: each layer is run in FP16
+Layers whose values do not fit float16 always are, and those that calculate with places (PLACES). Of the others the costliest layers come first: each layer is run in FP16
 alone, and they are pinned in the order of what that costs, until the network as a whole keeps its tolerances with room to
 spare. Products are summed in FP16 there, because the tactic that TensorRT will take is not known beforehand.
 """
@@ -22,6 +22,7 @@ MOVING = frozenset("""
     Concat Constant DepthToSpace Expand Flatten Gather Identity MaxPool Pad Relu Reshape Slice SpaceToDepth Split Squeeze
     Transpose Unsqueeze
 """.split())  # nothing is calculated: what goes in is rounded already
+PLACES = "geo/"  # begins the names of nodes whose values are pixels or cells: float16 has steps of an eighth of them
 MARGIN = 0.5  # share of a tolerance that may be used up here: other faces and other tactics cost more
 MOST_PINNED = 0.5  # share of the layers that calculate, from which on the whole network is better built in FP32
 RANKED_ON = 2  # frames, the worst ones
@@ -59,9 +60,10 @@ def judge(stored: StoredNetwork, emulation: "Emulation", feeds: Sequence[Mapping
     search = _Search(stored, emulation, frames)
     errors = {how: combined(search.differences(how)) for how in (FP32_SUMS, FP16_SUMS)}
     overflowing = [name for name, r in ranges.items() if r.overflows]
-    forced = with_activations(emulation.steps, _touching(emulation, frozenset(overflowing)))
+    forced = with_activations(emulation.steps, _touching(emulation, frozenset(overflowing)) | _of_places(emulation, ranges))
     pinned = search.pins(forced)
-    whole = len(pinned) > MOST_PINNED * sum(step.node.op_type not in MOVING for step in emulation.steps)
+    calculating = [step.node.name for step in emulation.steps if step.node.op_type not in MOVING]
+    whole = len(pinned.intersection(calculating)) > MOST_PINNED * len(calculating)
     if whole:
         pinned = frozenset()
     kept = combined(search.differences(FP32 if whole else FP16_SUMS, pinned)) if pinned or whole else errors[FP16_SUMS]
@@ -90,6 +92,14 @@ def _touching(emulation: "Emulation", tensors: FrozenSet[str]) -> FrozenSet[str]
              if value.dtype == np.float32 and value.size and not np.abs(value).max() <= LARGEST}
     return frozenset(step.node.name for step in emulation.steps
                      if tensors.intersection(step.gives + step.reads) or large.intersection(step.node.input))
+
+
+def _of_places(emulation: "Emulation", ranges: Mapping[str, Range]) -> FrozenSet[str]:
+    """Nodes that are named so, and those that only reshape what they give to an output. Whole numbers have no precision."""
+    named = {step.gives[0]: step.node.name for step in emulation.steps if step.node.name.startswith(PLACES)}
+    last = {step.gives[0]: step.node.name for step in emulation.steps
+            if step.gives[0] in emulation.outputs and named.keys() >= set(step.reads)}
+    return frozenset(name for tensor, name in list(named.items()) + list(last.items()) if tensor in ranges)
 
 
 class _Search:

@@ -4,7 +4,7 @@ from typing import Any, Callable, List, Sequence
 
 from edge.config.load import ModelsConfig
 from edge.core.errors import StateError
-from edge.core.roles import OFF
+from edge.core.roles import IRIS, OFF
 from edge.store import models as modelstore
 
 CANONICAL_FACE = "canonical_face"
@@ -33,12 +33,15 @@ def fetch_missing(models: ModelsConfig, report: Callable[[str, str], None]) -> N
 
 
 def _missing(models: ModelsConfig, home: str) -> List[Sequence[str]]:
-    """The candidates of each role that has none."""
-    there = modelstore.read_index(home).keys()
-    wanted: List[Sequence[str]] = [models.detect, models.align, models.pose, models.iris]
+    """The candidates of each role that has none, and that the network of an earlier one does not fill."""
+    there = modelstore.read_index(home)
+    wanted: List[Sequence[str]] = [models.detect, models.align, models.pose]
+    aligner = next((there[name] for name in models.align if name in there), {})
+    if IRIS not in aligner.get(modelstore.ROLES, ()):
+        wanted.append(models.iris)
     if tuple(models.pose) != (OFF,):
         wanted.append((CANONICAL_FACE,))
-    return [names for names in wanted if tuple(names) != (OFF,) and there.isdisjoint(names)]
+    return [names for names in wanted if tuple(names) != (OFF,) and there.keys().isdisjoint(names)]
 
 
 class Lines(io.TextIOBase):

@@ -44,9 +44,7 @@ class FaceAttention(FaceLandmark):
 
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
         """One point of mesh, lips or lids that is no number makes none of them one. An iris that is none is left out."""
-        mesh = shaped(outputs, "mesh", (3 * POINTS,), self.network)
-        refined = shaped(outputs, "refined", (PARTS * 2 * PLANE,), self.network)
-        rows = on_frame(np.concatenate((mesh, refined)).take(self._sources), roi)
+        rows = on_frame(self.seen(outputs), roi)
         flat = rows[:2].T
         irises = [_iris(flat[start:end], roi) for start, end in (RIGHT_IRIS, LEFT_IRIS)]
         more = {"irises": Eyes(*irises), "eye_contours": Eyes(*(flat[a:b] for a, b in (RIGHT_CONTOUR, LEFT_CONTOUR)))}
@@ -55,6 +53,12 @@ class FaceAttention(FaceLandmark):
             more["missing"] = {"iris." + side: NONSENSE for side, iris in sides if iris is None}  # type: ignore
         logit = float(shaped(outputs, "flag", (1,), self.network)[0])
         return Aligned(rows[:, :POINTS].T, probability(logit), more)
+
+    def seen(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(3, 620) pixels of the input: the points of the face, of the right and the left contour, of both irises."""
+        mesh = shaped(outputs, "mesh", (3 * POINTS,), self.network)
+        refined = shaped(outputs, "refined", (PARTS * 2 * PLANE,), self.network)
+        return np.concatenate((mesh, refined)).take(self._sources)
 
 
 def _iris(points: np.ndarray, roi: Roi) -> Optional[Iris]:

@@ -105,8 +105,8 @@ class Manifest(NamedTuple):
         """
         names: List[str] = []
         for role in self.roles:
-            alone = [name for name in role.candidates if not self.is_shared(name)]
-            names += [name for name in role.candidates[:1] + tuple(alone[:1]) if name not in names]
+            alone = next((name for name in role.candidates if not self.is_shared(name)), role.candidates[0])
+            names += dict.fromkeys((role.candidates[0], alone))
         return names
 
     def is_shared(self, name: str) -> bool:

@@ -10,7 +10,7 @@ from edge.core.errors import ModelError
 from edge.core.packet import CONTOUR_POINTS, POINTS
 from edge.core.roles import ALIGN, DETECT, IRIS, POSE
 from edge.geometry import rotation
-from edge.models import face_landmark, iris_landmark, mb05
+from edge.models import face_attention, face_landmark, iris_landmark, mb05
 from edge.models.detectors.table import DETECTORS, make_detector
 from edge.models.mb05 import Mb05
 from edge.models.spec import Detections, Detector
@@ -26,6 +26,7 @@ READ: Dict[str, Dict[str, int]] = {
     POSE: {"landmarks": 136, "params": 62},
     IRIS: {"iris": 3 * iris_landmark.IRIS_POINTS, "contour": 3 * CONTOUR_POINTS},
 }
+SHARED = ("face_attention",)  # networks whose outputs are several roles' at once
 Outputs = Mapping[str, np.ndarray]
 
 
@@ -92,7 +93,9 @@ def differences(stored: StoredNetwork, expected: Outputs, found: Outputs) -> Lis
     outputs to compare and for an unknown detector.
     """
     quantities = quantities_of(stored, expected)
-    if all(_alike(values, found.get(name)) for name, values in expected.items()):
+    alike = all(_alike(values, found.get(name)) for name, values in expected.items())
+    expected, found = _as_read(stored, expected), _as_read(stored, found) if alike else {}
+    if alike:
         with np.errstate(over="ignore", invalid="ignore"):  # wrong outputs may overflow; the result is not within
             errors = _errors(stored, expected, found)
     else:
@@ -105,6 +108,7 @@ def quantities_of(stored: StoredNetwork, outputs: Outputs) -> Dict[str, Quantity
     """What differences() compares of a network with these outputs: of each of its roles what that role's decoder reads, in
     pixels of the one input; then what no role reads. Raises ModelError as it does.
     """
+    outputs = _as_read(stored, outputs)
     found: Dict[str, Quantity] = {}
     for role in _read_for(stored, outputs):
         side = SIDES.get(stored.role, 0)
@@ -114,6 +118,17 @@ def quantities_of(stored: StoredNetwork, outputs: Outputs) -> Dict[str, Quantity
     if _rest(stored, outputs):
         found[REST] = QUANTITIES[DETECT][REST]
     return found
+
+
+def _as_read(stored: StoredNetwork, outputs: Outputs) -> Outputs:
+    """What the roles read, by their names. The attention mesh gives it in another form; what it has beyond, its mesh behind
+    the refined points, nobody reads.
+    """
+    if stored.name not in SHARED or "refined" not in outputs:
+        return outputs
+    rows = face_attention.FaceAttention(stored.name).seen(outputs).T
+    ends = (POINTS, face_attention.RIGHT_IRIS[0])
+    return {"landmarks": rows[:ends[0]], "presence": outputs["flag"], "contour": rows[ends[0]:ends[1]], "iris": rows[ends[1]:]}
 
 
 def _read_for(stored: StoredNetwork, outputs: Outputs) -> List[str]:

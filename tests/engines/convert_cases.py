@@ -50,6 +50,8 @@ NETWORKS = {
                {"scores": (1, 4420, 2), "boxes": (1, 4420, 4)}),
     "face_landmark": ("tflite", [MEDIAPIPE + "face_landmark/face_landmark.tflite"],
                       {"outputs": {"landmarks": "conv2d_21", "presence": "conv2d_31"}}, MESH),
+    "face_attention": ("attention", [MEDIAPIPE + "face_landmark/face_landmark_with_attention.tflite"],
+                       {"name": "face_attention"}, {"mesh": (1, 468, 3), "refined": (5, 2, 80), "flag": (1, 1)}),
     "iris_landmark": ("tflite", [MEDIAPIPE + "iris_landmark/iris_landmark.tflite"],
                       {"batch": 2, "outputs": {"contour": "output_eyes_contours_and_brows", "iris": "output_iris"}},
                       {"contour": (2, 213), "iris": (2, 15)}),
@@ -67,7 +69,7 @@ NETWORKS = {
                   {"boxes": (1, 1706, 4), "scores": (1, 1706, 2)}),
     "facemesh_pth": ("facemesh", ["github/thepowerfuldeez/facemesh.pytorch/facemesh.pth"], {}, MESH),
 }
-WITH_PRELU = ("face_landmark", "iris_landmark", "facemesh_pth")
+WITH_PRELU = ("face_landmark", "face_attention", "iris_landmark", "facemesh_pth")
 
 
 def _path_of(file):

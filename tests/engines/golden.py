@@ -68,7 +68,8 @@ def _resampled(picture: np.ndarray, region: Sequence[int], size: Tuple[int, int]
 def _sample(recipe: Mapping[str, Any], shape: Sequence[int], picture: np.ndarray) -> np.ndarray:
     """One (C, H, W) input."""
     if "seed" in recipe:
-        return np.random.RandomState(recipe["seed"]).uniform(recipe["low"], recipe["high"], list(shape))
+        values = np.random.RandomState(recipe["seed"]).uniform(recipe["low"], recipe["high"], list(shape))
+        return np.rint(values * 255.0) / 255.0 if recipe.get("of_bytes") else values
     pixels = _resampled(picture, recipe["region"], (shape[2], shape[1])).astype(np.float64)
     if recipe["mirror"]:
         pixels = pixels[:, ::-1]

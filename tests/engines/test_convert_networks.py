@@ -23,6 +23,7 @@ SHA256 = {
     "yunet_n_320": "67f001f497bd33c7",
     "rfb320": "a91e750473be4607",
     "face_landmark": "20a2807f820aa02b",
+    "face_attention": "e0b8a61998767416",
     "iris_landmark": "54cde5ec49a007a9",
     "blazeface_short": "edff3b090a1eb891",
     "blazeface_full": "d5d74d7a33e028e0",
@@ -179,5 +180,5 @@ def test_the_inputs_of_a_golden_are_the_same_in_every_numpy():
 
 
 def test_an_unknown_kind_names_the_known_ones():
-    with pytest.raises(ModelError, match="'caffe': take one of faceboxes, facemesh, mb05, mxnet, onnx, tflite"):
+    with pytest.raises(ModelError, match="'caffe': take one of attention, faceboxes, facemesh, mb05, mxnet, onnx, tflite"):
         convert("caffe", ["x"], {})

@@ -51,6 +51,18 @@ def test_only_what_is_missing_is_asked_for(asked, tmp_path, there, options, expe
     assert reported == [("progress", "one line"), ("progress", "and another")] * len(expected)
 
 
+def test_no_iris_network_is_missed_where_the_aligner_fills_its_role(asked, tmp_path):
+    stored(tmp_path, *(name for name in ALL if name != "iris_landmark"))
+    path = tmp_path / "onnx" / "index.json"
+    index = json.loads(path.read_text())
+    index["networks"]["face_attention"] = {"role": "align", "roles": ["align", "iris"]}
+    path.write_text(json.dumps(index))
+    fetch_missing(tracker_config(None, None, {}).models, to_log)
+    assert asked == []
+    fetch_missing(tracker_config(None, None, {"align": "face_landmark"}).models, to_log)
+    assert asked == [None]
+
+
 def test_without_it_nothing_is_fetched(asked):
     with pytest.raises(ModelError, match="models fetch"):
         Tracker()
@@ -66,6 +78,6 @@ def test_a_program_gets_its_networks_by_itself(tmp_path, monkeypatch, shared, ca
     reported = []
     models = tracker_config(None, None, {}).models
     fetch_missing(models, lambda *words: reported.append(words))
-    assert any("yunet_s" in line for _, line in reported) and "5 networks are ready" in reported[-1][1]
+    assert any("yunet_s" in line for _, line in reported) and "6 networks are ready" in reported[-1][1]
     fetch_missing(models, to_log)
     assert capsys.readouterr() == ("", "")

@@ -71,7 +71,7 @@ def test_the_kinds_of_the_manifest_are_those_of_the_converters(manifest):
 def test_the_preferred_networks_of_each_role_come_in_the_promised_order(manifest):
     assert {role.name: list(role.candidates) for role in manifest.roles} == {
         "detect": ["yunet_s", "yunet_n", "blazeface_full", "blazeface_short"],
-        "align": ["face_landmark", "facemesh_pth"],
+        "align": ["face_attention", "face_landmark", "facemesh_pth"],
         "pose": ["mb05"],
         "iris": ["iris_landmark"],
         "geometry": ["canonical_face"],
@@ -215,7 +215,9 @@ def test_a_network_of_two_roles_runs_as_the_first_of_the_pipeline_and_stands_for
     manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["iris", "align"])
     assert manifest.network("mesh").roles == ("align", "iris") and manifest.network("mesh").role == "align"
     assert manifest.network("sharp").roles == ("detect",)
-    assert manifest.defaults() == ["sharp", "mesh", "pose", "head"]
+    assert manifest.defaults() == ["sharp", "mesh", "pose", "iris", "head"]
+    shared = tiny_nets.tiny_manifest(tmp_path, sharp=["detect", "align"])  # and what does its first role alone
+    assert shared.defaults() == ["sharp", "plain", "mesh", "pose", "iris", "head"]
     assert tiny_nets.tiny_manifest(tmp_path).defaults() == ["sharp", "mesh", "pose", "iris", "head"]
 
 

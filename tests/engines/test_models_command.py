@@ -96,12 +96,22 @@ def test_force_builds_again_what_is_up_to_date(world):
     assert world.converter.calls == ["tflite", "tflite"]
 
 
-def test_a_network_that_fills_a_later_role_is_fetched_for_both_and_listed_with_both(world, tmp_path):
-    world.manifest = tiny_nets.tiny_manifest(tmp_path, mesh=["align", "iris"])
+def test_a_network_that_fills_a_later_role_is_fetched_beside_the_one_that_does_it_alone(world, tmp_path):
+    world.manifest = tiny_nets.tiny_manifest(tmp_path, sharp=["detect", "align"])
     output = world.fetch().splitlines()
-    assert world.code == 0 and world.built() == ["head", "mesh", "pose", "sharp"]
-    assert output[1] == "align+iris mesh             12 kB from the mirror, built"
-    assert world.list()["mesh"].split()[:3] == ["*", "mesh", "align+iris"] and not world.list()["iris"].startswith("*")
+    assert world.code == 0 and world.built() == ["head", "iris", "mesh", "plain", "pose", "sharp"]
+    assert output[0] == "detect+align sharp            5 kB from the mirror, built" and "takes the place" not in "".join(output)
+    listed = world.list()
+    assert listed["sharp"].split()[:3] == ["*", "sharp", "detect+align"]
+    assert listed["plain"].startswith("*") and listed["mesh"].startswith("*")
+
+
+def test_nothing_is_missed_where_only_the_network_of_two_roles_can_be_had(world, tmp_path):
+    world.manifest = tiny_nets.tiny_manifest(tmp_path, sharp=["detect", "align"])
+    world.remove([place for place in tiny_nets.FILES if "plain" in place or "mesh" in place])
+    output = world.fetch()
+    assert world.code == 0 and world.built() == ["head", "pose", "sharp"], output
+    assert "takes the place" not in output and "iris: there will be no irises, as iris cannot be fetched" in output
 
 
 def test_where_it_cannot_be_had_each_role_takes_a_network_of_its_own(world, tmp_path):

@@ -74,9 +74,9 @@ class Copy:
                              outputs=json.dumps({name: [1, count] for name, count in OUTPUTS.items()}))
         self.change("engines/manifest/manifest.yaml", "  # ---- the mesh\n", "  # ---- the mesh\n" + entry)
         self.change("engines/manifest/manifest.yaml", "align: {candidates: [", "align: {candidates: [whole, ")
-        self.change("edge/core/roles.py", '"face_landmark", ', '"whole", "face_landmark", ')
+        self.change("edge/core/roles.py", '"face_attention", ', '"whole", "face_attention", ')
         if os.path.exists(os.path.join(self.folder, "edge", "models", "aligners.py")):
-            self.change("edge/models/aligners.py", '    "face_landmark"', '    "whole": FaceLandmark,\n    "face_landmark"')
+            self.change("edge/models/aligners.py", '    "face_landmark":', '    "whole": FaceLandmark,\n    "face_landmark":')
 
     def change(self, path, old, new):
         path = os.path.join(self.folder, *path.split("/"))
@@ -112,7 +112,7 @@ def test_the_index_and_the_lists_name_both_roles_and_the_plan_that_of_its_stage(
     listed = dict(line[2:].split(None, 1) for line in copy.run("models", "list")[1].splitlines() if line[1:2] == " ")
     assert listed["whole"].split()[0] == "align+iris"
     stars = re.findall(r"^\* (\w+)  ", copy.run("models", "list")[1], re.M)
-    assert "whole" in stars and "iris_landmark" not in stars and "face_landmark" not in stars
+    assert {"whole", "face_landmark", "iris_landmark"} <= set(stars) and "facemesh_pth" not in stars  # both ways
     code, output = copy.run("models", "lint", "whole", "--markdown")
     assert code == 0 and "| whole | align+iris |" in output
 

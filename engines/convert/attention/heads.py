@@ -9,7 +9,7 @@ from engines.convert.graph import Kernel
 from engines.convert.lite_file import LiteOp
 from engines.convert.lite_graph import Translation, needed, options_of, same_pads
 
-PLANE = 80  # numbers that each of a part's x and y take in the output; fewer points are filled up with zeros
+PLANE = 80  # numbers that each of a part's x and y take in the output; fewer points are filled up with the first
 
 
 class GroupedHeads:
@@ -105,10 +105,10 @@ class GroupedHeads:
 
 
 def planes(rows: np.ndarray) -> np.ndarray:
-    """Rows x0 y0 x1 y1 ... as x0 x1 ... y0 y1 ..., each plane filled up to 80 rows of zeros."""
-    filled = np.zeros((2, PLANE) + rows.shape[1:], np.float32)
-    filled[:, :len(rows) // 2] = rows.reshape((-1, 2) + rows.shape[1:]).swapaxes(0, 1)
-    return filled.reshape((-1,) + rows.shape[1:])
+    """Rows x0 y0 x1 y1 ... as x0 x1 ... y0 y1 ..., each plane filled up to 80 with its first row."""
+    points = rows.reshape((-1, 2) + rows.shape[1:])
+    filled = np.concatenate([points, np.repeat(points[:1], PLANE - len(points), axis=0)])
+    return filled.swapaxes(0, 1).reshape((-1,) + rows.shape[1:])
 
 
 _EMIT: Dict[str, Callable[[GroupedHeads, str, List[LiteOp]], Any]] = {

@@ -22,7 +22,7 @@ from engines.convert.lite_graph import EMIT, Translation, needed
 def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
     """Input RGB in [0, 1]. Outputs: mesh (1, 468, 3) pixels of the input; refined (5, 2, 80), the x and the y of lips (80
     points), left and right eye (71 each), left and right iris (5 each), where MediaPipe's left eye is the subject's right
-    one, and rows are filled up with numbers of no meaning; flag (1, 1) logit.
+    one, and each row is filled up with its first number; flag (1, 1) logit.
     """
     lite, graph = read(files[0]), Graph(str(options.get("name", "attention")))
     layout = Layout(lite)

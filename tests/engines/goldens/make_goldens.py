@@ -1,6 +1,6 @@
 """Makes the golden files beside it: what each network gives in its ORIGINAL runtime, without engines.convert.
 
-Five runs, each in an environment of its own, from the project's root with PYTHONPATH=.:tests/engines (versions as
+Six runs, each in an environment of its own, from the project's root with PYTHONPATH=.:tests/engines (versions as
 used):
 
   make_goldens.py face PICTURE        numpy, opencv-python-headless 4.11; PICTURE is skimage/data/astronaut.png of
@@ -8,6 +8,7 @@ used):
   make_goldens.py litert MODELS       Python 3.11, numpy 2.2.6, ai-edge-litert 2.3.0
   make_goldens.py torch MODELS        Python 3.11, numpy 2.2.6, torch 2.13.0+cpu
   make_goldens.py mxnet MODELS        Python 3.8, numpy 1.23.5, mxnet 1.9.1
+  make_goldens.py mediapipe MODELS    Python 3.11, numpy 1.26.4, mediapipe 0.10.21
   make_goldens.py onnxruntime MODELS  Python 3.11, numpy 2.2.6, onnx 1.23.2, onnxruntime 1.32.0
 
 MODELS is the mirror of the weights: github/<owner>/<repo>/<path> and pip/<package>==<version>/<path in the wheel>.
@@ -35,11 +36,12 @@ FACEMESH = "github/thepowerfuldeez/facemesh.pytorch/facemesh.pth"
 
 CUT = (slice(0, 204), slice(84, 356))  # of the portrait: 272 x 204 pixels
 WHOLE, SQUARE, FACE = (0, 0, 272, 204), (34, 0, 204, 204), (65, 35, 150, 150)
+TITLES = ("random numbers", "a face", "its mirror image", "a part of it")
 RIGHT_EYE, LEFT_EYE = (91, 71, 55, 55), (137, 75, 55, 55)
 
 
-def random(seed, low, high):
-    return {"seed": seed, "low": low, "high": high}
+def random(seed, low, high, of_bytes=False):
+    return dict({"seed": seed, "low": low, "high": high}, **({"of_bytes": True} if of_bytes else {}))
 
 
 def region(where, colour="rgb", scale=1.0, offset=(0.0, 0.0, 0.0), mirror=False):
@@ -47,11 +49,11 @@ def region(where, colour="rgb", scale=1.0, offset=(0.0, 0.0, 0.0), mirror=False)
 
 
 def make(network, runtime, shape, pairs, run):
-    """pairs: (random recipes, face recipes), each one for every sample of the batch; run: feed -> {output: (array,
+    """pairs: recipes of each case of TITLES, in each one for every sample of the batch; run: feed -> {output: (array,
     tolerance)}.
     """
     picture = golden.read_picture(HERE)
-    cases = [{"title": title, "inputs": recipes} for title, recipes in zip(("random numbers", "a face"), pairs)]
+    cases = [{"title": title, "inputs": recipes} for title, recipes in zip(TITLES, pairs)]
     results = [run(golden.feed_of(case["inputs"], shape, picture)) for case in cases]
     tolerances = {output: tolerance for output, (_, tolerance) in results[0].items()}
     about = {"network": network, "runtime": runtime, "shape": list(shape), "tolerances": tolerances, "cases": cases}
@@ -102,6 +104,61 @@ def make_litert(models):
     make("blazeface_full", runtime, (1, 3, 192, 192), ([random(5, -1, 1)], [region(SQUARE, **centred)]), network(
         "face_detection/face_detection_full_range_sparse.tflite",
         {"regressors": ("Identity", (2304, 16), 2.2e-4), "scores": ("Identity_1", (2304, 1), 4.6e-4)}))
+
+
+# MediaPipe's own operators, which no other runtime has; the outputs come in the file's order
+MEDIAPIPE_GRAPH = """
+input_stream: "image"
+{streams}
+node {{ calculator: "TfLiteCustomOpResolverCalculator" output_side_packet: "OP_RESOLVER:resolver" }}
+node {{ calculator: "ImageToTensorCalculator" input_stream: "IMAGE:image" output_stream: "TENSORS:tensors" options {{
+  [mediapipe.ImageToTensorCalculatorOptions.ext] {{ output_tensor_width: 192 output_tensor_height: 192
+    output_tensor_float_range {{ min: 0.0 max: 1.0 }} border_mode: BORDER_ZERO }} }} }}
+node {{ calculator: "InferenceCalculator" input_stream: "TENSORS:tensors" output_stream: "TENSORS:answer"
+  input_side_packet: "OP_RESOLVER:resolver" options {{
+  [mediapipe.InferenceCalculatorOptions.ext] {{ model_path: "{file}" delegate {{ tflite {{}} }} }} }} }}
+node {{ calculator: "SplitTensorVectorCalculator" input_stream: "answer" {tensors}
+  options {{ [mediapipe.SplitVectorCalculatorOptions.ext] {{ {ranges} }} }} }}
+{nodes}
+"""
+PARTS = ("mesh", "lips", "left_eye", "right_eye", "left_iris", "right_iris", "flag")
+
+
+def make_mediapipe(models):
+    import mediapipe
+    from mediapipe.python import packet_creator, packet_getter
+    from mediapipe.python._framework_bindings.calculator_graph import CalculatorGraph
+
+    file = os.path.join(models, MEDIAPIPE, "face_landmark/face_landmark_with_attention.tflite")
+    nodes = ['node {{ calculator: "TensorsToFloatsCalculator" input_stream: "TENSORS:t_{0}" output_stream: "FLOATS:{0}" }}'
+             .format(part) for part in PARTS]
+    config = MEDIAPIPE_GRAPH.format(
+        streams=" ".join('output_stream: "{}"'.format(part) for part in PARTS),
+        file=file, nodes="\n".join(nodes), tensors=" ".join('output_stream: "t_{}"'.format(part) for part in PARTS),
+        ranges=" ".join("ranges: {{ begin: {} end: {} }}".format(i, i + 1) for i in range(len(PARTS))))
+
+    def plane(values):
+        points = np.array(values, np.float32).reshape(-1, 2)
+        return np.concatenate([points, np.repeat(points[:1], 80 - len(points), axis=0)]).T
+
+    def run(feed):
+        pixels = np.rint(feed[0] * 255).astype(np.uint8).transpose(1, 2, 0)
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(pixels))
+        graph, found = CalculatorGraph(graph_config=config), {}
+        for part in PARTS:
+            graph.observe_output_stream(part, lambda name, packet: found.update({name: packet_getter.get_float_list(packet)}))
+        graph.start_run()
+        graph.add_packet_to_input_stream("image", packet_creator.create_image(picture).at(0))
+        graph.close_all_packet_sources()
+        graph.wait_until_done()
+        refined = np.stack([plane(found[part]) for part in PARTS[1:6]])
+        return {"mesh": (np.array(found["mesh"]).reshape(1, 468, 3), 2e-4), "refined": (refined, 2e-4),
+                "flag": (np.array(found["flag"]).reshape(1, 1), 5e-5)}
+
+    unit = {"scale": 1 / 255.0}
+    cases = ([random(11, 0, 1, of_bytes=True)], [region(FACE, **unit)], [region(FACE, mirror=True, **unit)],
+             [region((60, 60, 170, 140), **unit)])
+    make("face_attention", "MediaPipe " + mediapipe.__version__, (1, 3, 192, 192), cases, run)
 
 
 class Torch(object):
@@ -270,7 +327,8 @@ def make_onnxruntime(models):
 
 
 RUNS = {
-    "face": make_face, "litert": make_litert, "torch": make_torch, "mxnet": make_mxnet, "onnxruntime": make_onnxruntime,
+    "face": make_face, "litert": make_litert, "torch": make_torch, "mxnet": make_mxnet, "mediapipe": make_mediapipe,
+    "onnxruntime": make_onnxruntime,
 }
 
 if __name__ == "__main__":
