@@ -15,7 +15,7 @@ from edge.host.disk import StorageError, storage_error, write_whole
 from edge.store import plans
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
 from engines.build.context import BuildContext, build_context, build_one, crop_kernel, remove
-from engines.build.report import BuildReport
+from engines.build.report import TEXT, WAYS_HEAD, BuildReport, head_line, read_object, row_line, way_line, write_table
 from engines.build.selection import BuildOptions, choose
 from engines.build.target import (
     DEFAULT_TACTICS,
@@ -29,7 +29,6 @@ from engines.build.target import (
     target_of,
     write_sidecar,
 )
-from engines.build.tunetable import TEXT, WAYS_HEAD, head_line, read_object, record, row_line, way_line, write_table
 from engines.build.tuneways import Candidates, Trial, contested, fastest, tried, ways_of
 from engines.lint.gate import has_groups, lint_gate
 from engines.manifest.entries import Manifest
@@ -101,8 +100,8 @@ def _tune_group(context: BuildContext, manifest: Manifest, found: Mapping[str, C
         trials[role] = []
         for number, target in enumerate(targets, 1):
             trials[role].append(_trial(context, target, "{}/{}".format(number, len(targets))))
-            context.report.line(row_line(record(trials[role][-1])))
-            write_table(context.home, context.facts, role, trials[role])
+            context.report.line(row_line(trials[role][-1].record()))
+            write_table(context.home, context.facts, role, [trial.record() for trial in trials[role]])
     return failed + ([] if roles[0] in failed else _settle(context, trials))
 
 
@@ -123,7 +122,7 @@ def _settle(context: BuildContext, trials: Mapping[str, List[Trial]]) -> List[st
         _install(context, part)
         own = trials[part.target.stored.role]
         write_table(context.home, context.facts, part.target.stored.role,
-                    [t._replace(chosen=t is part) for t in own], {role: rows})
+                    [t._replace(chosen=t is part).record() for t in own], {role: rows})
         context.report.row(part.target.stored.role, part.target.stored.name, "chosen: {}{}".format(
             part.target.config.label, _hint(part, own)))
     for other in best.parts[0].target.stored.also:

@@ -38,6 +38,18 @@ class Trial(NamedTuple):
     def verified(self) -> bool:
         return self.sidecar.get("verified") is not None
 
+    def record(self) -> Dict[str, Any]:
+        """For tuning.json; what is not known is null."""
+        measured = self.sidecar.get("measured") or {}
+        return {
+            "role": self.target.stored.role, "network": self.target.stored.name, "precision": self.target.precision,
+            "tactic_sources": list(self.target.config.tactics), "dense": self.target.config.dense,
+            "device_ms": measured.get("device_ms"), "host_ms": measured.get("host_ms"),
+            "verified": self.sidecar.get("verified"), "size": self.sidecar.get("size"),
+            "build_s": self.sidecar.get("build_s"),
+            "graphs": self.sidecar.get("graphs"), "failure": self.failure or None, "chosen": self.chosen,
+        }
+
 
 def fastest(trials: Sequence[Trial]) -> Optional[Trial]:
     """By the GPU's own median. Those that were compared with ONNX Runtime go before those that could not be."""

@@ -7,7 +7,7 @@ pytest.importorskip("onnxruntime", reason="the simulator of TensorRT computes wi
 from fakes import simulated as nets
 
 from edge.core.errors import EngineError
-from engines.build.dense import block_diagonal, make_dense
+from engines.build.builder import block_diagonal, make_dense
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import numpy as np
 from edge.app.chain import make_stages
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Frame, Packet, Roi
-from edge.geometry import roi as regions
 from edge.core.roles import ALIGN, NETWORKS
+from edge.geometry import roi as regions
 from edge.models.aligners import make_aligner
 from edge.models.face_landmark import SIZE
-from edge.store.models import home_dir, read_index
 from edge.stages.pose import PoseNetwork
+from edge.store.models import home_dir, read_index
 
 CENTRED = Roi(SIZE / 2.0, SIZE / 2.0, float(SIZE), 0.0)
 Outputs = Dict[str, np.ndarray]
