@@ -3,29 +3,14 @@
 A plan takes its place only after it was loaded again and gave ONNX Runtime's answers. What fails costs one plan.
 """
 import os
-import re
 import sys
-import tempfile
-from typing import Any, Dict, List, Optional, Sequence, TextIO, Tuple
+from typing import Any, Dict, Optional, TextIO
 
 from edge.core.errors import ModelError
-from edge.core.roles import ROLES
 from edge.host.disk import StorageError
-from edge.host.stop import Stop
-from edge.store import plans
 from edge.store.plans import CHOICE, plans_dir
-from engines.build.boardfacts import Facts
-from engines.build.context import (
-    BuildContext,
-    ask_facts,
-    build_context,
-    build_one,
-    crop_kernel,
-    network_of,
-    remove,
-    selected,
-)
-from engines.build.cubin import is_current
+from engines.build.context import BuildContext, build_context, build_one, crop_kernel, network_of, remove, selected
+from engines.build.listing import run_list
 from engines.build.report import BuildReport, built_text
 from engines.build.selection import BuildOptions, Wanted, config_of
 from engines.build.target import Target, install, last_build_s, stale, target_of
@@ -36,7 +21,6 @@ from engines.manifest.read import read_manifest
 __all__ = ["BuildOptions", "run_build"]
 
 RUNS = 50  # that are measured after a build
-_FILE = re.compile(r"({})-([a-z][a-z0-9_]*)\.plan\Z".format("|".join(ROLES)))
 
 
 def run_build(home: str, options: BuildOptions, out: Optional[TextIO] = None, verbose: bool = False,
@@ -107,55 +91,3 @@ def _report_failure(context: BuildContext, manifest: Manifest, wanted: Wanted, n
 
 def _forget_choice(home: str) -> None:
     remove(os.path.join(plans_dir(home), CHOICE))
-
-
-def run_list(home: str, manifest: Manifest, options: BuildOptions, wanted: Sequence[Wanted], report: BuildReport) -> int:
-    """One line for each plan that would be used, and for each other one that lies there. Always 0. Needs no TensorRT."""
-    facts = _facts(options.root, report)
-    shown: List[Tuple[str, str]] = []
-    for one in wanted:
-        name = one.name
-        try:
-            name = network_of(home, manifest, options, one)
-            shown.append((one.role, name))
-            report.row(one.role, name, _state(home, one.role, name, options, facts))
-        except ModelError as e:
-            report.row(one.role, name or "-", "cannot be built: {}".format(e))
-    for role, name in _others(home, shown) if not options.only else []:
-        try:
-            report.row(role, name, _state(home, role, name, options, facts) + " (not what would be used)")
-        except ModelError as e:
-            report.row(role, name, "cannot be built: {}".format(e))
-    if facts is not None:
-        current = is_current(home, facts.compute_capability)
-        report.line("crop kernel: {}".format("up to date" if current else "missing or stale"))
-    return 0
-
-
-def _facts(root: str, report: BuildReport) -> Optional[Facts]:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return ask_facts(folder, root, Stop())
-        except ModelError as e:
-            report.line(str(e))
-    report.line("so only the files are looked at")
-    return None
-
-
-def _state(home: str, role: str, name: str, options: BuildOptions, facts: Optional[Facts]) -> str:
-    why = stale(home, target_of(home, role, name, config_of(home, options, role, name)), facts)
-    if why == "missing":
-        return "missing: {}".format(plans.cure(name))
-    if why is not None:
-        return "stale: {}".format(why)
-    plan = plans.find(home, role, name)
-    return "up to date: {}".format(built_text(plan.sidecar)) if plan is not None else "missing"
-
-
-def _others(home: str, shown: Sequence[Tuple[str, str]]) -> List[Tuple[str, str]]:
-    try:
-        names = sorted(os.listdir(plans.plans_dir(home)))
-    except OSError:
-        return []
-    found = [(match.group(1), match.group(2)) for match in map(_FILE.match, names) if match]
-    return [one for one in found if one not in shown]

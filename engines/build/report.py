@@ -4,7 +4,7 @@ Of a tuning plans/tuning.txt and plans/tuning.json keep what was measured, for t
 """
 import json
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, TextIO
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
 from edge.core.roles import ROLES
 from edge.host.disk import write_whole
@@ -12,6 +12,7 @@ from edge.host.reading import read_json
 from edge.store.plans import plans_dir
 from engines.build.boardfacts import Facts
 from engines.build.parent import BuildCallbacks
+from engines.build.target import Target
 from engines.progress import Report, size_text
 
 GUESS_S = 120.0  # small networks take one to five minutes on a Nano
@@ -92,6 +93,88 @@ def verified_text(verified: Optional[Mapping[str, Mapping[str, Any]]]) -> str:
 
 def _median(measured: Mapping[str, Any], key: str) -> Optional[float]:
     return measured[key]["p50"] if measured.get(key) else None
+
+
+class Trial(NamedTuple):
+    """One variant that was tried. `sidecar` is empty where it failed, for the reason in `failure`."""
+
+    target: Target
+    sidecar: Mapping[str, Any]
+    plan: str
+    failure: str
+    chosen: bool = False
+
+    @property
+    def median_ms(self) -> float:
+        """Of the GPU's own time; of the whole where it gave none."""
+        measured = self.sidecar["measured"]
+        return float((measured.get("device_ms") or measured["host_ms"])["p50"])
+
+    @property
+    def whole_ms(self) -> float:
+        """Of a call of the engine: the GPU's time, and what the host is about before and after it."""
+        return float(self.sidecar["measured"]["host_ms"]["p50"])
+
+    @property
+    def verified(self) -> bool:
+        return self.sidecar.get("verified") is not None
+
+    def record(self) -> Dict[str, Any]:
+        """For tuning.json; what is not known is null."""
+        measured = self.sidecar.get("measured") or {}
+        return {
+            "role": self.target.stored.role, "network": self.target.stored.name, "precision": self.target.precision,
+            "tactic_sources": list(self.target.config.tactics), "dense": self.target.config.dense,
+            "device_ms": measured.get("device_ms"), "host_ms": measured.get("host_ms"),
+            "verified": self.sidecar.get("verified"), "size": self.sidecar.get("size"),
+            "build_s": self.sidecar.get("build_s"),
+            "graphs": self.sidecar.get("graphs"), "failure": self.failure or None, "chosen": self.chosen,
+        }
+
+
+def fastest(trials: Sequence[Trial]) -> Optional[Trial]:
+    """By the GPU's own median. Those that were compared with ONNX Runtime go before those that could not be."""
+    sound = [trial for trial in trials if trial.sidecar]
+    return min(sound, key=lambda trial: (not trial.verified, trial.median_ms), default=None)
+
+
+class Way(NamedTuple):
+    """Plans that give the values of some roles together, each the fastest of its network."""
+
+    parts: Sequence[Trial]
+    missing: Sequence[str] = ()  # roles that it has no plan for
+
+    @property
+    def device_ms(self) -> float:
+        return sum(part.median_ms for part in self.parts)
+
+    @property
+    def whole_ms(self) -> float:
+        return sum(max(part.whole_ms, part.median_ms) for part in self.parts)
+
+    def record(self, chosen: bool) -> Dict[str, Any]:
+        """For tuning.json."""
+        return {"networks": [part.target.stored.name for part in self.parts], "chosen": chosen,
+                "variants": [part.target.config.label for part in self.parts], "missing": list(self.missing),
+                "device_ms": round(self.device_ms, 3), "host_ms": round(self.whole_ms - self.device_ms, 3),
+                "together_ms": round(self.whole_ms, 3)}
+
+
+def ways_of(role: str, trials: Mapping[str, Sequence[Trial]]) -> List[Way]:
+    """The best first: those that lack nothing, that were compared with ONNX Runtime, that cost the least. `trials`: of
+    `role`, and of each later one that some of its networks fill.
+    """
+    found = []
+    names: List[str] = []
+    for trial in trials[role]:
+        name, best = trial.target.stored.name, fastest([t for t in trials[role] if t.target.stored == trial.target.stored])
+        if best is None or name in names:
+            continue
+        names.append(name)
+        others = {other: fastest(trials[other]) for other in trials if other not in best.target.stored.also + (role,)}
+        found.append(Way([best] + [one for one in others.values() if one is not None],
+                         [other for other, one in others.items() if one is None]))
+    return sorted(found, key=lambda way: (len(way.missing), not all(part.verified for part in way.parts), way.whole_ms))
 
 
 def way_line(row: Mapping[str, Any]) -> str:

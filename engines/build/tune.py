@@ -14,8 +14,20 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.host.disk import StorageError, storage_error, write_whole
 from edge.store import plans
 from edge.store.plans import CHOICE, Board, StoredPlan, plans_dir
-from engines.build.context import BuildContext, build_context, build_one, crop_kernel, remove
-from engines.build.report import TEXT, WAYS_HEAD, BuildReport, head_line, read_object, row_line, way_line, write_table
+from engines.build.context import BuildContext, Candidates, build_context, build_one, contested, crop_kernel, remove, tried
+from engines.build.report import (
+    TEXT,
+    WAYS_HEAD,
+    BuildReport,
+    Trial,
+    fastest,
+    head_line,
+    read_object,
+    row_line,
+    way_line,
+    ways_of,
+    write_table,
+)
 from engines.build.selection import BuildOptions, choose
 from engines.build.target import (
     DEFAULT_TACTICS,
@@ -29,7 +41,6 @@ from engines.build.target import (
     target_of,
     write_sidecar,
 )
-from engines.build.tuneways import Candidates, Trial, contested, fastest, tried, ways_of
 from engines.lint.gate import has_groups, lint_gate
 from engines.manifest.entries import Manifest
 from engines.manifest.read import read_manifest
