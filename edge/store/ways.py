@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import ModelError
-from edge.core.roles import AUTO, OFF, ROLES, TENSORRT
+from edge.core.roles import AUTO, FILLS_TOO, OFF, ROLES, TENSORRT
 from edge.store.models import StoredNetwork, first_available, read_index
 from edge.store.plans import plan_path, plans_dir
 
@@ -45,13 +45,14 @@ def board_order(home: str, role: str, names: Sequence[str], tuned: str, off: Col
     `anew`: as if there were no plan yet.
     Where there is no network of several roles there is one way only, and the names are in their order.
     """
-    roles = {name: _roles(entry) for name, entry in read_index(home).items() if name in names}
+    index = read_index(home)
+    roles = {name: _roles(index[name]) if name in index else (role,) + FILLS_TOO.get(name, ()) for name in names}
     shared = {other for found in roles.values() for other in found} - {role} - set(off)
     if all(len(found) == 1 for found in roles.values()):
         return tuned_first(names, tuned)
 
     def key(name: str) -> Tuple[bool, bool, int]:
-        filled = roles.get(name, ())
+        filled = roles[name]
         whole = not anew and os.path.exists(plan_path(home, role, name)) and all(
             other in filled or _has_plan(home, other) for other in shared)
         return not whole, name != tuned, len(filled)

@@ -6,6 +6,7 @@ import pytest
 
 from edge.app.networks import Networks
 from edge.config.load import load_config
+from edge.core.roles import FILLS_TOO
 from edge.store import plans, ways
 
 MESH, BOTH, IRIS = "face_landmark", "both", "iris_landmark"
@@ -86,6 +87,21 @@ def test_a_processor_keeps_the_order_of_the_manifest_whatever_was_tuned(home, mo
     home.plan(MESH, IRIS)
     for tuned in ({}, {"align": MESH}):
         assert ways.preferred(home.path, settings(models__runtime=runtime), "align", tuned)[0] == first
+
+
+def test_a_network_of_several_roles_that_was_not_fetched_is_missed_on_a_processor_and_not_on_a_board(tmp_path):
+    entries = {MESH: {"role": "align"}, IRIS: {"role": "iris"}}
+    Home(tmp_path).write("onnx", "index.json", json.dumps({"schema": 1, "networks": entries}))
+    config = load_config(None, {}, {})
+    found = [ways.preferred(str(tmp_path), config, "align", {}, board)[0] for board in (False, True)]
+    assert found == ["face_attention", MESH]
+
+
+def test_the_networks_of_several_roles_are_those_of_the_manifest():
+    pytest.importorskip("yaml")
+    from engines.manifest.read import read_manifest
+
+    assert FILLS_TOO == {name: network.roles[1:] for name, network in read_manifest().networks.items() if network.roles[1:]}
 
 
 def test_a_role_with_one_way_keeps_its_order_whatever_has_a_plan(home):
