@@ -21,10 +21,11 @@ from edge.config.load import Config, load_config
 from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.packet import Frame, Packet
-from edge.core.roles import ALIGN, IRIS, ONNXRUNTIME, POSE
+from edge.core.roles import ALIGN, IRIS, NETWORKS, ONNXRUNTIME, POSE
 from edge.host.disk import write_whole
 from edge.outputs.record import encode
 from engines.estimate.pipeline import FOUND, HOST_COSTS, NOBODY, TRACKING
+from engines.manifest.read import read_manifest
 
 COMMAND = "python -m calibration.estimate.hostcosts"
 FRAMES, WARM_UP, ROUNDS = 60, 15, 5
@@ -152,23 +153,33 @@ def measured() -> Dict[str, Any]:
     """What hostcosts.yaml is to hold. Raises EdgeErrors."""
     config = load_config(None, {"source.spec": "portrait", "models.runtime": ONNXRUNTIME}, {})
     frames = decoded(config, FRAMES)
+    shared = [name for name in NETWORKS[ALIGN] if read_manifest().is_shared(name)]
+    alone = [name for name in NETWORKS[ALIGN] if name not in shared]
+    versions = {"python": platform.python_version(), "numpy": np.__version__,
+                "opencv": str(getattr(sys.modules.get("cv2"), "__version__", ""))}
+    return dict(way_costs(config, frames, alone), **{
+        "schema": 1, "command": COMMAND, "machine": machine(), "versions": versions,
+        "frames": "{} of the portrait, {}x{}, {} rounds, the least disturbed".format(
+            len(frames), frames[0].shape[1], frames[0].shape[0], ROUNDS),
+        "one_network": way_costs(config, frames, shared), "program_mb": resident_mb(),
+        "reference_loop": {"turns": REFERENCE_TURNS, "ms": reference_ms()}})
+
+
+def way_costs(config: Config, frames: Sequence[np.ndarray], align: Sequence[str]) -> Dict[str, Any]:
+    """What a frame costs with the first of these networks that was fetched."""
+    config = config._replace(models=config.models._replace(align=tuple(align)))
     situations, crops = measure_stages(config, frames)
     whole = measure_pipeline(config, frames, ROUNDS)
     outside = min(r.cpu_ms - r.networks_ms for r in whole["rounds"])
     # align and iris make their crops in every frame of a track, pose in few
     known = sum(situations[TRACKING].values())
-    known += crops[ALIGN] + crops[IRIS] + crops[POSE] / config.tracking.pose_every
-    versions = {"python": platform.python_version(), "numpy": np.__version__,
-                "opencv": str(getattr(sys.modules.get("cv2"), "__version__", ""))}
-    return {"schema": 1, "command": COMMAND, "machine": machine(), "versions": versions,
-            "frames": "{} of the portrait, {}x{}, {} rounds, the least disturbed".format(
-                len(frames), frames[0].shape[1], frames[0].shape[0], ROUNDS),
-            "host_ms": situations, "rest_ms": max(0.0, outside - known), "crop_ms": crops, "program_mb": resident_mb(),
-            "reference_loop": {"turns": REFERENCE_TURNS, "ms": reference_ms()}}
+    known += crops[ALIGN] + crops.get(IRIS, 0.0) + crops[POSE] / config.tracking.pose_every
+    return {"host_ms": situations, "rest_ms": max(0.0, outside - known), "crop_ms": crops}
 
 
 HEADER = """# Written by `{}`: what a frame costs the host, ms of one thread's processor time a frame.
 # host_ms: by stage, without networks and crops; record and json: the frame record; rest_ms: links, threads, meter.
+# one_network: the same where the points' network gives the irises too; else of two networks.
 # crop_ms: one call's crops on the CPU, which the board's kernel replaces. reference_loop: `total += i * 0.5`, many times.
 """
 

@@ -6,10 +6,11 @@ import numpy as np
 from edge.config.load import Config
 from edge.core.contracts import Runner
 from edge.core.errors import ModelError
-from edge.core.roles import OFF, WITH_PLANS
+from edge.core.roles import OFF
 from edge.face import head as heads
+from edge.host import commands
 from edge.runtimes.choose import need_runtime, open_runner
-from edge.store import models, plans
+from edge.store import models, plans, ways
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
 CANONICAL_FACE = "canonical_face"
@@ -19,19 +20,23 @@ class Networks:
     """Opens the runner of each role: the first candidate that was built; reports where it is not the preferred one."""
 
     def __init__(self, config: Config, report: Report) -> None:
-        self._models = config.models
+        self._config, self._models = config, config.models
         self._home = models.home_dir()
         self._report = report
-        self._tuned = plans.chosen(self._home) if config.models.runtime in WITH_PLANS else {}
+        self._tuned = plans.chosen(self._home) if ways.with_plans(config.models.runtime) else {}
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, models.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
-        in_order = plans.tuned_first(candidates, self._tuned.get(role))
+        in_order = ways.preferred(self._home, self._config, role, self._tuned)
         network, skipped = models.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
+        tuned = self._tuned.get(role)
+        if tuned in in_order[len(skipped) + 1:]:
+            self._report("note", "{}: {}, which --tune chose, has no plan, using {}: {}".format(
+                role, tuned, network.name, commands.run("build --networks " + str(tuned))))
         config = self._models
         runner = open_runner(network, config.runtime, memory=config.memory, crops=config.crops, graphs=config.graphs)
         return runner, network

@@ -15,6 +15,7 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
     IRIS: ("iris_landmark",),
 }
 ROLES = tuple(NETWORKS)  # in the order of the pipeline
+FILLS_TOO = {"face_attention": (IRIS,)}  # network -> later roles whose work it does as well, as the manifest has it
 CAN_BE_OFF = (POSE, IRIS)
 
 AUTO = "auto"  # of a runtime: the fastest that is there

@@ -1,11 +1,11 @@
 """What this machine has for nanoface, and the cure for each thing that is missing or would make it slow."""
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from edge.config.file import SYSTEM_FILE, choose_file, own_file
 from edge.config.load import Config
-from edge.core.errors import ModelError
+from edge.core.errors import EngineError, ModelError
 from edge.core.redact import hide, one_line
-from edge.core.roles import IRIS, NETWORKS, OFF, POSE, TENSORRT
+from edge.core.roles import IRIS, NETWORKS, OFF, POSE, TENSORRT, WITH_PLANS
 from edge.doctor.board import check_board
 from edge.doctor.cameras import check_cameras
 from edge.doctor.gstreamer import check_gstreamer, kind_of
@@ -15,8 +15,9 @@ from edge.doctor.plans import check_plans
 from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
-from edge.store import models, plans
+from edge.store import models, plans, ways
 
+PYCUDA = "pycuda"
 WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
 
 
@@ -25,7 +26,8 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     jetson, home = is_jetson(machine), models.home_dir(machine.environ)
     findings = [check_python(software.python), check_numpy(software),
                 check_opencv(software, jetson, bool(kind_of(config.source.spec)))]
-    findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine)
+    board = config.models.runtime in WITH_PLANS and None not in (software.version_of(TENSORRT), software.version_of(PYCUDA))
+    findings += check_runtimes(software, jetson, config.models.runtime) + check_models(config, machine, board)
     findings += check_plans(config, home, software.version_of(TENSORRT)) + check_folders(config, machine)
     findings += check_system_logs(machine) + [check_films()]
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
@@ -63,20 +65,25 @@ def check_config(path: Optional[str], machine: Machine) -> Finding:
     return Finding("config", OK, "the defaults: there is no {}".format(" and no ".join(places)))
 
 
-def check_models(config: Config, machine: Machine) -> List[Finding]:
-    """Of each role: which network would be used, whether its files are whole."""
+def check_models(config: Config, machine: Machine, board: bool = False) -> List[Finding]:
+    """Of each role: which network would be used, whether its files are whole. `board`: whether plans are."""
     home = models.home_dir(machine.environ)
-    used = plans.in_use(home, config, {})
+    try:
+        tuned = plans.chosen(home)
+    except EngineError:  # reported by check_plans()
+        tuned = {}
+    used = ways.in_use(home, config, tuned, board)
     filled = {role: network.name for network in used.values() for role in network.also if role not in used}
     return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
-            _check_role(home, role, getattr(config.models, role)) for role in NETWORKS]
+            _check_role(home, config, role, tuned, board) for role in NETWORKS]
 
 
-def _check_role(home: str, role: str, names: Sequence[str]) -> Finding:
+def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], board: bool) -> Finding:
     name = "model " + role
-    if tuple(names) == (OFF,):
+    if getattr(config.models, role) == (OFF,):
         return Finding(name, OK, "switched off")
     try:
+        names = ways.preferred(home, config, role, tuned, board)
         known = models.read_index(home)
         if role in WITHOUT and not any(n in known for n in names):
             text = "{} is not fetched: {}".format(" or ".join(names), WITHOUT[role])

@@ -7,7 +7,7 @@ from edge.core.errors import EngineError
 from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.doctor.machine import FAIL, OK, WARN, Finding
 from edge.host import commands
-from edge.store import models, plans
+from edge.store import models, plans, ways
 from edge.store.cubin import source_sha256
 from edge.store.plans import Board, StoredPlan
 
@@ -23,7 +23,7 @@ def check_plans(config: Config, home: str, tensorrt: Optional[str]) -> List[Find
         tuned = plans.chosen(home)
     except EngineError as e:
         return [_finding("plans", bad, str(e))]
-    used = plans.in_use(home, config, tuned)  # a missing network is reported by check_models()
+    used = ways.in_use(home, config, tuned, board=True)  # a missing network is reported by check_models()
     findings = [_check_role(home, role, network, tensorrt, bad) for role, network in used.items()]
     return findings + ([] if config.models.crops == "cpu" else [_check_kernel(plans.plans_dir(home))])
 

@@ -4,13 +4,12 @@
 been compared with the board: TensorRT answers a plan of another version, GPU or length with None, or not at all.
 """
 import os
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional
 
-from edge.core.errors import EngineError, ModelError
-from edge.core.roles import OFF, ROLES
+from edge.core.errors import EngineError
 from edge.host import commands
 from edge.host.reading import read_json, reason
-from edge.store.models import StoredNetwork, first_available, sha256_of
+from edge.store.models import sha256_of
 
 SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
@@ -116,27 +115,6 @@ def chosen(home: str) -> Dict[str, str]:
         raise EngineError("{} is damaged: {}".format(
             os.path.join(plans_dir(home), CHOICE), commands.run("build --tune")))
     return dict(roles)
-
-
-def tuned_first(candidates: Iterable[str], tuned: Optional[str]) -> List[str]:
-    """The networks of a role in the order in which a run takes them: `tuned`, from chosen(), first where it is one of them."""
-    return sorted(candidates, key=lambda name: name != tuned)
-
-
-def in_use(home: str, config: Any, tuned: Mapping[str, str]) -> Dict[str, StoredNetwork]:
-    """Role -> network that a run with this Config would take, as far as they were fetched and are whole; `tuned` as chosen()
-    has it. A role that the network of an earlier one fills has none of its own, unless the user named one.
-    """
-    found: Dict[str, StoredNetwork] = {}
-    for role in ROLES:
-        names, filled = getattr(config.models, role), any(role in network.roles for network in found.values())
-        if tuple(names) == (OFF,) or (filled and "models." + role not in config.chosen):
-            continue
-        try:
-            found[role] = first_available(home, tuned_first(names, tuned.get(role)))[0]
-        except ModelError:
-            continue
-    return found
 
 
 def read_object(path: str, cure: str) -> Optional[Dict[str, Any]]:

@@ -18,7 +18,7 @@ from edge.core import clock
 from edge.core.errors import EngineError
 from edge.core.roles import TENSORRT, WITH_PLANS
 from edge.host import commands
-from edge.store import lock, plans
+from edge.store import lock, plans, ways
 from edge.store.models import StoredNetwork
 
 REQUEST = "NANOFACE_ENGINES_REQUEST"  # environment: the request's path; only the units set it
@@ -53,7 +53,7 @@ def need(home: str, config: Any) -> Need:
         tuned = plans.chosen(home)
     except EngineError:
         tuned = {}
-    used = plans.in_use(home, config, tuned)
+    used = ways.in_use(home, config, tuned, board=True)
     networks = {role: "{} {}".format(network.name, network.sha256) for role, network in used.items()}
     why = [_unfit(home, role, network, version) for role, network in used.items()]
     return Need(version, networks, tuple(text for text in why if text))

@@ -6,6 +6,8 @@ the log. The names that 8.0 lacks (the precision constraints) are asked for; 10 
 from collections import deque
 from typing import Any, Callable, Deque, FrozenSet, List, NamedTuple, Optional, Tuple
 
+import numpy as np
+
 from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.runtimes.gpu.plan import log_of
@@ -34,6 +36,7 @@ class BuildSpec(NamedTuple):
     min_timing_iterations: int
     avg_timing_iterations: int
     nodes: FrozenSet[str] = frozenset()  # names of all ONNX nodes: "conv" + "_1" is not "conv_1"
+    dense: bool = False  # grouped convolutions as dense ones
 
 
 class Built(NamedTuple):
@@ -123,6 +126,7 @@ def _attempt(trt: Any, logger: Any, messages: LoggedMessages, spec: BuildSpec, t
     parser = trt.OnnxParser(network, logger)  # the network's weights lie in it: it lives until the plan is made
     _parse(trt, parser, spec, messages)
     inputs, outputs = _interface(network, spec)
+    kernels = make_dense(trt, network) if spec.dense else []
     config = _made(builder.create_builder_config(), spec, messages, "configuration")
     _configure(trt, config, spec)
     if constraints:
@@ -131,6 +135,7 @@ def _attempt(trt: Any, logger: Any, messages: LoggedMessages, spec: BuildSpec, t
     cache = _use_timing_cache(config, timing_cache, note)
     messages.clear()
     plan = builder.build_serialized_network(network, config)
+    del kernels  # until here the network points at them
     if plan is None:
         raise Refused("TensorRT could not build {} ({}): {}".format(
             spec.name, messages.reason(), memory_cure()), constraints == OBEY)
@@ -233,6 +238,40 @@ def _pin(trt: Any, network: Any, spec: BuildSpec, note: Note) -> None:
     if lost:
         note("{}: {} of the {} layers to keep in FP32 are not in the network: {}".format(
             spec.name, len(lost), len(spec.fp32_layers), ", ".join(lost[:5])))
+
+
+def block_diagonal(kernel: np.ndarray, groups: int) -> np.ndarray:
+    """(outputs, inputs / groups, ...) as (outputs, inputs, ...), zero outside of each output's own group."""
+    outputs, inputs = kernel.shape[:2]
+    dense = np.zeros((outputs, inputs * groups) + kernel.shape[2:], kernel.dtype)
+    each = outputs // groups
+    for group in range(groups):
+        rows = slice(group * each, (group + 1) * each)
+        dense[rows, group * inputs:(group + 1) * inputs] = kernel[rows]
+    return dense
+
+
+def make_dense(trt: Any, network: Any) -> List[np.ndarray]:
+    """Make grouped convolutions dense: TensorRT may run one group after the other. Depthwise ones have kernels of their own.
+
+    The new kernels, which the network only points at: to be kept until its plan is made. Raises EngineError for none.
+    """
+    kernels = []
+    for i in range(network.num_layers):
+        layer = network.get_layer(i)
+        if layer.type != trt.LayerType.CONVOLUTION:
+            continue
+        layer.__class__ = trt.IConvolutionLayer  # the bindings hand out what all layers have in common
+        groups, outputs, inputs = layer.num_groups, layer.num_output_maps, layer.get_input(0).shape[1]
+        if not 1 < groups < inputs:
+            continue
+        shape = (outputs, inputs // groups) + tuple(layer.kernel_size_nd)
+        kernel = block_diagonal(np.array(layer.kernel, np.float32).reshape(shape), groups)
+        kernels.append(np.ascontiguousarray(kernel.ravel()))
+        layer.kernel, layer.num_groups = kernels[-1], 1
+    if not kernels:
+        raise EngineError("the network has no grouped convolutions to be made dense")
+    return kernels
 
 
 def _use_timing_cache(config: Any, content: bytes, note: Note) -> Any:

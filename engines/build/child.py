@@ -117,7 +117,7 @@ def _plan(request: Mapping[str, Any], stored: StoredNetwork, send: Send) -> buil
     spec = builder.BuildSpec(
         stored.name, stored.file, request["precision"] == "fp16", flags["workspace_mb"], tuple(flags["tactic_sources"]),
         tuple(flags["fp32_layers"]), flags["min_timing_iterations"], flags["avg_timing_iterations"],
-        nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset())
+        nodes_of(request["home"], stored) if flags["fp32_layers"] else frozenset(), bool(flags.get("dense")))
     PRIMARY.enter()
     try:
         built = builder.build(trt, builder.logger_to(trt, messages), messages, spec, bytes_of(request["timing_cache"]),

@@ -3,13 +3,15 @@ import os
 import tempfile
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core import clock
 from edge.core.errors import EngineError, ModelError
+from edge.core.roles import ROLES
 from edge.host.disk import LOCK, StorageError, one_builder, part_folder, remove_leftovers, storage_error
 from edge.host.stop import Stop, stopped_by_signals
 from edge.store import lock
+from edge.store.models import read_index
 from edge.store.plans import plans_dir
 from engines.build import boardfacts
 from engines.build.boardfacts import Facts
@@ -124,8 +126,77 @@ def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wante
 
 def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
     """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
+    off = [role for role in ROLES if options.candidates and role not in options.candidates]
     return wanted.name or default_network(
-        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned)
+        home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned,
+        "models." + wanted.role in options.named, off)
+
+
+class Candidates(NamedTuple):
+    """The networks that are tried for a role."""
+
+    names: Tuple[str, ...]  # what the user named, else what a run would use; none where it cannot be had
+    rivals: Tuple[str, ...] = ()  # others that are tried as well, where they can be
+    named: bool = False  # the user named the role or its network: then it is an error that it is not there
+    failure: str = ""  # why there is none
+
+
+def tried(home: str, manifest: Manifest, options: BuildOptions) -> Dict[str, Candidates]:
+    """By role. Ways are compared unless the user chose networks or roles; a later role that some candidates fill and others do
+    not is tuned with them, and one that all of them fill is left out unless the user named it.
+    """
+    wanted: Dict[str, List[Wanted]] = {}
+    for one in selection(manifest, options):
+        wanted.setdefault(one.role, []).append(one)
+    found: Dict[str, Candidates] = {}
+    for role in ROLES:
+        if role in _off(options):
+            continue
+        sets = [manifest.networks[name].roles for one in found.values() for name in one.names + one.rivals]
+        filling, own = [role in roles for roles in sets], "models." + role in options.named
+        named = own or any(one.named for one in wanted.get(role, ()))
+        if role not in wanted and (own or not any(filling) or _all_fill(manifest, found, role)):
+            continue
+        if not named and _all_fill(manifest, found, role):
+            continue
+        found[role] = _candidates(home, manifest, options, role, wanted.get(role) or [Wanted(role, "", False)])
+    return found
+
+
+def _all_fill(manifest: Manifest, found: Mapping[str, Candidates], role: str) -> bool:
+    """Whether there is an earlier role all of whose candidates fill this one, too."""
+    names = [one.names + one.rivals for one in found.values()]
+    return any(each and all(role in manifest.networks[name].roles for name in each) for each in names)
+
+
+def _candidates(home: str, manifest: Manifest, options: BuildOptions, role: str, ones: Sequence[Wanted]) -> Candidates:
+    named = any(one.named for one in ones)
+    try:
+        names = tuple(network_of(home, manifest, options, one) for one in ones)
+    except ModelError as e:
+        return Candidates((), named=named, failure=str(e))
+    known: Sequence[str] = next(r.candidates for r in manifest.roles if r.name == role)
+    if not options.all_networks:
+        known = options.candidates.get(role, known)
+    built = [name for name in known if name in manifest.networks and name in read_index(home) and name not in names]
+    if not options.all_networks:
+        ways = {manifest.networks[name].roles for name in names}
+        others = {manifest.networks[name].roles: name for name in reversed(built)}  # the first of each way
+        chosen = named or "models." + role in options.named
+        built = [] if chosen else [name for roles, name in others.items() if roles not in ways]
+    return Candidates(names, tuple(built), named)
+
+
+def _off(options: BuildOptions) -> List[str]:
+    return [role for role in ROLES if options.candidates and role not in options.candidates]
+
+
+def contested(manifest: Manifest, found: Mapping[str, Candidates], role: str, options: BuildOptions) -> List[str]:
+    """Later roles that some of the candidates for `role` fill; they are tuned with it. Not those that the user gave a network:
+    that runs whatever fills them.
+    """
+    filled = {other for name in found[role].names + found[role].rivals for other in manifest.networks[name].roles}
+    return [other for other in found if other != role and other in filled and "models." + other not in options.named]
 
 
 def _advise(root: str, report: BuildReport) -> None:

@@ -1,11 +1,27 @@
-"""What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long."""
-from typing import Any, List, Mapping, Optional, TextIO
+"""What the user sees of a build: a line for each plan, and on a terminal what is being done and for how long.
 
+Of a tuning plans/tuning.txt and plans/tuning.json keep what was measured, for the eye and for programs.
+"""
+import json
+import os
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
+
+from edge.core.roles import ROLES
+from edge.host.disk import write_whole
+from edge.host.reading import read_json
+from edge.store.plans import plans_dir
+from engines.build.boardfacts import Facts
 from engines.build.parent import BuildCallbacks
+from engines.build.target import Target
 from engines.progress import Report, size_text
 
 GUESS_S = 120.0  # small networks take one to five minutes on a Nano
 QUIET_S = 60.0  # between lines of progress where there is no terminal
+SCHEMA = 1
+JSON, TEXT = "tuning.json", "tuning.txt"  # in plans/
+_ROW = "{:7} {:15}  {:4}  {:19}  {:>7} {:>7}  {:>7} {:>7}  {:>8}  {:>6}  {}"
+WAYS_HEAD = ("ways, ms a frame of one face: the GPU's medians + what the host is about around each engine (launching it, "
+             "copying whole inputs and outputs, waiting; not the stages' own Python)")
 
 
 def span(seconds: float) -> str:
@@ -77,3 +93,144 @@ def verified_text(verified: Optional[Mapping[str, Mapping[str, Any]]]) -> str:
 
 def _median(measured: Mapping[str, Any], key: str) -> Optional[float]:
     return measured[key]["p50"] if measured.get(key) else None
+
+
+class Trial(NamedTuple):
+    """One variant that was tried. `sidecar` is empty where it failed, for the reason in `failure`."""
+
+    target: Target
+    sidecar: Mapping[str, Any]
+    plan: str
+    failure: str
+    chosen: bool = False
+
+    @property
+    def median_ms(self) -> float:
+        """Of the GPU's own time; of the whole where it gave none."""
+        measured = self.sidecar["measured"]
+        return float((measured.get("device_ms") or measured["host_ms"])["p50"])
+
+    @property
+    def whole_ms(self) -> float:
+        """Of a call of the engine: the GPU's time, and what the host is about before and after it."""
+        return float(self.sidecar["measured"]["host_ms"]["p50"])
+
+    @property
+    def verified(self) -> bool:
+        return self.sidecar.get("verified") is not None
+
+    def record(self) -> Dict[str, Any]:
+        """For tuning.json; what is not known is null."""
+        measured = self.sidecar.get("measured") or {}
+        return {
+            "role": self.target.stored.role, "network": self.target.stored.name, "precision": self.target.precision,
+            "tactic_sources": list(self.target.config.tactics), "dense": self.target.config.dense,
+            "device_ms": measured.get("device_ms"), "host_ms": measured.get("host_ms"),
+            "verified": self.sidecar.get("verified"), "size": self.sidecar.get("size"),
+            "build_s": self.sidecar.get("build_s"),
+            "graphs": self.sidecar.get("graphs"), "failure": self.failure or None, "chosen": self.chosen,
+        }
+
+
+def fastest(trials: Sequence[Trial]) -> Optional[Trial]:
+    """By the GPU's own median. Those that were compared with ONNX Runtime go before those that could not be."""
+    sound = [trial for trial in trials if trial.sidecar]
+    return min(sound, key=lambda trial: (not trial.verified, trial.median_ms), default=None)
+
+
+class Way(NamedTuple):
+    """Plans that give the values of some roles together, each the fastest of its network."""
+
+    parts: Sequence[Trial]
+    missing: Sequence[str] = ()  # roles that it has no plan for
+
+    @property
+    def device_ms(self) -> float:
+        return sum(part.median_ms for part in self.parts)
+
+    @property
+    def whole_ms(self) -> float:
+        return sum(max(part.whole_ms, part.median_ms) for part in self.parts)
+
+    def record(self, chosen: bool) -> Dict[str, Any]:
+        """For tuning.json."""
+        return {"networks": [part.target.stored.name for part in self.parts], "chosen": chosen,
+                "variants": [part.target.config.label for part in self.parts], "missing": list(self.missing),
+                "device_ms": round(self.device_ms, 3), "host_ms": round(self.whole_ms - self.device_ms, 3),
+                "together_ms": round(self.whole_ms, 3)}
+
+
+def ways_of(role: str, trials: Mapping[str, Sequence[Trial]]) -> List[Way]:
+    """The best first: those that lack nothing, that were compared with ONNX Runtime, that cost the least. `trials`: of
+    `role`, and of each later one that some of its networks fill.
+    """
+    found = []
+    names: List[str] = []
+    for trial in trials[role]:
+        name, best = trial.target.stored.name, fastest([t for t in trials[role] if t.target.stored == trial.target.stored])
+        if best is None or name in names:
+            continue
+        names.append(name)
+        others = {other: fastest(trials[other]) for other in trials if other not in best.target.stored.also + (role,)}
+        found.append(Way([best] + [one for one in others.values() if one is not None],
+                         [other for other, one in others.items() if one is None]))
+    return sorted(found, key=lambda way: (len(way.missing), not all(part.verified for part in way.parts), way.whole_ms))
+
+
+def way_line(row: Mapping[str, Any]) -> str:
+    lacks = "; nothing right for {}".format(" and ".join(row["missing"])) if row["missing"] else ""
+    return "{}: {:.2f} + {:.2f} = {:.2f}{}{}".format(
+        " + ".join(" ".join(part) for part in zip(row["networks"], row["variants"])), row["device_ms"], row["host_ms"],
+        row["together_ms"], lacks, ", chosen" if row["chosen"] else "")
+
+
+def head_line() -> str:
+    return "{:31}{:21}  {:^15}  {:^15}\n".format("", "", "GPU, ms", "in all, ms") + _ROW.format(
+        "role", "network", "bits", "tactics", "median", "p95", "median", "p95", "size", "build", "")
+
+
+def row_line(row: Mapping[str, Any]) -> str:
+    times = [_ms(row[key], share) for key in ("device_ms", "host_ms") for share in ("p50", "p95")]
+    size = size_text(row["size"]) if row["size"] is not None else "-"
+    build = "{:.0f} s".format(row["build_s"]) if row["build_s"] is not None else "-"
+    if row["failure"]:
+        verdict = "failed: " + row["failure"]
+    else:
+        verdict = "verified" if row["verified"] is not None else "not verified"
+        verdict += ", by a CUDA graph" * bool(row.get("graphs")) + ", chosen" * row["chosen"]
+    variant = ("+".join(row["tactic_sources"]) or "none") + (", dense" if row.get("dense") else "")
+    return _ROW.format(row["role"], row["network"], row["precision"], variant, *(times + [size, build, verdict]))
+
+
+def _ms(shares: Optional[Mapping[str, float]], share: str) -> str:
+    return "{:.2f}".format(shares[share]) if shares else "-"
+
+
+def write_table(home: str, facts: Facts, role: str, new: Sequence[Dict[str, Any]],
+                ways: Mapping[str, Sequence[Mapping[str, Any]]] = {}) -> None:
+    """Put the rows of one role in the place of its former ones, and ways by their first role. Those of another board go.
+    Raises StorageError.
+    """
+    path = os.path.join(plans_dir(home), JSON)
+    board, former = facts._asdict(), read_object(path)
+    same = former.get("board") == board
+    rows: List[Dict[str, Any]] = former.get("rows", []) if same else []
+    every = dict((former.get("ways") if same else None) or {}, **ways)
+    rows = [row for row in rows if row["role"] != role] + list(new)
+    rows.sort(key=lambda row: ROLES.index(row["role"]))
+    text = json.dumps({"schema": SCHEMA, "board": board, "rows": rows, "ways": every}, indent=1, sort_keys=True) + "\n"
+    write_whole(path, text.encode("ascii"))
+    lines = ["{gpu}, TensorRT {tensorrt}, L4T {l4t}".format(**dict(board, l4t=board["l4t"] or "unknown")), head_line()]
+    lines += [row_line(row) for row in rows]
+    lines += [WAYS_HEAD] * any(every.values()) + [way_line(row) for found in every.values() for row in found]
+    text = "\n".join(lines) + "\n"
+    write_whole(os.path.join(plans_dir(home), TEXT), text.encode("utf-8"))
+
+
+def read_object(path: str) -> Dict[str, Any]:
+    """A JSON object; an empty one where there is none, or where it is damaged."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -70,7 +70,7 @@ def config_of(home: str, options: BuildOptions, role: str, network: str) -> Buil
     tuned = {} if options.untuned else tuned_config(home, role, network)
     precision = FP32 if options.fp32 else tuned.get("precision", FP16)
     tactics = tuned.get("tactic_sources", DEFAULT_TACTICS) if options.tactics is None else options.tactics
-    return BuildConfig(precision, tuple(tactics), options.workspace_mb)
+    return BuildConfig(precision, tuple(tactics), options.workspace_mb, tuned.get("dense") is True)
 
 
 def tuned_config(home: str, role: str, network: str) -> Dict[str, Any]:
@@ -85,7 +85,8 @@ def choose(home: str, role: str, network: str, config: BuildConfig) -> str:
     """The text of chosen.json with one more role."""
     choice = _choice(home)
     choice["roles"][role] = network
-    choice["ways"][role] = {"network": network, "precision": config.precision, "tactic_sources": list(config.tactics)}
+    choice["ways"][role] = {"network": network, "precision": config.precision, "tactic_sources": list(config.tactics),
+                            "dense": config.dense}
     return json.dumps(choice, indent=1, sort_keys=True) + "\n"
 
 

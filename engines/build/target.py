@@ -2,12 +2,12 @@
 import json
 import os
 import re
-from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.errors import EngineError, ModelError
 from edge.host import commands
 from edge.host.disk import storage_error, write_whole
-from edge.store import plans
+from edge.store import plans, ways
 from edge.store.models import StoredNetwork, first_available, locate
 from edge.store.plans import Board, read_object
 from engines.build.boardfacts import Facts
@@ -16,7 +16,7 @@ from engines.manifest.entries import Manifest
 FP16, FP32 = "fp16", "fp32"
 DEFAULT_TACTICS = ("cublas", "cudnn")
 MIN_TIMINGS, AVG_TIMINGS = 1, 4  # few: a Nano times slowly, and the timing cache remembers
-COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations")
+COMPARED = ("workspace_mb", "tactic_sources", "fp32_layers", "min_timing_iterations", "avg_timing_iterations", "dense")
 PINS, PINS_SCHEMA = "fp16.json", 1
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), PINS)
 
@@ -27,11 +27,12 @@ class BuildConfig(NamedTuple):
     precision: str = FP16
     tactics: Tuple[str, ...] = DEFAULT_TACTICS
     workspace_mb: int = 256
+    dense: bool = False  # grouped convolutions as dense ones
 
     @property
     def label(self) -> str:
         """As the tables name it, and as a part of a file's name."""
-        return "{}-{}".format(self.precision, "+".join(self.tactics) or "none")
+        return "{}-{}{}".format(self.precision, "+".join(self.tactics) or "none", "-dense" if self.dense else "")
 
 
 class Pins(NamedTuple):
@@ -59,7 +60,7 @@ class Target(NamedTuple):
         """As the sidecar has them; `constraints` is known after the build."""
         return {"workspace_mb": self.config.workspace_mb, "tactic_sources": list(self.config.tactics),
                 "fp32_layers": list(self.pins.layers) if self.precision == FP16 else [],
-                "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS}
+                "min_timing_iterations": MIN_TIMINGS, "avg_timing_iterations": AVG_TIMINGS, "dense": self.config.dense}
 
 
 def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
@@ -68,17 +69,20 @@ def target_of(home: str, role: str, name: str, config: BuildConfig) -> Target:
     return Target(stored, config, pins_of(home, stored))
 
 
-def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False) -> str:
+def default_network(home: str, manifest: Manifest, role: str, candidates: Sequence[str], untuned: bool = False,
+                    named: bool = False, off: Collection[str] = ()) -> str:
     """The network that a run would use: of the candidates the tuned one, unless `untuned`, else the first that was fetched.
+    `named`: the user named the candidates; `off`: roles that are switched off.
 
     Raises ModelError where none was.
     """
     try:
-        tuned = None if untuned else plans.chosen(home).get(role)
+        tuned = "" if untuned else plans.chosen(home).get(role, "")
     except EngineError:  # a run reports that, and its cure is a build
-        tuned = None
+        tuned = ""
     order = tuple(candidates) or next(r.candidates for r in manifest.roles if r.name == role)
-    return first_available(home, plans.tuned_first(order, tuned))[0].name
+    in_order = ways.tuned_first(order, tuned) if named else ways.board_order(home, role, order, tuned, off, untuned)
+    return first_available(home, in_order)[0].name
 
 
 def stale(home: str, target: Target, facts: Optional[Facts]) -> Optional[str]:
@@ -104,6 +108,7 @@ def changed_config(sidecar: Mapping[str, Any], target: Target) -> Optional[str]:
     theirs = sidecar.get("flags")
     if not isinstance(theirs, dict):
         return "its sidecar does not say how it was built"
+    theirs = dict({"dense": False}, **theirs)  # as before there was a choice
     for key in COMPARED:
         if theirs.get(key) != target.flags[key]:
             return "built with {} {}, wanted {}".format(key, _text(theirs.get(key)), _text(target.flags[key]))

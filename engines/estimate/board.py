@@ -5,7 +5,7 @@ from typing import Dict, NamedTuple, Sequence
 from edge.core.errors import ConfigError
 from engines.estimate.fitted import Fitted, LeftOut, family_of
 from engines.estimate.kernels import CLASSES, FULL_SPEED, Parameters, Speed, class_of, device_ms
-from engines.estimate.layers import Layer
+from engines.estimate.layers import GROUPED, Layer, dense, split
 
 COVERED = 0.9  # of the published figures of a class, by the width; all of them where there are fewer than ten
 LEAST_WIDTH = 0.2  # log; no class is known better than that
@@ -97,7 +97,20 @@ def span_of(p: Parameters, layers: Sequence[Layer], of_class: Class, speed: Spee
 
 
 def engine_span(fit: Fitted, layers: Sequence[Layer], board: Board) -> Span:
-    return span_of(fit.parameters, layers, classes_of(fit.left_out)[class_of(layers)], board.speed)
+    """Nobody has published how fast grouped convolutions are on Maxwell: at best one kernel each, in the middle a kernel for
+    each group; where that is slow `nanoface build --tune` takes dense ones instead, so those are the other end.
+    """
+    def span(which: Sequence[Layer]) -> Span:
+        return span_of(fit.parameters, which, classes_of(fit.left_out)[class_of(which)], board.speed)
+
+    if not has_groups(layers):
+        return span(layers)
+    apart, whole = span(split(layers)), span(dense(layers))
+    return Span(min(span(layers).low, whole.low), min(apart.middle, whole.middle), whole.high)
+
+
+def has_groups(layers: Sequence[Layer]) -> bool:
+    return any(layer.kind == GROUPED for layer in layers)
 
 
 def engine_memory(layers: Sequence[Layer]) -> Span:

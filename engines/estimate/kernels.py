@@ -9,7 +9,7 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from engines.estimate.layers import DENSE, DEPTHWISE, FULL, KINDS, MOVE, POINTWISE, WINOGRAD, Layer
+from engines.estimate.layers import DENSE, DEPTHWISE, FULL, GROUPED, KINDS, MOVE, POINTWISE, WINOGRAD, Layer
 
 PEAK = 471.9e9  # FP16 operations a second of 128 cores at 921.6 MHz, half2
 BANDWIDTH = 25.6e9  # bytes a second
@@ -61,14 +61,15 @@ class Work(NamedTuple):
 
 
 def _tiled(layer: Layer) -> int:
-    if layer.kind in (WINOGRAD, DENSE, POINTWISE):
+    if layer.kind in (WINOGRAD, DENSE, POINTWISE, GROUPED):
         return layer.inner * TILE ** 2 * (-(-layer.outer // TILE)) * (-(-layer.pixels // TILE))
     return layer.macs
 
 
 def kernel_times(p: Parameters, work: Work, speed: Speed = FULL_SPEED) -> np.ndarray:
     """Milliseconds of each kernel."""
-    reached = {WINOGRAD: p.winograd, DENSE: p.dense, POINTWISE: p.pointwise, DEPTHWISE: 1.0, FULL: 1.0, MOVE: 1.0}
+    reached = {WINOGRAD: p.winograd, DENSE: p.dense, POINTWISE: p.pointwise, DEPTHWISE: 1.0, FULL: 1.0, MOVE: 1.0,
+               GROUPED: p.pointwise}  # as if all groups were one kernel
     shares = {DEPTHWISE: p.depthwise_memory, FULL: p.weights}
     efficiency = np.array([reached[k] for k in KINDS])[work.kind]
     share = np.array([shares.get(k, p.memory) for k in KINDS])[work.kind]

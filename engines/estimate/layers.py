@@ -12,33 +12,51 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 WINOGRAD, DENSE, POINTWISE, DEPTHWISE, FULL, MOVE = "winograd", "dense", "pointwise", "depthwise", "full", "move"
-KINDS = (WINOGRAD, DENSE, POINTWISE, DEPTHWISE, FULL, MOVE)
+GROUPED = "grouped"
+KINDS = (WINOGRAD, DENSE, POINTWISE, DEPTHWISE, FULL, MOVE, GROUPED)
 
 
 class Layer(NamedTuple):
     """One kernel. Counts are elements, of the whole batch; a calculation is inner x outer x pixels products."""
 
     name: str
-    kind: str  # WINOGRAD: 3x3, stride 1; DENSE: other windows; POINTWISE: 1x1; DEPTHWISE: grouped; MOVE: no products
+    kind: str  # WINOGRAD: 3x3, stride 1; DENSE: other windows; POINTWISE: 1x1; DEPTHWISE: a channel a group; MOVE: no products
     inner: int  # products for one output value: input channels of a group x window
     outer: int  # output channels
     pixels: int  # output positions
     read: int  # activations
     weights: int
     written: int
+    groups: int = 1  # of a GROUPED one, whose groups have several channels
 
     @property
     def macs(self) -> int:
         return self.inner * self.outer * self.pixels
 
 
-def kind_of(window: Tuple[int, int], stride: int, dilation: int, group: int) -> str:
-    """The kind of a convolution; only a 3x3 with stride 1 has a Winograd form."""
-    if group > 1:  # groups of more than one channel are as rare as they are slow
-        return DEPTHWISE
+def kind_of(window: Tuple[int, int], stride: int, dilation: int, group: int, channels: int = 1) -> str:
+    """The kind of a convolution; only a 3x3 with stride 1 has a Winograd form. `channels`: of a group."""
+    if group > 1:
+        return DEPTHWISE if channels == 1 else GROUPED
     if window == (1, 1):
         return POINTWISE
     return WINOGRAD if window == (3, 3) and stride == dilation == 1 else DENSE
+
+
+def dense(layers: Sequence[Layer]) -> List[Layer]:
+    """With the groups of a convolution as one, as `nanoface build --tune` tries it: all channels are multiplied with all."""
+    return [one._replace(kind=POINTWISE, inner=one.inner * one.groups, weights=one.weights * one.groups, groups=1)
+            if one.kind == GROUPED else one for one in layers]
+
+
+def split(layers: Sequence[Layer]) -> List[Layer]:
+    """With each group of a convolution as a kernel of its own."""
+    found: List[Layer] = []
+    for one in layers:
+        n = one.groups
+        found += [one._replace(kind=POINTWISE, outer=one.outer // n, read=one.read // n, weights=one.weights // n,
+                               written=one.written // n, groups=1)] * n if one.kind == GROUPED else [one]
+    return found
 
 
 def move(name: str, read: int, written: int) -> Layer:
@@ -135,13 +153,13 @@ class _Walk:
         dilation = max(attributes["dilations"].ints) if "dilations" in attributes else 1
         if taken[1] == given[1] == 1:
             group = 2  # one channel to one channel is what a depthwise kernel does
-        kind = DENSE if transposed and group == 1 else kind_of((dims[2], dims[3]), stride, dilation, group)
+        kind = DENSE if transposed and group == 1 else kind_of((dims[2], dims[3]), stride, dilation, group, dims[1])
         if transposed:  # every input position is multiplied with the whole window
             inner, outer, pixels = taken[1] // group, given[1] * dims[2] * dims[3], taken[0] * taken[2] * taken[3]
         else:
             inner, outer, pixels = dims[1] * dims[2] * dims[3], given[1], given[0] * given[2] * given[3]
         return Layer(node.name or out, kind, inner, outer, pixels, self._size(source), self._size(weight),
-                     self._size(out))
+                     self._size(out), group if kind == GROUPED else 1)
 
     def _matrix(self, node: "NodeProto") -> Layer:
         source, weight, out = node.input[0], node.input[1], node.output[0]

@@ -102,9 +102,12 @@ def fps(ms: Span) -> Span:
     return Span(1000.0 / ms.high, 1000.0 / ms.middle, 1000.0 / ms.low)
 
 
-def situations(engines: Dict[str, Span], board: Board, pose_every: int) -> List[TrackingCase]:
-    """`engines`: role -> ms of one run on the device; roles that the network of another fills are not there."""
+def situations(engines: Dict[str, Span], board: Board, pose_every: int, one_network: bool = False) -> List[TrackingCase]:
+    """`engines`: role -> ms of one run on the device; roles that the network of another fills are not there.
+    `one_network`: the points and the irises come of one, which has host costs of its own.
+    """
     costs = host_costs()
+    costs = costs["one_network"] if one_network else costs
     slower = NANO.cpu_mhz / board.cpu_mhz
     found = []
     for name, runs in needs(pose_every).items():
@@ -126,10 +129,12 @@ def _scaled(ms: float, slower: float) -> Span:
     return HOST_FACTOR.times(ms * slower)
 
 
-def cpu_crops(board: Board, pose_every: int) -> Span:
+def cpu_crops(board: Board, pose_every: int, one_network: bool = False) -> Span:
     """What a frame of a track would cost the host more if the crops were made there (no nvcc, no cubin)."""
-    crops = host_costs()["crop_ms"]
-    return _scaled(crops[roles.ALIGN] + crops[roles.IRIS] + crops[roles.POSE] / pose_every, NANO.cpu_mhz / board.cpu_mhz)
+    costs = host_costs()
+    crops = (costs["one_network"] if one_network else costs)["crop_ms"]
+    ms = crops[roles.ALIGN] + crops.get(roles.IRIS, 0.0) + crops[roles.POSE] / pose_every
+    return _scaled(ms, NANO.cpu_mhz / board.cpu_mhz)
 
 
 def memory(engines: Dict[str, Span]) -> List[Tuple[str, Span]]:

@@ -4,7 +4,7 @@ from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 
-from edge.core.roles import ROLES
+from edge.core.roles import IRIS, ROLES
 from engines.estimate import pipeline
 from engines.estimate.board import Span, total
 from engines.estimate.kernels import CLASSES, class_of
@@ -15,6 +15,9 @@ NOT_MEASURED = ("Nothing here was measured on a Jetson Nano: a model fitted to p
                 "and host costs of a PC.")
 FLOOR_FPS, AIM_FPS = 10.0, 30.0
 RANGE = ["optimistic", "middle", "pessimistic"]
+RATES = ["situation"] + RANGE + ["FPS opt.", "middle", "pess."]
+GROUPS = ("Grouped convolutions on this GPU were measured by nobody: at best a kernel each, in the middle one for each group, "
+          "at worst dense ones.")
 TITLES = {pipeline.TRACKING: "a face is tracked", pipeline.FOUND: "a face found anew each frame",
           pipeline.NOBODY: "nobody there, searching"}
 
@@ -33,7 +36,7 @@ def spelled(span: Span, digits: int = 1) -> List[str]:
 
 
 def sections(e: Estimate) -> List[Section]:
-    return [_engines(e), _host(e), _frames(e), _memory(e), _errors(e), _comparison(e)]
+    return [_engines(e), _host(e), _frames(e)] + _other_way(e) + [_memory(e), _errors(e), _comparison(e)]
 
 
 def render(found: Sequence[Section], markdown: bool) -> str:
@@ -79,7 +82,7 @@ def _host(e: Estimate) -> Section:
     rows = [[name, "{:.2f}".format(p.host.middle), "{:.2f}".format(p.calls.middle), "{:.2f}".format(p.device.middle)]
             + spelled(p.whole) for name, p in list(s.stages.items()) + [("between", s.between)]]
     low, middle, high = pipeline.HOST_FACTOR
-    extra = pipeline.cpu_crops(e.board, e.pose_every)
+    extra = pipeline.cpu_crops(e.board, e.pose_every, IRIS not in e.running)
     return Section(
         LABEL + " A frame while a face is tracked, ms", ["stage", "host", "calls", "device"] + RANGE, rows,
         ["host: measured on a PC ({}), times {:g} ({:g} to {:g}) for a core of the board{}.".format(
@@ -96,15 +99,30 @@ def _slower(e: Estimate) -> str:
     return ", times {:.2f} for its clock".format(slower) if slower > 1.0 else ""
 
 
-def _frames(e: Estimate) -> Section:
+def _rates(found: Sequence[pipeline.TrackingCase]) -> List[List[str]]:
     rows = []
-    for s in e.situations:
+    for s in found:
         for how, ms in (("one thread", s.one_thread), ("detect+align | pose+iris+express", s.two_threads)):
             rates = pipeline.fps(ms)
             rows.append(["{}, {}".format(TITLES[s.name], how)] + spelled(ms) + [
                 "{:.0f}".format(rates.high), "{:.0f}".format(rates.middle), "{:.0f}".format(rates.low)])
-    return Section(LABEL + " Milliseconds a frame, and frames a second (the camera gives 30)", ["situation"] + RANGE + [
-        "FPS opt.", "middle", "pess."], rows, [verdict(e), bottleneck(e)])
+    return rows
+
+
+def _frames(e: Estimate) -> Section:
+    return Section(LABEL + " Milliseconds a frame, and frames a second (the camera gives 30)", RATES, _rates(e.situations),
+                   [verdict(e), bottleneck(e)])
+
+
+def _other_way(e: Estimate) -> List[Section]:
+    """The same for the other way to points and irises; none where there is no such way."""
+    if not e.other_way:
+        return []
+    own, other = [engine.network for engine in e.running.values()], list(e.other_way.values())
+    title = "{} The same with {} in the place of {}".format(
+        LABEL, " and ".join(n for n in other if n not in own), " and ".join(n for n in own if n not in other))
+    return [Section(title, RATES, _rates(e.other_situations), [
+        GROUPS, "`nanoface build --tune` measures both ways and takes the cheaper one."])]
 
 
 def verdict(e: Estimate) -> str:
@@ -198,6 +216,8 @@ def as_data(e: Estimate) -> Any:
         "left_out": [{"network": o.network, "source": o.source, "class": o.kind, "ms": o.ms,
                       "factor": math.exp(o.error)} for o in e.fit.left_out],
         "verdict": verdict(e), "bottleneck": bottleneck(e),
+        "other_way": {"networks": dict(e.other_way), "note": GROUPS,
+                      "situations": {s.name: _situation(s) for s in e.other_situations}} if e.other_way else None,
     }
 
 

@@ -12,7 +12,7 @@ from edge.store.models import StoredNetwork, read_index
 from engines.onnxpackage import fetch_cure
 
 LINT = "lint"  # in an entry of the index, and what it holds:
-SHA256, RULES, FAULTS, NODES = "sha256", "rules", "faults", "nodes"
+SHA256, RULES, FAULTS, NODES, GROUPED = "sha256", "rules", "faults", "nodes", "grouped"
 MOST_FAULTS = 3
 _RULE_FILES = ("fp16.py", "lint.py", "operators.py", "rules.py", "view.py")
 
@@ -55,6 +55,12 @@ def nodes_of(home: str, stored: StoredNetwork) -> FrozenSet[str]:
         raise ModelError("the index has no names of the nodes of {}, some of which stay in FP32: {}".format(
             stored.name, fetch_cure(stored.name)))
     return frozenset(verdict[NODES])
+
+
+def has_groups(home: str, stored: StoredNetwork) -> bool:
+    """Whether a network has grouped convolutions, depthwise ones aside."""
+    verdict = _verdict(read_index(home).get(stored.name, {}), stored.sha256)
+    return bool((verdict or {}).get(GROUPED))
 
 
 def _verdict(entry: Mapping[str, Any], sha256: str) -> Optional[Dict[str, Any]]:

@@ -67,13 +67,17 @@ def lint(model: ModelProto) -> List[str]:
 
 
 def verdict(path: str) -> Dict[str, List[str]]:
-    """What the index keeps of a network of ours: its faults, and the names that TensorRT's parser has for its nodes.
+    """What the index keeps of a network of ours: its faults, the names that TensorRT's parser has for its nodes, and the
+    outputs of its grouped convolutions, depthwise ones aside.
 
     Raises ModelError for a file that is no ONNX.
     """
     model = read_onnx(path)
     nodes = {node.name or "node_of_" + "".join(node.output[:1]) for node in model.graph.node}  # onnx-tensorrt: getNodeName
-    return {"faults": lint(model), "nodes": sorted(nodes)}
+    several = {weight.name for weight in model.graph.initializer if len(weight.dims) > 1 and weight.dims[1] > 1}
+    grouped = [node.output[0] for node in model.graph.node if node.op_type == "Conv" and set(node.input[1:2]) & several
+               and any(a.name == "group" and a.i > 1 for a in node.attribute)]
+    return {"faults": lint(model), "nodes": sorted(nodes), "grouped": sorted(grouped)}
 
 
 def findings(model: ModelProto, ours: bool = False) -> List[Finding]:

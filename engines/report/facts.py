@@ -13,8 +13,7 @@ from edge.doctor.machine import Machine, is_jetson
 from edge.doctor.packages import Software
 from edge.host.process import CODE
 from edge.store import plans as planstore
-from engines.build import tune
-from engines.build.report import verified_text
+from engines.build.report import TEXT, verified_text
 from engines.report import readings
 
 CHECKED = ("tensorrt", "pycuda", "onnxruntime", "openvino", "onnx", "yaml", "jtop")  # looked up, not imported
@@ -130,8 +129,8 @@ def _others(folder: str) -> List[str]:
                 lines.append("{}: {}".format(name, _short(json.loads(text))))
             except ValueError:
                 lines.append("{}: is no JSON".format(name))
-    tuned = Machine({}, folder).read("/" + tune.TEXT)
-    return lines + ([tune.TEXT + ":"] + tuned.splitlines() if tuned else [])
+    tuned = Machine({}, folder).read("/" + TEXT)
+    return lines + ([TEXT + ":"] + tuned.splitlines() if tuned else [])
 
 
 def _short(value: Any) -> str:

@@ -8,7 +8,7 @@ from edge.core.errors import ConfigError, EdgeError, ModelError
 from edge.host import commands
 from edge.models.warp import Warper
 from edge.runtimes.choose import open_runner
-from edge.store import plans
+from edge.store import plans, ways
 from edge.store.models import StoredNetwork, cure, locate, read_index
 from engines.manifest.entries import Manifest
 from engines.manifest.read import read_manifest
@@ -72,7 +72,7 @@ def run_verify(home: str, runtime: str, names: Sequence[str], out: TextIO) -> in
     Raises ConfigError for a name that no network has, ModelError where nothing is built.
     """
     manifest, report = read_manifest(), Report(out)
-    wanted, lines = _wanted(manifest, home, names)
+    wanted, lines = _wanted(manifest, home, names, ways.with_plans(runtime))
     header, notes, faults = _HEADER, {}, {}  # type: str, Dict[str, List[str]], Dict[str, List[str]]
     for name in wanted:
         verified = _verify(home, name, runtime)
@@ -94,8 +94,8 @@ def run_verify(home: str, runtime: str, names: Sequence[str], out: TextIO) -> in
     return 0
 
 
-def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """Networks to verify, and a line for each role that there is none for."""
+def _wanted(manifest: Manifest, home: str, names: Sequence[str], board: bool) -> Tuple[List[str], List[str]]:
+    """Networks to verify, and a line for each role that there is none for. `board`: those that a run with plans would take."""
     for name in names:
         if manifest.network(name).is_asset:
             raise ConfigError("{} is no network: there is nothing to verify".format(name))
@@ -107,7 +107,9 @@ def _wanted(manifest: Manifest, home: str, names: Sequence[str]) -> Tuple[List[s
     for role in manifest.roles:
         if manifest.network(role.candidates[0]).is_asset or manifest.fills(wanted, role.name):
             continue
-        candidates = [name for name in (chosen.get(role.name, ""),) + role.candidates if name in built]
+        tuned = chosen.get(role.name, "")
+        known = (tuned,) + tuple(name for name in role.candidates if name != tuned)
+        candidates = [name for name in (ways.board_order(home, role.name, known, tuned) if board else known) if name in built]
         if candidates:
             wanted.append(candidates[0])
         elif role.required:

@@ -44,7 +44,7 @@ def test_without_any_network_fetched_all_tables_are_there(tmp_path):
 
 def test_the_same_as_markdown_has_tables_and_nothing_else_changes(tmp_path):
     plain, markdown = output(tmp_path), output(tmp_path, markdown=True)
-    assert markdown.count("|---|") == 6
+    assert markdown.count("|---|") == 7
     assert set(re.findall(r"\d+\.\d+", plain)) == set(re.findall(r"\d+\.\d+", markdown))
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in rows)
@@ -60,6 +60,28 @@ def test_the_same_as_json(tmp_path):
     assert tuple(engines["pose"]["ms"]) == engine_ms(str(tmp_path), "mb05", "nano")
     tracked = found["situations"]["tracking"]
     assert tracked["one_thread_ms"] == pytest.approx([a + b for a, b in zip(tracked["host_ms"], tracked["device_ms"])])
+
+
+def test_both_ways_to_points_and_irises_are_there_and_what_nobody_has_measured(tmp_path):
+    text, found = output(tmp_path), json.loads(output(tmp_path, as_json=True))
+    assert "The same with face_attention in the place of face_landmark and iris_landmark" in text
+    assert "Grouped convolutions on this GPU were measured by nobody" in text
+    other = found["other_way"]
+    assert other["networks"] == {"detect": "yunet_s", "align": "face_attention", "pose": "mb05"}
+    stages = other["situations"]["tracking"]["stages"]
+    assert set(stages["iris"]["device"] + stages["iris"]["host"] + stages["iris"]["calls"]) == {0.0}
+    assert stages["align"]["device"][1] > found["situations"]["tracking"]["stages"]["align"]["device"][1]
+    assert stages["express"]["host"] != found["situations"]["tracking"]["stages"]["express"]["host"]  # costs of its own
+
+
+def test_what_was_tuned_is_the_way_that_would_run_and_the_other_one_is_still_there(tmp_path):
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "chosen.json").write_text(json.dumps({"roles": {"align": "face_attention"}}))
+    found = json.loads(output(tmp_path, as_json=True))
+    assert {e["role"]: e["network"] for e in found["engines"] if e["role"]} == {
+        "detect": "yunet_s", "align": "face_attention", "pose": "mb05"}
+    assert found["other_way"]["networks"] == DEFAULT
+    assert "face_landmark and iris_landmark in the place of face_attention" in output(tmp_path)
 
 
 def test_every_number_of_a_slower_board_is_slower(tmp_path):
@@ -166,6 +188,7 @@ def test_the_host_can_be_measured_again(models_home, monkeypatch):
     monkeypatch.setattr(hostcosts, "ROUNDS", 1)
     found, committed = hostcosts.measured(), pipeline.host_costs()
     assert set(found) == set(committed)
+    assert set(found["one_network"]["host_ms"]["tracking"]) == set(committed["one_network"]["host_ms"]["tracking"])
     for name, stages in committed["host_ms"].items():
         assert set(found["host_ms"][name]) == set(stages)
         assert all(ms >= 0.0 for ms in found["host_ms"][name].values())

@@ -5,7 +5,10 @@ import pytest
 
 from calibration.estimate.net import Net, path
 from calibration.estimate.networks import NETWORKS
-from engines.estimate.layers import DENSE, DEPTHWISE, FULL, MOVE, POINTWISE, WINOGRAD, kind_of
+from engines.estimate.board import NANO, engine_span
+from engines.estimate.fitted import fitted
+from engines.estimate.layers import DENSE, DEPTHWISE, FULL, GROUPED, MOVE, POINTWISE, WINOGRAD, Layer, dense, kind_of, split
+from engines.estimate.table import layers_for
 
 pytest.importorskip("yaml")
 
@@ -246,3 +249,22 @@ def test_a_network_of_the_manifest_that_nobody_has_the_layers_of_is_one_line(tmp
     monkeypatch.setattr(table(), "stored", lambda: rest)
     with pytest.raises(ModelError, match="layers of mb05 are not known: run `nanoface models fetch mb05`"):
         table().layers_for(str(tmp_path), "mb05")
+
+
+def test_a_grouped_convolution_is_a_kernel_for_each_group_or_a_dense_one():
+    grouped = Layer("heads", GROUPED, 32, 96, 64, 96 * 64, 32 * 96, 96 * 64, 3)
+    other = Layer("stem", DENSE, 27, 16, 100, 300, 432, 1600)
+    apart, whole = split([grouped, other]), dense([grouped, other])
+    assert len(apart) == 4 and apart[3] == whole[1] == other
+    assert sum(layer.macs for layer in apart) == grouped.macs + other.macs
+    assert {(layer.kind, layer.outer, layer.read, layer.weights) for layer in apart[:3]} == {(POINTWISE, 32, 2048, 1024)}
+    assert whole[0].macs == 3 * grouped.macs and whole[0].kind == POINTWISE and whole[0].read == grouped.read
+
+
+def test_the_range_of_grouped_convolutions_holds_what_they_would_be_dense_and_apart():
+    layers = layers_for("/nowhere", "face_attention")
+    assert any(layer.kind == GROUPED and layer.groups > 1 for layer in layers)
+    found = engine_span(fitted(), layers, NANO)
+    for other in (split(layers), dense(layers)):
+        middle = engine_span(fitted(), other, NANO).middle
+        assert found.low <= found.middle <= middle < found.high

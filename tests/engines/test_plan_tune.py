@@ -85,7 +85,7 @@ def test_the_fastest_on_the_gpu_is_installed_and_its_configuration_kept(bench):
     assert bench.code == 0 and bench.installed() == "yunet_s fp32-cublas"
     assert bench.calls == ["yunet_s " + way for way in WAYS]
     assert [row["chosen"] for row in bench.rows()] == [False, False, False, True]
-    assert "chosen: fp32-cublas" in output and "sudo jetson_clocks" in output
+    assert "chosen: fp32-cublas" in output and "sudo jetson_clocks" in output and "\\n" not in output
     with open(os.path.join(bench.home, "plans", "tuning.txt")) as f:
         text = f.read()
     assert "NVIDIA Tegra X1, TensorRT 8.2.1.8, L4T 32.7.1" in text and text.count("verified") == 4
@@ -183,3 +183,133 @@ def test_a_role_without_a_network_fails_and_the_options_of_one_way_are_refused(b
         with pytest.raises(ConfigError, match="leave out --fp32 and --tactics"):
             bench.tune(**options)
     assert issubclass(EngineError, ModelError)
+
+
+class Ways(Bench):
+    """The networks of points and irises, in both ways; `fails` as the linter would say it."""
+
+    def fetch(self, *names):
+        super().fetch(*names)
+        path = os.path.join(self.home, "onnx", "index.json")
+        with open(path) as f:
+            index = json.load(f)
+        for name, entry in index["networks"].items():
+            roles = {"face_landmark": ["align"], "face_attention": ["align", "iris"], "iris_landmark": ["iris"]}[name]
+            entry.update(role=roles[0], roles=roles)
+            if name == "face_attention":
+                entry["lint"] = {"sha256": entry["sha256"], "faults": [], "nodes": [], "grouped": ["heads"]}
+        write_whole(path, json.dumps(index).encode())
+
+    def tune(self, **options):
+        self.out, self.calls = io.StringIO(), []
+        every = {"detect": ("yunet_s",), "align": ("face_attention", "face_landmark"), "iris": ("iris_landmark",)}
+        del every["detect"]
+        self.code = run_tune(self.home, BuildOptions(**dict({"candidates": every}, **options)), self.out)
+        return self.out.getvalue()
+
+    def plans(self):
+        return sorted(name for name in os.listdir(os.path.join(self.home, "plans")) if name.endswith(".plan"))
+
+    def ways(self):
+        with open(os.path.join(self.home, "plans", "tuning.json")) as f:
+            return json.load(f)["ways"]["align"]
+
+
+@pytest.fixture
+def both(tmp_path, monkeypatch):
+    made = Ways(tmp_path, monkeypatch)
+    made.fetch("face_landmark", "face_attention", "iris_landmark")
+    return made
+
+
+def costs(**ms):
+    """Milliseconds by network; what stands in `ms` with a variant goes before what stands there without."""
+    return {"{} {}".format(name, way): value for name, value in ms.items() for way in WAYS + tuple(w + "-dense" for w in WAYS)}
+
+
+MESH_PLANS, ATTENTION_PLANS = ["align-face_landmark.plan", "iris-iris_landmark.plan"], ["align-face_attention.plan"]
+
+
+@pytest.mark.parametrize("mesh, iris, attention, expected", [
+    (4.0, 5.0, 8.0, ATTENTION_PLANS),
+    (4.0, 5.0, 10.5, ATTENTION_PLANS),  # 9 + 2 x 2 against 10.5 + 2: one launch less outweighs the GPU's own time
+    (4.0, 5.0, 11.5, MESH_PLANS),
+])
+def test_the_cheaper_way_is_installed_with_the_hosts_part_of_each_engine(both, mesh, iris, attention, expected):
+    both.times_ms = costs(face_landmark=mesh, iris_landmark=iris, face_attention=attention)
+    output = both.tune()
+    assert both.code == 0 and both.plans() == expected, output
+    rows = {tuple(row["networks"]): row for row in both.ways()}
+    assert rows[("face_landmark", "iris_landmark")]["together_ms"] == mesh + iris + 4.0
+    assert rows[("face_attention",)]["host_ms"] == 2.0 and rows[("face_attention",)]["device_ms"] == attention
+    assert [row["chosen"] for row in both.ways()] == [True, False]
+    with open(os.path.join(both.home, "plans", "tuning.txt")) as f:
+        text = f.read()
+    assert "= {:.2f}".format(mesh + iris + 4.0) in text and "not the stages' own Python" in text
+    assert text.count(", chosen") == len(expected) + 1
+    chosen = plans.chosen(both.home)
+    assert chosen["align"] == expected[0].split("-")[1][:-5] and ("iris" in chosen) == (len(expected) > 1)
+    out = io.StringIO()
+    every = {"align": ("face_attention", "face_landmark"), "iris": ("iris_landmark",)}
+    assert run_build(both.home, BuildOptions(candidates=every), out) == 0
+    assert out.getvalue().count("up to date") == len(expected), out.getvalue()
+
+
+def test_grouped_convolutions_are_tried_as_dense_ones_and_what_was_found_is_built_again(both):
+    both.times_ms = dict(costs(face_landmark=9.0, iris_landmark=9.0, face_attention=5.0),
+                         **{"face_attention fp16-cublas-dense": 3.0})
+    both.tune()
+    tried = [call.split()[1] for call in both.calls if call.startswith("face_attention")]
+    assert tried == ["fp16-cublas+cudnn", "fp16-cublas", "fp16-cublas+cudnn-dense", "fp16-cublas-dense", "fp32-cublas+cudnn",
+                     "fp32-cublas"]
+    assert not any("dense" in call for call in both.calls if "attention" not in call)
+    assert "ms faster than without cuDNN" not in both.out.getvalue().split("chosen: fp16-cublas-dense")[1].split("\n")[0]
+    plan = plans.find(both.home, "align", "face_attention")
+    assert plan.sidecar["flags"]["dense"] is True and "cublas, dense" in both.out.getvalue()
+    out = io.StringIO()
+    run_build(both.home, BuildOptions(only=("align",), force=True), out)
+    assert both.calls[-1] == "face_attention fp16-cublas-dense"
+
+
+@pytest.mark.parametrize("wrong, expected", [
+    ("face_attention", MESH_PLANS), ("iris_landmark", ATTENTION_PLANS), ("face_landmark", ATTENTION_PLANS)])
+def test_a_way_that_is_not_right_is_never_chosen_however_cheap(both, wrong, expected):
+    both.times_ms = costs(**dict(dict.fromkeys(("face_landmark", "iris_landmark", "face_attention"), 5.0),
+                                 **{wrong: "disagrees with ONNX Runtime"}))
+    if expected == MESH_PLANS:
+        both.times_ms.update(costs(face_landmark=50.0))
+    output = both.tune()
+    assert both.plans() == expected and both.code == 0, output
+
+
+@pytest.mark.parametrize("options, tried", [
+    ({"only": ("align",)}, {"face_landmark"}),
+    ({"only": ("iris",)}, {"iris_landmark"}),
+    ({"only": ("align", "iris")}, {"face_landmark", "iris_landmark"}),
+    ({"networks": ("face_attention",)}, {"face_attention"}),
+    ({"networks": ("face_attention", "face_landmark")}, {"face_attention", "face_landmark", "iris_landmark"}),
+    ({"only": ("align",), "all_networks": True}, {"face_attention", "face_landmark", "iris_landmark"}),
+    ({"candidates": {"align": ("face_attention",)}, "named": {"models.align"}}, {"face_attention"}),
+    ({"candidates": {"align": ("face_attention", "face_landmark")}}, {"face_attention", "face_landmark"}),  # --iris none
+    ({}, {"face_attention", "face_landmark", "iris_landmark"}),
+])
+def test_what_the_user_names_is_all_that_is_tried(both, options, tried):
+    both.tune(**options)
+    assert {call.split()[0] for call in both.calls} == tried and both.code == 0, both.out.getvalue()
+
+
+def test_a_way_that_cannot_be_tried_leaves_the_other(both):
+    both.fetch("face_landmark", "iris_landmark")
+    assert both.tune() and both.plans() == MESH_PLANS
+    both.fetch("face_attention")
+    assert both.tune(force=True) and both.plans() == ATTENTION_PLANS + MESH_PLANS and both.code == 0
+
+
+def test_an_interrupted_comparison_goes_on(both):
+    both.stop_at = 9
+    with pytest.raises(KeyboardInterrupt):
+        both.tune()
+    assert both.plans() == []
+    before, both.stop_at = both.calls[:8], None
+    both.tune()
+    assert not set(before) & set(both.calls) and len(before) + len(both.calls) == 14 and both.plans()

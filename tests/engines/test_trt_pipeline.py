@@ -21,6 +21,7 @@ from patience import PATIENCE_S
 from whole_runs import DEFAULT_NETWORKS, Program, copy_home, launch, need_networks, python_path, wait_for_lines, whole_program
 
 FLAME = os.path.join("media", "video", "flame.mp4")
+ATTENTION = "face_attention"
 MOST_PX, MOST_DEG = 0.3, 0.3  # between FP16 and ONNX Runtime, in the median
 
 
@@ -41,11 +42,14 @@ class Board(Program):
 
 @pytest.fixture(scope="module")
 def board(models_home, tmp_path_factory):
-    need_networks(models_home, *DEFAULT_NETWORKS)
-    home = copy_home(models_home, str(tmp_path_factory.mktemp("board")), DEFAULT_NETWORKS)
+    networks = DEFAULT_NETWORKS + (ATTENTION,)
+    need_networks(models_home, *networks)
+    home = copy_home(models_home, str(tmp_path_factory.mktemp("board")), networks)
     made = Board(home, tmp_path_factory)
     done = made.call("build")
-    assert done.code == 0 and "4 of 4 plans are ready" in done.out, done.out + done.err
+    assert done.code == 0 and "4 of 4 plans are ready" in done.out and ATTENTION not in done.out, done.out + done.err
+    done = made.call("build", "--only", ATTENTION)
+    assert done.code == 0 and "align     face_attention   built" in done.out and "verified" in done.out, done.out + done.err
     write_cubin(home)  # there is no nvcc for the board's GPU here
     return made
 
@@ -78,17 +82,23 @@ def differences(ours, theirs):
 
 @pytest.mark.parametrize("source, frames", [
     ("portrait", 40), pytest.param(FLAME, 60, marks=pytest.mark.shared(FLAME))], ids=["portrait", "flame"])
-@pytest.mark.parametrize("crops", ["auto", "cpu"])
-def test_the_faces_are_those_of_onnx_runtime(board, pc, shared, source, frames, crops):
+@pytest.mark.parametrize("align, crops", [("face_landmark", "auto"), ("face_landmark", "cpu"), (ATTENTION, "auto")])
+def test_the_faces_are_those_of_onnx_runtime(board, pc, shared, source, frames, align, crops):
     spec = source if source == "portrait" else os.path.join(shared, source)
-    words = ("--source", spec, "--max-frames", str(frames), "--landmarks", "--output", "jsonl:faces.jsonl", "--quiet")
+    words = ("--source", spec, "--max-frames", str(frames), "--landmarks", "--output", "jsonl:faces.jsonl", "--quiet",
+             "--aligner", align)
     ours = board.run("--runtime", "tensorrt", "--set", "models.crops=" + crops, *words).records("faces.jsonl")
     assert board.books()["clean"], board.books()
     theirs = pc.run("--runtime", "onnxruntime", *words).records("faces.jsonl")
 
-    assert len(ours) == frames and all(r["faces"] for r in ours)
+    assert len(ours) == frames and all(r["faces"] and "iris" in r["faces"][0] for r in ours)
     pixels, degrees, irises = differences(ours, theirs)
     assert 0.0 < np.median(pixels) <= MOST_PX and np.median(degrees) <= MOST_DEG and np.median(irises) <= MOST_PX
+
+
+def test_without_a_word_a_board_takes_the_way_that_it_built_first(board):
+    done = board.run("--runtime", "auto", "--source", "portrait", "--max-frames", "3", "--output", "jsonl:faces.jsonl")
+    assert "face_landmark" in done.err + done.out and ATTENTION not in done.err + done.out, done.err + done.out
 
 
 @pytest.mark.parametrize("workers", ["detect+align+pose+iris+express", "detect+align | pose+iris+express"])

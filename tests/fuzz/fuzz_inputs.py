@@ -149,8 +149,9 @@ def sidecars(random, folder):
     from edge.store import models as modelstore
     from edge.store import plans as planstore
     from edge.store import renewal
+    from engines.build import report as buildreport
     from engines.build import selection as buildselection
-    from engines.build import target, tune
+    from engines.build import target
 
     home = os.path.join(folder, "home")
     stored = modelstore.StoredNetwork("yunet_s", "", "", {}, "detect", SHA256)
@@ -161,7 +162,7 @@ def sidecars(random, folder):
     steps = (
         lambda: planstore.check(planstore.find(home, "detect", "yunet_s"), SHA256, planstore.Board("8.2.1.8", "x", "5.3")),
         lambda: planstore.chosen(home), lambda: buildselection._choice(home), lambda: cubinstore.read_cubin(home, "5.3"),
-        lambda: tune.read_object(os.path.join(home, "plans", tune.JSON)), lambda: target.pins_of(home, stored),
+        lambda: buildreport.read_object(os.path.join(home, "plans", buildreport.JSON)), lambda: target.pins_of(home, stored),
         lambda: plans.check_plans(load_config(None, {}, {"NANOFACE_CONFIG": os.devnull}), home, "8.2.1.8"),
         lambda: renewal.tried(home, renewal.Need("8.2.1.8", {"detect": "yunet_s"}, "", ())))
     return call(random.choice(steps[:-1]))

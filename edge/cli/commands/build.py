@@ -26,7 +26,8 @@ def make_parser() -> ArgumentParser:
     group.add_argument("--force", action="store_true", help="also what is up to date")
     modes = group.add_mutually_exclusive_group()
     modes.add_argument("--tune", action="store_true",
-                      help="build each variant, 16 and 32 bits, with and without cuDNN; keep the fastest that is right")
+                      help="build each variant, 16 and 32 bits, with and without cuDNN, and each way to points and irises; "
+                           "keep the cheapest that is right")
     modes.add_argument("--unattended", action="store_true",
                       help="what does not fit, as nanoface-engines.service does it: progress to systemd, a failure noted")
     modes.add_argument("--list", action="store_true", help="only list what there is, and what is stale and why")

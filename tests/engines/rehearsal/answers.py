@@ -11,9 +11,12 @@ import numpy as np
 from edge.app.chain import make_stages
 from edge.core.contracts import Runner, Stage
 from edge.core.packet import Frame, Packet, Roi
+from edge.core.roles import ALIGN, NETWORKS
 from edge.geometry import roi as regions
-from edge.models.face_landmark import SIZE, FaceLandmark
+from edge.models.aligners import make_aligner
+from edge.models.face_landmark import SIZE
 from edge.stages.pose import PoseNetwork
+from edge.store.models import home_dir, read_index
 
 CENTRED = Roi(SIZE / 2.0, SIZE / 2.0, float(SIZE), 0.0)
 Outputs = Dict[str, np.ndarray]
@@ -55,20 +58,32 @@ def listen(stage: Stage) -> List[Listening]:
     return list(wrapped.values())
 
 
-def standing_still(landmarks: np.ndarray) -> np.ndarray:
-    """The mesh's output (468 x 3 in crop pixels), moved so that the region it asks for is the crop itself."""
-    points = landmarks.reshape(-1, 3).astype(np.float64)
-    for _ in range(5):
-        asked = FaceLandmark().roi_of_landmarks(points, regions.bounds(points))
-        to_crop = regions.matrix(asked, SIZE)
-        points = np.column_stack([regions.apply(to_crop, points[:, :2]), points[:, 2] * SIZE / asked.size])
-    asked = FaceLandmark().roi_of_landmarks(points, regions.bounds(points))
-    assert np.allclose(asked, CENTRED, atol=1e-6), asked
-    return points.astype(np.float32).reshape(landmarks.shape)
+def standing_still(network: str, outputs: Outputs) -> Outputs:
+    """The points of a mesh (crop pixels), moved so that the region they ask for is the crop itself."""
+    aligner, found = make_aligner(network), {name: values.astype(np.float64) for name, values in outputs.items()}
+    for _ in range(6):
+        points = aligner.decode(found, CENTRED).landmarks
+        asked = aligner.roi_of_landmarks(points, regions.bounds(points))
+        to_crop, scale = regions.matrix(asked, SIZE), SIZE / asked.size
+        for name in {"landmarks", "mesh"} & set(found):
+            flat = found[name].reshape(-1, 3)
+            found[name] = np.column_stack([regions.apply(to_crop, flat[:, :2]), flat[:, 2] * scale]).reshape(found[name].shape)
+        if "refined" in found:  # parts of x and y
+            pairs = np.moveaxis(found["refined"], 1, -1)
+            moved = regions.apply(to_crop, pairs.reshape(-1, 2)).reshape(pairs.shape)
+            found["refined"] = np.moveaxis(moved, -1, 1)
+    assert np.allclose(asked, CENTRED, atol=1e-4), asked
+    return {name: np.ascontiguousarray(values, np.float32) for name, values in found.items()}
 
 
 def make(config, image: np.ndarray, folder: str) -> None:
-    """Write `<network>.npz` for every network that the default pipeline runs."""
+    """Write `<network>.npz` for every network that a run takes, in each way to points and irises that was fetched."""
+    for name in NETWORKS[ALIGN]:
+        if name in read_index(home_dir()):
+            make_way(config._replace(models=config.models._replace(align=(name,))), image, folder)
+
+
+def make_way(config, image: np.ndarray, folder: str) -> None:
     stages = make_stages(config, False, lambda event, text: None)
     chain = [stage for group in stages.groups(config.pipeline.groups()) for stage in group]
     runners = [runner for stage in chain for runner in listen(stage)]
@@ -83,8 +98,8 @@ def make(config, image: np.ndarray, folder: str) -> None:
     for runner in runners:
         outputs = dict(runner.last_outputs)
         assert outputs, runner.model
-        if "landmarks" in outputs and "presence" in outputs:
-            outputs["landmarks"] = standing_still(outputs["landmarks"])
+        if runner.model in NETWORKS[ALIGN]:
+            outputs = standing_still(runner.model, outputs)
         np.savez(os.path.join(folder, runner.model + ".npz"), **outputs)
     for stage in reversed(chain):
         stage.close()

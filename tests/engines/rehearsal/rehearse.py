@@ -20,10 +20,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SIMULATOR = os.path.join(ROOT, "tests", "simulator")
 SCALE = 7.0  # how much slower a Cortex-A57 at 1.43 GHz runs a thread than the machine of the measurements
 FPS = 30.0
-MOST_P95_MS, FLOOR_FPS = 60.0, 10.0
+MOST_P95_MS, FLOOR_FPS, AIM_FPS = 60.0, 10.0, 26.0
 CASES = ("optimistic", "middle", "pessimistic")
 ENQUEUE_MS = (0.3, 0.6, 1.0)  # of the board's processor, without the lock, for TensorRT to launch an engine's kernels: a guess
-ROLES = ("detect", "align", "pose", "iris")
+WAYS = {"mesh": ("face_landmark", "iris_landmark"), "attention": ("face_attention",)}  # to points and irises
+OTHERS = ("yunet_s", "mb05")
 
 
 def prepare(folder):
@@ -43,9 +44,10 @@ def prepare(folder):
     np.save(os.path.join(folder, "image.npy"), image)
     os.makedirs(os.path.join(folder, "answers"))
     answers.make(config, image, os.path.join(folder, "answers"))
-    call(["-m", "edge", "build"], environment(home))
+    for networks in WAYS.values():
+        call(["-m", "edge", "build", "--networks"] + list(networks + OTHERS), environment(home))
     stand_in_for_the_kernel(home)
-    return home, {role: getattr(config.models, role)[0] for role in ROLES}
+    return home
 
 
 def stand_in_for_the_kernel(home):
@@ -84,7 +86,7 @@ def engine_times(home, networks, board):
     """Network -> (optimistic, middle, pessimistic) ms of device time, as `nanoface estimate` has it."""
     from engines.estimate.command import engine_ms
 
-    return {name: engine_ms(home, name, board) for name in networks.values()}
+    return {name: engine_ms(home, name, board) for name in networks}
 
 
 def two_cores():
@@ -92,7 +94,7 @@ def two_cores():
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
 
-def rehearse(folder, home, times, case, arguments, trace=False):
+def rehearse(folder, home, times, way, case, arguments, trace=False):
     """The figures of one case. `trace`: only what memory the stages take, at a slow rate: tracing costs time."""
     device_ms = {name: values[CASES.index(case)] / arguments.scale for name, values in times.items()}
     enqueue_ms = {"*": ENQUEUE_MS[CASES.index(case)] / arguments.scale}
@@ -100,7 +102,7 @@ def rehearse(folder, home, times, case, arguments, trace=False):
     env = environment(home, NANOFACE_SIM_DEVICE_MS=json.dumps(device_ms), NANOFACE_SIM_KERNELS=kernel,
                       NANOFACE_SIM_ENQUEUE_MS=json.dumps(enqueue_ms),
                       NANOFACE_SIM_ANSWERS=os.path.join(folder, "answers"))
-    overrides = {"models.runtime": "tensorrt"}
+    overrides = {"models.runtime": "tensorrt", "models.align": [WAYS[way][0]]}
     if arguments.workers:
         overrides["pipeline.workers"] = arguments.workers
     if arguments.crops == "cpu":
@@ -134,36 +136,45 @@ def main(words):
     parser.add_argument("--board", default="nano", choices=("nano", "nano-5w"))
     parser.add_argument("--workers", default="", help="as pipeline.workers")
     parser.add_argument("--crops", default="auto", choices=("auto", "cpu"))
+    parser.add_argument("--way", choices=sorted(WAYS), help="one of them alone")
+    parser.add_argument("--case", choices=CASES, help="one of them alone; no promise is then checked")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args(words)
     two_cores()
+    cases = [arguments.case] if arguments.case else CASES
     with tempfile.TemporaryDirectory() as folder:
-        home, networks = prepare(folder)
-        times = engine_times(home, networks, arguments.board)
-        results = {case: rehearse(folder, home, times, case, arguments) for case in CASES}
-        memory = rehearse(folder, home, times, "middle", arguments, trace=hasattr(tracemalloc, "reset_peak"))
+        home = prepare(folder)
+        times = engine_times(home, sum(WAYS.values(), OTHERS), arguments.board)
+        results, memory = {}, {}
+        for way in [arguments.way] if arguments.way else WAYS:
+            results[way] = {case: rehearse(folder, home, times, way, case, arguments) for case in cases}
+            memory[way] = rehearse(folder, home, times, way, "middle", arguments, trace=hasattr(tracemalloc, "reset_peak"))
     if arguments.json:
-        print(json.dumps({"engines_ms": times, "cases": results, "memory": memory["stages"]}))
+        print(json.dumps({"engines_ms": times, "ways": results, "memory": {way: m["stages"] for way, m in memory.items()}}))
     else:
         print("TensorRT SIMULATED, engine times ESTIMATED for a {}; our own Python real, on two cores here, taken to be {:g} "
-              "times as fast as the board's.\nAll times below are the board's.\n".format(arguments.board, arguments.scale))
-        for case in CASES:
-            show(case, times, results[case], arguments.scale)
-        if "peak_kb" in memory["stages"][0]:
-            print("memory that a stage takes for a frame, kB at once (of the middle case, untimed): " + ", ".join(
-                "{} {:.1f}".format(s["stage"], s["peak_kb"]) for s in memory["stages"]))
-    return verdict(results)
+              "times as fast as the board's.\nAll times below are the board's.".format(arguments.board, arguments.scale))
+        for way, found in results.items():
+            print("\n{}:".format(" and ".join(WAYS[way])))
+            own = {name: ms for name, ms in times.items() if name in WAYS[way] + OTHERS}
+            for case in cases:
+                show(case, own, found[case], arguments.scale)
+            if "peak_kb" in memory[way]["stages"][0]:
+                print("memory that a stage takes for a frame, kB at once (of the middle case, untimed): " + ", ".join(
+                    "{} {:.1f}".format(s["stage"], s["peak_kb"]) for s in memory[way]["stages"]))
+    return 0 if arguments.case else max([verdict(way, found) for way, found in results.items()])
 
 
-def verdict(results):
+def verdict(way, results):
+    """1 where a promise is not kept. The rate that is aimed at is shown and decides nothing: the engines' times are wide."""
     middle, worst = results["middle"], results["pessimistic"]
     kept = [
         ("middle: no frame dropped at {:.0f} frames/s".format(FPS), middle["dropped"] + middle["late"] == 0),
         ("middle: p95 at most {:.0f} ms".format(MOST_P95_MS), middle["p95_ms"] <= MOST_P95_MS),
         ("pessimistic: at least {:.0f} frames/s".format(FLOOR_FPS), worst["fps"] >= FLOOR_FPS),
     ]
-    for promise, holds in kept:
-        print("{:4} {}".format("yes" if holds else "NO", promise))
+    for promise, holds in kept + [("pessimistic: {:.0f} frames/s, the aim".format(AIM_FPS), worst["fps"] >= AIM_FPS)]:
+        print("{:9} {:4} {}".format(way, "yes" if holds else "NO", promise))
     return 0 if all(holds for _, holds in kept) else 1
 
 

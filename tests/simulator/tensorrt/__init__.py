@@ -26,7 +26,7 @@ from ._enums import (  # noqa: F401
 )
 from ._execution import IExecutionContext, IProfiler, Profiler  # noqa: F401
 from ._logging import ILogger, Logger  # noqa: F401
-from ._network import ILayer, INetworkDefinition, ITensor  # noqa: F401
+from ._network import IConvolutionLayer, ILayer, INetworkDefinition, ITensor  # noqa: F401
 from ._objects import IHostMemory  # noqa: F401
 from ._parser import OnnxParser, ParserError  # noqa: F401
 from ._plugins import get_plugin_registry, init_libnvinfer_plugins  # noqa: F401

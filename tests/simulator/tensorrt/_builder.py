@@ -13,7 +13,7 @@ from . import _texts
 from ._config import IBuilderConfig, IOptimizationProfile, config_of
 from ._enums import BuilderFlag, DataType, TacticSource, expect, whole
 from ._logging import logger_for, tell
-from ._network import INetworkDefinition, empty_network
+from ._network import IConvolutionLayer, INetworkDefinition, empty_network
 from ._objects import IHostMemory, Scoped
 
 FAST_HALF = ((5, 3), (6, 0), (6, 2))
@@ -169,6 +169,10 @@ def _faults_of(network, config):
     elif set(dynamic) - shaped:
         faults.append(_texts.NOT_IN_PROFILE.format(sorted(set(dynamic) - shaped)[0]))
     for layer in network._layers:
+        if layer._conv is not None and layer._conv["changed"]:
+            layer.__class__ = IConvolutionLayer
+            if layer.written() is None:
+                faults.append(_texts.KERNEL.format(layer.name))
         wanted = [layer._precision] + list(layer._types.values())
         if DataType.HALF in wanted and not config.get_flag(BuilderFlag.FP16):
             faults.append(_texts.HALF_WITHOUT_FLAG)
@@ -188,7 +192,7 @@ def _disobeys(layer):
 
 def _compiled(network, config):
     """(header of the plan, ONNX bytes that compute what the engine computes)."""
-    model, fp16, plain, layers = network._model, set(), set(), []
+    model, fp16, plain, layers = _rewritten(network), set(), set(), []
     for layer in network._layers:
         half = config.get_flag(BuilderFlag.FP16)
         if half and _constrained(config):
@@ -215,6 +219,25 @@ def _compiled(network, config):
             n.op_type == "InstanceNormalization" for n in model.graph.node) else [],
     }
     return header, network_bytes
+
+
+def _rewritten(network):
+    """The model with the groups and kernels of convolutions that were set."""
+    changed = [layer for layer in network._layers if layer._conv is not None and layer._conv["changed"]]
+    if not changed:
+        return network._model
+    from onnx import helper, numpy_helper
+
+    model = type(network._model)()
+    model.CopyFrom(network._model)
+    for layer in changed:
+        node = model.graph.node[layer._node]
+        kept = [a for a in node.attribute if a.name != "group"]
+        del node.attribute[:]
+        node.attribute.extend(kept + [helper.make_attribute("group", layer.num_groups)])
+        node.input[1] = layer.name + " kernel"
+        model.graph.initializer.append(numpy_helper.from_array(layer.written(), node.input[1]))
+    return model
 
 
 def _content(model, outputs, fp16, plain):

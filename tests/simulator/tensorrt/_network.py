@@ -1,4 +1,8 @@
 """The network as the parser fills it: tensors and layers over an ONNX graph."""
+import weakref
+
+from nanoface_simulator import ledger
+
 from ._enums import DataType, LayerType, TensorLocation, expect
 from ._objects import Bound, Scoped
 
@@ -44,7 +48,7 @@ class ITensor(Bound):
 class ILayer(Bound):
     """A layer. Several may come of one ONNX node; only the one with the node's name computes it."""
 
-    __slots__ = ("name", "_kind", "_node", "_inputs", "_outputs", "_precision", "_types")
+    __slots__ = ("name", "_kind", "_node", "_inputs", "_outputs", "_precision", "_types", "_conv")
 
     @property
     def type(self):
@@ -90,6 +94,51 @@ class ILayer(Bound):
 
     def reset_output_type(self, index):
         self._types.pop(index, None)
+
+
+class IConvolutionLayer(ILayer):
+    """A convolution whose weights stand in the file. get_layer() hands out an ILayer: its __class__ has to be set, as for the
+    real bindings. What is written here is what the plan computes; `_conv` is None for other layers.
+    """
+
+    __slots__ = ()
+
+    @property
+    def num_groups(self):
+        return self._conv["groups"]
+
+    @num_groups.setter
+    def num_groups(self, number):
+        self._conv.update(groups=number, changed=True)
+
+    @property
+    def num_output_maps(self):
+        return self._outputs[0].shape[1]
+
+    @property
+    def kernel_size_nd(self):
+        return tuple(self._conv["weights"].dims[2:])
+
+    @property
+    def kernel(self):
+        """Flat, as the bindings have it."""
+        from onnx import numpy_helper
+
+        return numpy_helper.to_array(self._conv["weights"]).ravel()
+
+    @kernel.setter
+    def kernel(self, values):
+        """The library only points at the values: the caller keeps them until the plan is made."""
+        self._conv.update(kernel=weakref.ref(values), changed=True)
+
+    def written(self):
+        """(outputs, inputs of a group, ...) of a kernel that was set; None where its size does not fit or it is gone."""
+        values = self._conv["kernel"]() if self._conv["kernel"] is not None else self.kernel
+        if values is None:
+            ledger.violation("lifetime", "the weights of {} were freed before the plan was made".format(self.name))
+            return None
+        shape = (self.num_output_maps, self._inputs[0].shape[1] // self.num_groups) + self.kernel_size_nd
+        return values.reshape(shape) if values.size == volume(shape) else None
 
 
 class INetworkDefinition(Scoped):
@@ -148,6 +197,14 @@ def empty_network(builder, flags):
                                    _content_names=[], _builder=builder, name="Unnamed Network 0")
 
 
-def layer(name, kind, node, inputs, outputs):
+def volume(shape):
+    number = 1
+    for side in shape:
+        number *= side
+    return number
+
+
+def layer(name, kind, node, inputs, outputs, conv=None):
+    """`conv`: {groups, weights} of a convolution, the latter as they stand in the file."""
     return ILayer.make(name=name, _kind=getattr(LayerType, kind), _node=node, _inputs=inputs, _outputs=outputs,
-                       _precision=None, _types={})
+                       _precision=None, _types={}, _conv=conv and dict(conv, kernel=None, changed=False))

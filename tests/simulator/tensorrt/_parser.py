@@ -209,8 +209,16 @@ class OnnxParser(Scoped):
                         network._layers.append(layer(_unique(name, taken), "CONSTANT", None, [], [tensor(name)]))
             name = _unique(node.name or "node_of_" + node.output[0], taken)
             network._layers.append(layer(name, kind_of(node.op_type), number, [
-                tensor(i) for i in node.input if i and i not in weights], [tensor(o) for o in node.output if o]))
+                tensor(i) for i in node.input if i and i not in weights], [tensor(o) for o in node.output if o],
+                _convolution(node, weights)))
         network._outputs[:] = [o.name for o in graph.output]
+
+
+def _convolution(node, weights):
+    if node.op_type != "Conv" or node.input[1] not in weights:
+        return None
+    groups = [a.i for a in node.attribute if a.name == "group"]
+    return {"groups": groups[0] if groups else 1, "weights": weights[node.input[1]]}
 
 
 def _unique(name, taken):

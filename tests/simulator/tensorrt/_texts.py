@@ -80,6 +80,7 @@ ALTERED = ("1: [stdArchiveReader.cpp::StdArchiveReader] Error Code 1: Serializat
 NO_CONTEXT_MEMORY = "2: [executionContext.cpp::ExecutionContext] Error Code 2: OutOfMemory (no further information)"
 NOT_WHOLE = ("9: [{}] Error Code 9: Internal Error (no implementation obeys the precision constraints, its output is "
              "Int32: text of the simulator)")
+KERNEL = "4: [network.cpp::validate] Error Code 4: Internal Error ({}: kernel weights of another count: text of the simulator)"
 CACHE_MISMATCH = ("3: [builderConfig.cpp::setTimingCache] Error Code 3: API Usage Error (timing cache of another "
                   "version or device)")
 NO_CUBLAS_LT = ("3: [builderConfig.cpp::setTacticSources] Error Code 3: API Usage Error (cuBLASLt is not supported "
