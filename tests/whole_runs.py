@@ -13,7 +13,7 @@ from patience import PATIENCE_S
 from edge.store import models
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEFAULT_NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
+DEFAULT_NETWORKS = ("yunet_s", "face_attention", "face_landmark", "mb05", "iris_landmark", "canonical_face")
 RUNTIMES = ("openvino", "onnxruntime")
 
 

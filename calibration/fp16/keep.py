@@ -1,8 +1,9 @@
 """Which layers of a network are to be kept in FP32, so that FP16 costs no more than is allowed.
 
-Layers whose values do not fit float16 always are, and those that calculate with places (PLACES). Of the others the costliest layers come first: each layer is run in FP16
-alone, and they are pinned in the order of what that costs, until the network as a whole keeps its tolerances with room to
-spare. Products are summed in FP16 there, because the tactic that TensorRT will take is not known beforehand.
+Layers whose values do not fit float16 always are, and those that calculate with places (PLACES). Of the others the costliest
+come first: each layer is run in FP16 alone, and they are pinned in the order of what that costs, until the network as a whole
+keeps its tolerances with room to spare. Products are summed in FP16 there, because the tactic that TensorRT will take is not
+known beforehand.
 """
 from typing import TYPE_CHECKING, AbstractSet, Any, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence
 

@@ -29,7 +29,8 @@ class Built(NamedTuple):
 def converter_version() -> str:
     """Changes with the converters' code: no number has to be counted up by hand."""
     digest = hashlib.sha256()
-    for name in sorted(n for n in os.listdir(_CONVERT) if n.endswith(".py")):
+    paths = [os.path.join(folder, name) for folder, _, names in os.walk(_CONVERT) for name in names if name.endswith(".py")]
+    for name in sorted(os.path.relpath(path, _CONVERT).replace(os.sep, "/") for path in paths):
         with open(os.path.join(_CONVERT, name), "rb") as f:
             digest.update(name.encode() + b"\0" + f.read().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()[:16]

@@ -66,11 +66,11 @@ QUANTITIES: Dict[str, Dict[str, Quantity]] = {
         REST: Quantity("of their rms", 0.07),
     },
     ALIGN: {
-        # sums of large numbers, in FP16 in steps of an eighth. 16/32: 0.08, 16/16: 0.92, colours: 3.3, pixel: 1.8
+        # sums of large numbers, in FP16 in steps of an eighth. 16/32: 0.33, 16/16: 1.01, colours: 2.6, pixel: 1.5
         "landmarks": Quantity("px of {}", 1.2),
         # of all points of a face, for a common shift; 16/32: 0.03, 16/16: 0.23, colours: 0.9, pixel: 1.3
         "median landmark": Quantity("px of {}", 0.3),
-        "depth": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.22, colours: 4.6, pixel: 0.6
+        "depth": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.26, colours: 1.3, pixel: 0.6
         "presence": Quantity("probability", 0.03),  # 16/32 and 16/16: below 0.0001; a face has 1, no face 0
     },
     POSE: {
@@ -79,8 +79,8 @@ QUANTITIES: Dict[str, Dict[str, Quantity]] = {
         "parameters": Quantity("sigma", 0.05),  # 16/32: 0.005, 16/16: 0.009, colours: 0.42, pixel: 0.15
     },
     IRIS: {
-        "iris": Quantity("px of {}", 0.3),  # 16/32: 0.02, 16/16: 0.22, colours: 1.0, pixel: 1.7
-        "contour": Quantity("px of {}", 0.6),  # 16/32: 0.03, 16/16: 0.37, colours: 2.3, pixel: 2.5
+        "iris": Quantity("px of {}", 0.3),  # 16/32: 0.09, 16/16: 0.22, colours: 0.3, pixel: 1.0
+        "contour": Quantity("px of {}", 0.6),  # 16/32: 0.26, 16/16: 0.49, colours: 1.0, pixel: 1.3
     },
 }
 

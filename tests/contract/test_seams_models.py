@@ -205,6 +205,18 @@ def test_a_toy_network_that_fills_points_and_irises_leaves_the_iris_stage_out(co
             assert np.allclose(face["iris"][side]["center"], middle, atol=0.5)
 
 
+def test_the_irises_that_the_user_switched_off_are_left_out_where_the_aligner_sees_them_too(copy, program):
+    add(copy, "align")
+    add(copy, "detect")
+    words = ("--detector", "toy_finder", "--aligner", "toy_mesh")
+    faces, stages, _ = program(["toy_finder", "toy_mesh"], *words, "--iris", "none")
+    assert "iris" not in stages
+    for face in faces:
+        assert {face["missing"][key] for key in ("iris", "gaze", "eye_open_right", "eye_open_left")} == {"switched off"}
+        assert not {"iris", "gaze", "eye_contours"} & set(face) and len(face["landmarks"]) == 468
+        assert set(face["expression"]) == {"mouth_open"}
+
+
 def test_a_toy_network_is_two_tables_and_a_file_also_where_it_does_two_stages_work(copy):
     add(copy, "align")
     check_little_was_touched(copy, "align")

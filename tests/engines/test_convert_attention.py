@@ -1,4 +1,4 @@
-"""The attention mesh's own operators, which no other runtime has: against a transcription of MediaPipe's in double precision."""
+"""The attention mesh's own operators, which no other runtime has: against a transcription of MediaPipe's in float64."""
 import math
 
 import numpy as np
@@ -95,9 +95,10 @@ def test_the_decoder_knows_the_points_of_each_part_as_the_file_has_them(subsets)
 
 
 def test_what_depends_on_places_is_named_so_and_six_of_it_are_whole_numbers(model):
-    shapes = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
     geo = {node.name for node in model.graph.node if node.name.startswith("geo/")}
-    assert {name for name in geo if shapes[name] == onnx.TensorProto.INT32} == WHOLE_NUMBERS
+    assert {name for name in geo if types[name] == onnx.TensorProto.INT32} == WHOLE_NUMBERS
     assert len(geo) == 111 and {"geo/mesh_conv", "geo/flag_conv", "geo/head"} <= geo
 
 

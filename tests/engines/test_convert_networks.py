@@ -23,7 +23,7 @@ SHA256 = {
     "yunet_n_320": "67f001f497bd33c7",
     "rfb320": "a91e750473be4607",
     "face_landmark": "20a2807f820aa02b",
-    "face_attention": "e0b8a61998767416",
+    "face_attention": "e0b9069ce17ecbc4",
     "iris_landmark": "54cde5ec49a007a9",
     "blazeface_short": "edff3b090a1eb891",
     "blazeface_full": "d5d74d7a33e028e0",

@@ -57,12 +57,15 @@ def rounded(path, to):
 
     feed = graph.input[0].name
     nodes = casts(feed, feed + "/rounded")
+    types = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(model).graph.value_info}
     for node in graph.node:
         for i, name in enumerate(node.input):
             if name == feed:
                 node.input[i] = feed + "/rounded"
         after = []
         for i, name in enumerate(node.output):
+            if types.get(name) == TensorProto.INT32:
+                continue
             node.output[i] = name + "/exact"
             after += casts(name + "/exact", name)
         nodes += [node] + after

@@ -34,7 +34,7 @@ from edge.sources import portrait
 FRAMES = portrait.FRAMES
 OUTER_CORNERS = (33, 263)  # of the subject's right and left eye
 DEMO_OUTPUTS = ("jsonl:a.jsonl", "csv:a.csv", "video:a.mp4", "images:pictures", "image:a.jpg")
-STAGES = ("capture", "detect", "align", "pose", "iris", "express", "output")
+STAGES = ("capture", "detect", "align", "pose", "express", "output")  # align gives the irises, too
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_the_status_log_reports_the_run_from_its_start_to_its_end(demo):
             assert set(row) >= {"count", "dropped", "wait_ms", "work_ms", "backend"} and row["dropped"] == 0
             assert set(row["wait_ms"]) == set(row["work_ms"]) == {"p50", "p95", "max"}
         networks = {name: row["model"] for name, row in record["stages"].items() if "model" in row}
-        assert networks == {"detect": "yunet_s", "align": "face_landmark", "pose": "mb05", "iris": "iris_landmark"}
+        assert networks == {"detect": "yunet_s", "align": "face_attention", "pose": "mb05"}
         assert all(record["stages"][name]["backend"].startswith(RUNTIMES) for name in networks)
     assert log[-1]["stages"]["detect"]["skipped"] > 0.9 * FRAMES
 
@@ -223,8 +223,8 @@ def test_two_runs_of_openvino_agree_too(nanoface, with_openvino):
 
 def test_the_runtimes_agree_within_a_pixel(nanoface, default_workers, with_openvino):
     need_runtime("onnxruntime")
-    assert [run.out.count("onnxruntime") for run in (default_workers, with_openvino)] == [4, 0]  # networks
-    assert [run.out.count("openvino") for run in (default_workers, with_openvino)] == [0, 4]
+    assert [run.out.count("onnxruntime") for run in (default_workers, with_openvino)] == [3, 0]  # networks
+    assert [run.out.count("openvino") for run in (default_workers, with_openvino)] == [0, 3]
     ours, theirs = with_openvino.records("a.jsonl"), default_workers.records("a.jsonl")
     assert len(ours) == len(theirs) == 45
     assert np.abs(points_of(ours) - points_of(theirs)).max() < 1.0
@@ -352,7 +352,7 @@ def test_what_a_role_that_is_off_would_tell_is_absent_and_missing_says_why(nanof
 
 
 def test_with_the_networks_of_the_package_index_alone_it_still_gives_everything(nanoface, tmp_path):
-    names = ("blazeface_full", "face_landmark", "iris_landmark")
+    names = ("blazeface_full", "face_attention")
     need_networks(nanoface.home, *names)
     program = nanoface.with_home(copy_home(nanoface.home, str(tmp_path / "home"), names))
     done = few_frames(program)

@@ -130,6 +130,6 @@ def test_nothing_else_of_the_process_is_changed(home, tmp_path, models_home, run
 
 def test_the_networks_are_named_with_what_runs_them(home):
     with Tracker(**RUNTIME) as tracker:
-        assert tracker.backends["align"] == "face_landmark"
+        assert tracker.backends["align"] == "face_attention"
         tracker.open()
-        assert tracker.backends["align"].startswith("face_landmark o")
+        assert tracker.backends["align"].startswith("face_attention o")

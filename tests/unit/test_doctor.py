@@ -123,12 +123,12 @@ def test_import_elsewhere_reports_a_version_or_the_last_line_of_the_trouble(tmp_
 
 
 @pytest.mark.parametrize("names, damage, expected", [
-    (["yunet_s", "face_landmark", "mb05", "iris_landmark"], [], [OK, OK, OK, OK]),
-    (["blazeface_full", "face_landmark", "iris_landmark"], [], [WARN, OK, WARN, OK]),
-    (["yunet_s", "face_landmark"], [], [OK, OK, WARN, WARN]),
+    (["yunet_s", "face_attention", "mb05", "iris_landmark"], [], [OK, OK, OK, OK]),
+    (["blazeface_full", "face_landmark", "iris_landmark"], [], [WARN, WARN, WARN, OK]),
+    (["yunet_s", "face_attention"], [], [OK, OK, WARN, WARN]),
     (["yunet_s"], [], [OK, FAIL, WARN, WARN]),
     ([], [], [FAIL, FAIL, WARN, WARN]),
-    (["yunet_s", "face_landmark", "mb05", "iris_landmark"], ["mb05", "yunet_s"], [FAIL, OK, FAIL, OK]),
+    (["yunet_s", "face_attention", "mb05", "iris_landmark"], ["mb05", "yunet_s"], [FAIL, OK, FAIL, OK]),
 ])
 def test_models_are_judged_by_what_a_run_would_use(tmp_path, names, damage, expected):
     stored(tmp_path, names, damage)
@@ -139,13 +139,13 @@ def test_models_are_judged_by_what_a_run_would_use(tmp_path, names, damage, expe
 
 
 def test_a_role_that_the_network_of_an_earlier_one_fills_needs_no_network(tmp_path):
-    stored(tmp_path, ["yunet_s", "face_landmark"])
+    stored(tmp_path, ["yunet_s", "face_attention"])
     path = tmp_path / "home" / "onnx" / "index.json"
     index = json.loads(path.read_text())
-    index["networks"]["face_landmark"].update(role="align", roles=["align", "iris"])
+    index["networks"]["face_attention"].update(role="align", roles=["align", "iris"])
     path.write_text(json.dumps(index))
     found = {f.name: f for f in doctor.check_models(CONFIG, tree(tmp_path, {}))}
-    assert (found["model iris"].state, found["model iris"].text) == (OK, "face_landmark fills it as well")
+    assert (found["model iris"].state, found["model iris"].text) == (OK, "face_attention fills it as well")
     assert found["model pose"].state == WARN and found["model align"].state == OK
 
 

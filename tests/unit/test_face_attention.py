@@ -71,7 +71,8 @@ def test_the_eye_at_the_left_of_the_picture_is_the_subjects_right_one():
     assert left[0].tolist() == pytest.approx([140.0, 80.0]) and left[8].tolist() == pytest.approx([120.0, 80.0])
 
 
-@pytest.mark.parametrize("x, radius", [(math.nan, 5.0), (math.inf, 5.0), (1e30, 5.0), (4000.0, 5.0), (120.0, 0.0), (120.0, 900.0)])
+@pytest.mark.parametrize("x, radius", [
+    (math.nan, 5.0), (math.inf, 5.0), (1e30, 5.0), (4000.0, 5.0), (120.0, 0.0), (120.0, 900.0)])
 def test_an_iris_that_is_none_is_left_out_with_its_reason_and_the_other_stays(x, radius):
     with np.errstate(invalid="ignore", over="ignore"):
         outputs, _ = answer(irises=((70.0, 80.0, 6.0), (x, 80.0, radius)))

@@ -45,7 +45,7 @@ def folder(tmp_path):
     cv2.imwrite(str(tmp_path / "mixed" / "2.png"), np.zeros((90, 160, 3), np.uint8))
     for name, change in (("nofx", {"fx": None}), ("negative", {"fy": -1}), ("narrow", {"width": 0.5})):
         (tmp_path / (name + ".json")).write_text(json.dumps(dict(INTRINSICS, **change)))
-    fill_home(str(tmp_path / "home"), ("yunet_s", "face_landmark"))
+    fill_home(str(tmp_path / "home"), ("yunet_s", "face_attention"))
     return tmp_path
 
 
@@ -256,7 +256,7 @@ def test_a_wrong_index_of_the_networks_is_exit_code_4(nanoface, folder, text, pa
 
 
 @pytest.mark.parametrize("name, content", [
-    ("yunet_s", JUNK[:5]), ("yunet_s", b""), ("face_landmark", JUNK + b"x"),
+    ("yunet_s", JUNK[:5]), ("yunet_s", b""), ("face_attention", JUNK + b"x"),
 ], ids=["cut off", "empty", "too long"])
 def test_a_corrupt_network_is_exit_code_4(nanoface, folder, name, content):
     path = folder / "home" / "onnx" / (name + ".onnx")
@@ -290,7 +290,7 @@ def test_a_home_that_is_a_file_is_exit_code_4(nanoface, folder):
 
 def test_a_network_without_the_numbers_that_came_with_it_is_exit_code_4(nanoface, folder):
     shutil.rmtree(str(folder / "home"))
-    fill_home(str(folder / "home"), ("yunet_s", "face_landmark", "mb05"))
+    fill_home(str(folder / "home"), ("yunet_s", "face_attention", "mb05"))
     done = nanoface("run", "--source", "portrait", "--status", "none", "--iris", "none")
     assert done.code == MODEL and "mb05" in one_line(done.err)
 

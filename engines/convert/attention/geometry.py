@@ -4,7 +4,7 @@ TransformLandmarks (version 2 of each) in plain operators of static shape, witho
 A crop stands around a subset of the points: turned by the line between two of them, as wide and as high as the subset is in
 that turned frame, each times 1.5. All of it in pixels of the input. The cosine and sine of the turn are the line over its
 length; the length is kept above zero, as 0/0 would be no index. A sample outside the feature map is nothing at all: that is
-a ramp 1/4096 of a cell wide here. The index of a cell is calculated in whole numbers, as FP16 has no 2303.
+a ramp 1/1024 of a cell wide here. The index of a cell is calculated in whole numbers, as FP16 has no 2303.
 """
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
@@ -19,8 +19,9 @@ CELL_PX = 4  # of the input
 CROP = 16  # samples along a side of a crop
 MARGIN = 1.5
 HEAD_PX = CROP * CELL_PX  # the unit of what a head gives: the side of its crop is 64
-STEEPNESS = 4096.0
+STEEPNESS = 1024.0
 CHANNELS = 32
+SHORTEST = 1e-4  # square of the length of a line that has a direction, pixels; not 0 in FP16 either
 
 
 class Subset(NamedTuple):
@@ -80,7 +81,8 @@ class Geometry:
         start, end = (self._cut(name, turned, at, at + 2) for name, at in (("start", 2 * PLANE), ("end", 2 * PLANE + 2)))
         line = self._op("Sub", "line", end, start)
         squared = self._op("ReduceSum", "length2", self._op("Mul", "line2", line, line), axes=[1], keepdims=1)
-        length = self._op("Sqrt", "length", self._op("Clip", "length2_kept", squared, self._scalar(1e-6), self._scalar(1e9)))
+        squared = self._op("Clip", "length2_kept", squared, self._scalar(SHORTEST), self._scalar(1e9))
+        length = self._op("Sqrt", "length", squared)
         direction = self._op("Div", "direction", line, length)
         c, s = self._cut("c", direction, 0, 1), self._cut("s", direction, 1, 2)
         w, um = self._extent("u", self._op("Add", "u", self._product(c, x), self._product(s, y)))
