@@ -8,11 +8,12 @@ import numpy as np
 
 from edge.core.packet import CONTOUR_POINTS, Eyes, Iris, Roi
 from edge.face.mesh import POINTS
-from edge.models.face_landmark import FaceLandmark, on_frame, probability
+from edge.models.face_landmark import FaceLandmark, probability, to_frame
 from edge.models.iris_landmark import IRIS_POINTS, NONSENSE, circle
 from edge.models.spec import LANDMARKS, Aligned, shaped
 
 PARTS, PLANE = 5, 80  # of `refined`: lips, right eye, left eye, right iris, left iris; x and y, each filled up to 80
+ONE = np.ones(1, np.float32)
 MOST_OFF = 2.0  # sides of the region that an iris may lie from its middle, or its radius measure
 # the points of the mesh that the refined ones replace, in their order; those of an eye are its contour
 LIPS = (
@@ -44,7 +45,7 @@ class FaceAttention(FaceLandmark):
 
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
         """One point of mesh, lips or lids that is no number makes none of them one. An iris that is none is left out."""
-        rows = on_frame(self.seen(outputs), roi)
+        rows = to_frame(roi).dot(self.seen(outputs))
         flat = rows[:2].T
         irises = [_iris(flat[start:end], roi) for start, end in (RIGHT_IRIS, LEFT_IRIS)]
         more = {"irises": Eyes(*irises), "eye_contours": Eyes(*(flat[a:b] for a, b in (RIGHT_CONTOUR, LEFT_CONTOUR))),
@@ -56,10 +57,10 @@ class FaceAttention(FaceLandmark):
         return Aligned(rows[:, :POINTS].T, probability(logit), more)
 
     def seen(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(3, 620) pixels of the input: the points of the face, of the right and the left contour, of both irises."""
+        """(4, 620) pixels of the input and ones: the points of the face, of the right and the left contour, of both irises."""
         mesh = shaped(outputs, "mesh", (3 * POINTS,), self.network)
         refined = shaped(outputs, "refined", (PARTS * 2 * PLANE,), self.network)
-        return np.concatenate((mesh, refined)).take(self._sources)
+        return np.concatenate((mesh, refined, ONE)).take(self._sources)
 
 
 def _iris(points: np.ndarray, roi: Roi) -> Optional[Iris]:
@@ -72,8 +73,9 @@ def _iris(points: np.ndarray, roi: Roi) -> Optional[Iris]:
 
 
 def _sources() -> np.ndarray:
-    """(3, 468 + 71 + 71 + 5 + 5) for x, y and z of each point, and then of both contours and irises, where it stands in the
-    mesh's numbers with the refined ones behind them. What has no depth of its own takes that of the first point.
+    """(4, 468 + 71 + 71 + 5 + 5) for x, y and z of each point, and then of both contours and irises, where it stands in the
+    mesh's numbers with the refined ones behind them; in the last row where the one behind those stands. What has no depth of
+    its own takes that of the first point.
     """
     points = np.arange(3 * POINTS).reshape(POINTS, 3).T.copy()
     parts = [len(points.T) * 3 + part * 2 * PLANE + np.arange(2)[:, None] * PLANE + np.arange(count)
@@ -81,4 +83,5 @@ def _sources() -> np.ndarray:
     for replaced, part in zip((LIPS, RIGHT_EYE, LEFT_EYE), parts):
         points[:2, list(replaced)] = part
     more = np.concatenate(parts[1:], axis=1)
-    return np.concatenate([points, np.concatenate([more, np.full((1, more.shape[1]), 2)])], axis=1)
+    places = np.concatenate([points, np.concatenate([more, np.full((1, more.shape[1]), 2)])], axis=1)
+    return np.concatenate([places, np.full((1, places.shape[1]), 3 * POINTS + PARTS * 2 * PLANE)])

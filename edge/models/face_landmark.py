@@ -30,18 +30,17 @@ class FaceLandmark(Aligner):
         """One point that is no number makes none of them one."""
         points = shaped(outputs, "landmarks", (POINTS, 3), self.network)
         logit = float(shaped(outputs, "presence", (1,), self.network)[0])
-        return Aligned(on_frame(points.T, roi).T, probability(logit))
+        turn = to_frame(roi)
+        rows = turn[:, :3].dot(points.T)  # (3, N): later a minimum over x runs over neighbours in memory
+        rows += turn[:, 3:]
+        return Aligned(rows.T, probability(logit))
 
 
-def on_frame(points: np.ndarray, roi: Roi) -> np.ndarray:
-    """(3, N) float64 frame pixels of (3, N) points of the input, z in the same scale."""
+def to_frame(roi: Roi) -> np.ndarray:
+    """(3, 4) map from x, y, z of the input and 1 to frame pixels, z in the same scale."""
     scale, half = roi.size / SIZE, SIZE / 2.0
     c, s = math.cos(roi.angle) * scale, math.sin(roi.angle) * scale
-    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, scale]])
-    with np.errstate(over="ignore", invalid="ignore"):
-        rows = turn.dot(points)  # (3, N): later a minimum over x runs over neighbours in memory
-    rows += np.array([[roi.cx - half * (c - s)], [roi.cy - half * (s + c)], [0.0]])
-    return rows
+    return np.array([[c, -s, 0.0, roi.cx - half * (c - s)], [s, c, 0.0, roi.cy - half * (s + c)], [0.0, 0.0, scale, 0.0]])
 
 
 def probability(logit: float) -> float:

@@ -31,6 +31,7 @@ class Fit(NamedTuple):
     seen: Aligned
     box: Tuple[float, float, float, float]
     following: Roi  # where the same face is looked for next
+    deepest: float  # pixels to either side of the plane in which the mesh has no depth
 
 
 class Align(Stage):
@@ -79,8 +80,9 @@ class Align(Stage):
         seen = self._aligner.decode(outputs, roi)
         if seen.presence < self._settings.presence:
             return None
-        box = regions.bounds(seen.landmarks)
-        fit = Fit(seen, box, self._aligner.roi_of_landmarks(seen.landmarks, box))
+        (x0, y0, near), (x1, y1, far) = seen.landmarks.min(axis=0).tolist(), seen.landmarks.max(axis=0).tolist()
+        box = x0, y0, x1, y1
+        fit = Fit(seen, box, self._aligner.roi_of_landmarks(seen.landmarks, box), max(far, -near))
         return fit if plausible(fit, roi) else None
 
     @staticmethod
@@ -107,10 +109,9 @@ def plausible(fit: Fit, roi: Roi) -> bool:
         return False
     if not MAX_SHRINK <= following.size / roi.size <= MAX_GROWTH:
         return False
-    landmarks = fit.seen.landmarks
-    depth = landmarks[:, 2]
-    if not max(float(depth.max()), -float(depth.min())) < MAX_DEPTH * roi.size:
+    if not fit.deepest < MAX_DEPTH * roi.size:
         return False
+    landmarks = fit.seen.landmarks
     across = (landmarks[EYE_OUTER_LEFT] - landmarks[EYE_OUTER_RIGHT]).tolist()
     moved = max(abs(following.cx - roi.cx), abs(following.cy - roi.cy))
     return math.sqrt(sum(v * v for v in across)) > MIN_EYE_DISTANCE * roi.size and moved < 0.5 * roi.size

@@ -126,7 +126,7 @@ def _as_read(stored: StoredNetwork, outputs: Outputs) -> Outputs:
     """
     if stored.name not in SHARED or "refined" not in outputs:
         return outputs
-    rows = face_attention.FaceAttention(stored.name).seen(outputs).T
+    rows = face_attention.FaceAttention(stored.name).seen(outputs)[:3].T
     ends = (POINTS, face_attention.RIGHT_IRIS[0])
     return {"landmarks": rows[:ends[0]], "presence": outputs["flag"], "contour": rows[ends[0]:ends[1]], "iris": rows[ends[1]:]}
 
