@@ -82,7 +82,7 @@ def add(copy, role):
     whole[first:first] = ["from {} import {}".format(file[:-3].replace("/", "."), kind)]
     (copy / table).write_text("\n".join(whole))
     names = (copy / NAMES).read_text()
-    known = '"{}"'.format(NETWORKS[role][0])
+    known = '"{}", '.format(NETWORKS[role][0])  # where the role's networks begin
     assert names.count(known) == 1
     (copy / NAMES).write_text(names.replace(known, '"{}", {}'.format(name, known)))
     return name

@@ -15,8 +15,7 @@ from bootedboard import MEDIA, PROJECT, BootedBoard, tail, wait_for
 from fakes import SIMULATOR
 from patience import stretch
 from userspace import need_machine, user_space
-
-from edge.store import models
+from whole_runs import DEFAULT_NETWORKS, copy_home, need_networks
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SERVICE, ENGINES = "nanoface.service", "nanoface-engines.service"
@@ -25,7 +24,6 @@ SETTINGS = "/run/systemd/system/{}.d/simulator.conf".format(ENGINES)
 CONFIG, STATUS = "/etc/nanoface/nanoface.yaml", "/run/nanoface/status.jsonl"
 NET_CAMERA = "http://127.0.0.1:8090/"
 NANOFACE = "/opt/nanoface/current/bin/nanoface"
-NETWORKS = ("yunet_s", "face_landmark", "mb05", "iris_landmark", "canonical_face")
 RESTART_S, START_S = 5.0, 20.0  # RestartSec=; what a start may take on a busy machine
 BUILD_S = 120.0  # and two engines of the simulator
 CAMERA = """
@@ -55,30 +53,16 @@ def checkout(folder):
         shutil.copy(os.path.join(ROOT, name), folder)
 
 
-def networks(home, folder):
-    """The default networks of a store, as a store of their own."""
-    index = models.read_index(home)
-    absent = [name for name in NETWORKS if name not in index]
-    if absent:
-        pytest.skip("needs the networks {}: run `nanoface models fetch`".format(", ".join(absent)))
-    os.makedirs(os.path.join(folder, "onnx"))
-    for name in NETWORKS:
-        for key in ("file", "cpu_file"):
-            if index[name].get(key):
-                shutil.copy(os.path.join(home, "onnx", index[name][key]), os.path.join(folder, "onnx"))
-    with open(os.path.join(folder, "onnx", "index.json"), "w") as f:
-        json.dump({"schema": 1, "networks": {name: index[name] for name in NETWORKS}}, f)
-
-
 @pytest.fixture(scope="module")
 def board(tmp_path_factory, models_home):
     need_machine()
+    need_networks(models_home, *DEFAULT_NETWORKS)
     folder = tmp_path_factory.mktemp("boot")
     source = folder / "checkout"
     source.mkdir()
     checkout(str(source))
     booted = BootedBoard(user_space(), folder / "board", str(source))
-    networks(models_home, booted.layer(MEDIA))
+    copy_home(models_home, booted.layer(MEDIA), DEFAULT_NETWORKS)
     booted.put("/lib/systemd/system/nvargus-daemon.service", ARGUS)
     for path in ("/usr/bin/jetson_clocks", "/usr/sbin/nvpmodel"):
         booted.put(path, NOTE, 0o755)
@@ -156,7 +140,7 @@ def installed(board):
 def test_it_is_installed_and_ready_when_the_first_frame_has_passed(board, installed):
     assert active(board)  # Type=notify: only READY=1 makes it so
     record = wait_for(lambda: [r for r in records(board) if r.get("faces") and r["fps"]["output"] > 5], "frames", 10.0)[-1]
-    assert record["state"] == "RUNNING" and record["stages"]["iris"]["count"] > 0
+    assert record["state"] == "RUNNING" and record["stages"]["align"]["model"] == "face_attention"  # ONNX Runtime is there
     said = wait_for(lambda: "tracking" in board.show(SERVICE, "StatusText")["StatusText"], "STATUS= in words", 15.0)
     assert said
     shown = board.run(NANOFACE, "service", "status").out

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from virtual_display import VirtualDisplay, wait_until
 
 from edge.app.ends import NOTHING, live_picture
@@ -44,6 +45,8 @@ def packet(size=(64, 48), colour=(0, 0, 0)):
 def opened(monkeypatch):
     """Makes and opens a window in the dummy driver; closes it."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    for name in ("START_S", "STUCK_S"):  # on a busy machine a process may be that slow
+        monkeypatch.setattr(window, name, PATIENCE_S)
     outputs = []
 
     def make(**more):
