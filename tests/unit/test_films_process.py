@@ -85,8 +85,10 @@ def test_a_line_that_is_broken_off_joined_or_missing_shifts_no_time_and_no_frame
     assert [f.seq for f in frames] == list(range(len(times))) and source.lost == 0 and source.warning == ""
 
 
-def test_pixels_whose_line_is_missing_do_not_block_the_lines_behind_them(broken):
+@pytest.mark.parametrize("ahead_bytes", [1 << 20, 64 << 20])
+def test_pixels_whose_line_is_missing_do_not_block_the_lines_behind_them(broken, monkeypatch, ahead_bytes):
     """More than a pipe holds: until they are read, nothing else is written."""
+    monkeypatch.setattr(decoder, "AHEAD_BYTES", ahead_bytes)
     large = "say n: {0} pts: {0} pts_time:0 s:1600x900 i:P; {1}"
     pixels = "head -c 4320000 /dev/zero"
     parts = [large.format(0, pixels), pixels, large.format(2, pixels), large.format(3, pixels), pixels]

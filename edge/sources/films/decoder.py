@@ -81,7 +81,7 @@ class Decoder:
         self._images: Deque[np.ndarray] = deque()
         self._unread = bytearray()  # pixels that came while a frame's line was waited for
         self._piece = memoryview(bytearray(PIECE_BYTES))
-        self._shown_first = self._shown_count = self._count = 0
+        self._shown_first = self._shown_count = self._count = self._frame_bytes = 0
         self._size: Optional[Tuple[int, int]] = None
         self._last_s: Optional[float] = None
         self._hangs = False
@@ -136,6 +136,7 @@ class Decoder:
             self._first_size = shown.size
         width, height = self._first_size if self._scales else shown.size
         image = np.empty((height, width, 3), np.uint8)
+        self._frame_bytes = image.nbytes
         rest = memoryview(image.reshape(-1))  # type: ignore  # a buffer, which numpy's types do not say
         waits = min(len(rest), len(self._unread))
         rest[:waits], rest = self._unread[:waits], rest[waits:]
@@ -155,7 +156,7 @@ class Decoder:
         while True:
             while self._shown and self._shown[0].number < self._count:
                 self._shown.popleft()  # it came too late
-            if self._shown or len(self._unread) >= AHEAD_BYTES:
+            if self._shown or len(self._unread) >= max(AHEAD_BYTES, self._frame_bytes):
                 break
             count = self._child.pump(self._piece, True)
             if count < 0:
@@ -165,7 +166,7 @@ class Decoder:
         if later is not None and later.number == self._count:
             return self._shown.popleft()
         size = later.size if later is not None and later.first <= self._count else self._size
-        if size is None or later is None and len(self._unread) < 3 * size[0] * size[1]:
+        if size is None or later is None and len(self._unread) < self._frame_bytes:
             return None
         missing, before_s = (1, None) if later is None else (later.number - self._count, later.time_s)
         return _Shown(self._count, self._count, None, size, missing, before_s)
