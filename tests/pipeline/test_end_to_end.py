@@ -367,15 +367,16 @@ def test_with_the_networks_of_the_package_index_alone_it_still_gives_everything(
         assert 300.0 < face["pose"]["translation_mm"][2] < 1200.0
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["cut off", "whole, but no network"])
-def test_a_corrupt_network_is_never_run(nanoface, tmp_path, whole):
+@pytest.mark.parametrize("file, whole", [("file", False), ("cpu_file", False), ("cpu_file", True)],
+                         ids=["cut off", "cut off, a processor's own", "whole, but no network"])
+def test_a_corrupt_network_is_never_run(nanoface, tmp_path, file, whole):
     home = copy_home(nanoface.home, str(tmp_path / "home"), DEFAULT_NETWORKS)
     networks = read_index(home)
-    path = os.path.join(onnx_dir(home), networks["yunet_s"]["file"])
+    path = os.path.join(onnx_dir(home), networks["yunet_s"][file])
     with open(path, "rb+") as f:
         f.truncate(5000)
     if whole:
-        networks["yunet_s"]["sha256"] = sha256_of(path)
+        networks["yunet_s"][file.replace("file", "sha256")] = sha256_of(path)
         write_index(home, networks)
     done = nanoface.with_home(home).call("run", "--source", "portrait", "--status", "none", "--output", "jsonl:a.jsonl",
                                              *quick())

@@ -11,9 +11,11 @@ import films
 import pytest
 from films import MJPEG, X264, read_film, refusal
 
+from edge.host.ffmpeg import Ffmpeg
 from edge.pipeline.ends import Capture
 from edge.pipeline.link import LinkClosed
 from edge.sources.choose import make_source
+from edge.sources.films import decoder
 from edge.sources.films import process as ffmpegchild
 from edge.sources.spec import SourceOptions
 from edge.telemetry.meter import Meter
@@ -63,6 +65,86 @@ def test_a_line_that_another_thread_began_hides_no_frame(broken):
     frames, source = read_film(broken("show 0; {}; echo ' at 1 s' >&2; head -c 768 /dev/zero; show 2".format(glued)))
     assert [f.seq for f in frames] == [0, 1, 2] and source.lost == 0
     assert frames[1].time_s == pytest.approx(0.1)
+
+
+PIXELS = "head -c 768 /dev/zero"  # of a frame whose line is missing
+BROKEN_OFF = "echo -n 'n: 1 pts: 1 pts_ti' >&2"
+
+
+@pytest.mark.parametrize("decode, times", [
+    ("show 0; {0}; show 2; show 3", [0, 1, 2, 3]), ("show 0; {0}; {0}; show 3; show 4", [0, 1, 2, 3, 4]),
+    ("show 0; {1}; {0}; show 2; show 3", [0, 1, 2, 3]), ("show 0; {1}; echo >&2; {0}; show 2; {0}", [0, 1, 2, 3]),
+    ("say 'n: 1 pts: 1 '; {0}; show 1; show 2", [0, 1, 2]), ("{0}; {0}; show 2", [0, 1, 2]), ("show 0; {0}; {0}", [0, 1, 2]),
+    ("show 0; head -c 5000 /dev/zero | tr '\\0' '\\r' >&2; show 1; show 2", [0, 1, 2]),
+    ("show 0; show 1; show 0; show 1", [0, 1, 2, 3]),  # the filters were made anew
+    ("show 0; show 1; {0}; say 'n: 3 pts: 13 fmt:yuv420p s:16x16 i:P'; {0}", [0, 1, 7, 13]),
+])
+def test_a_line_that_is_broken_off_joined_or_missing_shifts_no_time_and_no_frame(broken, decode, times):
+    frames, source = read_film(broken(decode.format(PIXELS, BROKEN_OFF)))
+    assert [f.time_s for f in frames] == pytest.approx([0.1 * tenth for tenth in times])
+    assert [f.seq for f in frames] == list(range(len(times))) and source.lost == 0 and source.warning == ""
+
+
+@pytest.mark.parametrize("ahead_bytes", [1 << 20, 64 << 20])
+def test_pixels_whose_line_is_missing_do_not_block_the_lines_behind_them(broken, monkeypatch, ahead_bytes):
+    """More than a pipe holds: until they are read, nothing else is written."""
+    monkeypatch.setattr(decoder, "AHEAD_BYTES", ahead_bytes)
+    large = "say n: {0} pts: {0} pts_time:0 s:1600x900 i:P; {1}"
+    pixels = "head -c 4320000 /dev/zero"
+    parts = [large.format(0, pixels), pixels, large.format(2, pixels), large.format(3, pixels), pixels]
+    frames, source = read_film(broken("; ".join(parts)))
+    assert [f.time_s for f in frames] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4]) and source.lost == 0
+    assert all(f.image.shape == (900, 1600, 3) for f in frames)
+
+
+def test_a_missing_line_of_another_size_does_not_shift_the_pixels(broken):
+    """Each frame holds its own number. Behind a change of size the filters count anew."""
+    pixels = "head -c {} /dev/zero | tr '\\0' '\\{}'".format
+    parts = ["show 0", "say 'n: 1 pts: 1 fmt:yuv420p s:16x16 i:P'", pixels(768, 1), pixels(3072, 2),
+             "say 'n: 1 pts: 3 fmt:yuv420p s:32x32 i:P'", pixels(3072, 3)]
+    frames, _ = read_film(broken("; ".join(parts)))
+    assert [(f.image.shape[0], set(f.image.ravel())) for f in frames] == [(16, {0}), (16, {1}), (32, {2}), (32, {3})]
+
+
+def test_while_nobody_reads_ffmpeg_writes_no_reports_of_its_own(tmp_path):
+    """Twice a second, they made one endless line, which hid that of a frame."""
+    path = films.make(tmp_path / "a.avi", ("-c:v", "mjpeg", "-vf", "scale=640:480"), frames=60)
+    source = make_source(SourceOptions(spec=path))
+    source.open()
+    source.read(10.0)
+    lines, told = source._recording._decoder._child._process.stderr, ""
+    give_up = time.monotonic() + 60
+    while "showinfo" not in told and time.monotonic() < give_up:
+        time.sleep(0.1)
+        told += (lines.read(1 << 16) or b"").decode()
+    time.sleep(1.5)
+    told += (lines.read(1 << 16) or b"").decode()
+    source.close()
+    assert "showinfo" in told and "fps=" not in told
+
+
+def test_a_hang_is_waited_for_once_not_at_each_frame_that_is_ready(monkeypatch):
+    class Child:
+        has_packet_lines, frames, waits, give_up = True, 5, 0, None
+
+        def __init__(self, argv, memory_bytes, on_line, on_packet_line):
+            for number in range(self.frames):
+                on_line("n: {0} pts: {0} pts_time:0 s:16x16 i:P".format(number))
+
+        def pump(self, buffer, lines_first=False):
+            if not self.frames or lines_first:
+                self.waits += 1
+                raise ffmpegchild.FfmpegHangs()
+            self.frames -= 1
+            return len(buffer)
+
+    monkeypatch.setattr(decoder, "FfmpegChild", Child)
+    one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
+    for _ in range(5):
+        assert one.next().image.shape == (16, 16, 3)
+    with pytest.raises(ffmpegchild.FfmpegHangs):
+        one.next()
+    assert one._child.waits == 1
 
 
 @pytest.mark.parametrize("decode, probe, part", [

@@ -117,7 +117,7 @@ def test_a_tuned_network_that_lost_its_plan_is_named_with_the_cure(home, monkeyp
     monkeypatch.setenv("NANOFACE_HOME", home.path)
     said = []
     opened = []
-    monkeypatch.setattr("edge.app.networks.open_runner", lambda network, *rest: opened.append(network.name))
+    monkeypatch.setattr("edge.app.networks.open_runner", lambda network, *rest, **more: opened.append(network.name))
     monkeypatch.setattr("edge.app.networks.models.locate", lambda path, name: type("Stored", (), {"name": name}))
     monkeypatch.setattr("edge.store.models.locate", lambda path, name: type("Stored", (), {"name": name}))
     config = settings(models__runtime="tensorrt")

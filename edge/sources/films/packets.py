@@ -91,6 +91,13 @@ class Packets:
         """Whether every packet that is shown before `time_s` was read: no later one is decoded after it is shown."""
         return not self._timed or self._newest >= time_s
 
+    def between(self, after_s: Optional[float], before_s: Optional[float], frames: int) -> Optional[float]:
+        """The time of the first packet that waits between these two, where so many frames came between them."""
+        after = float("-inf") if after_s is None else after_s
+        before = float("inf") if before_s is None else before_s
+        times = sorted(time_s for time_s in self._waiting if after < time_s < before)
+        return None if len(times) < frames else times[0 if before_s is None else -frames]
+
     def frame(self, time_s: Optional[float], next_s: Optional[float]) -> Times:
         """A frame came: the times of those lost before it. One that is later than the next has a damaged time."""
         self._frames += 1

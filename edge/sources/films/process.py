@@ -95,10 +95,11 @@ class FfmpegChild:
         """Whether more of those lines may come."""
         return self._readable in self._open
 
-    def pump(self, buffer: Optional[memoryview]) -> int:
+    def pump(self, buffer: Optional[memoryview], lines_first: bool = False) -> int:
         """Wait until something comes: lines go to the callbacks, bytes into `buffer`. How many bytes; -1 at the end of all.
 
-        Without a buffer the bytes wait in their pipe. Raises FfmpegHangs where it hangs, GivenUp after give_up().
+        Without a buffer the bytes wait in their pipe; with `lines_first`, while there are lines. Raises FfmpegHangs where it
+        hangs, GivenUp after give_up().
         """
         deadline = time.monotonic() + SILENCE_S  # real time, also where a test has its own
         poll = self._line_pipes if buffer is None else self._all_pipes
@@ -107,7 +108,8 @@ class FfmpegChild:
                 raise GivenUp()
             ready = [fd for fd, _ in poll.poll(1000 * LOOK_S)]
             if ready:
-                return sum(self._read(fd, buffer) for fd in ready)
+                lines = [fd for fd in ready if fd != self._out] if lines_first else []
+                return sum(self._read(fd, buffer) for fd in lines or ready)
             if time.monotonic() > deadline:
                 raise FfmpegHangs()
         return -1
