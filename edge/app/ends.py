@@ -29,8 +29,8 @@ def source_options(config: Config) -> SourceOptions:
 def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, report: Optional[Report] = None,
                  direct: bool = False) -> List[contracts.Sender]:
     """One thread for each output; files wait for a file, nothing waits for anything else. With `report` a live picture
-    may open by itself. `direct`: records go into files in the pipeline's own thread; what encodes pictures, or may wait for
-    its reader, keeps a thread."""
+    may open by itself. `direct`: records go into files in the pipeline's own thread; what takes long, as points and
+    pictures do, or may wait for its reader, keeps a thread."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name)
@@ -42,7 +42,7 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
 
 
 def _sender(output: Output, direct: bool = False) -> contracts.Sender:
-    if direct and output.blocking and not output.needs_picture:
+    if direct and output.blocking and not output.needs_picture and not output.landmarks:
         return DirectSender(output)
     return Sender(output, FILE_QUEUE if output.blocking else 1)
 

@@ -20,6 +20,7 @@ from edge.cli.table import read_words
 from edge.core.errors import ConfigError, EdgeError
 from edge.core.figures import median
 
+CAMERA = ("--workers", "detect+align+pose+iris+express")
 ONE_THREAD = ("--workers", "capture+detect+align+pose+iris+express+output")
 POINTS_FIRST = ("--aligner", "face_landmark")  # the way of two networks: points, then irises
 NO_POSE = ("--pose", "none")
@@ -34,17 +35,17 @@ class Form(NamedTuple):
 
 
 FORMS = (
-    Form("camera", "threads as a camera has them"),
-    Form("recorded", "as a recorded source", ONE_THREAD),
-    Form("no_pose", "as a recorded source, no pose", ONE_THREAD + NO_POSE),
-    Form("camera_points", "mesh + irises: threads as a camera has them", POINTS_FIRST),
-    Form("recorded_points", "mesh + irises: as a recorded source", ONE_THREAD + POINTS_FIRST),
-    Form("no_pose_points", "mesh + irises: as a recorded source, no pose", ONE_THREAD + POINTS_FIRST + NO_POSE),
+    Form("camera", "threads as a camera has them", CAMERA),
+    Form("recorded", "as a recorded source"),
+    Form("no_pose", "as a recorded source, no pose", NO_POSE),
+    Form("one_thread", "all in one thread", ONE_THREAD),
+    Form("camera_points", "mesh + irises: threads as a camera has them", CAMERA + POINTS_FIRST),
 )
 
 GAINS = (  # what two of the forms differ in: without it, with it
     ("attention for mesh + irises", "camera_points", "camera"),
-    ("recorded source, frames in memory: capture and writing in the stages' thread", "camera", "recorded"))
+    ("recorded source: the stages' thread writes the file", "camera", "recorded"),
+    ("the stages' thread reads, too (frames in memory)", "recorded", "one_thread"))
 
 
 def in_turns(peers, rounds):

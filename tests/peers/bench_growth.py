@@ -16,7 +16,7 @@ from typing import NamedTuple, Sequence
 
 import cv2
 import numpy as np
-from bench_beside import ONE_THREAD, beside, in_turns
+from bench_beside import CAMERA, ONE_THREAD, beside, in_turns
 from peer import Stored, facemesh, tracker
 
 from edge.bench.measure import JSONL
@@ -37,14 +37,15 @@ class Case(NamedTuple):
     faces: int = 1
     height: int = 720
     outputs: int = 1
-    words: Sequence[str] = ()
+    words: Sequence[str] = CAMERA
 
 
 CASES = (
     [Case(FACES, str(n), faces=n) for n in (1, 2, 3, 4)] + [Case(SIZE, str(n), height=n) for n in (480, 720, 1080)] +
     [Case(OUTPUTS, str(n), outputs=n) for n in (1, 2, 3, 4)] +
-    # capture, stages, the file; where the stages have two, records are made in another one
-    [Case(THREADS, "1", words=ONE_THREAD), Case(THREADS, "3"), Case(THREADS, "5", words=TWO_WORKERS)])
+    # capture and stages, as a recorded source has them; the file; where the stages have two, records are made in another one
+    [Case(THREADS, "1", words=ONE_THREAD), Case(THREADS, "2", words=()), Case(THREADS, "3"),
+     Case(THREADS, "5", words=TWO_WORKERS)])
 
 
 def made(count, faces, height):

@@ -9,23 +9,31 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from edge.cli.options import config_of
+from edge.cli.table import read_words
+from edge.config.load import load_config
 from edge.core.roles import RUNTIMES
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BESIDE = os.path.join(TESTS, "peers", "bench_beside.py")
 PEER = """#!{python}
-import json, sys, time
+import json, sys
 if len(sys.argv) != 3 or not sys.argv[1].endswith("mediapipe_facemesh.py"):
     sys.exit("what is this?")
 rounds = 0
 print(json.dumps({{"version": "0.0"}}), flush=True)
 for _ in sys.stdin:
     rounds += 1
-    spent = time.process_time() + 0.3
-    while time.process_time() < spent:  # it would be seen in the tracker's own figures
-        pass
     print(json.dumps({{"cpu_ms": 1000.0 * rounds, "wall_ms": 5.0, "faces": 3, "peak_mb": 7.0}}), flush=True)
 """
+needs_runtime = pytest.mark.skipif(not any(map(find_spec, RUNTIMES)), reason="needs a runtime for networks")
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    """The modules of tests/peers by name."""
+    monkeypatch.syspath_prepend(os.path.dirname(BESIDE))
+    return import_module
 
 
 def bench(models_home, *words):
@@ -34,34 +42,52 @@ def bench(models_home, *words):
                           stderr=subprocess.PIPE, universal_newlines=True, timeout=300, env=environ)
 
 
-@pytest.mark.parametrize("script", [[BESIDE, "PEER"], ["-m", "edge", "bench"]], ids=["beside", "alone"])
-def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, script):
-    if not any(map(find_spec, RUNTIMES)):
-        pytest.skip("needs a runtime for networks")
-    peer = tmp_path / "python"
-    peer.write_text(PEER.format(python=sys.executable))
-    peer.chmod(0o755)
-    done = bench(models_home, *[str(peer) if word == "PEER" else word for word in script] +
-                 ["--source", "portrait", "--frames", "3", "--rounds", "2", "--json"])
+@needs_runtime
+def test_the_tracker_alone_tells_what_it_and_each_network_cost(models_home):
+    done = bench(models_home, "-m", "edge", "bench", "--source", "portrait", "--frames", "3", "--rounds", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     reported = json.loads(done.stdout)
-    assert (reported["frames"], reported["rounds"], reported["source"]) == (3, 2, "portrait")
+    assert (reported["frames"], reported["rounds"], reported["source"]) == (3, 1, "portrait")
     assert 0.0 < reported["networks_ms"]["median"] < reported["cpu_ms"]["median"]
-    assert {"yunet_s", "mb05"} < {row["network"] for row in reported["alone"]}
-    assert ("peer" in reported) == (script[0] == BESIDE)
-    if "peer" in reported:
-        assert reported["peer"]["name"] == "MediaPipe 0.0 FaceMesh" and reported["peer"]["faces"] == 3
-        assert reported["peer"]["cpu_ms"]["median"] == 1500.0  # of a first and a second round, and no third
-        assert 0.0 < reported["peer"]["cpu_ratio"]["median"] < 1.0
-        assert len(reported["forms"]) == 6 and all(form["faces"] == 1 for form in reported["forms"].values())
-        points_first = {form["networks"][1][0] for key, form in reported["forms"].items() if key.endswith("points")}
-        assert len(reported["gains"]) == 2 and all(gain["before_ms"] > 0.0 for gain in reported["gains"])
-        assert points_first == {"face_landmark"} and reported["forms"]["camera"]["cpu_ms"] == reported["cpu_ms"]
+    assert {"yunet_s", "mb05"} < {row["network"] for row in reported["alone"]} and "peer" not in reported
 
 
-def test_the_frames_whose_faces_grow_are_the_same_each_time_and_move(monkeypatch):
-    monkeypatch.syspath_prepend(os.path.dirname(BESIDE))
-    made = import_module("bench_growth").made
+@needs_runtime
+def test_every_round_of_the_tracker_has_one_of_the_peer(tmp_path, models_home, monkeypatch, capsys, peers):
+    beside, peer = peers("bench_beside"), tmp_path / "python"
+    peer.write_text(PEER.format(python=sys.executable))
+    peer.chmod(0o755)
+    ends = (beside.FORMS[0], beside.FORMS[-1])  # the others are refused or run as these are
+    monkeypatch.setattr(beside, "FORMS", ends)
+    monkeypatch.setattr(beside, "GAINS", (("less", ends[1].name, ends[0].name),))
+    monkeypatch.setattr("edge.bench.measure.ALONE_RUNS", 1)
+    monkeypatch.setenv("NANOFACE_HOME", models_home)
+    monkeypatch.setenv("NANOFACE_CONFIG", os.devnull)
+
+    assert beside.main([str(peer), "--source", "portrait", "--frames", "3", "--rounds", "2", "--json"]) == 0
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["frames"], reported["rounds"], reported["peer"]["name"]) == (3, 2, "MediaPipe 0.0 FaceMesh")
+    assert 0.0 < reported["networks_ms"]["median"] < reported["cpu_ms"]["median"]
+    assert reported["peer"]["cpu_ms"]["median"] == 1500.0  # of a first and a second round, and no third
+    assert 0.0 < reported["peer"]["cpu_ratio"]["median"] < 1.0 and reported["peer"]["faces"] == 3
+    assert [form["faces"] for form in reported["forms"].values()] == [1, 1]
+    camera, points_first = reported["forms"]["camera"], reported["forms"]["camera_points"]
+    assert camera["cpu_ms"] == reported["cpu_ms"] and points_first["networks"][1][0] == "face_landmark"
+    gain = reported["gains"][0]
+    assert (gain["before_ms"], gain["after_ms"]) == (points_first["cpu_ms"]["median"], camera["cpu_ms"]["median"])
+
+
+def test_every_form_and_case_is_one_that_the_tracker_takes_and_gains_are_between_forms(peers):
+    forms, cases = peers("bench_beside").FORMS, peers("bench_growth").CASES
+    made = [config_of(read_words(["bench"] + list(one.words))).pipeline for one in forms + tuple(cases)]
+    ends = {form.name: one.ends() for form, one in zip(forms, made)}
+    assert ends["recorded"] == load_config(None, {}, None).pipeline.ends() == ends["no_pose"]
+    assert (ends["camera"], ends["one_thread"]) == ((False, False), (True, True))
+    assert {name for gain in peers("bench_beside").GAINS for name in gain[1:]} <= set(ends)
+
+
+def test_the_frames_whose_faces_grow_are_the_same_each_time_and_move(peers):
+    made = peers("bench_growth").made
     for faces, filled in ((1, {(0, 0)}), (3, {(0, 0), (0, 1), (1, 0)})):
         one, other = made(2, faces, 480)
         assert one.shape == (480, 852, 3) and (one == made(1, faces, 480)[0]).all()

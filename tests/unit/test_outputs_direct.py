@@ -97,3 +97,4 @@ def test_records_in_files_are_written_directly_where_a_recorded_source_asks_for_
     written = {DirectSender if expected else Sender}
     assert kinds("jsonl:{}/new.jsonl", "csv:{}/older.csv") == kinds("csv:{}/link.csv") == written
     assert kinds("jsonl:{}/pipe", "jsonl:-", "csv:/dev/null", "video:{}/a.mp4", "image:{}/a.jpg") == {Sender}
+    assert kinds("jsonl:{}/points.jsonl?landmarks=true", "csv:{}/points.csv?landmarks=true") == {Sender}
