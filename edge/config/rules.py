@@ -18,6 +18,8 @@ def worker_groups(text: str) -> Tuple[Tuple[str, ...], ...]:
     groups, _ = _split_workers(text)
     named = [stage for group in groups for stage in group]
     for stage in named:
+        if stage in (CAPTURE, OUTPUT):
+            raise ValueError("{} stands before the first stage, {} behind the last, each once".format(CAPTURE, OUTPUT))
         if stage not in STAGES:
             raise ValueError("there is no stage {!r}{}".format(stage, did_you_mean(nearest(stage, STAGES))))
     for stage in STAGES:

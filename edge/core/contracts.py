@@ -155,7 +155,7 @@ class Output(ABC):
 
 
 class Sender(ABC):
-    """What the pipeline and the status use of an output with a queue and a thread of its own."""
+    """What the pipeline and the status use of an output: with a queue and a thread of its own, or written at once."""
 
     name = ""
     needs_picture = False  # as the output

@@ -42,7 +42,9 @@ class IrisStage(Stage):
         if seen is None:
             return _without(face, NONSENSE, "iris", "eye_contours")
         irises = Eyes(circle(seen.right.iris), circle(seen.left.iris))
-        return face._replace(irises=irises, eye_contours=Eyes(seen.right.contour, seen.left.contour), steady_corners=True)
+        missing = face.missing and {of: why for of, why in face.missing.items() if not of.startswith("iris.")}
+        return face._replace(irises=irises, eye_contours=Eyes(seen.right.contour, seen.left.contour), steady_corners=True,
+                             missing=missing)
 
     def close(self) -> None:
         self._runner.close()

@@ -17,6 +17,7 @@ from edge.host.safeopen import open_read
 
 INDEX = "index.json"
 SCHEMA = 1
+SMALLEST_SCALE, MOST = 1e-6, 1e6  # of what a network makes of a pixel: beyond them nothing is left of it in float32
 PIXELS = "cpu_input"  # in an entry of the index; left out where the CPU's file has the network's own input
 ROLES = "roles"  # in an entry of the index; left out where "role" is the only one, as every version before wrote it
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
@@ -130,8 +131,9 @@ def _pixel_input(facts: Any) -> Optional[PixelInput]:
                            tuple(facts["border"]))
     except (KeyError, TypeError, ValueError):
         return None
-    fits = found.colour in ("bgr", "rgb") and found.scale > 0.0 and len(found.offset) == 3 and len(found.border) == 4
-    return found if fits and all(isinstance(n, int) and n >= 0 for n in found.border) else None
+    fits = found.colour in ("bgr", "rgb") and SMALLEST_SCALE <= found.scale <= MOST and len(found.border) == 4
+    fits = fits and len(found.offset) == 3 and all(abs(n) <= MOST for n in found.offset)
+    return found if fits and all(type(n) is int and n >= 0 for n in found.border) else None
 
 
 def _whole(entry: Any) -> bool:

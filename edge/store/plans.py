@@ -4,7 +4,7 @@
 been compared with the board: TensorRT answers a plan of another version, GPU or length with None, or not at all.
 """
 import os
-from typing import Any, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import EngineError
 from edge.host import commands
@@ -15,6 +15,7 @@ SCHEMA = 1
 CHOICE = "chosen.json"  # role -> network that `nanoface build --tune` found to be the fastest
 CUBIN = "crop.cubin"  # the compiled crop kernel, made on the board by `nanoface build`
 CUBIN_SIDECAR = "crop.json"
+NUMBER = (int, float)
 TEXTS = ("role", "network", "sha256", "onnx_sha256", "tensorrt", "gpu", "compute_capability", "precision")
 
 
@@ -73,11 +74,25 @@ def find(home: str, role: str, network: str) -> Optional[StoredPlan]:
             raise EngineError("{} has no sidecar {}: {}".format(
                 plan_path(home, role, network), os.path.basename(path), cure(role)))
         return None
-    sound = sidecar.get("schema") == SCHEMA and isinstance(sidecar.get("size"), int) and all(
-        isinstance(sidecar.get(key), str) for key in TEXTS)
-    if not sound or (sidecar["role"], sidecar["network"]) != (role, network):
+    if not is_whole(sidecar) or (sidecar["role"], sidecar["network"]) != (role, network):
         raise EngineError("{} is damaged: {}".format(path, cure(role)))
     return StoredPlan(role, network, plan_path(home, role, network), sidecar)
+
+
+def is_whole(sidecar: Mapping[str, Any]) -> bool:
+    """Whether a sidecar has what is read of it; what was tried with the plan may be missing, but be nothing else."""
+    facts = sidecar.get("schema") == SCHEMA and isinstance(sidecar.get("size"), int) and all(
+        isinstance(sidecar.get(key), str) for key in TEXTS)
+    ways = any(sidecar.get("graphs") is known for known in (None, False, True))
+    return facts and ways and _are(sidecar.get("measured"), type(None), p50=NUMBER, p95=NUMBER) and _are(
+        sidecar.get("verified"), worst=NUMBER, unit=(str,))
+
+
+def _are(rows: Any, *instead: Any, **kinds: Tuple[Any, ...]) -> bool:
+    """Whether it is null, or an object of objects that have what `kinds` says; or of what is of a kind `instead`."""
+    return rows is None or isinstance(rows, dict) and all(
+        isinstance(row, instead) or isinstance(row, dict) and all(isinstance(row.get(key), kinds[key]) for key in kinds)
+        for row in rows.values())
 
 
 def check(plan: StoredPlan, onnx_sha256: str, board: Board) -> None:

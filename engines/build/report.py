@@ -2,9 +2,10 @@
 
 Of a tuning plans/tuning.txt and plans/tuning.json keep what was measured, for the eye and for programs.
 """
+import itertools
 import json
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 from edge.core.roles import ROLES
 from edge.host.disk import write_whole
@@ -213,9 +214,8 @@ def write_table(home: str, facts: Facts, role: str, new: Sequence[Dict[str, Any]
     """
     path = os.path.join(plans_dir(home), JSON)
     board, former = facts._asdict(), read_object(path)
-    same = former.get("board") == board
-    rows: List[Dict[str, Any]] = former.get("rows", []) if same else []
-    every = dict((former.get("ways") if same else None) or {}, **ways)
+    rows, before = _former(former) if former.get("board") == board else ([], {})
+    every = dict(before, **ways)
     rows = [row for row in rows if row["role"] != role] + list(new)
     rows.sort(key=lambda row: ROLES.index(row["role"]))
     text = json.dumps({"schema": SCHEMA, "board": board, "rows": rows, "ways": every}, indent=1, sort_keys=True) + "\n"
@@ -225,6 +225,20 @@ def write_table(home: str, facts: Facts, role: str, new: Sequence[Dict[str, Any]
     lines += [WAYS_HEAD] * any(every.values()) + [way_line(row) for found in every.values() for row in found]
     text = "\n".join(lines) + "\n"
     write_whole(os.path.join(plans_dir(home), TEXT), text.encode("utf-8"))
+
+
+def _former(table: Mapping[str, Any]) -> Tuple[List[Dict[str, Any]], Dict[str, Any]]:
+    """The rows and the ways of tuning.json; none where they are damaged, so that no line can be made of them."""
+    rows, ways = table.get("rows", []), table.get("ways", {})
+    try:
+        rows = [row for row in rows if row["role"] in ROLES]
+        for row in rows:
+            row_line(row)
+        for row in itertools.chain(*ways.values()):
+            way_line(row)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return [], {}
+    return rows, ways
 
 
 def read_object(path: str) -> Dict[str, Any]:

@@ -78,7 +78,7 @@ def tuned_config(home: str, role: str, network: str) -> Dict[str, Any]:
     config = _choice(home)["ways"].get(role, {})
     sound = isinstance(config, dict) and config.get("network") == network and config.get("precision") in (FP16, FP32)
     tactics = config.get("tactic_sources") if sound else None
-    return config if isinstance(tactics, list) and all(t in TACTICS for t in tactics) else {}
+    return config if isinstance(tactics, list) and all(t in tuple(TACTICS) for t in tactics) else {}
 
 
 def choose(home: str, role: str, network: str, config: BuildConfig) -> str:

@@ -207,7 +207,8 @@ def _kept(context: BuildContext, target: Target, base: str) -> Optional[Mapping[
         plans.check(plan, target.stored.sha256, Board(*context.facts[:3]))
     except (EdgeError, KeyError):
         return None
-    return sidecar if changed_config(sidecar, target) is None and isinstance(sidecar.get("measured"), dict) else None
+    known = plans.is_whole(sidecar) and (sidecar.get("measured") or {}).get("host_ms")
+    return sidecar if known and changed_config(sidecar, target) is None else None
 
 
 def _move(source: str, target: str) -> None:

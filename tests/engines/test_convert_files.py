@@ -10,7 +10,8 @@ from edge.core.errors import ModelError
 from engines.convert import KINDS, convert, decode_numbers
 
 ONE_OF_EACH = (
-    "yunet_s", "rfb320", "face_landmark", "blazeface_full", "fmr_8and16", "mb05", "faceboxes", "facemesh_pth")
+    "yunet_s", "rfb320", "face_landmark", "blazeface_full", "fmr_8and16", "mb05", "faceboxes", "facemesh_pth",
+    "face_attention")
 CURE = "delete it and run `nanoface models fetch`$"
 
 

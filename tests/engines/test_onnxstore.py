@@ -291,7 +291,9 @@ def test_a_file_for_cpus_that_takes_pixels_is_told_by_the_index_and_one_of_befor
     {"cpu_input": "rgb"}, {"cpu_input": dict(PIXELS, scale=0)}, {"cpu_input": dict(PIXELS, scale="much")},
     {"cpu_input": dict(PIXELS, offset=[0, 0])}, {"cpu_input": dict(PIXELS, border=[0, 0, -1, 0])},
     {"cpu_input": dict(PIXELS, border=[0, 0, 1.5, 0])}, {"cpu_input": PIXELS, "cpu_file": ""}, {"cpu_input": {}},
-    {"cpu_input": dict(PIXELS, colour=None)}])
+    {"cpu_input": dict(PIXELS, colour=None)}, {"cpu_input": dict(PIXELS, scale=1e-320)},
+    {"cpu_input": dict(PIXELS, scale=1e308)}, {"cpu_input": dict(PIXELS, offset=[0, -1e9, 0])},
+    {"cpu_input": dict(PIXELS, border=[True, 0, 1, 1])}])
 def test_a_pixel_input_in_the_index_that_makes_no_sense_is_a_damage_with_its_cure(world, facts):
     with_entry(world, **facts)
     with pytest.raises(ModelError, match="the entry of mesh in .* is damaged: delete that file and run `.*models fetch`"):

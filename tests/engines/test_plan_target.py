@@ -46,6 +46,13 @@ def put(home, content=b"plan", target=TARGET, **changes):
     (TARGET, FACTS, {"size": 3}, "was cut short or altered"),
     (TARGET, FACTS, {"sha256": "0" * 64}, "is corrupt"),
     (TARGET, FACTS, {"schema": 2}, "is damaged: run `nanoface build --only pose`"),
+] + [
+    (TARGET, FACTS, changes, "is damaged: run `nanoface build --only pose`") for changes in (
+        {"graphs": "no"}, {"graphs": 0}, {"graphs": []}, {"measured": 5}, {"measured": []}, {"measured": {"host_ms": 5}},
+        {"measured": {"host_ms": {"p50": 1.0}}}, {"verified": []}, {"verified": {"box": {"worst": "much", "unit": "px"}}},
+        {"verified": {"box": {"worst": 0.5}}}, {"verified": {"box": None}})
+] + [
+    (TARGET, FACTS, {"graphs": True, "measured": {"device_ms": None, "host_ms": {"p50": 1, "p95": 2.5}}}, None),
     (TARGET, FACTS, {"flags": None}, "does not say how"),
     (TARGET, FACTS, {"flags": dict(TARGET.flags, constraints="prefer")}, None),
     (TARGET._replace(config=BuildConfig("fp32")), FACTS, {"precision": "fp16"}, "built in fp16, wanted in fp32"),

@@ -141,6 +141,30 @@ def test_an_interrupted_tuning_goes_on_where_it_was_and_force_begins_anew(bench)
     assert len(bench.calls) == 4 and bench.code == 0
 
 
+@pytest.mark.parametrize("changes", [
+    {"rows": 5}, {"rows": [5]}, {"rows": [{"role": "align"}]}, {"ways": 5}, {"ways": {"align": 5}}, {"ways": {"align": [{}]}}])
+def test_a_table_that_is_damaged_is_written_anew(bench, changes):
+    bench.tune()
+    path = os.path.join(bench.home, "plans", "tuning.json")
+    with open(path) as f:
+        table = json.load(f)
+    write_whole(path, json.dumps(dict(table, **changes)).encode())
+    bench.tune()
+    assert bench.code == 0 and [row["chosen"] for row in bench.rows()] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("way", [{"tactic_sources": [[]]}, {"tactic_sources": 5}, {"precision": "int8"}, {"network": 7}])
+def test_a_way_that_is_none_is_not_built(bench, way):
+    bench.tune()
+    path = os.path.join(bench.home, "plans", "chosen.json")
+    with open(path) as f:
+        choice = json.load(f)
+    choice["ways"]["detect"].update(way)
+    write_whole(path, json.dumps(choice).encode())
+    assert run_build(bench.home, BuildOptions(only=("detect",), force=True), io.StringIO()) == 0
+    assert bench.calls[-1] == "yunet_s fp16-cublas+cudnn"
+
+
 def test_what_another_role_has_measured_is_left_for_the_tuning_that_goes_on(bench):
     other = os.path.join(bench.home, "plans", "tune", "align-face_landmark-fp16-cublas.plan")
     write_whole(other, b"plan")

@@ -169,6 +169,9 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("pipeline: {workers: detect+align | pose+iris+express | iris}", ["iris is named twice"]),
     ("pipeline: {workers: detect+aling | pose+iris+express}", ["no stage 'aling'", "did you mean align"]),
     ("pipeline: {workers: 'detect | | align'}", ["no stage ''"]),
+    ("pipeline: {workers: detect+capture+align+pose+iris+express}", ["capture stands before the first stage"]),
+    ("pipeline: {workers: output+detect+align+pose+iris+express}", ["output behind the last"]),
+    ("pipeline: {workers: capture+capture+detect+align+pose+iris+express}", ["each once"]),
     # contradictions
     ("source: {start_s: 5, end_s: 5}", ["end_s 5 is not after", "start_s 5"]),
     ("source: {spec: a.JPG, pace: realtime}", ["realtime", "a.JPG", "pictures"]),

@@ -207,13 +207,14 @@ def eye_outputs():
 
 def test_both_eyes_come_back_unmirrored_from_one_batch():
     _, face = posed_face(0, 0, 0, (0, 0, 600), from_fov(640, 480, FOV))
-    face = face._replace(steady_corners=False)
+    face = face._replace(steady_corners=False, missing={"iris.right": "the network's answer is no eye", "box": "a reason"})
     out = IrisStage(FakeRunner(lambda crops: eye_outputs()), IrisLandmark()).process(frame().with_faces((face,))).faces[0]
     for iris, (a, b) in zip(out.irises, ((33, 133), (362, 263))):
         middle = (face.landmarks[a, :2] + face.landmarks[b, :2]) / 2
         assert np.allclose(iris.center, middle, atol=0.01) and iris.score == pytest.approx(1.0)
     assert out.irises.right.center[0] < out.irises.left.center[0]  # the subject's right eye is at the image's left
-    assert out.steady_corners  # also where a network before it gave contours whose corners follow the iris
+    # also where a network before it gave contours whose corners follow the iris, and did not find one
+    assert out.steady_corners and out.missing == {"box": "a reason"}
 
 
 def test_eyes_of_a_few_pixels_are_missing():
