@@ -5,9 +5,12 @@ import pytest
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
+from convert_cases import converted
+
+from edge.core.errors import ModelError
 from engines.convert import cpu_variant, serialise
 from engines.convert.attention.geometry import Geometry, Subset
-from engines.convert.attention.merged import merged
+from engines.convert.attention.merged import AROUND_CROPS, merged
 from engines.convert.graph import Graph, Kernel
 
 PARTS = (0, 1, 2, 1, 2)  # the crop of each
@@ -90,10 +93,45 @@ def test_points_that_all_fall_together_give_numbers():
 def test_the_merged_graph_has_fewer_nodes_of_its_own_and_no_padding():
     plain, few = attention(), merged(attention())
     onnx.checker.check_model(few)
-    around = [len([n for n in m.graph.node if n.name.startswith(("geo/", "crop/"))]) for m in (plain, few)]
+    around = [nodes_around_crops(m) for m in (plain, few)]
     assert around[1] < 0.7 * around[0]
     assert not {"Pad", "ReduceSum", "Sqrt"} & {node.op_type for node in few.graph.node}
     assert serialise(few) == serialise(merged(attention()))
+
+
+def nodes_around_crops(model):
+    return len([node for node in model.graph.node if node.name.startswith(AROUND_CROPS)])
+
+
+def test_the_network_that_is_run_has_its_crops_merged():
+    plain = converted("face_attention")
+    few = cpu_variant(plain)
+    kinds = {node.op_type for node in few.graph.node}
+    assert nodes_around_crops(few) < 0.7 * nodes_around_crops(plain)
+    assert not {"Pad", "ReduceSum", "Sqrt"} & kinds
+    x = np.random.RandomState(3).uniform(size=(1, 3, 192, 192)).astype(np.float32)
+    for wanted, found in zip(*(ort.InferenceSession(serialise(model)).run(["mesh", "refined", "flag"], {"input": x})
+                               for model in (plain, few))):
+        assert np.abs(wanted - found).max() < 1e-2  # pixels; noise has points far outside
+
+
+@pytest.mark.parametrize("name", [
+    "geo/points", "geo/head", "heads/divide", "refined", "crop/nhwc", "geo/subset.rows", ".groups", ".more"])
+def test_a_name_that_changed_is_no_silent_return_to_the_plain_crops(name):
+    model = attention()
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [renamed(each, name) for each in names]
+        node.name = renamed(node.name, name)
+    for named in list(model.graph.initializer) + list(model.graph.output):
+        named.name = renamed(named.name, name)
+    onnx.checker.check_model(model)
+    with pytest.raises(ModelError, match="cannot be merged: it has no " + name):
+        cpu_variant(model)
+
+
+def renamed(name, changed):
+    return name + "2" if name == changed or changed.startswith(".") and name.endswith(changed) else name
 
 
 def test_any_other_network_is_left_alone():

@@ -13,13 +13,15 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from edge.core.errors import ModelError
 from engines.convert.attention.geometry import CELL_PX, CHANNELS, CROP, HEAD_PX, MARGIN, SIDE, STEEPNESS, Geometry, Subset
 from engines.convert.attention.heads import PLANE
 from engines.convert.graph import Graph, Kernel, inferred_shapes
 
 # nodes of the plain network, as geometry.py and heads.py call them
 POINTS, HEAD, DIVIDED, OUTPUT = "geo/points", "geo/head", "heads/divide", "refined"
-MESH_ROWS = "geo/subset.rows"
+CELLS, MESH_ROWS = "crop/nhwc", "geo/subset.rows"
+AROUND_CROPS = ("geo/", "crop/")
 GROUPS, MORE = ".groups", ".more"  # of a padding
 PARTS_CROPS = (0, 1, 2, 1, 2)  # the crop of each part; layout.py admits no other
 TAPS = ((0, "left", "above"), (1, "right", "above"), (SIDE, "left", "below"), (SIDE + 1, "right", "below"))
@@ -33,7 +35,7 @@ class MergedGeometry(Geometry):
     def crops(self, points: str, feature: str) -> str:
         self._place(points)
         count = len(self._subsets)
-        cells = self._graph.add("Transpose", "crop/nhwc", [feature], perm=[0, 2, 3, 1])
+        cells = self._graph.add("Transpose", CELLS, [feature], perm=[0, 2, 3, 1])
         cells = self._graph.reshape("crop/cells", cells, [SIDE * SIDE, CHANNELS])
         row, weights = self._cells_and_weights()
         parts = []
@@ -117,10 +119,18 @@ def aligned(graph: Graph, name: str, x: str, channels: int) -> str:
 
 
 def merged(model: ModelProto) -> Optional[ModelProto]:
-    """The same function of an attention mesh as network.py makes it, in fewer nodes; None for any other network."""
-    values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    if MESH_ROWS not in values:
+    """The same function of an attention mesh as network.py makes it, in fewer nodes; None for any other network.
+
+    Raises ModelError for an attention mesh whose nodes are not called as they are here: it would keep the plain crops.
+    """
+    nodes = [node.name for node in model.graph.node]
+    if not any(name.startswith(AROUND_CROPS) for name in nodes):
         return None
+    values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    missing = sorted({POINTS, HEAD, DIVIDED, OUTPUT, CELLS, MESH_ROWS} - set(nodes) - set(values))
+    missing += [end for end in (GROUPS, MORE) if not any(name.endswith(end) for name in nodes)]
+    if missing:
+        raise ModelError("the crops of this attention mesh cannot be merged: it has no {}".format(", ".join(missing)))
     rewriting = _Rewriting(model, values)
     for node in model.graph.node:
         rewriting.take(node)
@@ -142,14 +152,14 @@ class _Rewriting:
         name = node.name
         if name == POINTS:
             self._copy(node, name)
-            self._geometry.crops(name, self._source["crop/nhwc"])
+            self._geometry.crops(name, self._source[CELLS])
         elif name == OUTPUT:
             self._geometry.placed(name, HEAD, PARTS_CROPS)
         elif name == DIVIDED:
             aligned(self.graph, name, self._copy(node, name + ".plain"), self._shapes[name][1])
         elif name + MORE in self._shapes:
             self._pad(name)
-        elif not (name.endswith((GROUPS, MORE)) or name.startswith(("geo/", "crop/")) and node.op_type != "Conv"):
+        elif not (name.endswith((GROUPS, MORE)) or name.startswith(AROUND_CROPS) and node.op_type != "Conv"):
             self._copy(node, name)
 
     def _pad(self, name: str) -> None:
