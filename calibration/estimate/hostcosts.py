@@ -29,6 +29,7 @@ from engines.manifest.read import read_manifest
 
 COMMAND = "python -m calibration.estimate.hostcosts"
 FRAMES, WARM_UP, ROUNDS = 60, 15, 5
+CAMERA = "detect+align+pose+iris+express"  # the board reads a camera, which keeps a thread, and so do its outputs
 FPS = 30.0
 REFERENCE_TURNS = 200000
 RESIDENT = "import resource, edge.app.run; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -151,7 +152,7 @@ def resident_mb() -> float:
 
 def measured() -> Dict[str, Any]:
     """What hostcosts.yaml is to hold. Raises EdgeErrors."""
-    config = load_config(None, {"source.spec": "portrait", "models.runtime": ONNXRUNTIME}, {})
+    config = load_config(None, {"source.spec": "portrait", "models.runtime": ONNXRUNTIME, "pipeline.workers": CAMERA}, {})
     frames = decoded(config, FRAMES)
     shared = [name for name in NETWORKS[ALIGN] if read_manifest().is_shared(name)]
     alone = [name for name in NETWORKS[ALIGN] if name not in shared]

@@ -21,7 +21,7 @@ from edge.core.errors import ConfigError, EdgeError
 from edge.core.figures import median
 
 CAMERA = ("--workers", "detect+align+pose+iris+express")
-ONE_THREAD = ("--workers", "capture+detect+align+pose+iris+express+output")
+READ_AHEAD = ("--workers", "detect+align+pose+iris+express+output")
 POINTS_FIRST = ("--aligner", "face_landmark")  # the way of two networks: points, then irises
 NO_POSE = ("--pose", "none")
 
@@ -38,14 +38,14 @@ FORMS = (
     Form("camera", "threads as a camera has them", CAMERA),
     Form("recorded", "as a recorded source"),
     Form("no_pose", "as a recorded source, no pose", NO_POSE),
-    Form("one_thread", "all in one thread", ONE_THREAD),
+    Form("read_ahead", "as a recorded source that a thread reads ahead", READ_AHEAD),
     Form("camera_points", "mesh + irises: threads as a camera has them", CAMERA + POINTS_FIRST),
 )
 
 GAINS = (  # what two of the forms differ in: without it, with it
     ("attention for mesh + irises", "camera_points", "camera"),
-    ("recorded source: the stages' thread writes the file", "camera", "recorded"),
-    ("the stages' thread reads, too (frames in memory)", "recorded", "one_thread"))
+    ("recorded source: the stages' thread writes the file", "camera", "read_ahead"),
+    ("recorded source: the stages' thread reads the frames, too", "read_ahead", "recorded"))
 
 
 def in_turns(peers, rounds):

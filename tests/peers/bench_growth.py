@@ -16,7 +16,7 @@ from typing import NamedTuple, Sequence
 
 import cv2
 import numpy as np
-from bench_beside import CAMERA, ONE_THREAD, beside, in_turns
+from bench_beside import CAMERA, READ_AHEAD, beside, in_turns
 from peer import Stored, facemesh, tracker
 
 from edge.bench.measure import JSONL
@@ -43,8 +43,8 @@ class Case(NamedTuple):
 CASES = (
     [Case(FACES, str(n), faces=n) for n in (1, 2, 3, 4)] + [Case(SIZE, str(n), height=n) for n in (480, 720, 1080)] +
     [Case(OUTPUTS, str(n), outputs=n) for n in (1, 2, 3, 4)] +
-    # capture and stages, as a recorded source has them; the file; where the stages have two, records are made in another one
-    [Case(THREADS, "1", words=ONE_THREAD), Case(THREADS, "2", words=()), Case(THREADS, "3"),
+    # all in one, as a recorded source has them; capture; the file; where the stages have two, records are made in another one
+    [Case(THREADS, "1", words=()), Case(THREADS, "2", words=READ_AHEAD), Case(THREADS, "3"),
      Case(THREADS, "5", words=TWO_WORKERS)])
 
 

@@ -82,7 +82,7 @@ def test_every_form_and_case_is_one_that_the_tracker_takes_and_gains_are_between
     made = [config_of(read_words(["bench"] + list(one.words))).pipeline for one in forms + tuple(cases)]
     ends = {form.name: one.ends() for form, one in zip(forms, made)}
     assert ends["recorded"] == load_config(None, {}, None).pipeline.ends() == ends["no_pose"]
-    assert (ends["camera"], ends["one_thread"]) == ((False, False), (True, True))
+    assert (ends["camera"], ends["recorded"], ends["read_ahead"]) == ((False, False), (True, True), (False, True))
     assert {name for gain in peers("bench_beside").GAINS for name in gain[1:]} <= set(ends)
 
 

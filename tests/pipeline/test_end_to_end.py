@@ -201,9 +201,9 @@ def default_workers(nanoface):
 
 
 @pytest.mark.parametrize("words", [
-    (), ("--workers", "capture+detect+align+pose+iris+express+output"), ("--workers", "detect+align | pose+iris+express"),
+    (), ("--workers", "detect+align+pose+iris+express"), ("--workers", "detect+align | pose+iris+express"),
     ("--workers", "capture+detect+align | pose+iris+express+output"), ("--workers", "detect | align | pose | iris | express"),
-], ids=["again", "all in one thread", "two threads", "two with the ends", "a thread each"])
+], ids=["again", "as after a camera", "two threads", "two with the ends", "a thread each"])
 def test_two_runs_differ_in_nothing_but_the_times_whatever_the_threads(nanoface, default_workers, words):
     lines = default_workers.lines("a.jsonl")
     assert len(lines) == 45 and '"faces":[{"id":1' in lines[0]
