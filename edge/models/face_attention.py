@@ -45,7 +45,8 @@ class FaceAttention(FaceLandmark):
 
     def decode(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> Aligned:
         """One point of mesh, lips or lids that is no number makes none of them one. An iris that is none is left out."""
-        rows = to_frame(roi).dot(self.seen(outputs))
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = to_frame(roi).dot(self.seen(outputs))
         flat = rows[:2].T
         irises = [_iris(flat[start:end], roi) for start, end in (RIGHT_IRIS, LEFT_IRIS)]
         more = {"irises": Eyes(*irises), "eye_contours": Eyes(*(flat[a:b] for a, b in (RIGHT_CONTOUR, LEFT_CONTOUR))),

@@ -31,8 +31,9 @@ class FaceLandmark(Aligner):
         points = shaped(outputs, "landmarks", (POINTS, 3), self.network)
         logit = float(shaped(outputs, "presence", (1,), self.network)[0])
         turn = to_frame(roi)
-        rows = turn[:, :3].dot(points.T)  # (3, N): later a minimum over x runs over neighbours in memory
-        rows += turn[:, 3:]
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = turn[:, :3].dot(points.T)  # (3, N): later a minimum over x runs over neighbours in memory
+            rows += turn[:, 3:]
         return Aligned(rows.T, probability(logit))
 
 

@@ -76,9 +76,17 @@ def test_the_eye_at_the_left_of_the_picture_is_the_subjects_right_one():
 def test_an_iris_that_is_none_is_left_out_with_its_reason_and_the_other_stays(x, radius):
     with np.errstate(invalid="ignore", over="ignore"):
         outputs, _ = answer(irises=((70.0, 80.0, 6.0), (x, 80.0, radius)))
-        seen = FaceAttention().decode(outputs, ROI)
+    seen = FaceAttention().decode(outputs, ROI)
     assert seen.more["irises"].left is None and seen.more["irises"].right is not None
     assert seen.more["missing"] == {"iris.left": NONSENSE}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_points_that_are_no_numbers_stay_none_and_warn_nobody(value):
+    outputs, _ = answer()
+    outputs["mesh"][:], outputs["refined"][:] = value, value
+    seen = FaceAttention().decode(outputs, ROI)
+    assert not np.isfinite(seen.landmarks).any() and tuple(seen.more["irises"]) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["mesh", "refined", "flag"])
