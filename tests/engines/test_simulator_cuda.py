@@ -19,17 +19,7 @@ KERNELS = {"scale": scale}
 """
 PARAMETERS = "PPif"
 CUBIN = b"SIMULATOR CUBIN sm_53 scale"
-
-
-@pytest.fixture
-def modules():
-    with nets.simulated() as found:
-        yield found
-
-
-@pytest.fixture
-def books(modules):
-    return modules[2]
+modules, books = nets.modules, nets.books  # fixtures
 
 
 @pytest.fixture

@@ -12,17 +12,7 @@ from fakes import simulated as nets
 GLOBAL, THREAD_LOCAL, RELAXED = 0, 1, 2  # of cuda.h
 OK, INVALID_VALUE, ILLEGAL_STATE = 0, 1, 401
 UNSUPPORTED, INVALIDATED, WRONG_THREAD, UPDATE_FAILURE = 900, 901, 908, 910
-
-
-@pytest.fixture
-def modules():
-    with nets.simulated() as found:
-        yield found
-
-
-@pytest.fixture
-def books(modules):
-    return modules[2]
+modules, books = nets.modules, nets.books  # fixtures
 
 
 @pytest.fixture

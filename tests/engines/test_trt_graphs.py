@@ -10,22 +10,15 @@ pytest.importorskip("onnx", reason="the simulator of TensorRT reads networks wit
 from fakes import plans as runner_home
 from patience import PATIENCE_S
 
-from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.core.errors import FrameError
 from edge.runtimes.gpu import graph as graphs
 from edge.runtimes.gpu import plan as plan_module
 from edge.runtimes.gpu.runner import TensorRtRunner
 from engines.build import child
 
-simulator, books = runner_home.simulator, runner_home.books  # fixtures of every test here
+simulator, books, tiny = runner_home.simulator, runner_home.books, runner_home.tiny  # fixtures
+frame, crops = runner_home.frame, runner_home.crops
 NOTE = "kernels launched one by one, no CUDA graph: "
-
-
-@pytest.fixture
-def tiny(books, tmp_path):
-    network = runner_home.tiny_network(tmp_path / "tiny.onnx")
-    runner_home.build(str(tmp_path), network)
-    return network
 
 
 @pytest.fixture(params=["pinned", "mapped", "pinned and kernel", "mapped and kernel"])
@@ -47,19 +40,6 @@ def opened():
     yield make
     for runner in runners:
         runner.close()
-
-
-def frame(seed=0, size=(40, 60)):
-    image = np.random.RandomState(seed).randint(0, 256, size + (3,)).astype(np.uint8)
-    image.flags.writeable = False
-    return image
-
-
-def crops(shift=0.0):
-    turned = np.array([[0.5, 0.125, shift], [-0.125, 0.5, 2.0]])
-    upright = np.array([[0.25, 0.0, -1.0], [0.0, 0.25, shift]])
-    return (Crop(turned, (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),
-            Crop(upright, (16, 12), BGR, 1.0 / 128.0, (-1.0, -1.0, -1.0), REPLICATE))
 
 
 def outputs(runner, seed):

@@ -10,7 +10,6 @@ from fakes import plans as runner_home
 from fakes.simulated import onnx_bytes
 from patience import PATIENCE_S
 
-from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.core.errors import EngineError, FrameError, ModelError
 from edge.models.warp import Warper
 from edge.runtimes.choose import open_runner
@@ -21,18 +20,11 @@ from edge.store.models import StoredNetwork, sha256_of
 from engines.verify import stills
 from engines.verify.agreement import differences
 
-simulator, books = runner_home.simulator, runner_home.books  # fixtures of every test here
+simulator, books, tiny = runner_home.simulator, runner_home.books, runner_home.tiny  # fixtures
+frame, crops = runner_home.frame, runner_home.crops
 DEFAULT = ("yunet_s", "face_landmark", "mb05", "iris_landmark")
 TINY = (2, 3, 12, 16)
 HALF = 2e-3  # of the largest value: what FP16 costs the tiny network
-
-
-@pytest.fixture
-def tiny(books, tmp_path):
-    """A StoredNetwork with a plan in the store."""
-    network = runner_home.tiny_network(tmp_path / "tiny.onnx")
-    runner_home.build(str(tmp_path), network)
-    return network
 
 
 @pytest.fixture(params=["pinned", "mapped", "pinned and kernel", "mapped and kernel"])
@@ -49,19 +41,6 @@ def runner(tiny, ways):
     runner.open()
     yield runner
     runner.close()
-
-
-def frame(seed=0, size=(40, 60)):
-    image = np.random.RandomState(seed).randint(0, 256, size + (3,)).astype(np.uint8)
-    image.flags.writeable = False
-    return image
-
-
-def crops(shift=0.0):
-    turned = np.array([[0.5, 0.125, shift], [-0.125, 0.5, 2.0]])
-    upright = np.array([[0.25, 0.0, -1.0], [0.0, 0.25, shift]])
-    return (Crop(turned, (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),
-            Crop(upright, (16, 12), BGR, 1.0 / 128.0, (-1.0, -1.0, -1.0), REPLICATE))
 
 
 def expected(network, image, asked):

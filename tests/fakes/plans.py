@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from edge.core.contracts import BGR, REPLICATE, RGB, Crop
 from edge.store import models, plans
 from fakes import KERNELS, SIMULATOR
 
@@ -47,6 +48,28 @@ def books(simulator, monkeypatch, tmp_path):
     driver.failure, driver.launches = "", 0
     report = simulator.report()
     assert report["clean"], {key: report[key] for key in ("violations", "alive", "not_popped")}
+
+
+@pytest.fixture
+def tiny(books, tmp_path):
+    """A StoredNetwork with a plan in the store."""
+    network = tiny_network(tmp_path / "tiny.onnx")
+    build(str(tmp_path), network)
+    return network
+
+
+def frame(seed=0, size=(40, 60)):
+    image = np.random.RandomState(seed).randint(0, 256, size + (3,)).astype(np.uint8)
+    image.flags.writeable = False
+    return image
+
+
+def crops(shift=0.0):
+    """Of the tiny network's two pictures."""
+    turned = np.array([[0.5, 0.125, shift], [-0.125, 0.5, 2.0]])
+    upright = np.array([[0.25, 0.0, -1.0], [0.0, 0.25, shift]])
+    return (Crop(turned, (16, 12), RGB, 1.0 / 255.0, (0.0, 0.0, 0.0)),
+            Crop(upright, (16, 12), BGR, 1.0 / 128.0, (-1.0, -1.0, -1.0), REPLICATE))
 
 
 def build(home, stored, fp16=True):

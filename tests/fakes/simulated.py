@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from patience import PATIENCE_S
 
 from fakes import SIMULATOR, TESTS
@@ -31,6 +32,17 @@ def simulated():
         for name in [name for name in sys.modules if name.split(".")[0] in PACKAGES]:
             del sys.modules[name]
         sys.modules.update(before)
+
+
+@pytest.fixture
+def modules():
+    with simulated() as found:
+        yield found
+
+
+@pytest.fixture
+def books(modules):
+    return modules[2]
 
 
 def run_python(code, **environment):
