@@ -126,10 +126,9 @@ def selected(home: str, manifest: Manifest, options: BuildOptions) -> List[Wante
 
 def network_of(home: str, manifest: Manifest, options: BuildOptions, wanted: Wanted) -> str:
     """The network that was named, else the one that would be used. Raises ModelError where none was fetched."""
-    off = [role for role in ROLES if options.candidates and role not in options.candidates]
     return wanted.name or default_network(
         home, manifest, wanted.role, options.candidates.get(wanted.role, ()), options.untuned,
-        "models." + wanted.role in options.named, off)
+        "models." + wanted.role in options.named, _off(options))
 
 
 class Candidates(NamedTuple):
@@ -178,7 +177,8 @@ def _candidates(home: str, manifest: Manifest, options: BuildOptions, role: str,
     known: Sequence[str] = next(r.candidates for r in manifest.roles if r.name == role)
     if not options.all_networks:
         known = options.candidates.get(role, known)
-    built = [name for name in known if name in manifest.networks and name in read_index(home) and name not in names]
+    index = read_index(home)
+    built = [name for name in known if name in manifest.networks and name in index and name not in names]
     if not options.all_networks:
         ways = {manifest.networks[name].roles for name in names}
         others = {manifest.networks[name].roles: name for name in reversed(built)}  # the first of each way
