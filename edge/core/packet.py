@@ -97,12 +97,29 @@ class Span(NamedTuple):
     finished_at: float
 
 
+class Event(NamedTuple):
+    """That something began, or is over: a blink, a nod, a face that came. Times are those of `Frame.time_s`."""
+
+    name: str
+    id: int  # from 1; the end has that of its start
+    phase: str  # START or END
+    face: Optional[int]  # track id; None where it is not of one face
+    start_s: float
+    end_s: Optional[float]  # None in a start
+    confidence: float  # 0..1
+    values: Mapping[str, Any] = NOTHING_MISSING  # what is told of this kind alone, plain numbers and texts
+
+
+START, END = "start", "end"
+
+
 class Packet(NamedTuple):
-    """A frame, what is known of its faces, and what each stage took."""
+    """A frame, what is known of its faces, what each stage took, and what began or ended with this frame."""
 
     frame: Frame
     faces: Tuple[Face, ...] = ()
     spans: Tuple[Span, ...] = ()
+    events: Tuple[Event, ...] = ()
 
     def with_faces(self, faces: Tuple[Face, ...]) -> "Packet":
         return self._replace(faces=tuple(faces))
