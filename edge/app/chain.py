@@ -4,6 +4,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, T
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
+from edge.core.parts import POINTS_ONLY, Parts
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -39,8 +40,9 @@ class Stages(NamedTuple):
         return [g for g in groups if g]
 
 
-def make_stages(config: Config, stills: bool, report: Report, live: bool = False, points: bool = True) -> Stages:
-    """`live`: frames come whether or not they are taken. `points`: somebody reads the landmarks of a face.
+def make_stages(config: Config, stills: bool, report: Report, live: bool = False,
+                wanted: Parts = POINTS_ONLY) -> Stages:
+    """`live`: frames come whether or not they are taken. `wanted`: what somebody reads of what is not always made.
 
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
@@ -76,7 +78,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
-                                          points, learn=not stills)))
+                                          wanted.landmarks, learn=not stills, events=wanted.events and not stills)))
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from typing import Any, Dict, Optional
 
 from edge.app.chain import make_stages, steps_of
-from edge.app.ends import NOTHING, make_senders, source_options
+from edge.app.ends import NOTHING, asked, make_senders, source_options
 from edge.app.networks import Report
 from edge.app.targets import NewFolders, check_targets
 from edge.config.load import Config
@@ -68,8 +68,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     reads, writes = config.pipeline.ends()
     senders = make_senders(specs, config, source, report, direct=writes)
     health.opening("the networks")
-    points = any(sender.landmarks or sender.needs_picture for sender in senders)
-    stages = make_stages(config, source.stills, report, source.live, points)
+    stages = make_stages(config, source.stills, report, source.live, asked(senders))
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
@@ -90,7 +89,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
                 limit=config.source.max_frames, capture_thread=source.live or not reads,
-                output_thread=len(groups) > 1 and not writes)
+                output_thread=len(groups) > 1 and not writes, last_events=stages.express.last_events)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

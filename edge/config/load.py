@@ -109,6 +109,8 @@ class GovernorConfig(NamedTuple):
 
 class OutputConfig(NamedTuple):
     landmarks: bool
+    shapes: bool
+    events: bool
     mirror: bool
     draw_times: bool
     window: Union[str, bool]

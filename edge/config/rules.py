@@ -193,6 +193,8 @@ RULES: Dict[str, Rule] = {
     "governor.idle_after_s": _or_null(number(0, 3600, "s")),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": flag(),
+    "output.shapes": flag(),
+    "output.events": flag(),
     "output.mirror": flag(),
     "output.draw_times": flag(),
     "output.window": _or_auto(flag(), bool),

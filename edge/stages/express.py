@@ -3,12 +3,12 @@
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
 import math
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from edge.core.contracts import Stage
-from edge.core.packet import Eyes, Face, Iris, Packet, Pose
+from edge.core.packet import Event, Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
 from edge.face.mesh import EYE_CORNERS, distance
@@ -35,6 +35,8 @@ class ExpressSettings(NamedTuple):
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
     points: bool = True  # smooth them too; False where nobody reads them after this stage
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
+    shapes: Any = None  # the network's blend shapes; None: nobody asks for them
+    events: bool = False  # whether somebody asks for them
 
 
 class _Memory:
@@ -65,6 +67,10 @@ class Express(Stage):
                 i: m for i, m in self._memories.items() if abs(time_s - m.seen_s) <= FORGET_AFTER_S
             }
         return packet.with_faces(faces)
+
+    def last_events(self) -> Sequence[Event]:
+        """The ends, with `cut`, of what is still going when the run ends. Called once, after the last packet."""
+        return ()
 
     def _express(self, face: Face, time_s: float, camera: Camera) -> Face:
         memory = self._memories.get(face.track_id)

@@ -29,6 +29,7 @@ class Played(Stage):
 
     def __init__(self):
         self.seen, self.opened, self.closed, self.error = [], 0, 0, None
+        self.last = ()
 
     def open(self):
         self.opened += 1
@@ -41,6 +42,9 @@ class Played(Stage):
         box = (1.0, 2.0, 3.0, 4.0)
         return packet.with_faces((Face(len(self.seen), Roi(1.0, 1.0, 1.0, 0.0), packet.frame.image.mean() / 255.0, box),))
 
+    def last_events(self):
+        return self.last
+
     def close(self):
         self.closed += 1
 
@@ -49,7 +53,7 @@ class Composed:
     """What make_stages() gives."""
 
     def __init__(self, stage):
-        self._stage = stage
+        self._stage = self.express = stage
 
     def groups(self, _names):
         return [(self._stage,)]
@@ -60,7 +64,7 @@ def made(monkeypatch, tmp_path):
     """The stages that were made, each with the options that it was made with."""
     found = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live, wanted):
         stage = Played()
         stage.config, stage.stills, stage.live = config, stills, live
         found.append(stage)
@@ -311,7 +315,7 @@ def test_it_is_not_copied(made, send):
 def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch, caplog):
     reported = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live, wanted):
         report("note", "a note")
         report("warning", "a warning")
         return Composed(Played())

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.parts import Parts
 from edge.geometry.rotation import from_angles
 from edge.outputs.files.csv import CsvOutput
 from edge.outputs.record import encode
@@ -26,11 +27,11 @@ OPTIONAL = ("landmarks", "pose", "irises", "gaze", "expression")
 
 
 def record(*faces, landmarks=False):
-    return encode(Packet(Frame(7, 1.0, 0.5, np.zeros((480, 640, 3), np.uint8)), faces), 1.25, landmarks)
+    return encode(Packet(Frame(7, 1.0, 0.5, np.zeros((480, 640, 3), np.uint8)), faces), 1.25, Parts(landmarks))
 
 
 def table(path, records, landmarks=False):
-    output = CsvOutput(parse_output("csv:" + str(path)), False, landmarks)
+    output = CsvOutput(parse_output("csv:" + str(path)), False, Parts(landmarks))
     output.open()
     for r in records:
         output.emit(r)

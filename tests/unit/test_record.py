@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.parts import POINTS_ONLY, Parts
 from edge.geometry.rotation import from_angles
 from edge.outputs.record import NOT_FINITE, NOT_MEASURED, encode
 
@@ -35,7 +36,7 @@ def packet(*faces, captured_at=81234.567, time_s=0.4):
 
 
 def one(fields, landmarks=True):
-    return encode(packet(face(**fields)), 81234.5904, landmarks)["faces"][0]
+    return encode(packet(face(**fields)), 81234.5904, Parts(landmarks))["faces"][0]
 
 
 def through_json(record):
@@ -43,7 +44,7 @@ def through_json(record):
 
 
 def test_the_record_is_the_one_of_the_schema():
-    record = encode(packet(face()), 81234.5904, True)
+    record = encode(packet(face()), 81234.5904, POINTS_ONLY)
     seen = through_json(record)
     assert {k: v for k, v in seen.items() if k != "faces"} == {
         "schema": 1, "frame": 12, "captured_at": 81234.567, "time_s": 0.4, "age_ms": 23.4, "size": [640, 480]}
@@ -68,7 +69,7 @@ def test_points_come_only_when_asked_for_and_are_not_called_missing():
 
 
 def test_a_frame_without_a_face_is_a_whole_record():
-    assert encode(packet(), 81234.6, True)["faces"] == []
+    assert encode(packet(), 81234.6, POINTS_ONLY)["faces"] == []
 
 
 @pytest.mark.parametrize("fields, absent, reason", [
@@ -115,7 +116,7 @@ def test_a_part_that_is_not_known_is_absent_and_the_rest_stays(fields, path, nam
 def test_the_packet_is_not_altered():
     reasons = {"iris": "closed"}
     points = np.full((468, 3), 1.23456789)
-    encode(packet(face(missing=reasons, landmarks=points, pose=None)), 81234.6, True)
+    encode(packet(face(missing=reasons, landmarks=points, pose=None)), 81234.6, POINTS_ONLY)
     assert reasons == {"iris": "closed"} and (points == 1.23456789).all()
 
 
@@ -185,7 +186,7 @@ def packets(draw, number):
 @settings(max_examples=150, deadline=None)
 @given(packets(ANYTHING), st.booleans())
 def test_no_number_whatever_makes_invalid_json_or_hides_without_a_reason(taken, landmarks):
-    found = through_json(encode(taken, 0.0, landmarks))["faces"][0]
+    found = through_json(encode(taken, 0.0, Parts(landmarks)))["faces"][0]
     asked = ["score", "box", "pose", "iris", "gaze", "expression"]
     asked += ["landmarks", "eye_contours"] if landmarks else []
     for key in asked:
@@ -196,7 +197,7 @@ def test_no_number_whatever_makes_invalid_json_or_hides_without_a_reason(taken, 
 @settings(max_examples=100, deadline=None)
 @given(packets(NUMBER))
 def test_what_is_read_back_is_what_was_measured(taken):
-    record = encode(taken, 0.0, True)
+    record = encode(taken, 0.0, POINTS_ONLY)
     assert through_json(record) == record
     measured, found = taken.faces[0], record["faces"][0]
     assert found["score"] == pytest.approx(measured.score, abs=0.51e-4)
