@@ -90,7 +90,7 @@ def _quantities(face: Face, parts: Parts, as_lists: bool) -> Iterable[Tuple[str,
     yield "pose", face.pose, _pose
     yield "iris", _known(face.irises), _irises
     yield "gaze", face.gaze, _gaze
-    yield "expression", face.expression, _expression if parts.shapes else _expression_without_shapes
+    yield "expression", face.expression, lambda values, missing: _expression(values, missing, parts.shapes)
     if parts.landmarks:
         yield "eye_contours", _known(face.eye_contours), lambda eyes, missing: _contours(eyes, missing, as_lists)
 
@@ -208,15 +208,11 @@ def _sight(angles: Iterable[float]) -> Optional[Record]:
     return None if numbers is None else {"yaw": numbers[0], "pitch": numbers[1]}
 
 
-def _expression(expression: Mapping[str, float], missing: Missing) -> Record:
+def _expression(expression: Mapping[str, float], missing: Missing, shapes: bool) -> Record:
     """Names to 0..1. A stage may give the reason of a single name as the name itself or as `expression.NAME`."""
     record: Record = {}
     for name, value in expression.items():
-        if name not in missing:
+        if name not in missing and (shapes or name not in NAMES_OF_SHAPES):
             number = None if value is None else _number(value, SCORE)
             _put(record, missing, "expression", name, number, NOT_MEASURED if value is None else NOT_FINITE)
     return record
-
-
-def _expression_without_shapes(expression: Mapping[str, float], missing: Missing) -> Record:
-    return _expression({name: value for name, value in expression.items() if name not in NAMES_OF_SHAPES}, missing)

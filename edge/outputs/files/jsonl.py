@@ -27,11 +27,11 @@ class JsonlOutput(Output):
         self._file.open()
 
     def emit(self, item: Dict[str, Any]) -> None:
-        lines = [item]
-        if self.events:
-            lines = [{key: value for key, value in item.items() if key != "events"}] if "frame" in item else []
-            lines += item["events"]
-        self._file.write("".join(self._encode(line) + "\n" for line in lines))
+        if not self.events:
+            self._file.write(self._encode(item) + "\n")
+            return
+        frame = [{key: value for key, value in item.items() if key != "events"}] if "frame" in item else []
+        self._file.write("".join(self._encode(line) + "\n" for line in frame + item["events"]))
 
     def close(self) -> None:
         self._file.close()
