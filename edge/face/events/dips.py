@@ -8,8 +8,8 @@ from typing import List, NamedTuple, Optional, Tuple
 from edge.face.events.signals import LONGEST_GAP_S, SLACK_S
 from edge.face.eyes import OPEN_LIMITS, USUAL_OPEN
 
-BEGINS, RECOVERED = 0.25, 0.5  # of the way from open to shut; of the dip's own depth
-OPEN_AGAIN_S = 0.07  # lids that fall again sooner flutter: the dip goes on
+BEGINS, RECOVERED = 0.25, 0.45  # of the way from open to shut; of the dip's own depth
+OPEN_AGAIN_S = 0.06  # lids that fall again sooner flutter: the dip goes on
 FLAT, FLAT_S = 0.1, 0.3  # of the usual level: lids that move no more than this for so long have come to rest
 RESTS = 0.45  # of the way from shut to open: where they rest above it, they are only lower than before
 LONGEST_S = 2.0  # a longer one is no dip, but lids that stay down
@@ -23,7 +23,7 @@ SURELY_SHUT = 0.5  # a less deep dip teaches nothing of it
 
 
 class Dip(NamedTuple):
-    """Times where the opening crosses the middle between the level before and the bottom, between frames by a line."""
+    """Times where the opening crosses about the middle between the level before and the bottom, between frames by a line."""
 
     start_s: float
     end_s: float
@@ -39,9 +39,9 @@ class EyeLids:
         self._usual = 0.0
         self._shut = SHUT_SHARE
         self._level = 0.0
-        self._dip = []  # type: List[Tuple[float, float]]
+        self._dip: List[Tuple[float, float]] = []
         self._bottom = 0.0
-        self._open_s = None  # type: Optional[float]
+        self._open_s: Optional[float] = None
         self._flat = 0.0, 0.0
 
     @property
@@ -64,7 +64,8 @@ class EyeLids:
         if self._dip:
             return self._in_dip(time_s, distance, dt)
         if self._level - distance >= BEGINS * max(self._level - shut, 0.3 * self._usual) and dt <= LONGEST_GAP_S:
-            self._dip, self._bottom, self._open_s, self._flat = [before, (time_s, distance)], distance, None, (time_s, distance)
+            self._flat = now = time_s, distance
+            self._dip, self._bottom, self._open_s = [before, now], distance, None
         else:
             self._level += (distance - self._level) * _weight(dt, RISE_S if distance > self._level else FALL_S)
         return None
@@ -79,7 +80,7 @@ class EyeLids:
         self._bottom = min(self._bottom, distance)
         if abs(distance - self._flat[1]) > FLAT * self._usual:
             self._flat = time_s, distance
-        if distance < self._level - RECOVERED * (self._level - self._bottom):
+        if distance < self._bottom + RECOVERED * (self._level - self._bottom):
             self._open_s = None
             if self.closure < 1.0 - RESTS and time_s - self._flat[0] >= FLAT_S - SLACK_S:
                 return self._over(distance, distance)
@@ -96,7 +97,7 @@ class EyeLids:
         dip, self._dip, self._level = self._dip, [], distance
         shut = self._shut * self._usual
         depth = (level - self._bottom) / max(level - shut, 1e-6)
-        middle = (level + self._bottom) / 2.0
+        middle = self._bottom + RECOVERED * (level - self._bottom)
         low = [i for i, (_, d) in enumerate(dip) if d < middle]
         if not low or low[-1] + 1 == len(dip):
             return None

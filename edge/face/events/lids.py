@@ -9,7 +9,7 @@ from edge.face.events.signals import LONGEST_GAP_S, Found, Lasting, Limits, Sign
 
 SIDES = ("right", "left")
 LEAST_DEPTH = 0.3  # of the other eye's dip, to be looked at beside the deeper one
-OVERLAP = 0.4  # of the longer of two dips: what overlaps less is not one blink of both eyes
+OVERLAP = 0.5  # of the shorter of two dips: what overlaps less is not one blink of both eyes
 WINK = 0.45  # one eye dips less than this share of the other's depth: the other winks
 WINK_DEPTH = 0.7  # least of a wink: one eye alone is misread more often than both are
 CLOSED, OPEN_AGAIN = 0.8, 0.6  # closure: P80 of Wierwille et al. 1994; hysteresis
@@ -27,9 +27,9 @@ class Lids:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._eyes = (EyeLids(), EyeLids())
-        self._dips = [None, None]  # type: List[Optional[Dip]]
+        self._dips: List[Optional[Dip]] = [None, None]
         self._closed = Lasting("eyes_closed", limits.closed_s, OPEN_AGAIN_S, LONGEST_GAP_S)
-        self._closed_for = deque(maxlen=4)  # type: Deque[Tuple[float, float]]  # closures that were told
+        self._closed_for: Deque[Tuple[float, float]] = deque(maxlen=4)  # closures that were told
         self._perclos = Perclos(limits)
 
     def __call__(self, time_s: float, signals: Signals) -> List[Found]:
@@ -81,9 +81,7 @@ class Lids:
             i, dip, other = 1 - i, other, dip
         blind = self._eyes[1 - i].seen_s < dip.start_s - LONGEST_GAP_S
         both = blind or (other is not None and other.depth >= WINK * dip.depth)
-        start_s, end_s = dip.start_s, dip.end_s
-        if both and other is not None:
-            start_s, end_s = min(start_s, other.start_s), max(end_s, other.end_s)
+        start_s, end_s = dip.start_s, dip.end_s  # of the eye that shut further
         longest = LONGEST_S if not both else LONGEST_SLOW_S if dip.depth >= SLOW_DEPTH else LONGEST_BLINK_S
         least = self._limits.blink_closure if both else max(WINK_DEPTH, self._limits.blink_closure)
         if dip.depth < least or end_s - start_s > longest:
@@ -100,10 +98,10 @@ class Perclos:
     def __init__(self, limits: Limits) -> None:
         self._least = limits.perclos
         self._drowsy = Lasting("perclos", 0.0, 0.0, WINDOW_S)
-        self._bins = deque()  # type: Deque[Tuple[float, float, float, int]]
+        self._bins: Deque[Tuple[float, float, float, int]] = deque()
         self._now = (0.0, 0.0, 0.0, 0)  # begin, seen s, shut s, blinks
         self._sums = (0.0, 0.0, 0)
-        self._seen_s = None  # type: Optional[float]
+        self._seen_s: Optional[float] = None
 
     def __call__(self, time_s: float, shut: Optional[bool], blinks: int) -> List[Found]:
         dt = 0.0 if self._seen_s is None else time_s - self._seen_s
@@ -142,6 +140,6 @@ class Perclos:
 
 
 def _overlap(one: Dip, other: Dip) -> float:
-    """Of the longer."""
+    """Of the shorter."""
     shared = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
-    return shared / max(1e-6, one.end_s - one.start_s, other.end_s - other.start_s)
+    return shared / max(1e-6, min(one.end_s - one.start_s, other.end_s - other.start_s))

@@ -29,7 +29,7 @@ class Swings:
     def reset(self) -> None:
         self._way = 0  # 1 rising, -1 falling, 0 at rest
         self._low, self._high = (0.0, math.inf), (0.0, -math.inf)
-        self._turns = []  # type: List[Turn]
+        self._turns: List[Turn] = []
         self._far = (0.0, 0.0)
 
     def __call__(self, time_s: float, angle: float) -> Optional[List[Turn]]:
@@ -79,7 +79,7 @@ class Nods:
 
     def __init__(self) -> None:
         self._swings = [Swings(least) for least in LEAST_DEG]
-        self._past = deque()  # type: Deque[Tuple[float, Pair]]
+        self._past: Deque[Tuple[float, Pair]] = deque()
 
     def __call__(self, time_s: float, signals: Signals) -> List[Found]:
         head = signals.head_deg

@@ -41,13 +41,13 @@ class _Face:
 class Events:
     """Asked once a frame, in the order of time. A face that is gone ends what it had open, at the time it was last seen."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._faces = {}  # type: Dict[int, _Face]
+        self._faces: Dict[int, _Face] = {}
         self._somebody = Lasting("presence", HERE_S, limits.gone_s, limits.gone_s)
         self._ids = 0
-        self._open = {}  # type: Dict[Tuple[Optional[int], str, float], int]
-        self._time_s = None  # type: Optional[float]
+        self._open: Dict[Tuple[Optional[int], str, float], int] = {}
+        self._time_s: Optional[float] = None
 
     def __call__(self, time_s: float, faces: Sequence[Tuple[int, Signals]],
                  rest_deg: Optional[Pair] = None) -> Tuple[Event, ...]:
