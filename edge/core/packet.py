@@ -34,6 +34,7 @@ class Pose(NamedTuple):
     rotation: np.ndarray  # (3, 3)
     translation_mm: Optional[np.ndarray]  # (3,), None where no camera is known
     residual_px: Optional[float]  # rms reprojection error, None where the pose was not fitted to points
+    neutral: Optional[Tuple[float, float, float]] = None  # yaw, pitch, roll in degrees from the resting head of a profile
 
 
 class Iris(NamedTuple):

@@ -43,6 +43,7 @@ class Pose(NamedTuple):
     rotation: np.ndarray  # (3, 3), the R above; the identity looks straight into the camera
     translation_mm: Optional[np.ndarray]  # (3,) in the camera frame: x right, y down, z forward
     residual_px: Optional[float]  # rms reprojection error
+    neutral: Optional[Tuple[float, float, float]] = None  # yaw, pitch, roll from the resting head of the profile in use
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -230,10 +231,16 @@ def _numbers(record: Mapping[str, Any], names: Sequence[str], where: str) -> Tup
 
 def _pose(value: Any, where: str) -> Pose:
     found = _object(value, where)
-    yaw, pitch, roll = _numbers(found, ("yaw", "pitch", "roll"), where)
+    yaw, pitch, roll = _angles(found, where)
     return Pose(yaw, pitch, roll, _array(found.get("rotation"), where + ".rotation", (3, 3)),
                 _optional(found, "translation_mm", where + ".translation_mm", lambda v, w: _array(v, w, (3,))),
-                _optional(found, "residual_px", where + ".residual_px", _number))
+                _optional(found, "residual_px", where + ".residual_px", _number),
+                _optional(found, "neutral", where + ".neutral", _angles))
+
+
+def _angles(value: Any, where: str) -> Tuple[float, float, float]:
+    yaw, pitch, roll = _numbers(_object(value, where), ("yaw", "pitch", "roll"), where)
+    return yaw, pitch, roll
 
 
 def _iris(value: Any, where: str) -> Iris:

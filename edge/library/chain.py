@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.app.chain import make_stages
+from edge.app.neutral import named
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Stage
@@ -61,7 +62,7 @@ class StageChain:
     def __init__(self, config: Config, stills: bool, live: bool, report: Report) -> None:
         """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
-        stages = make_stages(config, stills, report, live)
+        stages = make_stages(config, stills, report, live, neutral=lambda network: named(config, network, report))
         self.stages: Tuple[Stage, ...] = tuple(
             stage for group in stages.groups(config.pipeline.groups()) for stage in group)
         self._report, self._process = report, os.getpid()

@@ -118,6 +118,9 @@ def _pose(pose: Pose, missing: Missing) -> Optional[Record]:
         _put(record, missing, "pose", "residual_px", None, "the pose was not fitted to points")
     else:
         _put(record, missing, "pose", "residual_px", _number(residual, PIXEL), NOT_FINITE)
+    if pose.neutral is not None:
+        angles = _numbers(pose.neutral, ANGLE)
+        _put(record, missing, "pose", "neutral", angles and dict(zip(("yaw", "pitch", "roll"), angles)), NOT_FINITE)
     return record
 
 
