@@ -89,6 +89,12 @@ class SmoothingConfig(NamedTuple):
     derivative_cutoff_hz: float
 
 
+class NeutralConfig(NamedTuple):
+    """`profile` None: the one that is in use; "none": no profile."""
+
+    profile: Optional[str]
+
+
 class PipelineConfig(NamedTuple):
     workers: str
 
@@ -148,6 +154,7 @@ class Config(NamedTuple):
     engines: EnginesConfig
     tracking: TrackingConfig
     smoothing: SmoothingConfig
+    neutral: NeutralConfig
     pipeline: PipelineConfig
     governor: GovernorConfig
     outputs: Tuple[str, ...]
@@ -159,8 +166,8 @@ class Config(NamedTuple):
 
 TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "engines": EnginesConfig,
-    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig,
-    "output": OutputConfig, "status": StatusConfig, "metrics": MetricsConfig,
+    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "neutral": NeutralConfig, "pipeline": PipelineConfig,
+    "governor": GovernorConfig, "output": OutputConfig, "status": StatusConfig, "metrics": MetricsConfig,
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 

@@ -21,6 +21,7 @@ CLOSED_LEAST = 0.05
 OPEN_SHARE = 0.6  # of the open level: an eye below it is closing, and its open level is not learned
 RISE_S, FALL_S = 1.5, 6.0  # time constants with which the open level follows
 CLOSED_FORGET_S = 60.0
+NEAR_LEAST, NEAR_MOST = 0.9, 1.15  # of the open level of a profile
 
 
 def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
@@ -66,16 +67,18 @@ def _mean(points: List[List[float]]) -> Tuple[float, float]:
 class EyeRange:
     """Learns what open and closed are for one eye of one person, and gives how far it is open between the two."""
 
-    def __init__(self) -> None:
-        self._open = USUAL_OPEN
-        self._closed = CLOSED_SHARE * USUAL_OPEN
-        self._age_s = 0.0
+    def __init__(self, known: Optional[Tuple[float, float]] = None) -> None:
+        """`known`: (open, closed) as they were measured of this eye. It begins with them and stays near."""
+        opened, self._closed = known or (USUAL_OPEN, CLOSED_SHARE * USUAL_OPEN)
+        self._open = opened
+        self._limits = OPEN_LIMITS if known is None else (NEAR_LEAST * opened, NEAR_MOST * opened)
+        self._age_s = 0.0 if known is None else FALL_S
         self._time_s = None  # type: Optional[float]
 
     def learn(self, distance: float, time_s: float) -> None:
         """Take a lid distance seen nearly from the front into account."""
         dt = 0.0 if self._time_s is None else min(1.0, max(0.0, time_s - self._time_s))
-        first, self._time_s = self._time_s is None, time_s
+        first, self._time_s = self._time_s is None and self._age_s == 0.0, time_s
         self._age_s += dt
         if first and distance > OPEN_SHARE * self._open:
             self._open = distance
@@ -83,7 +86,7 @@ class EyeRange:
             self._open += (distance - self._open) * self._weight(dt, RISE_S)
         elif distance > OPEN_SHARE * self._open:
             self._open += (distance - self._open) * self._weight(dt, FALL_S)
-        self._open = min(OPEN_LIMITS[1], max(OPEN_LIMITS[0], self._open))
+        self._open = min(self._limits[1], max(self._limits[0], self._open))
         usual = CLOSED_SHARE * self._open
         self._closed += (usual - self._closed) * self._weight(dt, CLOSED_FORGET_S)
         self._closed = min(usual, max(CLOSED_LEAST * self._open, min(self._closed, distance)))

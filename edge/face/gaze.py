@@ -47,6 +47,13 @@ def angles(direction: Sequence[float]) -> Tuple[float, float]:
     return math.degrees(math.atan2(-x, z)), math.degrees(math.asin(min(1.0, max(-1.0, y))))
 
 
+def turned(direction: Sequence[float], by_yaw: float, by_pitch: float) -> Vector:
+    """A unit vector of the head frame, its angles changed by degrees."""
+    yaw, pitch = angles(direction)
+    yaw, pitch = math.radians(yaw + by_yaw), math.radians(pitch + by_pitch)
+    return -math.cos(pitch) * math.sin(yaw), math.sin(pitch), math.cos(pitch) * math.cos(yaw)
+
+
 def combine(right: Optional[Sequence[float]], left: Optional[Sequence[float]], pose: Pose) -> Optional[Gaze]:
     """The gaze of both eyes from the head-frame directions of each, of about unit length; one is enough."""
     right, left = (None if d is None else unit(d) for d in (right, left))

@@ -2,7 +2,6 @@
 
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
-import math
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -11,17 +10,17 @@ from edge.core.contracts import Stage
 from edge.core.packet import Event, Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
-from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.neutral import Neutral
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
+from edge.stages.resting import Looks, NeutralSource, corrected, lids_of, lines_of_sight, with_rest
 
 SHUT = 0.2  # an eye less open than this shows no iris
 LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
 HIDDEN_YAW_DEG = 50.0  # beyond it the nose hides the far eye
 FORGET_AFTER_S = 5.0  # of a track that is gone
 EYE_NAMES = ("right", "left")
-Looks = Tuple[Optional[Tuple[float, ...]], Optional[Tuple[float, ...]]]
 EYE_CLOSED, TURNED_AWAY = "eye closed", "turned away"
 NO_CONTOURS = "no eye contours"
 ON_NO_EYEBALL = "the iris is on no eyeball"
@@ -37,15 +36,22 @@ class ExpressSettings(NamedTuple):
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
     shapes: Any = None  # the network's blend shapes; None: nobody asks for them
     events: bool = False  # whether somebody asks for them
+    neutral: Optional[NeutralSource] = None  # whose face it is
 
 
 class _Memory:
     """What is remembered of one track."""
 
-    def __init__(self, settings: ExpressSettings) -> None:
+    def __init__(self, settings: ExpressSettings, neutral: Optional[Neutral]) -> None:
         self.seen_s = 0.0
-        self.ranges = (eyes.EyeRange(), eyes.EyeRange())
+        self.rest(neutral)
         self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
+
+    def rest(self, neutral: Optional[Neutral]) -> None:
+        """Another neutral face, or none, is in use from now on."""
+        self.neutral = neutral
+        right, left = (None, None) if neutral is None else neutral.lids
+        self.ranges = (eyes.EyeRange(right), eyes.EyeRange(left))
 
 
 class Express(Stage):
@@ -55,13 +61,17 @@ class Express(Stage):
     fills = ("expression", "gaze")
 
     def __init__(self, settings: ExpressSettings) -> None:
-        self._settings = settings
+        self._settings, self.neutral = settings, settings.neutral
         self._memories: Dict[int, _Memory] = {}
 
     def process(self, packet: Packet) -> Packet:
         time_s, image = packet.frame.time_s, packet.frame.image
         camera = self._settings.camera.of_size(image.shape[1], image.shape[0])
-        faces = tuple(self._express(face, time_s, camera) for face in packet.faces)
+        neutral = None
+        if self.neutral is not None:
+            self.neutral.look(packet, camera)
+            neutral = self.neutral.current()
+        faces = tuple(self._express(face, time_s, camera, neutral) for face in packet.faces)
         if len(self._memories) > len(faces):
             self._memories = {
                 i: m for i, m in self._memories.items() if abs(time_s - m.seen_s) <= FORGET_AFTER_S
@@ -72,19 +82,22 @@ class Express(Stage):
         """The ends, with `cut`, of what is still going when the run ends. Called once, after the last packet."""
         return ()
 
-    def _express(self, face: Face, time_s: float, camera: Camera) -> Face:
+    def _express(self, face: Face, time_s: float, camera: Camera, neutral: Optional[Neutral]) -> Face:
         memory = self._memories.get(face.track_id)
         if memory is None:
-            memory = self._memories[face.track_id] = _Memory(self._settings)
+            memory = self._memories[face.track_id] = _Memory(self._settings, neutral)
+        if memory.neutral is not neutral:
+            memory.rest(neutral)
         memory.seen_s = time_s
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s if self._settings.learn else None)
-        looks = _lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
+        looks = lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
+        looks = corrected(looks, neutral)
         if memory.smoother is not None:
             face = memory.smoother(face, time_s)
             looks = memory.smoother.look(looks, time_s)
-        return _with_gaze(face, looks)
+        return _with_gaze(with_rest(face, neutral), looks)
 
 
 def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Face:
@@ -111,13 +124,12 @@ def _with_expression(face: Face, memory: _Memory, time_s: Optional[float]) -> Fa
 def _eye_open(face: Face, i: int, hidden: bool, learned: eyes.EyeRange,
               time_s: Optional[float]) -> Tuple[str, Optional[float]]:
     """Reason and value for the subject's right (0) or left (1) eye; the one is empty where the other is known."""
-    contour = None if face.eye_contours is None else face.eye_contours[i]
-    if contour is None or face.landmarks is None:
+    if face.eye_contours is None or face.eye_contours[i] is None:
         return face.missing.get("iris", NO_CONTOURS), None
     if hidden:
         return TURNED_AWAY, None
-    lids = eyes.lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
-    if lids is None or not math.isfinite(lids):
+    lids = lids_of(face, i)
+    if lids is None:
         return NO_CONTOURS, None
     if time_s is not None:
         learned.learn(lids, time_s)
@@ -137,17 +149,6 @@ def _without_shut_irises(face: Face, opened: List[Optional[float]]) -> Face:
     if kept == [None, None]:
         face = face.without("iris", "no eye is open toward the camera")
     return face._replace(irises=Eyes(*kept))
-
-
-def _lines_of_sight(face: Face, camera: Camera) -> Looks:
-    """Unit vectors of the head frame for the subject's right and left eye, as far as they are known."""
-    if face.pose is None or face.irises is None or face.eye_contours is None:
-        return None, None
-    looks: List[Optional[Tuple[float, ...]]] = [None, None]
-    for i, (iris, contour) in enumerate(zip(face.irises, face.eye_contours)):
-        if iris is not None and contour is not None:
-            looks[i] = gaze.of_eye(iris.center, eyes.middle(contour, face.steady_corners), face.pose, camera)
-    return looks[0], looks[1]
 
 
 def _with_gaze(face: Face, looks: Looks) -> Face:
