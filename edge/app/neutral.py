@@ -8,8 +8,8 @@ from edge.core import clock
 from edge.core.errors import ConfigError, EdgeError
 from edge.core.packet import Packet
 from edge.core.roles import OFF
-from edge.face.capture import NeutralCapture, Progress
-from edge.face.neutral import Neutral, facts_of, of_facts
+from edge.face.capture import NeutralCapture, Progress, told
+from edge.face.neutral import Neutral, Taken, facts_of, of_facts
 from edge.face.owner import Owner
 from edge.face.still import still_points
 from edge.geometry.camera import Camera
@@ -26,6 +26,12 @@ OTHERS = "the profile {0} does not fit this face, which seems to be somebody els
 
 def profiles(environ: Optional[Mapping[str, str]] = None) -> Profiles:
     return Profiles(default_folder(os.environ if environ is None else environ), of_facts)
+
+
+def keep(stored: Profiles, taken: Taken) -> None:
+    """As a profile that every run uses from now on. Raises OutputError."""
+    stored.save(taken.neutral.name, facts_of(taken))
+    stored.use(taken.neutral.name)
 
 
 def named(config: Config, network: str, report: Report) -> Optional[NeutralSource]:
@@ -132,12 +138,11 @@ class InUse(NeutralSource):
     def _follow(self, progress: Progress) -> None:
         assert self._capture is not None, "a capture is under way"
         request, now = self._capture[0], clock.monotonic()
-        facts: Dict[str, Any] = {"done": progress.done, "text": progress.reason}
+        facts: Dict[str, Any] = {"done": progress.done, "text": told(progress)}
         if progress.taken is not None:
             facts = {"done": 1.0, "text": request.name, "over": True}
             try:
-                self._stored.save(request.name, dict(facts_of(progress.taken)))
-                self._stored.use(request.name)
+                keep(self._stored, progress.taken)
                 self._next = 0.0
             except EdgeError as e:
                 facts = {"done": 1.0, "text": str(e), "over": True, "failed": True}

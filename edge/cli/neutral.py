@@ -1,15 +1,12 @@
 """`nanoface calibrate neutral`: guiding a person through the capture, in this process or in the one that holds the camera."""
-import os
 import sys
 from typing import Any, TextIO
 
 from edge.app import calibrate
-from edge.app.neutral import profiles
+from edge.app.neutral import keep, profiles
 from edge.cli.options import config_of
 from edge.core import clock
 from edge.core.errors import SourceError
-from edge.face.capture import WARMING
-from edge.face.neutral import Taken, facts_of
 from edge.host import commands, console
 from edge.host.stop import Stop
 from edge.store import lock, requests
@@ -34,11 +31,10 @@ class Guide:
         if done < 0.0:
             self._line.show("starting in {:.0f} s".format(0.5 - done))
             return
-        text = "" if reason == WARMING else reason
-        self._line.show("[{:<20}] {:3.0f} %  {}".format("=" * int(20 * done), 100 * done, text))
-        if text and text != self._said and not self._out.steers and clock.monotonic() - self._said_at >= TELL_S:
-            self._said, self._said_at = text, clock.monotonic()
-            self._out.write(text + "\n")
+        self._line.show("[{:<20}] {:3.0f} %  {}".format("=" * int(20 * done), 100 * done, reason))
+        if reason and reason != self._said and not self._out.steers and clock.monotonic() - self._said_at >= TELL_S:
+            self._said, self._said_at = reason, clock.monotonic()
+            self._out.write(reason + "\n")
 
     def end(self) -> None:
         self._line.end()
@@ -47,29 +43,28 @@ class Guide:
 def take(args: Any, name: str, seconds: float, countdown_s: float, out: TextIO) -> int:
     """Raises EdgeErrors; SourceError where no face could be taken."""
     checked_name(name)
-    config, stored = config_of(args), profiles()
+    config, stored, guide = config_of(args), profiles(), Guide()
+    asked, unnamed = calibrate.Asked(name, seconds, countdown_s), config.source.spec is None
     console.on(sys.stderr).write(GUIDE + "\n")
-    guide = Guide()
     try:
-        if config.source.spec is None and lock.in_use(home_dir()) and _of_tracker(stored, name, seconds, countdown_s, guide):
-            guide.end()
-            out.write("the running tracker took the neutral face and uses it from now on, as the profile {}\n".format(name))
-            return _tell(stored, name, out)
-        asked = calibrate.Asked(name, seconds, countdown_s)
-        taken = calibrate.take_neutral(config, asked, Stop(), args.report, guide)
-    except SourceError as e:
-        raise SourceError("{}{}".format(e, "" if config.source.spec else _holder()))
+        if unnamed and lock.in_use(home_dir()) and _of_tracker(stored, asked, guide):
+            return _by_tracker(stored, name, guide, out)
+        taken = calibrate.take_neutral(config, asked, args.report, guide)
+    except calibrate.NotOpened:
+        if not unnamed or not _of_tracker(stored, asked, guide):
+            raise
+        return _by_tracker(stored, name, guide, out)
     finally:
         guide.end()
-    return keep(stored, taken, out)
-
-
-def keep(stored: Profiles, taken: Taken, out: TextIO) -> int:
-    name = taken.neutral.name
-    stored.save(name, facts_of(taken))
-    stored.use(name)
+    keep(stored, taken)
     out.write("the neutral face was taken from {} frames in {:.1f} s: its points rest within {:.2f} mm, the head within "
               "{:.1f} degrees\n".format(taken.frames, taken.seconds, taken.spread_mm, taken.turned_deg))
+    return _tell(stored, name, out)
+
+
+def _by_tracker(stored: Profiles, name: str, guide: Guide, out: TextIO) -> int:
+    guide.end()
+    out.write("the running tracker took the neutral face\n")
     return _tell(stored, name, out)
 
 
@@ -89,13 +84,13 @@ def _tell(stored: Profiles, name: str, out: TextIO) -> int:
     return 0
 
 
-def _of_tracker(stored: Profiles, name: str, seconds: float, countdown_s: float, guide: Guide) -> bool:
-    """Have the tracker that holds the camera take it. False where it does not answer: the caller tries by itself."""
-    stop, until = Stop(), clock.monotonic() + countdown_s
+def _of_tracker(stored: Profiles, asked: calibrate.Asked, guide: Guide) -> bool:
+    """Have the tracker that holds the camera take it. False where none answers: the caller tries by itself."""
+    stop, until = Stop(), clock.monotonic() + asked.countdown_s
     while clock.monotonic() < until:
         guide(clock.monotonic() - until, "")
         stop.wait(POLL_S)
-    request = requests.put(stored.folder, name, seconds)
+    request = requests.put(stored.folder, asked.name, asked.seconds)
     asked_at = answered_at = clock.monotonic()
     last = None
     while True:
@@ -113,10 +108,3 @@ def _of_tracker(stored: Profiles, name: str, seconds: float, countdown_s: float,
             return True
         if now - answered_at > SILENT_S:
             raise SourceError("the running tracker took the request and does not answer any more: " + commands.run("status"))
-
-
-def _holder() -> str:
-    """How to have the service take the face, where it is installed and this is not its program: it may hold the camera."""
-    if commands.is_installed() or not os.path.exists(commands.INSTALLED):
-        return ""
-    return "; where the service holds the camera: sudo -u {} {} calibrate neutral".format(commands.USER, commands.INSTALLED)

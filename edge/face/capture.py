@@ -46,6 +46,11 @@ class Progress(NamedTuple):
     failed: str = ""  # why there is none
 
 
+def told(progress: Progress) -> str:
+    """What its user is told of a frame."""
+    return "" if progress.reason == WARMING else progress.reason
+
+
 class NeutralCapture:
     """Feed it every frame; `taken` or `failed` of the last Progress ends it."""
 

@@ -17,9 +17,11 @@ GOES_WITH = {"frames": FP16, "write": FP16, "markdown": FP16, "name": NEUTRAL, "
 def make_parser() -> ArgumentParser:
     parser = ArgumentParser(
         "nanoface calibrate", "neutral: take your resting face, from which expressions are measured then.\n"
-        "fp16: run networks on real frames in 32 and in 16 bits; show what is lost, and which layers are to be\nkept in 32.",
+        "fp16: run networks on real frames in 32 and in 16 bits; show what is lost, and which\n"
+        "layers are to be kept in 32 bits.",
         "\n".join((
-            "nanoface calibrate neutral", "nanoface calibrate neutral rest.mp4 --name anna", "nanoface calibrate neutral --undo",
+            "nanoface calibrate neutral", "nanoface calibrate neutral rest.mp4 --name anna",
+            "nanoface calibrate neutral --undo",
             "nanoface calibrate fp16 mb05 --source clip.mp4", "nanoface calibrate fp16 --write")))
     parser.usage = "nanoface calibrate neutral [SOURCE] [OPTION ...]\n       nanoface calibrate fp16 [NAME ...] [OPTION ...]"
     parser.add_argument("names", nargs="*", metavar="NAME",

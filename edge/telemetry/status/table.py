@@ -40,7 +40,8 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
         lines += _text("lost", "{} of its frames could not be read".format(record["lost"]), width)
     profile = record.get("profile") or {}
     if profile:
-        lines += _text("profile", ": ".join([profile.get("name", "none")] + [profile["note"]] * ("note" in profile)), width)
+        texts = [profile.get("name", "none"), profile.get("note")]
+        lines += _text("profile", ": ".join(text for text in texts if text), width)
     fps, latency = record.get("fps") or {}, record.get("latency_ms") or {}
     if fps:
         lines += _text("speed", "{} fps captured, {} fps to the outputs".format(
