@@ -22,6 +22,10 @@ OPEN_SHARE = 0.6  # of the open level: an eye below it is closing, and its open 
 RISE_S, FALL_S = 1.5, 6.0  # time constants with which the open level follows
 CLOSED_FORGET_S = 60.0
 NEAR_LEAST, NEAR_MOST = 0.9, 1.15  # of the open level of a profile
+FAST_PER_S = 2.0  # of the open level: lids that move so fast blink; those that follow the gaze down are there at once
+BLINKING_SHARE = 0.8  # of the open level: above it the iris is seen well all the same
+AFTER_S = 0.05  # an eye that has just opened
+LONGEST_STEP_S = 0.3  # how fast lids moved between frames further apart is not known
 
 
 def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
@@ -98,3 +102,27 @@ class EyeRange:
     def openness(self, distance: float) -> float:
         """0 closed, 1 as open as this eye usually is."""
         return min(1.0, max(0.0, (distance - self._closed) / (self._open - self._closed)))
+
+    def share(self, distance: float) -> float:
+        """Of the open level."""
+        return distance / self._open
+
+
+class LidMotion:
+    """Whether one eye blinks just now: its lids move fast, so that its iris is half covered, blurred and misread."""
+
+    def __init__(self) -> None:
+        self._share = 1.0
+        self._time_s = None  # type: Optional[float]
+        self._until_s = -math.inf
+
+    def blinks(self, share: float, time_s: float) -> bool:
+        """`share`: lid distance over the open level. Asked in each frame in which the lids are known."""
+        before, self._share = self._share, share
+        dt = LONGEST_STEP_S if self._time_s is None else time_s - self._time_s
+        self._time_s = time_s
+        if not 0.0 < dt < LONGEST_STEP_S:
+            return False
+        if abs(share - before) > FAST_PER_S * dt and min(share, before) < BLINKING_SHARE:
+            self._until_s = time_s + AFTER_S
+        return time_s < self._until_s and share < BLINKING_SHARE

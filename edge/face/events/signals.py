@@ -1,6 +1,6 @@
 """What the detectors look at, what they find, and what somebody may want to set: no other file knows where it comes from."""
 import math
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from edge.core.packet import END, NOTHING_MISSING, START, Face
 from edge.geometry import rotation
@@ -50,7 +50,7 @@ class Found(NamedTuple):
         return self._replace(values=dict(self.values, **values))
 
 
-def of_face(face: Face, lids: Tuple[Optional[float], Optional[float]]) -> Signals:
+def of_face(face: Face, lids: Sequence[Optional[float]]) -> Signals:
     """`lids` are not in a face: they are measured for its expression, before anything is smoothed."""
     head = look = far = None
     if face.pose is not None:
