@@ -131,7 +131,7 @@ def run(source, groups, senders=None, stop=None, **options):
     except Exception as e:
         error = e
     recorded = bool(senders) and isinstance(senders[0], FakeSender) and not senders[0].needs_picture
-    frames = [item["frame"] for item in senders[0].items] if recorded else None
+    frames = [item["frame"] for item in senders[0].items if "frame" in item] if recorded else None
     return Run(summary, error, states, meter, frames)
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from test_record import face, one, packet
 
 from edge.core.errors import EdgeError, InputError
-from edge.core.packet import Eyes, Gaze, Iris, Pose
-from edge.core.parts import POINTS_ONLY
-from edge.core.records import Angles, read_face, read_record
+from edge.core.packet import END, Event, Eyes, Gaze, Iris, Pose
+from edge.core.parts import POINTS_ONLY, Parts
+from edge.core.records import EVENT_KEYS, Angles, read_event, read_face, read_line, read_record
 from edge.geometry.rotation import from_angles
 from edge.outputs.record import encode
 
@@ -205,3 +205,48 @@ def test_what_is_no_record_at_all_is_one_line(text):
     with pytest.raises(EdgeError) as error:
         read_record(text)
     assert isinstance(error.value, ValueError) and "\n" not in str(error.value) and len(str(error.value)) < 200
+
+
+VALUE = st.one_of(WORDS, st.booleans(), st.integers(-9, 9))
+EVENTS = st.builds(
+    Event, WORDS, st.integers(0, 10 ** 9), st.just(END), maybe(st.integers(0, 99)), SMALL, SMALL, UNIT,
+    st.dictionaries(WORDS.filter(lambda key: key not in EVENT_KEYS), VALUE, max_size=3))
+
+
+@given(EVENTS)
+def test_an_event_that_was_written_is_read(event):
+    record = encode(packet()._replace(events=(event,)), NOW, Parts(events=True))["events"][0]
+    line = json.dumps(record, allow_nan=False)
+    found = read_event(line)
+    assert found == read_event(record) == read_line(line.encode("utf-8"))
+    assert found[:4] == event[:4] and (found.frame, found.time_s, found.captured_at) == (12, 0.4, 81234.567)
+    assert near((found.start_s, found.end_s, found.confidence), (event.start_s, event.end_s, event.confidence), 4)
+    assert near(found.duration_s, event.end_s - event.start_s, 6) and found.values == dict(event.values)
+
+
+def test_a_line_of_either_kind_is_read_as_what_it_is():
+    lines = [json.dumps(record) for record in (encode(packet(), NOW, POINTS_ONLY), BLINK)]
+    assert [type(read_line(line)).__name__ for line in lines] == ["FrameRecord", "Event"]
+    with pytest.raises(InputError, match="of an event, 'blink', and of no frame: read_event or read_line reads it"):
+        read_record(lines[1])
+    with pytest.raises(InputError, match="no record of an event: read_record or read_line"):
+        read_event(lines[0])
+
+
+BLINK = {"schema": 1, "event": "blink", "id": 3, "phase": "end", "start_s": 0.1}
+
+
+@pytest.mark.parametrize("change, reported", [
+    ({"phase": "middle"}, "phase must be start or end"), ({"id": None}, "id must be a whole number, it is null"),
+    ({"face": -1}, "face must be a whole number"), ({"start_s": "0"}, "start_s must be a finite number, it is a text"),
+    ({"event": 5}, "event must be a text"), ({"schema": 2}, "has the schema 2"),
+])
+def test_what_is_no_event_record_is_one_clear_error(change, reported):
+    assert read_event(BLINK).name == "blink"
+    with pytest.raises(InputError, match=reported):
+        read_line(dict(BLINK, **change))
+
+
+def test_a_face_tells_its_shapes_alone():
+    told = {"expression": {"mouth_open": 0.5, "jawOpen": 0.25, "of_later": 1.0}, "id": 1}
+    assert read_face(told).shapes == {"jawOpen": 0.25} and read_face({"id": 1}).shapes == {}
