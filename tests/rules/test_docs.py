@@ -159,7 +159,7 @@ def paths(value, path="", named=()):
 def whole_frame():
     """The record of a frame in which everything is known."""
     contours = Eyes(np.zeros((71, 2)), np.ones((71, 2)))
-    iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0)
+    iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0, (0.0, 0.0, 0.0))
     face = Face(1, Roi(1.0, 1.0, 1.0, 0.0), 1.0, (0.0, 0.0, 1.0, 1.0), np.zeros((468, 3)), pose, Eyes(iris, iris),
                 contours, Gaze((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), np.ones(3)),
                 {path[1]: 1.0 for _, path in FACE_COLUMNS if path[0] == "expression"})
@@ -200,7 +200,7 @@ def whole_status():
     board.update(model="", nvpmodel="", throttled=True, throttled_by=[])
     run = RunState("RUNNING", "", 1.0, "x", {"jsonl:-": Sender(told).stats()}, board)
     return dict(status_record(run, meter.summary(3.0), 0.0), lost=1, governor=Steering(Governor(30.0, 0), []).record(),
-                log=StatusWriter(StatusLog(""), dict, 1.0).counts())
+                profile={"name": "", "note": ""}, log=StatusWriter(StatusLog(""), dict, 1.0).counts())
 
 
 def test_records_md_has_the_fields_of_the_status_record_and_no_other():

@@ -60,7 +60,7 @@ def made(monkeypatch, tmp_path):
     """The stages that were made, each with the options that it was made with."""
     found = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live=False, **more):
         stage = Played()
         stage.config, stage.stills, stage.live = config, stills, live
         found.append(stage)
@@ -311,7 +311,7 @@ def test_it_is_not_copied(made, send):
 def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch, caplog):
     reported = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live=False, **more):
         report("note", "a note")
         report("warning", "a warning")
         return Composed(Played())
