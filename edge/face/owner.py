@@ -31,7 +31,7 @@ class Owner:
 
     def due(self, time_s: float, rotation: np.ndarray) -> bool:
         """Whether this frame is worth its points."""
-        if self._next_s is not None and 0.0 <= self._next_s - time_s <= LOOK_S:
+        if self._next_s is not None and 0.0 < self._next_s - time_s <= LOOK_S:
             return False
         return distance_deg(self._neutral.rotation, rotation) <= NEAR_DEG
 
