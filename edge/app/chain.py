@@ -5,6 +5,7 @@ from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
+from edge.face.events.signals import Limits
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
@@ -76,7 +77,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
-                                          points, learn=not stills)))
+                                          points, learn=not stills,
+                                          limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:
