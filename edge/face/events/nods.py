@@ -10,7 +10,7 @@ from edge.core.packet import END
 from edge.face.events.signals import LONGEST_GAP_S, Found, Pair, Signals, beyond
 
 NAMES = ("shake", "nod")  # of yaw, of pitch
-LEAST_DEG = (6.0, 4.0)  # swing from one turn to the next
+LEAST_DEG = (6.0, 5.0)  # swing from one turn to the next
 LONGEST_SWING_S = 0.6  # slower than about 0.8 Hz is looking around
 LEAST_SWINGS, SURE_SWINGS = 3, 6  # two changes of direction; from where on it is beyond doubt
 STILL = 0.25  # of the least swing: so near to its lowest or highest angle the head still rests there

@@ -11,7 +11,7 @@ LEAST_SHARE = 0.25  # of events.away_s: so long another zone is looked at before
 REST_S, REST_AWAY_S = 20.0, 120.0  # time constants of the rest direction, while somebody looks there and while not
 LENS_S = 5.0  # at first the lens counts as the rest direction as if it had been looked at for so long
 LONGEST_STEP_S = 0.5
-EYES_GONE_S = 0.5  # so long eyes that are not seen are taken to look where they last did; then straight ahead
+EYES_GONE_S = 0.5  # so long eyes that are not seen are taken to look where they last did; then where they usually do
 NEAR, FAR, SURELY = 1.1, 0.9, 0.25  # hysteresis, and the share of the limit beyond it that is beyond doubt
 DISTANCE_S = 1.0
 
@@ -22,8 +22,9 @@ class Away:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._rest, self._learned_s = (0.0, 0.0), LENS_S
-        self._eyes = None  # type: Optional[Tuple[float, Pair]]
-        self._last_s = None  # type: Optional[float]
+        self._eyes: Optional[Tuple[float, Pair]] = None  # when, and how far from where the head points
+        self._usual_eyes = 0.0, 0.0
+        self._last_s: Optional[float] = None
         self._zone = self._told_zone = self._next = "center"
         self._next_s = 0.0
         self._away = Lasting("away", limits.away_s, BACK_S, HOLD_S)
@@ -57,16 +58,19 @@ class Away:
         if signals.look_deg is not None:
             self._eyes = time_s, (signals.look_deg[0] - head[0], signals.look_deg[1] - head[1])
             return signals.look_deg
-        if self._eyes is None or not 0.0 <= time_s - self._eyes[0] <= EYES_GONE_S:
-            return head
-        return head[0] + self._eyes[1][0], head[1] + self._eyes[1][1]
+        eyes = self._usual_eyes
+        if self._eyes is not None and time_s - self._eyes[0] <= EYES_GONE_S:
+            eyes = self._eyes[1]
+        return head[0] + eyes[0], head[1] + eyes[1]
 
     def _learn(self, time_s: float, look: Pair, center: bool) -> None:
         dt = 0.0 if self._last_s is None else min(LONGEST_STEP_S, time_s - self._last_s)
         self._last_s = time_s
         self._learned_s += dt
         step = 1.0 - math.exp(-dt / min(REST_S if center else REST_AWAY_S, self._learned_s if center else math.inf))
-        self._rest = self._rest[0] + (look[0] - self._rest[0]) * step, self._rest[1] + (look[1] - self._rest[1]) * step
+        self._rest = _toward(self._rest, look, step)
+        if self._eyes is not None and self._eyes[0] == time_s:
+            self._usual_eyes = _toward(self._usual_eyes, self._eyes[1], step)
 
     def _other_zone(self, time_s: float, zone: str) -> List[Found]:
         """An event of its own for each zone that is looked at for long enough."""
@@ -82,6 +86,10 @@ class Away:
             if one.phase == START:
                 self._told_zone = self._zone
         return [one.having(zone=self._told_zone) for one in found]
+
+
+def _toward(one: Pair, other: Pair, step: float) -> Pair:
+    return one[0] + (other[0] - one[0]) * step, one[1] + (other[1] - one[1]) * step
 
 
 def _zone(yaw: float, pitch: float, limit: float) -> str:
