@@ -11,10 +11,12 @@ from edge.core.contracts import Stage
 from edge.core.packet import Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
+from edge.face.blendshapes import Blendshapes
 from edge.face.mesh import EYE_CORNERS, distance
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
+from edge.stages.shapes import ShapesOfTrack
 
 SHUT = 0.2  # an eye less open than this shows no iris
 LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
@@ -35,6 +37,8 @@ class ExpressSettings(NamedTuple):
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
     points: bool = True  # smooth them too; False where nobody reads them after this stage
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
+    shapes: Optional[Blendshapes] = None  # asked for, and made for the network that gives the points
+    auto_centre: bool = True  # learn the face at rest that they are told against
 
 
 class _Memory:
@@ -44,6 +48,8 @@ class _Memory:
         self.seen_s = 0.0
         self.ranges = (eyes.EyeRange(), eyes.EyeRange())
         self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
+        self.shapes = None if settings.shapes is None else ShapesOfTrack(
+            settings.shapes, settings.smoothing is not None, settings.auto_centre and settings.learn)
 
 
 class Express(Stage):
@@ -74,6 +80,8 @@ class Express(Stage):
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s if self._settings.learn else None)
+        if memory.shapes is not None and face.expression is not None:
+            face = memory.shapes(face, time_s)
         looks = _lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         if memory.smoother is not None:
             face = memory.smoother(face, time_s)
