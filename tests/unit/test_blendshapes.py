@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
-from test_still import face_of_points, seen
+from test_still import seen
 
-from edge.core.packet import Eyes, Face, Iris, Roi
+from edge.core.packet import Face, Roi
 from edge.face.blendshapes import Blendshapes, read_table
-from edge.face.measures import LIDS, Measures, mate
-from edge.stages.shapes import ShapesOfTrack
+from edge.face.measures import Measures, mate
 
 NETWORKS = ("face_attention", "face_landmark", "facemesh_pth")
 
