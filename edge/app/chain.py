@@ -6,6 +6,7 @@ from edge.config.load import Config
 from edge.core.contracts import Stage
 from edge.core.parts import POINTS_ONLY, Parts
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
+from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
@@ -87,7 +88,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          events=wanted.events and not stills,
+                                          shapes=Blendshapes(mesh.name) if wanted.shapes else None,
+                                          auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 
 

@@ -93,6 +93,7 @@ class NeutralConfig(NamedTuple):
     """`profile` None: the one that is in use; "none": no profile."""
 
     profile: Optional[str]
+    auto_centre: bool
 
 
 class PipelineConfig(NamedTuple):

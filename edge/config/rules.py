@@ -198,6 +198,7 @@ RULES: Dict[str, Rule] = {
     "smoothing.beta": number(0, 1000),
     "smoothing.derivative_cutoff_hz": number(0.01, 1000, "Hz"),
     "neutral.profile": _or_null(_profile()),
+    "neutral.auto_centre": flag(),
     "pipeline.workers": _workers(),
     "governor.enabled": flag(),
     "governor.target_fps": number(1, 1000, "frames per second"),

@@ -2,7 +2,7 @@
 
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from edge.core.contracts import Stage
 from edge.core.packet import Event, Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
+from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits, of_face
 from edge.face.events.watch import Events
 from edge.face.neutral import Neutral
@@ -17,6 +18,7 @@ from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
 from edge.stages.resting import Looks, NeutralSource, corrected, lids_of, lines_of_sight, with_rest
+from edge.stages.shapes import ShapesOfTrack
 
 SHUT = 0.2  # an eye less open than this shows no iris
 LEARN_YAW_DEG, LEARN_PITCH_DEG = 30.0, 20.0  # lids are learned from eyes seen nearly from the front
@@ -37,7 +39,8 @@ class ExpressSettings(NamedTuple):
     absent: Mapping[str, str] = {}  # quantities that no stage of this run fills in, and why
     points: bool = True  # smooth them too; False where nobody reads them after this stage
     learn: bool = True  # how far each eye opens; False in unrelated stills, where the usual range has to do
-    shapes: Any = None  # the network's blend shapes; None: nobody asks for them
+    shapes: Optional[Blendshapes] = None  # asked for, and made for the network that gives the points
+    auto_centre: bool = True  # learn the face at rest that they are told against
     events: bool = False  # tell what begins and ends; never in unrelated stills
     limits: Limits = Limits()  # of the events
     neutral: Optional[NeutralSource] = None  # whose face it is
@@ -53,6 +56,8 @@ class _Memory:
         self.apart = gaze.EyesApart()
         self.lids: List[Optional[float]] = [None, None]  # lid distances of this frame, over the eye's width
         self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
+        self.shapes = None if settings.shapes is None else ShapesOfTrack(
+            settings.shapes, settings.smoothing is not None, settings.auto_centre and settings.learn)
 
     def rest(self, neutral: Optional[Neutral]) -> None:
         """Another neutral face, or none, is in use from now on."""
@@ -104,6 +109,8 @@ class Express(Stage):
         for quantity, reason in self._settings.absent.items():
             face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s if self._settings.learn else None)
+        if memory.shapes is not None and face.expression is not None:
+            face = memory.shapes(face, time_s)
         looks = lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         looks = corrected(looks, neutral)
         if memory.smoother is not None:

@@ -3,6 +3,7 @@ import os
 
 import numpy as np
 import pytest
+from test_stages import FOV, expressive_face, frame
 
 from edge.app import neutral as app
 from edge.config.load import load_config
@@ -19,7 +20,6 @@ from edge.outputs.record import encode
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.resting import Fixed, signals_of
 from edge.store import requests
-from test_stages import FOV, expressive_face, frame
 
 NETWORK = "face_attention"
 CAMERA = from_fov(640, 480, FOV)
