@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from edge.app.chain import make_stages
+from edge.app.neutral import named
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Stage
@@ -65,7 +66,7 @@ class StageChain:
         """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
         self._parts = Parts(True, config.output.shapes, config.output.events)
-        stages = make_stages(config, stills, report, live, self._parts)
+        stages = make_stages(config, stills, report, live, self._parts, lambda network: named(config, network, report))
         self._last_events = stages.express.last_events
         self._packet: Optional[Packet] = None  # the newest, without its picture, where events are wanted
         self._events: Deque[Event] = deque(maxlen=MOST_EVENTS)

@@ -210,7 +210,7 @@ def whole_status():
     board.update(model="", nvpmodel="", throttled=True, throttled_by=[])
     run = RunState("RUNNING", "", 1.0, "x", {"jsonl:-": Sender(told).stats()}, board)
     return dict(status_record(run, meter.summary(3.0), 0.0), lost=1, governor=Steering(Governor(30.0, 0), []).record(),
-                log=StatusWriter(StatusLog(""), dict, 1.0).counts())
+                profile={"name": "", "note": ""}, log=StatusWriter(StatusLog(""), dict, 1.0).counts())
 
 
 def test_records_md_has_the_fields_of_the_status_record_and_no_other():

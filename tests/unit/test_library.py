@@ -66,7 +66,7 @@ def made(monkeypatch, tmp_path):
     """The stages that were made, each with the options that it was made with."""
     found = []
 
-    def make_stages(config, stills, report, live, wanted):
+    def make_stages(config, stills, report, live, wanted, neutral):
         stage = Played()
         stage.config, stage.stills, stage.live, stage.wanted = config, stills, live, wanted
         found.append(stage)
@@ -341,7 +341,7 @@ def test_it_is_not_copied(made, send):
 def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch, caplog):
     reported = []
 
-    def make_stages(config, stills, report, live, wanted):
+    def make_stages(config, stills, report, live, wanted, neutral):
         report("note", "a note")
         report("warning", "a warning")
         return Composed(Played())
