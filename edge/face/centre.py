@@ -1,0 +1,44 @@
+"""The measures of a face at rest, learned while it is seen: for who has made no profile.
+
+A running mean that begins at a mean face worth a fraction of a second, takes the first second of a track as rest, and later
+forgets with a time constant of a minute. The more a face does, the less it counts: a smile of ten seconds leaves no trace,
+a face that has changed for good is learned within some minutes.
+"""
+from typing import Optional
+
+import numpy as np
+
+FIRST_S = 1.0  # people look into a camera that they have just started with a face at rest
+FIRST_WORTH = 6.0  # what the first second counts, against later ones
+MEMORY_S = 60.0
+USUAL_ANSWER = 0.2  # a face that does so much counts half
+MAX_TURN_DEG = 25.0  # the points of a head turned further are a little off
+MAX_SPEED_DEG_S = 40.0
+LONGEST_STEP_S = 0.2  # a track that was lost, or a source that stood still, is not rest
+
+
+class Centre:
+    """Of one track."""
+
+    def __init__(self, rest: np.ndarray, prior_s: np.ndarray) -> None:
+        """Both (M,): the mean face, and how long each measure of it outweighs what is seen."""
+        self.neutral = rest.copy()
+        self._prior_s = prior_s
+        self._worth_s = self._age_s = 0.0
+        self._time_s: Optional[float] = None
+        self._turn_deg = (0.0, 0.0)
+
+    def learn(self, measures: np.ndarray, usable: np.ndarray, doing: float, turn_deg: tuple, time_s: float) -> None:
+        """`usable` (M,): which tell of rest; `doing` 0..1: the largest answer; `turn_deg`: yaw and pitch."""
+        dt = 1.0 / 30.0 if self._time_s is None else time_s - self._time_s
+        (yaw, pitch), (last_yaw, last_pitch) = turn_deg, self._turn_deg
+        fast = self._time_s is not None and max(abs(yaw - last_yaw), abs(pitch - last_pitch)) > MAX_SPEED_DEG_S * dt
+        self._time_s, self._turn_deg = time_s, turn_deg
+        if not 0.0 < dt <= LONGEST_STEP_S or fast or abs(yaw) > MAX_TURN_DEG:
+            return
+        self._age_s += dt
+        worth = FIRST_WORTH if self._age_s <= FIRST_S else 1.0 / (1.0 + (doing / USUAL_ANSWER) ** 2)
+        self._worth_s = min(MEMORY_S, self._worth_s + worth * dt)
+        weight = worth * dt / (self._worth_s + FIRST_WORTH * self._prior_s)
+        step = np.where(usable & np.isfinite(measures), measures - self.neutral, 0.0)
+        self.neutral += weight * step

@@ -1,0 +1,124 @@
+"""What blend shapes are made of: numbers of a face that do not depend on where it is, how large, or how it is turned.
+
+A measure is a coordinate of a small group of still points or of an iris (x, y, z: millimetres in the head frame), how far the
+lids of an eye are apart, or how the head is turned, for which the network's points are a little off.
+"""
+import math
+from typing import Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from edge.core.packet import Face
+from edge.face.eyes import lid_distance
+from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.still import placement
+from edge.geometry.rotation import angles
+
+# mesh points whose mean is measured: of the right and of the left side, each as the other's mirror image
+SIDED: Mapping[str, Tuple[Tuple[int, ...], Tuple[int, ...]]] = {
+    "browInner": ((107, 55, 66), (336, 285, 296)), "browMiddle": ((105, 52, 65), (334, 282, 295)),
+    "browOuter": ((70, 63, 46), (300, 293, 276)), "browRidge": ((53, 52, 65), (283, 282, 295)),
+    "foreheadSide": ((69, 104, 68), (299, 333, 298)), "foreheadInner": ((108, 107, 109), (337, 336, 338)),
+    "upperLid": ((159, 158, 160), (386, 385, 387)), "lowerLid": ((145, 144, 153), (374, 373, 380)),
+    "lidFold": ((27, 28, 29), (257, 258, 259)), "underLid": ((23, 24, 22), (253, 254, 252)),
+    "infraorbital": ((230, 229, 231), (450, 449, 451)), "eyeOuter": ((33, 130, 226), (263, 359, 446)),
+    "eyeInner": ((133, 243, 244), (362, 463, 464)), "underEye": ((119, 118, 120), (348, 347, 349)),
+    "cheekBone": ((117, 111, 116), (346, 340, 345)), "cheekUpper": ((50, 101, 36), (280, 330, 266)),
+    "cheekMiddle": ((205, 207, 187), (425, 427, 411)), "cheekOuter": ((123, 147, 213), (352, 376, 433)),
+    "cheekLower": ((192, 214, 212), (416, 434, 432)), "nasolabial": ((203, 206, 165), (423, 426, 391)),
+    "nostril": ((98, 97, 240), (327, 326, 460)), "noseWing": ((64, 129, 102), (294, 358, 331)),
+    "noseSide": ((114, 126, 217), (343, 355, 437)), "noseTop": ((198, 209, 131), (420, 429, 360)),
+    "lipCorner": ((61, 76, 62), (291, 306, 292)), "innerCorner": ((78, 191, 95), (308, 415, 324)),
+    "beyondCorner": ((57, 186, 43), (287, 410, 273)), "upperLipSide": ((39, 40, 74), (269, 270, 304)),
+    "upperLipInner": ((81, 80, 42), (311, 310, 272)), "upperLipPeak": ((37, 72, 38), (267, 302, 268)),
+    "lowerLipSide": ((181, 91, 90), (405, 321, 320)), "lowerLipInner": ((178, 88, 89), (402, 318, 319)),
+    "lowerLipNear": ((84, 85, 87), (314, 315, 317)), "upperInnerNear": ((82, 41, 38), (312, 271, 268)),
+    "aboveLip": ((167, 92, 165), (393, 322, 391)), "belowLip": ((182, 194, 204), (406, 418, 424)),
+    "chinSide": ((176, 149, 150), (400, 378, 379)), "jaw": ((136, 172, 58), (365, 397, 288)),
+    "chinNear": ((148, 171, 140), (377, 396, 369)),
+}
+MIDDLE: Mapping[str, Tuple[int, ...]] = {
+    "forehead": (151, 9, 10), "glabella": (8, 9, 168), "noseBridge": (6, 197, 195), "noseTip": (1, 4, 5),
+    "noseBase": (2, 94, 19), "philtrum": (164, 164, 164), "upperLip": (0, 11, 12), "upperInner": (13, 13, 12),
+    "lowerInner": (14, 14, 15), "lowerLip": (17, 16, 15), "chinDimple": (18, 200, 18), "chinFront": (199, 175, 200),
+    "chin": (152, 152, 175),
+}
+AXES = ("x", "y", "z")
+LIDS, IRISES = ("lids right", "lids left"), ("iris right", "iris left")
+TURNS = ("yaw", "pitch", "yaw yaw", "pitch pitch", "yaw pitch")
+TURN_UNIT_DEG = 20.0  # in which the head's angles count, so that they are of the size of the others
+UNKNOWN = (math.nan,) * 3
+
+
+def mate(name: str) -> str:
+    """The same on the other side, of a measure or a shape; itself, where it has none."""
+    for a, b in (("right", "left"), ("left", "right"), ("Right", "Left"), ("Left", "Right")):
+        if a in name:
+            return name.replace(a, b)
+    return name
+
+
+def mirrored(measure: str) -> Tuple[str, float]:
+    """What a measure is in a mirror, and its sign there."""
+    return mate(measure), -1.0 if measure.endswith(" x") or measure in ("yaw", "yaw pitch") else 1.0
+
+
+def groups() -> Dict[str, Tuple[int, ...]]:
+    """The mesh points of each group, in the order of the measures."""
+    found = {name + " right": right for name, (right, _) in SIDED.items()}
+    found.update({name + " left": left for name, (_, left) in SIDED.items()})
+    found.update(MIDDLE)
+    return found
+
+
+def names() -> List[str]:
+    """Of the measures, in the order of their array."""
+    return [group + " " + axis for group in list(groups()) + list(IRISES) for axis in AXES] + list(LIDS + TURNS)
+
+
+class Measures:
+    """Takes them; knows of no face in particular."""
+
+    def __init__(self) -> None:
+        self.names = names()
+        self.at: Mapping[str, int] = {name: i for i, name in enumerate(self.names)}
+        self._points = np.array(list(groups().values())).T.copy()  # (3, groups)
+
+    def of(self, face: Face) -> Optional[np.ndarray]:
+        """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
+
+        None where the points are none of a face.
+        """
+        if face.landmarks is None:
+            return None
+        placed = placement(face.landmarks)
+        if placed is None:
+            return None
+        near = face.landmarks.take(self._points, axis=0)
+        points = np.empty((near.shape[1] + 2, 3))
+        np.add(near[0], near[1], out=points[:-2])
+        points[:-2] += near[2]
+        points[:-2] /= len(near)
+        lids = []
+        for i, (a, b) in enumerate(EYE_CORNERS):
+            contour = None if face.eye_contours is None else face.eye_contours[i]
+            iris = None if face.irises is None else face.irises[i]
+            found = None if contour is None else lid_distance(contour, distance(face.landmarks, (a, b)))
+            lids.append(math.nan if found is None else found)
+            points[i - 2] = UNKNOWN
+            if iris is not None:
+                points[i - 2] = (iris.center[0], iris.center[1], (face.landmarks[a, 2] + face.landmarks[b, 2]) / 2.0)
+        yaw, pitch, _ = angles(placed.rotation)
+        turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
+        still = placed.still(points).ravel()
+        return np.concatenate((still, lids, (turned, raised, 0.0, 0.0, 0.0)))
+
+    def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+        """What differs from the face at rest, as the matrices take it; 0 for what is not known."""
+        change = measures - neutral
+        lids, turns = self.at[LIDS[0]], self.at[TURNS[0]]
+        change[lids:turns] /= neutral[lids:turns]
+        yaw, pitch = measures[turns], change[turns + 1]
+        change[turns:] = yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch
+        change[change != change] = 0.0
+        return change
