@@ -37,7 +37,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board lint bench bench-growth rehearse fuzz soak clean
+.PHONY: run test test-host test-twin test-board tools networks-twin lint bench bench-growth rehearse fuzz soak clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -60,30 +60,50 @@ run: $(VENV)/.run
 	@$(BIN)/nanoface run --source portrait --output video:out/demo.mp4 --output image:out/demo.jpg --status out/status.jsonl
 	@echo "see out/demo.jpg, out/demo.mp4 and out/status.jsonl"
 
-# The twins' tests run beside the host's, each on its own; what they print follows when all are done. No test needs a core
-# to itself (tests/patience.py), and a third of the time they wait: three at once keep two cores at work.
-test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test)
-	@mkdir -p out && rm -f out/twin.log out/board.log
+# The suites run in parts, as many at once as keep the cores at work: a third of the time they wait, and no test needs a core
+# to itself (tests/patience.py). The longest begin first; what a part prints comes when it is done, and stays in out/tests.
+# What a twin leaves out, and why: tests/where.py
+LOGS := out/tests
+TEST_JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
+LONG := tests/engines tests/pipeline tests/unit
+REST := $(filter-out $(LONG),$(sort $(patsubst %/,%,$(dir $(wildcard tests/*/test_*.py)))))
+PARTS := host-rest host-engines host-pipeline twin-engines twin-pipeline board-all twin-unit host-unit twin-rest
+PARTS := $(if $(PYTHON36),$(PARTS),$(filter host-%,$(PARTS)))
+# the twins' environments are made beside the first parts of the host: what waits for its own when make comes to it is started
+# last of all
+TWINS := $(if $(PYTHON36),networks-twin .venv-board/.test)
+HOST := $(BIN)/python $(PYTEST)
+TWIN := NANOFACE_TEST_TWIN=python36 .venv-py36/bin/python $(PYTEST)
+# what runs on the board while it tracks
+BOARD := NANOFACE_TEST_TWIN=board PYTHONPATH=. .venv-board/bin/python $(PYTEST) tests/unit tests/contract tests/pipeline
+folders = $(if $(filter rest,$1),$(REST),tests/$1)
+part = @echo "== $1 begins"; $2 > $(LOGS)/$1.log 2>&1 && touch $(LOGS)/$1.passed; \
+	echo "== $1"; cat $(LOGS)/$1.log; test -e $(LOGS)/$1.passed
+
+test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test) tools
+	@rm -rf $(LOGS) && mkdir -p $(LOGS)
 	@$(BIN)/nanoface models fetch --all
-	@echo "== the twins of the board are tested beside; what that prints comes last"
-	@$(MAKE) --no-print-directory test-twin > out/twin.log 2>&1 & twin=$$!; \
-		$(MAKE) --no-print-directory test-board > out/board.log 2>&1 & board=$$!; \
-		$(MAKE) --no-print-directory test-host; host=$$?; \
-		wait $$board; board=$$?; wait $$twin; twin=$$?; cat out/board.log out/twin.log; \
-		say() { [ $$1 = 0 ] && echo passed || echo FAILED; }; \
-		echo "== tests on $$($(BIN)/python --version): $$(say $$host), on the twin of the board's Python: $$(say $$twin)," \
-			"on the twin of the board: $$(say $$board)$(if $(PYTHON36),, (neither is there))"; \
-		[ $$host = 0 ] && [ $$twin = 0 ] && [ $$board = 0 ]
+	@$(MAKE) --no-print-directory --keep-going --jobs $(TEST_JOBS) $(TWINS) $(PARTS:%=part-%); all=$$?; \
+		say() { for part; do [ -e $(LOGS)/$$part.passed ] || { echo FAILED; return; }; done; echo $${1:+passed}; }; \
+		twin=$$(say $(filter twin-%,$(PARTS))); board=$$(say $(filter board-%,$(PARTS))); none="(it is not there)"; \
+		echo "== tests on $$($(BIN)/python --version): $$(say $(filter host-%,$(PARTS))), on the twin of the board's Python:" \
+			"$${twin:-$$none}, on the twin of the board: $${board:-$$none}"; \
+		[ $$all = 0 ]
+
+part-host-%: $(VENV)/.dev
+	$(call part,host-$*,$(HOST) $(call folders,$*))
+
+test-host: $(VENV)/.dev tools
+	@$(BIN)/nanoface models fetch --all
+	@echo "== tests on $$($(BIN)/python --version)"
+	@$(HOST)
 
 # with debootstrap a whole boot of the service is tried, with strace whom a process asks, with Xvfb the window; a machine for
 # tests gets them
-test-host: $(VENV)/.dev
+tools:
 	@lacks=$$(for tool in debootstrap strace Xvfb; do command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
 	if [ -n "$$CI" ] && [ -n "$$lacks" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
-	@$(BIN)/nanoface models fetch --all
-	@echo "== tests on $$($(BIN)/python --version)"
-	@$(BIN)/python $(PYTEST)
 
 ifeq ($(PYTHON36),)
 test-twin test-board:
@@ -104,17 +124,22 @@ else
 	@PYTHONWARNINGS=ignore .venv-board/bin/python -m pip install $(PIP_FLAGS) -r tests/pins/board.txt
 	@touch $@
 
-test-twin: .venv-py36/.test
-	@echo "== tests on the twin of the board's Python: $$(.venv-py36/bin/python --version), OpenCV 4.1.1"
+networks-twin: .venv-py36/.test
 	@.venv-py36/bin/python -m edge models fetch --all
-	@.venv-py36/bin/python $(PYTEST)
 
-# what runs on the board while it tracks; the command line, the build step and the tables of films on the other twin
+part-twin-%: networks-twin
+	$(call part,twin-$*,$(TWIN) $(call folders,$*))
+
+part-board-all: .venv-board/.test
+	$(call part,board-all,$(BOARD))
+
+test-twin: networks-twin
+	@echo "== tests on the twin of the board's Python: $$(.venv-py36/bin/python --version), OpenCV 4.1.1"
+	@$(TWIN)
+
 test-board: .venv-board/.test
 	@echo "== tests on the twin of the board at run time: numpy 1.13.3"
-	@PYTHONPATH=. .venv-board/bin/python $(PYTEST) tests/unit tests/contract tests/pipeline \
-		--ignore tests/unit/test_cli.py --ignore tests/unit/test_wrong_input.py \
-		--ignore tests/unit/test_films.py --ignore tests/unit/test_films_damaged.py --ignore tests/unit/test_picture_damage.py
+	@$(BOARD)
 endif
 
 lint: $(VENV)/.dev

@@ -9,6 +9,7 @@ import tempfile
 import pytest
 from apart import Apart
 from hypothesis import HealthCheck, settings
+from where import VARIABLE, left_out
 
 from edge.core import redact
 from edge.host.analytics import switch_off_analytics
@@ -37,6 +38,10 @@ def pytest_configure(config):
 
 
 def pytest_runtest_setup(item):
+    reason = left_out(os.path.relpath(str(item.fspath), os.path.join(ROOT, "tests")).replace(os.sep, "/"),
+                      os.environ.get(VARIABLE))
+    if reason:
+        pytest.skip(reason)
     for marker in item.iter_markers("shared"):
         for path in marker.args:
             if not os.path.exists(os.path.join(SHARED, path)):

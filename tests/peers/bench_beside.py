@@ -13,7 +13,7 @@ from typing import NamedTuple, Sequence
 from peer import Stored, facemesh, tracker
 
 from edge.bench import text
-from edge.bench.measure import Round, measure_alone
+from edge.bench.measure import JSONL, Round, measure_alone
 from edge.bench.replay import decoded
 from edge.cli.options import config_of
 from edge.cli.table import read_words
@@ -24,6 +24,7 @@ CAMERA = ("--workers", "detect+align+pose+iris+express")
 READ_AHEAD = ("--workers", "detect+align+pose+iris+express+output")
 POINTS_FIRST = ("--aligner", "face_landmark")  # the way of two networks: points, then irises
 NO_POSE = ("--pose", "none")
+SHAPES, EVENTS, BOTH = ((JSONL[0] + asked,) for asked in ("?shapes=true", "?events=true", "?shapes=true&events=true"))
 
 
 class Form(NamedTuple):
@@ -32,6 +33,7 @@ class Form(NamedTuple):
     name: str
     label: str
     words: Sequence[str] = ()  # for nanoface bench, behind the user's
+    outputs: Sequence[str] = JSONL
 
 
 FORMS = (
@@ -39,13 +41,19 @@ FORMS = (
     Form("recorded", "as a recorded source"),
     Form("no_pose", "as a recorded source, no pose", NO_POSE),
     Form("read_ahead", "as a recorded source that a thread reads ahead", READ_AHEAD),
+    Form("shapes", "as a recorded source, with shapes", outputs=SHAPES),
+    Form("events", "as a recorded source, with events", outputs=EVENTS),
+    Form("shapes_events", "as a recorded source, with both", outputs=BOTH),
     Form("camera_points", "mesh + irises: threads as a camera has them", CAMERA + POINTS_FIRST),
 )
 
 GAINS = (  # what two of the forms differ in: without it, with it
     ("attention for mesh + irises", "camera_points", "camera"),
     ("recorded source: the stages' thread writes the file", "camera", "read_ahead"),
-    ("recorded source: the stages' thread reads the frames, too", "read_ahead", "recorded"))
+    ("recorded source: the stages' thread reads the frames, too", "read_ahead", "recorded"),
+    ("shapes that nobody asks for", "shapes", "recorded"),
+    ("events that nobody asks for", "events", "recorded"),
+    ("both that nobody asks for", "shapes_events", "recorded"))
 
 
 def in_turns(peers, rounds):
@@ -72,7 +80,7 @@ def measure(python, args, words):
     with ExitStack() as closing:
         stored = closing.enter_context(Stored(frames))
         theirs = closing.enter_context(facemesh(python, stored))
-        ours = [closing.enter_context(tracker(stored, list(words) + list(form.words))) for form in FORMS]
+        ours = [closing.enter_context(tracker(stored, list(words) + list(form.words), form.outputs)) for form in FORMS]
         told = in_turns([theirs] + ours, args.rounds)
     first = told[1]
     measured = {"rounds": [Round(*[r[key] for key in Round._fields]) for r in first], "peak_mb": first[-1]["peak_mb"],

@@ -1,7 +1,9 @@
-"""The Makefile on a board: targets that would make an environment there name `sh setup.sh` and do nothing."""
+"""The Makefile: on a board it names `sh setup.sh` and does nothing; elsewhere `make test` runs every test, in parts."""
+import glob
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -59,3 +61,40 @@ def test_a_container_on_a_board_is_one_too(tmp_path, board, kernel):
 def test_elsewhere_and_to_clean_up_it_goes_on(tmp_path, board, words, part):
     _, said, done = make(tmp_path, board, *words)
     assert "setup.sh" not in said and part in "\n".join(done)
+
+
+@needs_make
+def test_every_folder_of_tests_is_in_a_part_of_the_host_and_in_one_of_the_twin():
+    words = ["make", "-n", "BOARD_ROOT=/nowhere", "PYTHON=" + sys.executable, "PYTHON36=" + sys.executable, "test"]
+    told = subprocess.check_output(words, cwd=ROOT, env=dict(os.environ, MAKEFLAGS=""), universal_newlines=True)
+    files = glob.glob(os.path.join(ROOT, "tests", "*", "test_*.py"))
+    folders = {os.path.relpath(os.path.dirname(path), ROOT) for path in files}
+    for suite in ("host", "twin"):
+        parts = [line.split(" > ")[0] for line in told.splitlines() if '"== {}-'.format(suite) in line]
+        tried = [word for part in parts for word in part.split() if word.startswith("tests/") and "." not in word]
+        assert len(parts) > 1 and sorted(tried) == sorted(folders)
+
+
+STUB = '#!/bin/sh\necho "$*" >> "$LOG"\ncase "$*" in -c*) echo 311 ;; *"$FAILS"*) exit 1 ;; esac\n'
+
+
+@needs_make
+@pytest.mark.parametrize("fails, host, twin, board", [
+    ("nothing", "passed", "passed", "passed"), ("engines", "FAILED", "FAILED", "passed"),
+    ("unit tests/contract", "passed", "passed", "FAILED"), ("rules", "FAILED", "FAILED", "passed")])
+def test_a_part_that_fails_fails_its_suite_and_the_others_run(tmp_path, fails, host, twin, board):
+    shutil.copy(os.path.join(ROOT, "Makefile"), str(tmp_path))
+    for name in ("setup.py", "tests/pins/py36.txt", "tests/pins/board.txt", "tests/rules/test_a.py", "bin/python3") + tuple(
+            "{}/{}".format(venv, name) for venv in (".venv", ".venv-py36", ".venv-board")
+            for name in ("bin/python", "bin/nanoface", ".run", ".dev", ".test")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": "{}:/usr/bin:/bin".format(tmp_path / "bin"), "HOME": str(tmp_path), "LOG": str(tmp_path / "log"),
+           "FAILS": fails}
+    done = subprocess.run(["make", "test", "BOARD_ROOT=/nowhere", "PYTHON36=python3"], cwd=str(tmp_path), env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.stdout.splitlines()[-2 if "FAILED" in (host, twin, board) else -1].endswith(
+        ": {}, on the twin of the board's Python: {}, on the twin of the board: {}".format(host, twin, board)), done.stdout
+    assert (done.returncode != 0) == ("FAILED" in (host, twin, board))
+    assert len([line for line in (tmp_path / "log").read_text().splitlines() if "pytest" in line]) == 9

@@ -1,0 +1,40 @@
+"""Which tests a twin of the board does not run again, and why: all others run on every Python that `make test` finds.
+
+The host runs everything. The twin of Python 3.6 leaves out what reads text or runs what is not Python; the twin of the board
+at run time has the same Python and the same packages but for numpy and onnx, and leaves out what touches neither. The
+Makefile says with $NANOFACE_TEST_TWIN which twin it is; where that is not set, as in a run by hand, everything runs.
+"""
+VARIABLE = "NANOFACE_TEST_TWIN"
+TWINS = PYTHON36, BOARD = "python36", "board"
+
+READS_TEXT = "the host's Python reads the same text"
+NO_PYTHON = "what is tried is no Python: it runs beside the host's Python"
+SAME_PYTHON = "no array and no network in it: the twin of Python 3.6 runs it, whose other packages are the same"
+SAME_DECODERS = "tables of files that OpenCV and FFmpeg decode: the twin of Python 3.6 runs them with the same versions"
+
+ON_THE_HOST = {
+    READS_TEXT: ("rules/test_docs.py", "rules/test_engine_rooms.py", "rules/test_imports.py", "rules/test_rooms.py",
+                 "rules/test_style.py", "rules/test_waits.py", "unit/test_board_page.py"),
+    NO_PYTHON: ("engines/test_crop_kernel_arithmetic.py", "unit/test_makefile.py"),
+}
+ON_PYTHON36 = {
+    SAME_PYTHON: (
+        "contract/test_attacks_files.py", "contract/test_attacks_network.py", "contract/test_attacks_passwords.py",
+        "contract/test_seams_command.py", "pipeline/test_clock_steps.py", "pipeline/test_link.py",
+        "pipeline/test_no_telemetry.py", "unit/test_apart.py", "unit/test_buildlock.py", "unit/test_cli.py",
+        "unit/test_commands.py", "unit/test_completion.py", "unit/test_config.py", "unit/test_config_source.py",
+        "unit/test_console.py", "unit/test_endings.py", "unit/test_hostile_playlists.py", "unit/test_metrics.py",
+        "unit/test_odd_figures.py", "unit/test_outputs_spec.py", "unit/test_reading.py", "unit/test_redact.py",
+        "unit/test_service_attacks.py", "unit/test_service_camera.py", "unit/test_service_cuts.py",
+        "unit/test_service_install.py", "unit/test_service_packages.py", "unit/test_service_selftest.py",
+        "unit/test_service_units.py", "unit/test_setup_sh.py", "unit/test_sources_spec.py", "unit/test_start_status.py",
+        "unit/test_statuslog.py", "unit/test_systemd.py", "unit/test_table.py", "unit/test_targets.py",
+        "unit/test_waiting.py", "unit/test_wheel.py", "unit/test_words.py", "unit/test_wrong_input.py"),
+    SAME_DECODERS: ("unit/test_films.py", "unit/test_films_damaged.py", "unit/test_picture_damage.py"),
+}
+LEFT_OUT = {PYTHON36: ON_THE_HOST, BOARD: dict(ON_THE_HOST, **ON_PYTHON36)}
+
+
+def left_out(path, twin):
+    """Why the twin of this name does not run the file (from tests/, with slashes), or None."""
+    return next((reason for reason, paths in LEFT_OUT.get(twin, {}).items() if path in paths), None)
