@@ -100,7 +100,7 @@ class Person:
         """`coefficients`: (51,) in the order of `names`."""
         used = np.flatnonzero(coefficients)
         moved = self._neutral + np.tensordot(coefficients[used].astype(np.float32), self._shapes[used], 1)
-        right, left = (self._rotation.dot(from_angles(*self.eye_angles(coefficients, i), 0.0)) for i in (0, 1))
+        right, left = (self._rotation.dot(_eye_rotation(*self.eye_angles(coefficients, i))) for i in (0, 1))
         return Seen(self._in_head(moved), (self._eyeballs[0], self._eyeballs[1]), (right, left))
 
     def eye_angles(self, coefficients: np.ndarray, eye: int) -> Tuple[float, float]:
@@ -108,6 +108,11 @@ class Person:
         look = {way: float(coefficients[self._index["eyeLook" + way + SIDES[eye]]]) for way in ("In", "Out", "Up", "Down")}
         outward = LOOK_SIDE_DEG * (look["Out"] - look["In"])
         return (outward if eye == 0 else -outward), LOOK_UP_DEG * look["Up"] - LOOK_DOWN_DEG * look["Down"]
+
+
+def _eye_rotation(yaw: float, pitch: float) -> np.ndarray:
+    """Of an eye: the pitch first, so that both are those of its line of sight."""
+    return from_angles(yaw, 0.0, 0.0).dot(from_angles(0.0, pitch, 0.0))
 
 
 def on_picture(points: np.ndarray, pose: Pose) -> np.ndarray:
