@@ -74,4 +74,4 @@ def run(args: Any, out: TextIO) -> int:
     return neutral.take(args, name, args.seconds or SECONDS, countdown_s, out)
 
 
-CALIBRATE = Command(make_parser, run, check, (FP16, NEUTRAL), offers={"NAME": ANY_NETWORK}, takes_signals=False)
+CALIBRATE = Command(make_parser, run, check, (FP16, NEUTRAL), offers={"NAME": ANY_NETWORK})
