@@ -11,6 +11,7 @@ import numpy as np
 from edge.core.packet import Face
 from edge.face.eyes import lid_distance
 from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.neutral import Neutral
 from edge.face.still import placement
 from edge.geometry.rotation import angles
 
@@ -112,6 +113,15 @@ class Measures:
         turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
         still = placed.still(points).ravel()
         return np.concatenate((still, lids, (turned, raised, 0.0, 0.0, 0.0)))
+
+    def at_rest(self, neutral: Neutral) -> np.ndarray:
+        """Those of a profile, as `of` has them of a frame."""
+        points = neutral.still.take(self._points, axis=0).mean(axis=0)
+        irises = [UNKNOWN if iris is None else iris for iris in neutral.irises]
+        lids = [opened for opened, _ in neutral.lids]
+        yaw, pitch = neutral.turn
+        turns = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
+        return np.concatenate((points.ravel(), np.ravel(irises), lids, turns))
 
     def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """What differs from the face at rest, as the matrices take it; 0 for what is not known."""

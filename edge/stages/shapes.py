@@ -7,6 +7,7 @@ from edge.core.packet import Face
 from edge.face.blendshapes import Blendshapes
 from edge.face.centre import Centre
 from edge.face.measures import IRISES, LIDS, TURN_UNIT_DEG, TURNS
+from edge.face.neutral import Neutral
 from edge.geometry.filters import OneEuro, OneEuroSettings
 
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
@@ -35,6 +36,10 @@ class ShapesOfTrack:
         self._downs = [names.index("eyeLookDown" + side.capitalize()) for side in EYES]
         self._down = [0.0, 0.0]
         self._lively = np.array([DOING if name.startswith("eye") else 1.0 for name in names])
+
+    def rest(self, neutral: Optional[Neutral]) -> None:
+        """That of a profile, or None: what is learned."""
+        self.neutral = None if neutral is None else self._shapes.measures.at_rest(neutral)
 
     def __call__(self, face: Face, time_s: float) -> Face:
         """A face with an `expression`, before its points are smoothed."""
