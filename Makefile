@@ -48,7 +48,7 @@ $(VENV)/.run: setup.py tests/pins/py36.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev,metrics$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install $(PIP_FLAGS) $(PINS) -e '.[dev,metrics,render$(if $(filter 36,$(VERSION)),,$(comma)lint)]'
 	@$(if $(filter 36 37,$(VERSION)),:,$(BIN)/python -m pip install $(PIP_FLAGS) -e '.[rtx]' >/dev/null 2>&1 || \
 		echo "== TensorRT for RTX cannot be installed here: the tests that build with it are skipped")
 	@touch $@

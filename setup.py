@@ -61,6 +61,8 @@ setup(
             # compiles the crop kernel for the Nano's GPU on a machine that has none
             "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
         ],
+        # draws heads with known expressions, for python -m calibration.shapes.film and its tests; needs a libEGL
+        "render": ["moderngl>=5.8,<6; platform_machine == 'x86_64' and sys_platform == 'linux' and python_version >= '3.8'"],
         # a builder of NVIDIA's that needs no GPU, for tests only. Proprietary: whoever installs it accepts NVIDIA's licence
         "rtx": ["tensorrt-rtx-cu12-{}>=1.7,<1.8; platform_machine == 'x86_64' and sys_platform == 'linux' "
                 "and python_version >= '3.8'".format(part) for part in ("bindings", "libs")],

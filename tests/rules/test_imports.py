@@ -49,6 +49,7 @@ BEHIND = {
     "PIL": ("edge/sources/pictures/*",),
     "pygame": ("edge/outputs/pictures/viewer.py",),
     "jtop": ("edge/telemetry/board/jtop.py",),
+    "moderngl": ("calibration/shapes/render.py",),
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "threading": THREADS,
     "multiprocessing": THREADS,
@@ -58,7 +59,7 @@ BEHIND = {
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
          "concurrent"}  # its waits follow the wall clock, see test_waits.py
-LAZY = {"tensorrt", "pycuda", "jtop", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
+LAZY = {"tensorrt", "pycuda", "jtop", "moderngl", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
 # these report their use to their makers, unless they are loaded with edge.host.analytics.load_runtime(), by these files
 NO_TELEMETRY = ("onnxruntime", "openvino")
 LOADERS = ("edge/runtimes/cpu/*", "edge/runtimes/choose.py", "engines/*", "calibration/*")
