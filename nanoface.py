@@ -32,14 +32,25 @@ if TYPE_CHECKING:
         UnfitError,
     )
     from edge.core.packet import Eyes, Iris
-    from edge.core.records import Angles, Face, FrameRecord, Gaze, Pose, read_record
+    from edge.core.records import (
+        Angles,
+        Event,
+        Face,
+        FrameRecord,
+        Gaze,
+        Pose,
+        Turn,
+        read_event,
+        read_line,
+        read_record,
+    )
     from edge.library.stream import Stream, StreamFrame
     from edge.library.tracker import Tracker
 
 __all__ = [
-    "Angles", "ConfigError", "EdgeError", "EngineError", "Eyes", "Face", "FrameError", "FrameRecord", "Gaze", "InputError",
-    "InputTypeError", "Iris", "ModelError", "OutputError", "Pose", "SourceError", "StateError", "Stream", "StreamFrame",
-    "Tracker", "UnfitError", "__version__", "read_record",
+    "Angles", "ConfigError", "EdgeError", "EngineError", "Event", "Eyes", "Face", "FrameError", "FrameRecord", "Gaze",
+    "InputError", "InputTypeError", "Iris", "ModelError", "OutputError", "Pose", "SourceError", "StateError", "Stream",
+    "StreamFrame", "Tracker", "Turn", "UnfitError", "__version__", "read_event", "read_line", "read_record",
 ]
 
 HERE = os.path.dirname(os.path.abspath(__file__))

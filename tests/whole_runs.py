@@ -44,7 +44,7 @@ def environment(folder, home, **more):
     """Nothing of the user's own: no configuration, no state, no networks but those of `home`."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("NANOFACE_", "XDG_"))}
     env.update(PYTHONPATH=python_path(), NANOFACE_HOME=str(home), NANOFACE_CONFIG=os.devnull, COLUMNS="100",
-               XDG_STATE_HOME=os.path.join(str(folder), "state"))
+               XDG_STATE_HOME=os.path.join(str(folder), "state"), NANOFACE_PROFILES=os.path.join(str(folder), "profiles"))
     env.update(more)
     return env
 

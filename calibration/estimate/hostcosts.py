@@ -21,6 +21,7 @@ from edge.config.load import Config, load_config
 from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.packet import Frame, Packet
+from edge.core.parts import NO_PARTS
 from edge.core.roles import ALIGN, IRIS, NETWORKS, ONNXRUNTIME, POSE
 from edge.host.disk import write_whole
 from edge.outputs.record import encode
@@ -86,7 +87,7 @@ def walk(meters: Meters, frames: Sequence[np.ndarray], first: int) -> List[Dict[
             packet = result
             row[stage.name] = 1e3 * (clock.thread_cpu() - began - (meters.spent(stage.name) - inside))
         began = clock.thread_cpu()
-        record = encode(packet, clock.monotonic(), False)
+        record = encode(packet, clock.monotonic(), NO_PARTS)
         between = clock.thread_cpu()
         writer.encode(record)
         row["record"], row["json"] = 1e3 * (between - began), 1e3 * (clock.thread_cpu() - between)

@@ -4,7 +4,10 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, T
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
+from edge.core.parts import POINTS_ONLY, Parts
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
+from edge.face.blendshapes import Blendshapes
+from edge.face.events.signals import Limits
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
@@ -17,6 +20,7 @@ from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
+from edge.stages.resting import NeutralSource
 from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
@@ -39,14 +43,21 @@ class Stages(NamedTuple):
         return [g for g in groups if g]
 
 
-def make_stages(config: Config, stills: bool, report: Report, live: bool = False, points: bool = True) -> Stages:
-    """`live`: frames come whether or not they are taken. `points`: somebody reads the landmarks of a face.
+def camera_of(config: Config) -> CameraGuess:
+    """Raises ConfigError for intrinsics that cannot be read."""
+    return CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
+
+
+def make_stages(config: Config, stills: bool, report: Report, live: bool = False, wanted: Parts = POINTS_ONLY,
+                neutral: Callable[[str], Optional[NeutralSource]] = lambda network: None) -> Stages:
+    """`live`: frames come whether or not they are taken. `wanted`: what somebody reads of what is not always made.
+    `neutral`: whose face it is, as the network of this name sees it.
 
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
     networks, tracking = Networks(config, report), config.tracking
     tracks = Tracks(tracking.lost_after_s, memory=not stills)
-    camera = CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
+    camera = camera_of(config)
 
     detect_runner, found = networks.required(DETECT, config.models.detect)
     align_runner, mesh = networks.required(ALIGN, config.models.align)
@@ -76,7 +87,10 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
-                                          points, learn=not stills)))
+                                          wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
+                                          shapes=Blendshapes(mesh.name) if wanted.shapes else None,
+                                          auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
+                                          limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:

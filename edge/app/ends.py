@@ -7,6 +7,7 @@ from edge.app.networks import Report
 from edge.config.load import Config
 from edge.core import contracts
 from edge.core.contracts import Output, Source
+from edge.core.parts import Parts
 from edge.outputs.direct import DirectSender
 from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
 from edge.outputs.pictures.window import DisplayState, opens_by_itself
@@ -33,12 +34,19 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     pictures do, or may wait for its reader, keeps a thread."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
-                            lambda: source.fps, config.output.draw_times, lambda: source.name)
+                            lambda: source.fps, config.output.draw_times, lambda: source.name,
+                            shapes=config.output.shapes, events=config.output.events)
     senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
         senders += map(_sender, live_picture(config.output.window, here, options, lambda text: report("note", text)))
     return senders
+
+
+def asked(senders: Sequence[contracts.Sender]) -> Parts:
+    """What the stages are to make: what any output wants to know. Pictures show the points."""
+    return Parts(any(s.landmarks or s.needs_picture for s in senders), any(s.shapes for s in senders),
+                 any(s.events for s in senders))
 
 
 def _sender(output: Output, direct: bool = False) -> contracts.Sender:

@@ -4,8 +4,9 @@ from contextlib import ExitStack
 from typing import Any, Dict, Optional
 
 from edge.app.chain import make_stages, steps_of
-from edge.app.ends import NOTHING, make_senders, source_options
+from edge.app.ends import NOTHING, asked, make_senders, source_options
 from edge.app.networks import Report
+from edge.app.neutral import InUse, named
 from edge.app.targets import NewFolders, check_targets
 from edge.config.load import Config
 from edge.core import clock
@@ -68,13 +69,15 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     reads, writes = config.pipeline.ends()
     senders = make_senders(specs, config, source, report, direct=writes)
     health.opening("the networks")
-    points = any(sender.landmarks or sender.needs_picture for sender in senders)
-    stages = make_stages(config, source.stills, report, source.live, points)
+    stages = make_stages(config, source.stills, report, source.live, asked(senders), lambda network: (
+        named(config, network, report) if source.stills else InUse(config, network, report, source.live)))
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     this.unfit = unfit
+    if stages.express.neutral is not None:
+        this.profile = stages.express.neutral.record
     this.hint = "" if senders or config.output.window is False else NOTHING
     halve_output = Switch()
     steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
@@ -90,7 +93,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
                 limit=config.source.max_frames, capture_thread=source.live or not reads,
-                output_thread=len(groups) > 1 and not writes)
+                output_thread=len(groups) > 1 and not writes, last_events=stages.express.last_events)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)
         before.over = True

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from edge.app.chain import make_stages
-from edge.app.ends import make_senders
+from edge.app.ends import asked, make_senders
 from edge.bench.replay import Replay
 from edge.config.load import Config
 from edge.core import clock
@@ -80,7 +80,7 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
         specs = parse_outputs([text.format(folder) for text in outputs])
         source = Replay(frames, rounds + 1, lambda done: watch.between(done))
         senders = make_senders(specs, config, source, direct=writes)
-        stages = make_stages(config, False, lambda event, text: None, points=any(s.landmarks for s in senders))
+        stages = make_stages(config, False, lambda event, text: None, wanted=asked(senders))
         groups = stages.groups(config.pipeline.groups())
         every = [stage for group in groups for stage in group]
         runners = [runner for stage in every for runner in stage.runners]

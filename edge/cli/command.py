@@ -26,4 +26,5 @@ class Command(NamedTuple):
     check: Callable[[Any], None] = anything_goes  # of several options together; raises ConfigError
     actions: Sequence[str] = ()  # one of them has to stand directly behind the command; it becomes args.action
     offers: Mapping[str, Sequence[str]] = {}  # completion: an option, or the metavar of words without one -> its words
+    usual: str = ""  # the action where none is named; "": one has to be
     takes_signals: bool = False  # run() ends by itself on SIGINT and SIGTERM; others get a KeyboardInterrupt

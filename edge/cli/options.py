@@ -62,6 +62,7 @@ NETWORK_OPTIONS = (
 )
 TRACKING_OPTIONS = (
     Option("--max-faces", "tracking.max_faces", "N", "faces tracked at once, 1 to 4"),
+    Option("--profile", "neutral.profile", "NAME", "the resting face that was taken under this name, or none"),
     Option("--no-smoothing", "smoothing.enabled", "", "values as measured in each frame", False),
     Option("--workers", "pipeline.workers", "GROUPS", 'threads, such as "detect+align | pose+iris+express"'),
 )

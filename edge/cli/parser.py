@@ -78,6 +78,15 @@ def count(most: int) -> Any:
     return read
 
 
+def number(low: float, high: float) -> Any:
+    def read(text: str) -> float:
+        if not re.match(r"^[0-9]{1,9}([.][0-9]{1,9})?$", text) or not low <= float(text) <= high:
+            raise argparse.ArgumentTypeError("{} is not a number from {:g} to {:g}".format(text, low, high))
+        return float(text)
+
+    return read
+
+
 def known_word(word: str, known: Sequence[str], before: str) -> str:
     if word in known:
         return word

@@ -20,7 +20,8 @@ COMMANDS = {
     "build": "make the TensorRT engines of this board",
     "verify": "compare what runs the networks with stored answers",
     "estimate": "estimate what a Jetson Nano needs for each network",
-    "calibrate": "find what a network loses in 16 bits",
+    "calibrate": "take your resting face, or find what a network loses in 16 bits",
+    "profile": "list, choose or remove the resting faces that were taken",
     "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
     "completion": "print what completes all of this in bash, zsh or fish",
@@ -60,7 +61,7 @@ def read_words(argv: Sequence[str]) -> argparse.Namespace:
     args = command.make_parser().read(rest)
     args.command = first
     if command.actions:
-        args.action = known_word(args.names.pop(0) if args.names else "", command.actions, "nanoface " + first)
+        args.action = known_word(args.names.pop(0) if args.names else command.usual, command.actions, "nanoface " + first)
     command.check(args)
     if first == "run" and rest == list(argv):
         _check_alone(args, rest[0].split("=")[0])

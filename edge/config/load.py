@@ -89,6 +89,13 @@ class SmoothingConfig(NamedTuple):
     derivative_cutoff_hz: float
 
 
+class NeutralConfig(NamedTuple):
+    """`profile` None: the one that is in use; "none": no profile."""
+
+    profile: Optional[str]
+    auto_centre: bool
+
+
 class PipelineConfig(NamedTuple):
     workers: str
 
@@ -107,8 +114,23 @@ class GovernorConfig(NamedTuple):
     idle_after_s: Optional[float]
 
 
+class EventsConfig(NamedTuple):
+    blink_closure: float
+    closed_s: float
+    perclos: float
+    yawn_s: float
+    away_yaw_deg: float
+    away_pitch_deg: float
+    away_s: float
+    near_mm: float
+    far_mm: float
+    gone_s: float
+
+
 class OutputConfig(NamedTuple):
     landmarks: bool
+    shapes: bool
+    events: bool
     mirror: bool
     draw_times: bool
     window: Union[str, bool]
@@ -146,8 +168,10 @@ class Config(NamedTuple):
     engines: EnginesConfig
     tracking: TrackingConfig
     smoothing: SmoothingConfig
+    neutral: NeutralConfig
     pipeline: PipelineConfig
     governor: GovernorConfig
+    events: EventsConfig
     outputs: Tuple[str, ...]
     output: OutputConfig
     status: StatusConfig
@@ -157,8 +181,9 @@ class Config(NamedTuple):
 
 TREE = {
     "source": SourceConfig, "camera": CameraConfig, "models": ModelsConfig, "engines": EnginesConfig,
-    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "pipeline": PipelineConfig, "governor": GovernorConfig,
-    "output": OutputConfig, "status": StatusConfig, "metrics": MetricsConfig,
+    "tracking": TrackingConfig, "smoothing": SmoothingConfig, "neutral": NeutralConfig, "pipeline": PipelineConfig,
+    "governor": GovernorConfig, "events": EventsConfig, "output": OutputConfig, "status": StatusConfig,
+    "metrics": MetricsConfig,
 }  # type: Dict[str, Any]
 NO_SPELLING = {}  # type: Dict[str, str]
 
@@ -189,7 +214,7 @@ def load_config(
     values["source.spec"] = _source(values, layers, user_file, environ is not None)
     _check_outputs(values["outputs"], layers)
     config = _tree(values)._replace(chosen=frozenset(key for layer in layers for key in layer))
-    contradiction = _contradiction(config.source)
+    contradiction = _contradiction(config.source, config.events)
     if contradiction:
         raise ConfigError(contradiction)
     return config
@@ -251,8 +276,10 @@ def _tree(values: Mapping[str, Any]) -> Config:
     return Config(outputs=values["outputs"], **sections)
 
 
-def _contradiction(source: SourceConfig) -> Optional[str]:
+def _contradiction(source: SourceConfig, events: EventsConfig) -> Optional[str]:
     """What is wrong with values that are each allowed."""
+    if events.near_mm >= events.far_mm:
+        return "events.near_mm {:g} is not below events.far_mm {:g}".format(events.near_mm, events.far_mm)
     if source.end_s is not None and source.end_s <= source.start_s:
         return "source.end_s {:g} is not after source.start_s {:g}".format(source.end_s, source.start_s)
     if source.pace == "realtime" and source.sequence:

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.core import roles
 from edge.core.roles import AUTO, CAN_BE_OFF, CAPTURE, NETWORKS, OFF, OUTPUT, STAGES
-from edge.core.rules import Address, Rule, choice, flag, number, numeral, parse_address, whole
+from edge.core.rules import Address, Rule, choice, flag, is_profile, number, numeral, parse_address, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
 
@@ -141,6 +141,16 @@ def _address() -> Rule:
     return Rule("a port of this machine alone, or HOST:PORT (0.0.0.0:PORT for the whole network)", read, numeral)
 
 
+def _profile() -> Rule:
+    def read(value: Any) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(text, str) or not (is_profile(text) or text == OFF):
+            raise ValueError
+        return text
+
+    return Rule("the name of a profile (1 to 40 letters, digits, - _ .), or none", read, str)
+
+
 RULES: Dict[str, Rule] = {
     "source.spec": _or_null(_text("a camera, file, folder or address, or a list of pictures", source=True)),
     "source.spec_file": _or_null(_text("the path of a file with one line")),
@@ -187,12 +197,26 @@ RULES: Dict[str, Rule] = {
     "smoothing.min_cutoff_hz": number(0.01, 1000, "Hz"),
     "smoothing.beta": number(0, 1000),
     "smoothing.derivative_cutoff_hz": number(0.01, 1000, "Hz"),
+    "neutral.profile": _or_null(_profile()),
+    "neutral.auto_centre": flag(),
     "pipeline.workers": _workers(),
     "governor.enabled": flag(),
     "governor.target_fps": number(1, 1000, "frames per second"),
     "governor.idle_after_s": _or_null(number(0, 3600, "s")),
+    "events.blink_closure": number(0.2, 0.95),
+    "events.closed_s": number(0.2, 60, "s"),
+    "events.perclos": number(0.01, 1),
+    "events.yawn_s": number(0.5, 60, "s"),
+    "events.away_yaw_deg": number(2, 90, "degrees"),
+    "events.away_pitch_deg": number(2, 90, "degrees"),
+    "events.away_s": number(0, 3600, "s"),
+    "events.near_mm": number(50, 100000, "mm"),
+    "events.far_mm": number(50, 100000, "mm"),
+    "events.gone_s": number(0, 3600, "s"),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": flag(),
+    "output.shapes": flag(),
+    "output.events": flag(),
     "output.mirror": flag(),
     "output.draw_times": flag(),
     "output.window": _or_auto(flag(), bool),

@@ -5,6 +5,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from edge.core.packet import Frame, Packet
+from edge.core.parts import Parts
 
 CONSTANT, REPLICATE = "constant", "replicate"
 BGR, RGB = "bgr", "rgb"
@@ -129,12 +130,23 @@ class Source(ABC):
         """Free the device; may be called twice and from another thread than read()."""
 
 
-class Output(ABC):
+class Asking:
+    """What an output wants to know, and its sender with it. What nobody wants is not made."""
+
+    needs_picture = False  # True: it gets the Packet; False: the frame record (a dict)
+    landmarks = False  # the frame record is to have the points and eye contours
+    shapes = False  # the faces' expression is to have the blend shapes
+    events = False  # the frame record is to have "events", a list of event records; also what a picture shows
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.landmarks, self.shapes, self.events)
+
+
+class Output(Asking, ABC):
     """Where results go. Called from one thread, its own."""
 
     name = ""  # the option that made it, e.g. "jsonl:out/demo.jsonl"
-    needs_picture = False  # True: emit() gets the Packet; False: the frame record (a dict)
-    landmarks = False  # the frame record is to have the points and eye contours
     fatal = False  # True: its failure ends the run; else it is opened again
     closed = False  # True once its user asks the run to stop; for any thread
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
@@ -147,19 +159,23 @@ class Output(ABC):
 
     @abstractmethod
     def emit(self, item: Any) -> None:
-        """Write one frame. Raises OutputError."""
+        """Write one frame. Raises OutputError.
+
+        One that asked for events, and needs no picture, may at the end get a record of nothing but "schema" and "events":
+        those that no frame came for any more. The events of an item that was dropped, or raised OutputError, come with the
+        next one.
+        """
 
     @abstractmethod
     def close(self) -> None:
         """Flush and close; may be called twice."""
 
 
-class Sender(ABC):
-    """What the pipeline and the status use of an output: with a queue and a thread of its own, or written at once."""
+class Sender(Asking, ABC):
+    """What the pipeline and the status use of an output: with a queue and a thread of its own, or written at once. It asks
+    for what its output asks for."""
 
     name = ""
-    needs_picture = False  # as the output
-    landmarks = False  # as the output
     fatal = False  # as the output
     error = None  # type: Optional[BaseException]  # what ended a fatal output, or the last failure of another
     stop_wanted = False  # the user of the output, such as a window, asks the run to stop
@@ -173,6 +189,10 @@ class Sender(ABC):
     @abstractmethod
     def put(self, item: Any) -> bool:
         """Hand over one packet or record; waits only where the output is blocking. False: it was not taken."""
+
+    def put_last(self, item: Any) -> bool:
+        """Hand over the events that no frame comes for any more, before close(). Drops nothing that waits."""
+        return self.put(item)
 
     @abstractmethod
     def close(self, timeout_s: float) -> bool:

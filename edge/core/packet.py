@@ -34,6 +34,7 @@ class Pose(NamedTuple):
     rotation: np.ndarray  # (3, 3)
     translation_mm: Optional[np.ndarray]  # (3,), None where no camera is known
     residual_px: Optional[float]  # rms reprojection error, None where the pose was not fitted to points
+    neutral: Optional[np.ndarray] = None  # (3, 3) rotation from the resting head of the profile in use
 
 
 class Iris(NamedTuple):
@@ -126,3 +127,10 @@ class Packet(NamedTuple):
 
     def with_span(self, span: Span) -> "Packet":
         return self._replace(spans=self.spans + (span,))
+
+    def bare(self) -> "Packet":
+        """Its events and the times of its frame alone: what may be kept, as it holds no picture."""
+        return Packet(self.frame._replace(image=NO_IMAGE), events=self.events)
+
+
+NO_IMAGE = np.zeros((0, 0, 3), np.uint8)

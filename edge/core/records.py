@@ -4,18 +4,17 @@ Units, axes and signs are those of the packet. What a record lacks is None, and 
 not known are passed over, so that what a later version adds under the same schema stops no reader.
 """
 import json
-import math
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
+from edge.core.checks import SHOWN, array, expect, mapping, number, numbers, optional, shown, text, whole, wrong
 from edge.core.errors import InputError
-from edge.core.packet import CONTOUR_POINTS, POINTS, Eyes, Iris
+from edge.core.packet import CONTOUR_POINTS, END, POINTS, START, Eyes, Iris
+from edge.core.parts import SHAPES
 
 SCHEMA = 1
 Box = Tuple[float, float, float, float]
-SHOWN = 40  # characters of what is wrong that stand in its error
-KINDS = {dict: "an object", list: "a list", str: "a text", type(None): "null", bool: "true or false"}
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -34,6 +33,14 @@ class Angles(NamedTuple):
     pitch: float
 
 
+class Turn(NamedTuple):
+    """How the head is turned from its rest, degrees, signs as for the head."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
 class Pose(NamedTuple):
     """How the head is turned, degrees, and where it is: x_C = F R x_H + t with F = diag(1, -1, -1)."""
 
@@ -43,6 +50,7 @@ class Pose(NamedTuple):
     rotation: np.ndarray  # (3, 3), the R above; the identity looks straight into the camera
     translation_mm: Optional[np.ndarray]  # (3,) in the camera frame: x right, y down, z forward
     residual_px: Optional[float]  # rms reprojection error
+    neutral: Optional[Turn] = None  # from the resting head of the profile in use
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -100,6 +108,11 @@ class Face(NamedTuple):
     def mouth_open(self) -> Optional[float]:
         return self.expression.get("mouth_open")
 
+    @property
+    def shapes(self) -> Mapping[str, float]:
+        """Of `expression` the blend shapes, by ARKit's names; {} where they were not asked for."""
+        return {name: self.expression[name] for name in SHAPES if name in self.expression}
+
 
 class FrameRecord(NamedTuple):
     """One frame and its faces."""
@@ -113,147 +126,138 @@ class FrameRecord(NamedTuple):
     file: str = ""  # of a picture: its path
 
 
-def read_record(record: Union[str, bytes, Mapping[str, Any]]) -> FrameRecord:
-    """The values of a record: of the dict, or of its line of JSON. Raises InputError that names the first fault."""
+class Event(NamedTuple):
+    """That something began, or is over. Times are those of `time_s` of the frames, seconds."""
+
+    name: str  # "blink", "nod" ...
+    id: int  # from 1; the end has that of its start
+    phase: str  # "start", or "end": of what is short there is only this one
+    face: Optional[int]  # of the track; None where it is not of one face
+    start_s: Optional[float]
+    end_s: Optional[float]  # None in a start
+    duration_s: Optional[float]  # None in a start
+    confidence: Optional[float]  # 0..1
+    frame: Optional[int]  # that it was told with
+    time_s: Optional[float]  # of that frame
+    captured_at: Optional[float]  # of that frame: monotonic clock of the process that wrote it
+    values: Mapping[str, Any]  # what is told of this kind alone, such as side
+
+
+Line = Union[str, bytes, Mapping[str, Any]]  # a line of JSON, or its dict
+EVENT_KEYS = frozenset(Event._fields[1:-1]) | {"schema", "event"}
+
+
+def read_line(line: Line) -> Union[FrameRecord, Event]:
+    """A line of `--output jsonl:`, whichever it is. Raises InputError that names the first fault."""
+    found = _record(line)
+    return _event(found) if "event" in found else _frame(found)
+
+
+def read_record(record: Line) -> FrameRecord:
+    """The values of a frame record. Raises InputError that names the first fault."""
+    found = _record(record)
+    if "event" in found:
+        raise InputError("this is the record of an event, {}, and of no frame: read_event or read_line reads it".format(
+            shown(found["event"])))
+    return _frame(found)
+
+
+def read_event(record: Line) -> Event:
+    """The values of an event record. Raises InputError that names the first fault."""
+    found = _record(record)
+    if "event" not in found:
+        raise InputError("this is no record of an event: read_record or read_line reads one of a frame")
+    return _event(found)
+
+
+def _record(record: Line) -> Dict[str, Any]:
     found: Any = record
     if isinstance(record, (str, bytes)):
         try:
             found = json.loads(record if isinstance(record, str) else record.decode("utf-8"))
         except (ValueError, RecursionError) as e:
-            raise InputError("the frame record is no line of JSON: {}".format(e)) from e
-    _expect(found, dict, "the whole", "an object")
+            raise InputError("the record is no line of JSON: {}".format(e)) from e
+    expect(found, dict, "the whole", "an object")
     if type(found.get("schema")) is not int or found["schema"] != SCHEMA:
-        raise InputError("the frame record has the schema {}, which is not {}: is it a line of `--output jsonl:`?".format(
-            _shown(found.get("schema")), SCHEMA))
-    size = [_whole(value, "size") for value in _expect(found.get("size"), list, "size", "[width, height]")]
+        raise InputError("the record has the schema {}, which is not {}: is it a line of `--output jsonl:`?".format(
+            shown(found.get("schema")), SCHEMA))
+    return found  # type: ignore[no-any-return]
+
+
+def _event(found: Dict[str, Any]) -> Event:
+    phase = text(found.get("phase"), "phase")
+    if phase not in (START, END):
+        raise wrong("phase", "{} or {}".format(START, END), found["phase"])
+    start_s, end_s, duration_s, confidence, time_s, captured_at = (optional(found, key, key, number) for key in (
+        "start_s", "end_s", "duration_s", "confidence", "time_s", "captured_at"))
+    face, frame = (optional(found, key, key, whole) for key in ("face", "frame"))
+    return Event(text(found["event"], "event"), whole(found.get("id"), "id"), phase, face,
+                 start_s, end_s, duration_s, confidence, frame, time_s, captured_at,
+                 {key: value for key, value in found.items() if key not in EVENT_KEYS})
+
+
+def _frame(found: Dict[str, Any]) -> FrameRecord:
+    size = [whole(value, "size") for value in expect(found.get("size"), list, "size", "[width, height]")]
     if len(size) != 2:
-        raise _wrong("size", "[width, height]", found["size"])
-    faces = _expect(found.get("faces"), list, "faces", "a list")
-    captured_at, time_s, age_ms = (_optional(found, key, key, _number) for key in ("captured_at", "time_s", "age_ms"))
+        raise wrong("size", "[width, height]", found["size"])
+    faces = expect(found.get("faces"), list, "faces", "a list")
+    captured_at, time_s, age_ms = (optional(found, key, key, number) for key in ("captured_at", "time_s", "age_ms"))
     return FrameRecord(
-        _whole(found.get("frame"), "frame"), (size[0], size[1]),
+        whole(found.get("frame"), "frame"), (size[0], size[1]),
         tuple(read_face(face, "faces[{}]".format(i)) for i, face in enumerate(faces)),
-        captured_at, time_s, age_ms, _optional(found, "file", "file", _text) or "")
+        captured_at, time_s, age_ms, optional(found, "file", "file", text) or "")
 
 
 def read_face(record: Any, where: str = "face") -> Face:
     """One entry of `faces`; `where` names it in errors. Raises InputError."""
-    _expect(record, dict, where, "an object")
+    expect(record, dict, where, "an object")
     at = where + "."
     return Face(
-        id=_whole(record.get("id"), at + "id"),
-        score=_optional(record, "score", at + "score", _number),
-        box=_optional(record, "box", at + "box", _box),
-        landmarks=_optional(record, "landmarks", at + "landmarks", lambda v, w: _array(v, w, (POINTS, 3))),
-        pose=_optional(record, "pose", at + "pose", _pose),
-        irises=_optional(record, "iris", at + "iris", lambda v, w: _eyes(v, w, _iris)),
-        gaze=_optional(record, "gaze", at + "gaze", _gaze),
-        expression=_optional(record, "expression", at + "expression", lambda v, w: _named(v, w, _number)) or {},
-        eye_contours=_optional(record, "eye_contours", at + "eye_contours",
-                               lambda v, w: _eyes(v, w, lambda c, s: _array(c, s, (CONTOUR_POINTS, 2)))),
-        missing=_optional(record, "missing", at + "missing", lambda v, w: _named(v, w, _text)) or {})
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value)[:SHOWN]
-    except ValueError:  # Python 3.11 and later do not write out a number that is larger still
-        return "a number of thousands of digits"
-
-
-def _wrong(where: str, expected: str, found: Any) -> InputError:
-    kind = KINDS.get(type(found)) or (_shown(found) if isinstance(found, (int, float)) else "something else")
-    return InputError("the frame record: {} must be {}, it is {}".format(where, expected, kind))
-
-
-def _expect(value: Any, kind: type, where: str, expected: str) -> Any:
-    if not isinstance(value, kind):
-        raise _wrong(where, expected, value)
-    return value
-
-
-def _optional(record: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], Any]) -> Any:
-    return read(record[key], where) if key in record else None
-
-
-def _number(value: Any, where: str) -> float:
-    try:
-        if type(value) in (float, int) and math.isfinite(value):  # bool is an int
-            return float(value)
-    except OverflowError:  # an int that no float holds
-        pass
-    raise _wrong(where, "a finite number", value)
-
-
-def _whole(value: Any, where: str) -> int:
-    if type(value) is not int or value < 0:
-        raise _wrong(where, "a whole number", value)
-    return int(value)
-
-
-def _text(value: Any, where: str) -> str:
-    return str(_expect(value, str, where, "a text"))
-
-
-def _object(value: Any, where: str) -> Dict[str, Any]:
-    return dict(_expect(value, dict, where, "an object"))
-
-
-def _array(value: Any, where: str, shape: Tuple[int, ...]) -> np.ndarray:
-    """float64 of just this shape; from this process's own writer it may be one already."""
-    expected = "{} numbers".format(" x ".join(map(str, shape)))
-    if not isinstance(value, np.ndarray) and not _has_shape(value, shape):
-        raise _wrong(where, expected, value)
-    found = value if isinstance(value, np.ndarray) else np.array(value)
-    if found.shape != shape or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise _wrong(where, expected, value)
-    return found.astype(np.float64, copy=False)
-
-
-def _has_shape(value: Any, shape: Tuple[int, ...]) -> bool:
-    """Looked at first: of rows that differ, numpy's versions make different things, and of one long text a table as wide."""
-    if not isinstance(value, list) or len(value) != shape[0]:
-        return False
-    if len(shape) > 1:
-        return all(_has_shape(row, shape[1:]) for row in value)
-    return all(isinstance(one, (float, int)) and not isinstance(one, bool) for one in value)
+        id=whole(record.get("id"), at + "id"),
+        score=optional(record, "score", at + "score", number),
+        box=optional(record, "box", at + "box", _box),
+        landmarks=optional(record, "landmarks", at + "landmarks", lambda v, w: array(v, w, (POINTS, 3))),
+        pose=optional(record, "pose", at + "pose", _pose),
+        irises=optional(record, "iris", at + "iris", lambda v, w: _eyes(v, w, _iris)),
+        gaze=optional(record, "gaze", at + "gaze", _gaze),
+        expression=optional(record, "expression", at + "expression", lambda v, w: _named(v, w, number)) or {},
+        eye_contours=optional(record, "eye_contours", at + "eye_contours",
+                              lambda v, w: _eyes(v, w, lambda c, s: array(c, s, (CONTOUR_POINTS, 2)))),
+        missing=optional(record, "missing", at + "missing", lambda v, w: _named(v, w, text)) or {})
 
 
 def _box(value: Any, where: str) -> Box:
-    x0, y0, x1, y1 = _array(value, where, (4,)).tolist()
+    x0, y0, x1, y1 = array(value, where, (4,)).tolist()
     return x0, y0, x1, y1
 
 
-def _numbers(record: Mapping[str, Any], names: Sequence[str], where: str) -> Tuple[float, ...]:
-    return tuple(_number(record.get(name), "{}.{}".format(where, name)) for name in names)
-
-
 def _pose(value: Any, where: str) -> Pose:
-    found = _object(value, where)
-    yaw, pitch, roll = _numbers(found, ("yaw", "pitch", "roll"), where)
-    return Pose(yaw, pitch, roll, _array(found.get("rotation"), where + ".rotation", (3, 3)),
-                _optional(found, "translation_mm", where + ".translation_mm", lambda v, w: _array(v, w, (3,))),
-                _optional(found, "residual_px", where + ".residual_px", _number))
+    found = mapping(value, where)
+    yaw, pitch, roll = numbers(found, ("yaw", "pitch", "roll"), where)
+    return Pose(yaw, pitch, roll, array(found.get("rotation"), where + ".rotation", (3, 3)),
+                optional(found, "translation_mm", where + ".translation_mm", lambda v, w: array(v, w, (3,))),
+                optional(found, "residual_px", where + ".residual_px", number),
+                optional(found, "neutral", where + ".neutral", lambda v, w: Turn(*numbers(mapping(v, w), Turn._fields, w))))
 
 
 def _iris(value: Any, where: str) -> Iris:
-    found = _object(value, where)
-    return Iris(_array(found.get("center"), where + ".center", (2,)), *_numbers(found, ("radius", "score"), where))
+    found = mapping(value, where)
+    return Iris(array(found.get("center"), where + ".center", (2,)), *numbers(found, ("radius", "score"), where))
 
 
 def _gaze(value: Any, where: str) -> Gaze:
-    found = _object(value, where)
-    yaw, pitch = _numbers(found, Angles._fields, where)
-    each = _eyes(found, where, lambda v, w: Angles(*_numbers(_object(v, w), Angles._fields, w)))
-    return Gaze(yaw, pitch, _array(found.get("direction"), where + ".direction", (3,)), each.right, each.left)
+    found = mapping(value, where)
+    yaw, pitch = numbers(found, Angles._fields, where)
+    each = _eyes(found, where, lambda v, w: Angles(*numbers(mapping(v, w), Angles._fields, w)))
+    return Gaze(yaw, pitch, array(found.get("direction"), where + ".direction", (3,)), each.right, each.left)
 
 
 def _eyes(value: Any, where: str, read: Callable[[Any, str], Any]) -> Eyes:
-    found = _object(value, where)
-    return Eyes(*(_optional(found, side, "{}.{}".format(where, side), read) for side in Eyes._fields))
+    found = mapping(value, where)
+    return Eyes(*(optional(found, side, "{}.{}".format(where, side), read) for side in Eyes._fields))
 
 
 def _named(value: Any, where: str, read: Callable[[Any, str], Any]) -> Dict[str, Any]:
     """Names that the writer chose, each with its value."""
     return {name: read(one, "{}.{}".format(where, repr(str(name)[:SHOWN])[1:-1]))
-            for name, one in _object(value, where).items()}
+            for name, one in mapping(value, where).items()}

@@ -8,6 +8,8 @@ from edge.core.spelling import nearest
 LOOPBACK = "127.0.0.1"
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z")
 
+PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}\Z")  # the name of a neutral face: also that of a file
+
 
 class Rule(NamedTuple):
     """`read` raises ValueError, with the reason where `allowed` alone would not explain it."""
@@ -84,6 +86,11 @@ def flag() -> Rule:
         return value
 
     return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
+
+
+def is_profile(name: str) -> bool:
+    """"none" and "null" mean no profile."""
+    return PROFILE.match(name) is not None and name.lower() not in ("none", "null")
 
 
 def parse_address(text: str, port: Optional[int] = None) -> Address:

@@ -21,6 +21,11 @@ CLOSED_LEAST = 0.05
 OPEN_SHARE = 0.6  # of the open level: an eye below it is closing, and its open level is not learned
 RISE_S, FALL_S = 1.5, 6.0  # time constants with which the open level follows
 CLOSED_FORGET_S = 60.0
+NEAR_LEAST, NEAR_MOST = 0.9, 1.15  # of the open level of a profile
+FAST_PER_S = 2.0  # of the open level: lids that move so fast blink; those that follow the gaze down are there at once
+BLINKING_SHARE = 0.8  # of the open level: above it the iris is seen well all the same
+AFTER_S = 0.05  # an eye that has just opened
+LONGEST_STEP_S = 0.3  # how fast lids moved between frames further apart is not known
 
 
 def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
@@ -66,16 +71,18 @@ def _mean(points: List[List[float]]) -> Tuple[float, float]:
 class EyeRange:
     """Learns what open and closed are for one eye of one person, and gives how far it is open between the two."""
 
-    def __init__(self) -> None:
-        self._open = USUAL_OPEN
-        self._closed = CLOSED_SHARE * USUAL_OPEN
-        self._age_s = 0.0
+    def __init__(self, known: Optional[Tuple[float, float]] = None) -> None:
+        """`known`: (open, closed) as they were measured of this eye. It begins with them and stays near."""
+        opened, self._closed = known or (USUAL_OPEN, CLOSED_SHARE * USUAL_OPEN)
+        self._open = opened
+        self._limits = OPEN_LIMITS if known is None else (NEAR_LEAST * opened, NEAR_MOST * opened)
+        self._age_s = 0.0 if known is None else FALL_S
         self._time_s = None  # type: Optional[float]
 
     def learn(self, distance: float, time_s: float) -> None:
         """Take a lid distance seen nearly from the front into account."""
         dt = 0.0 if self._time_s is None else min(1.0, max(0.0, time_s - self._time_s))
-        first, self._time_s = self._time_s is None, time_s
+        first, self._time_s = self._time_s is None and self._age_s == 0.0, time_s
         self._age_s += dt
         if first and distance > OPEN_SHARE * self._open:
             self._open = distance
@@ -83,7 +90,7 @@ class EyeRange:
             self._open += (distance - self._open) * self._weight(dt, RISE_S)
         elif distance > OPEN_SHARE * self._open:
             self._open += (distance - self._open) * self._weight(dt, FALL_S)
-        self._open = min(OPEN_LIMITS[1], max(OPEN_LIMITS[0], self._open))
+        self._open = min(self._limits[1], max(self._limits[0], self._open))
         usual = CLOSED_SHARE * self._open
         self._closed += (usual - self._closed) * self._weight(dt, CLOSED_FORGET_S)
         self._closed = min(usual, max(CLOSED_LEAST * self._open, min(self._closed, distance)))
@@ -95,3 +102,27 @@ class EyeRange:
     def openness(self, distance: float) -> float:
         """0 closed, 1 as open as this eye usually is."""
         return min(1.0, max(0.0, (distance - self._closed) / (self._open - self._closed)))
+
+    def share(self, distance: float) -> float:
+        """Of the open level."""
+        return distance / self._open
+
+
+class LidMotion:
+    """Whether one eye blinks just now: its lids move fast, so that its iris is half covered, blurred and misread."""
+
+    def __init__(self) -> None:
+        self._share = 1.0
+        self._time_s = None  # type: Optional[float]
+        self._until_s = -math.inf
+
+    def blinks(self, share: float, time_s: float) -> bool:
+        """`share`: lid distance over the open level. Asked in each frame in which the lids are known."""
+        before, self._share = self._share, share
+        dt = LONGEST_STEP_S if self._time_s is None else time_s - self._time_s
+        self._time_s = time_s
+        if not 0.0 < dt < LONGEST_STEP_S:
+            return False
+        if abs(share - before) > FAST_PER_S * dt and min(share, before) < BLINKING_SHARE:
+            self._until_s = time_s + AFTER_S
+        return time_s < self._until_s and share < BLINKING_SHARE

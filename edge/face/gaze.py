@@ -15,6 +15,8 @@ from edge.geometry.rotation import Vector, unit
 LIMBUS_DISTANCE_MM = 10.5  # from the centre of the eyeball to that of the limbus; adults vary by half a millimetre
 BEHIND_CORNERS_MM = 7.0  # from the line between the corners back to the centre of the eyeball
 MAX_ANGLE_DEG = 50.0  # no eye turns further in its socket
+Direction = Tuple[float, ...]
+APART_S = 1.0  # time constant of how far the lines of sight of the two eyes are apart
 
 
 def of_eye(iris: Sequence[float], middle: Sequence[float], pose: Pose, camera: Camera) -> Optional[Vector]:
@@ -47,6 +49,13 @@ def angles(direction: Sequence[float]) -> Tuple[float, float]:
     return math.degrees(math.atan2(-x, z)), math.degrees(math.asin(min(1.0, max(-1.0, y))))
 
 
+def turned(direction: Sequence[float], by_yaw: float, by_pitch: float) -> Vector:
+    """A unit vector of the head frame, its angles changed by degrees."""
+    yaw, pitch = angles(direction)
+    yaw, pitch = math.radians(yaw + by_yaw), math.radians(pitch + by_pitch)
+    return -math.cos(pitch) * math.sin(yaw), math.sin(pitch), math.cos(pitch) * math.cos(yaw)
+
+
 def combine(right: Optional[Sequence[float]], left: Optional[Sequence[float]], pose: Pose) -> Optional[Gaze]:
     """The gaze of both eyes from the head-frame directions of each, of about unit length; one is enough."""
     right, left = (None if d is None else unit(d) for d in (right, left))
@@ -57,3 +66,34 @@ def combine(right: Optional[Sequence[float]], left: Optional[Sequence[float]], p
     (ax, bx, cx), (ay, by, cy), (az, bz, cz) = pose.rotation.tolist()
     direction = np.array([ax * x + bx * y + cx * z, -ay * x - by * y - cy * z, -az * x - bz * y - cz * z])
     return Gaze(angles(mean), right and angles(right), left and angles(left), direction)
+
+
+class EyesApart:
+    """How the lines of sight of one person's eyes differ, as measured: they converge, and each has an error of its own.
+
+    So the gaze does not jump to the side where one eye alone is seen, as in a wink.
+    """
+
+    def __init__(self) -> None:
+        self._apart = None  # type: Optional[Vector]  # the right eye's less the left one's
+        self._time_s = 0.0
+
+    def both(self, right: Optional[Direction], left: Optional[Direction],
+             time_s: float) -> Tuple[Optional[Direction], Optional[Direction]]:
+        """The two directions; an eye that is not seen looks where the other one leads it."""
+        if right is not None and left is not None:
+            now = _sum(right, left, -1.0)
+            if self._apart is not None:
+                step = 1.0 - math.exp(-max(0.0, time_s - self._time_s) / APART_S)
+                now = _sum(self._apart, _sum(now, self._apart, -1.0), step)
+            self._apart, self._time_s = now, time_s
+        elif self._apart is not None:
+            if left is not None:
+                right = _sum(left, self._apart, 1.0)
+            elif right is not None:
+                left = _sum(right, self._apart, -1.0)
+        return right, left
+
+
+def _sum(one: Direction, other: Direction, weight: float) -> Vector:
+    return one[0] + weight * other[0], one[1] + weight * other[1], one[2] + weight * other[2]

@@ -6,16 +6,19 @@ import ctypes
 import logging
 import os
 import threading
+from collections import deque
 from contextlib import ExitStack
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from edge.app.chain import make_stages
+from edge.app.neutral import named
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.errors import ConfigError, FrameError, StateError
 from edge.core.packet import Frame, Packet
-from edge.core.records import Face, read_face
+from edge.core.parts import Parts
+from edge.core.records import Event, Face, read_event, read_face
 from edge.outputs.record import encode
 from edge.store import lock
 from edge.store.models import home_dir
@@ -23,6 +26,7 @@ from edge.store.models import home_dir
 log = logging.getLogger(__name__)
 
 OURS = "edge"  # the logger above all of ours
+MOST_EVENTS = 10000  # that wait to be taken; then the oldest go
 Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
 
 
@@ -61,7 +65,11 @@ class StageChain:
     def __init__(self, config: Config, stills: bool, live: bool, report: Report) -> None:
         """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
-        stages = make_stages(config, stills, report, live)
+        self._parts = Parts(True, config.output.shapes, config.output.events)
+        stages = make_stages(config, stills, report, live, self._parts, lambda network: named(config, network, report))
+        self._last_events = stages.express.last_events
+        self._packet: Optional[Packet] = None  # the newest, without its picture, where events are wanted
+        self._events: Deque[Event] = deque(maxlen=MOST_EVENTS)
         self.stages: Tuple[Stage, ...] = tuple(
             stage for group in stages.groups(config.pipeline.groups()) for stage in group)
         self._report, self._process = report, os.getpid()
@@ -102,13 +110,23 @@ class StageChain:
 
     def close(self, why: str = "it was closed") -> None:
         """May be called twice, and from any thread while no frame is looked at."""
-        self._over = self._over or why
+        first, self._over = not self._over, self._over or why
+        if first and self._packet is not None:
+            last = self._packet._replace(events=tuple(self._last_events()))
+            self._events.extend(map(read_event, encode(last, clock.monotonic(), self._parts)["events"]))
         (closing, self._closing), (stages, self.stages) = (self._closing, ExitStack()), (self.stages, ())
         if self._process != os.getpid():
             never_free((closing, stages))
         elif self._thread == threading.get_ident():
             closing.close()
         # else what it holds goes with it
+
+    def take_events(self) -> List[Event]:
+        """Those since the last call, in order; after close() the ends of what was still going, too."""
+        taken = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
 
     def backends(self) -> Dict[str, str]:
         """Stage -> what runs its network, and the network's name; once it is open."""
@@ -132,4 +150,8 @@ class StageChain:
             packet = stage.process(packet)
             if packet is None:
                 return []
-        return [read_face(face) for face in encode(packet, clock.monotonic(), True, as_lists=False)["faces"]]
+        record = encode(packet, clock.monotonic(), self._parts, as_lists=False)
+        if self._parts.events:
+            self._packet = packet.bare()
+            self._events.extend(map(read_event, record["events"]))
+        return [read_face(face) for face in record["faces"]]

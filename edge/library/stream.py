@@ -8,7 +8,7 @@ import numpy as np
 from edge.app.ends import source_options
 from edge.core import clock
 from edge.core.errors import FrameError, SourceError
-from edge.core.records import Face
+from edge.core.records import Event, Face
 from edge.library.chain import Report, StageChain
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, stream_config, timeout
@@ -92,6 +92,10 @@ class Stream(Generic[Given]):
             raise SourceError("{} frame{} of the source could not be read, and source.strict is true".format(
                 lost, "s" if lost > 1 else ""))
         raise StopIteration
+
+    def take_events(self) -> List[Event]:
+        """As those of a Tracker."""
+        return self._chain.take_events()
 
     def close(self) -> None:
         """Free the device and the networks. May be called twice, and from another thread: a step that is being taken ends."""

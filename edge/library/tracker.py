@@ -9,7 +9,7 @@ import numpy as np
 from edge.core import clock
 from edge.core.errors import InputError, InputTypeError, StateError
 from edge.core.packet import Frame
-from edge.core.records import Face
+from edge.core.records import Event, Face
 from edge.library.chain import Report, StageChain, reporter
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, tracker_config
@@ -97,6 +97,10 @@ class Tracker:
         with self._alone():
             for chain in self._chains.values():
                 chain.close()
+
+    def take_events(self) -> List[Event]:
+        """What began or ended since the last call, with `events=True`; after close() also the ends of what was still going."""
+        return self._chains[False].take_events()
 
     @property
     def closed(self) -> bool:

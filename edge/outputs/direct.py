@@ -17,7 +17,8 @@ class DirectSender(contracts.Sender):
     fatal = True
 
     def __init__(self, output: contracts.Output) -> None:
-        self.name, self.needs_picture, self.landmarks = output.name, output.needs_picture, output.landmarks
+        self.name, self.needs_picture = output.name, output.needs_picture
+        self.landmarks, self.shapes, self.events = output.parts
         self.error: Optional[BaseException] = None
         self._output, self._writing = output, threading.Lock()
         self._state = NEW

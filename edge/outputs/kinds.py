@@ -6,6 +6,7 @@ line in KINDS.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from edge.core.parts import Parts
 from edge.core.rules import Address, Rule, flag, whole
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ class Kind(NamedTuple):
     port: Optional[int] = None  # of an ADDRESS that names none
 
 
-RECORD = {"landmarks": Key(flag(), "write the 468 points too")}
-PICTURE = {"mirror": Key(flag(), "show it as in a mirror"), "draw_times": Key(flag(), "draw what each stage costs")}
+FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
+RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
+PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -78,6 +80,12 @@ class OutputOptions(NamedTuple):
     draw_times: bool = True  # the panel in pictures
     title: Callable[[], str] = str  # of a window: the source's name
     note: Optional[Callable[[str], None]] = None  # of a window that opens by itself: why it did not
+    shapes: bool = False  # the records have the blend shapes, pictures show them
+    events: bool = False  # the same
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(self.landmarks, self.shapes, self.events)
 
 
 def form_of(name: str) -> str:

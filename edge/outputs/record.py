@@ -8,22 +8,24 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from edge.core.packet import Eyes, Face, Gaze, Iris, Packet, Pose
-from edge.core.records import SCHEMA
+from edge.core.packet import Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose
+from edge.core.parts import SHAPES, Parts
+from edge.core.records import SCHEMA, Turn
 
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
 NOT_FINITE = "not finite"
 NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
+NAMES_OF_SHAPES = frozenset(SHAPES)
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
 
 
-def encode(packet: Packet, now: float, landmarks: bool, as_lists: bool = True) -> Record:
-    """The record of one frame; `now` is the monotonic time of writing, `landmarks` adds the points and eye contours.
+def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True) -> Record:
+    """The record of one frame, with the parts that are wanted; `now` is the monotonic time of writing.
 
-    `as_lists` False leaves those two as arrays, rounded in the same way: for this process's own reader, which would make
-    arrays of the lists again. Either takes more time than all the rest.
+    `as_lists` False leaves points and eye contours as arrays, rounded in the same way: for this process's own reader, which
+    would make arrays of the lists again. Either takes more time than all the rest.
     """
     frame = packet.frame
     times = (("captured_at", frame.captured_at, TIME), ("time_s", frame.time_s, TIME),
@@ -37,14 +39,37 @@ def encode(packet: Packet, now: float, landmarks: bool, as_lists: bool = True) -
             record[key] = number
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
-    record["faces"] = [_face(face, landmarks, as_lists) for face in packet.faces]
+    record["faces"] = [_face(face, parts, as_lists) for face in packet.faces]
+    if parts.events:
+        record["events"] = [_event(event, frame) for event in packet.events]
     return record
 
 
-def _face(face: Face, landmarks: bool, as_lists: bool) -> Record:
-    missing = {str(key): str(reason) for key, reason in face.missing.items()}
+def _event(event: Event, frame: Frame) -> Record:
+    """A record of its own; `frame` is the one that it was told with. What is not finite is absent."""
+    record: Record = {"schema": SCHEMA, "event": event.name, "id": int(event.id), "phase": event.phase}
+    if event.face is not None:
+        record["face"] = int(event.face)
+    record["frame"] = int(frame.seq)
+    lasted_s = None if event.end_s is None else event.end_s - event.start_s
+    for key, value, digits in (("time_s", frame.time_s, TIME), ("captured_at", frame.captured_at, TIME),
+                               ("start_s", event.start_s, TIME), ("end_s", event.end_s, TIME), ("duration_s", lasted_s, TIME),
+                               ("confidence", event.confidence, SCORE)):
+        number = None if value is None else _number(value, digits)
+        if number is not None:
+            record[key] = number
+    for key, value in event.values.items():
+        told = _number(value, TIME) if isinstance(value, (float, np.floating)) else value
+        if told is not None:
+            record.setdefault(key, told)
+    return record
+
+
+def _face(face: Face, parts: Parts, as_lists: bool) -> Record:
+    missing = {str(key): str(reason) for key, reason in face.missing.items()
+               if parts.shapes or key not in NAMES_OF_SHAPES}
     record: Record = {"id": int(face.track_id)}
-    for key, value, encoder in _quantities(face, landmarks, as_lists):
+    for key, value, encoder in _quantities(face, parts, as_lists):
         if key in missing:  # a stage does not trust it, whatever it left there
             continue
         encoded = None if value is None else encoder(value, missing)
@@ -56,17 +81,17 @@ def _face(face: Face, landmarks: bool, as_lists: bool) -> Record:
     return record
 
 
-def _quantities(face: Face, landmarks: bool, as_lists: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
+def _quantities(face: Face, parts: Parts, as_lists: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
     """(key, value or None, encoder) in the order of the record."""
     yield "score", face.score, _score
     yield "box", face.box, _box
-    if landmarks:
+    if parts.landmarks:
         yield "landmarks", face.landmarks, lambda points, missing: _array(points, PIXEL, as_lists)
     yield "pose", face.pose, _pose
     yield "iris", _known(face.irises), _irises
     yield "gaze", face.gaze, _gaze
-    yield "expression", face.expression, _expression
-    if landmarks:
+    yield "expression", face.expression, lambda values, missing: _expression(values, missing, parts.shapes)
+    if parts.landmarks:
         yield "eye_contours", _known(face.eye_contours), lambda eyes, missing: _contours(eyes, missing, as_lists)
 
 
@@ -118,6 +143,11 @@ def _pose(pose: Pose, missing: Missing) -> Optional[Record]:
         _put(record, missing, "pose", "residual_px", None, "the pose was not fitted to points")
     else:
         _put(record, missing, "pose", "residual_px", _number(residual, PIXEL), NOT_FINITE)
+    if pose.neutral is not None:
+        turn = np.asarray(pose.neutral, np.float64)
+        whole = turn.shape == (3, 3) and bool(np.isfinite(turn).all())
+        told = dict(zip(Turn._fields, _angles(turn.tolist()))) if whole else None
+        _put(record, missing, "pose", "neutral", told, NOT_FINITE)
     return record
 
 
@@ -178,11 +208,11 @@ def _sight(angles: Iterable[float]) -> Optional[Record]:
     return None if numbers is None else {"yaw": numbers[0], "pitch": numbers[1]}
 
 
-def _expression(expression: Mapping[str, float], missing: Missing) -> Optional[Record]:
+def _expression(expression: Mapping[str, float], missing: Missing, shapes: bool) -> Record:
     """Names to 0..1. A stage may give the reason of a single name as the name itself or as `expression.NAME`."""
     record: Record = {}
     for name, value in expression.items():
-        if name not in missing:
+        if name not in missing and (shapes or name not in NAMES_OF_SHAPES):
             number = None if value is None else _number(value, SCORE)
             _put(record, missing, "expression", name, number, NOT_MEASURED if value is None else NOT_FINITE)
     return record

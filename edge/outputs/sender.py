@@ -2,10 +2,11 @@
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from edge.core import contracts
 from edge.core.errors import OutputError
+from edge.core.records import SCHEMA
 from edge.host import waiting
 from edge.outputs.files.file import ReaderLeft
 
@@ -13,6 +14,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 NEW, OPENING, OK, DOWN, FAILED, CLOSED, HANGING = "new", "opening", "ok", "down", "failed", "closed", "hanging"
 LEFT = "its reader has left"
 ENDED = (FAILED, CLOSED, LEFT)
+MOST_KEPT = 10000  # events of what was dropped, the newest: some hours of one face, a few MB
 
 
 class Sender(contracts.Sender):
@@ -25,10 +27,11 @@ class Sender(contracts.Sender):
 
     def __init__(self, output: contracts.Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
         self.name, self.blocking, self.fatal = output.name, output.blocking, output.fatal
-        self.needs_picture, self.landmarks = output.needs_picture, output.landmarks
+        self.needs_picture, (self.landmarks, self.shapes, self.events) = output.needs_picture, output.parts
         self.error: Optional[BaseException] = None
         self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
         self._waiting: Deque[Any] = deque()
+        self._kept: List[Any] = []  # events of items that were dropped, for the next one
         self._changed = waiting.Condition()
         self._state = NEW
         self._closing = False
@@ -65,8 +68,16 @@ class Sender(contracts.Sender):
                 self._counts["dropped"] += 1
                 return False
             if not self._has_room():
-                self._waiting.popleft()
+                self._kept = (self._kept + self._events(self._waiting.popleft()))[-MOST_KEPT:]
                 self._counts["dropped"] += 1
+            self._waiting.append(item)
+            self._changed.notify_all()
+            return True
+
+    def put_last(self, item: Any) -> bool:
+        with self._changed:
+            if self._over():
+                return False
             self._waiting.append(item)
             self._changed.notify_all()
             return True
@@ -123,6 +134,8 @@ class Sender(contracts.Sender):
                 self._count("sent")
             except OutputError as e:
                 self._count("dropped" if isinstance(e, ReaderLeft) else "failed")
+                with self._changed:
+                    self._kept = self._events(item) + self._kept
                 if self.fatal:
                     self._give_up(e)
                     return
@@ -141,11 +154,25 @@ class Sender(contracts.Sender):
         """The oldest item; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting and self._kept and not self.needs_picture:  # what could not be written before
+                self._waiting.append({"schema": SCHEMA, "events": []})
             if not self._waiting:
                 return None
             item = self._waiting.popleft()
+            if self._kept:
+                item, self._kept = self._with(self._kept, item), []
             self._changed.notify_all()
             return item
+
+    def _events(self, item: Any) -> List[Any]:
+        if not self.events:
+            return []
+        return list(item.events if self.needs_picture else item["events"])
+
+    def _with(self, events: List[Any], item: Any) -> Any:
+        """The item with events of those before it; others have the item, too, so it stays as it is."""
+        events = events + self._events(item)
+        return item._replace(events=tuple(events)) if self.needs_picture else dict(item, events=events)
 
     def _reopen(self, error: OutputError, pause_s: float) -> float:
         """Close and open again after a pause, until that works or close() is called; returns the next pause."""
@@ -200,6 +227,7 @@ class Sender(contracts.Sender):
         """With the condition held."""
         self._counts["dropped"] += len(self._waiting)
         self._waiting.clear()
+        self._kept = []
         self._changed.notify_all()
 
     def _notify(self) -> None:

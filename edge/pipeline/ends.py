@@ -1,10 +1,13 @@
 """The two ends of the pipeline: packets come from a source, and go to senders."""
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
 
 from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
-from edge.core.packet import LEFT_OUT, Frame, Packet, Span
+from edge.core.packet import LEFT_OUT, Event, Frame, Packet, Span
+from edge.core.parts import Parts
+from edge.core.records import SCHEMA
 from edge.core.roles import CAPTURE, OUTPUT
 from edge.pipeline.link import LinkClosed
 from edge.pipeline.worker import DropLog, Item
@@ -13,7 +16,9 @@ from edge.telemetry.meter import Meter
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
 RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without
 HANG_S = 3.0  # a read that ignores its time-out for so long hangs
-Encode = Callable[[Packet, float, bool], Dict[str, Any]]  # (packet, now, landmarks) -> frame record
+Encode = Callable[[Packet, float, Parts], Dict[str, Any]]  # (packet, now, parts) -> frame record
+EVENTS_ONLY = Parts(events=True)
+SETTLE = 0.25  # share of the time left that the stages may take to be done with their last frame
 
 
 class Capture:
@@ -103,19 +108,27 @@ class Capture:
 
 
 class Delivery(Stage):
-    """The last stage: makes the frame record once, with and without the points where both are wanted; a sender gets it, or
-    the packet where it needs the picture."""
+    """The last stage: makes the frame record once for all that want the same parts; a sender gets it, or the packet where it
+    needs the picture. No event is lost with its frame: it comes with the next one, or at the end."""
 
     name = OUTPUT
 
     def __init__(self, senders: Sequence[Sender], encode: Encode, now: Callable[[], float],
-                 time_left: Callable[[], float], halved: Callable[[], bool] = lambda: False) -> None:
-        """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be skipped."""
+                 time_left: Callable[[], float], halved: Callable[[], bool] = lambda: False,
+                 last_events: Callable[[], Sequence[Event]] = tuple,
+                 settled: Callable[[float], bool] = lambda timeout_s: True) -> None:
+        """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be skipped.
+        `last_events`: the ends of what is still going, once `settled` has waited for every other stage to be done."""
         self._halved = halved
         self._skipped_in_a_row = 0
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
-        self._variants = {s.landmarks for s in senders if not s.needs_picture}
+        self._wanted = [(s, None if s.needs_picture else s.parts) for s in senders]
+        self._variants = {parts for _, parts in self._wanted if parts is not None}
+        self._last_events, self._settled = last_events, settled
+        self._with_events = any(s.events for s in senders)
+        self._missed: Deque[Packet] = deque()  # bare, in their order
+        self._last: Optional[Packet] = None  # bare, the newest that came
 
     def open(self) -> None:
         for sender in self._senders:
@@ -125,15 +138,42 @@ class Delivery(Stage):
         if self._halved() and self._superfluous(packet):
             self._skipped_in_a_row += 1
             self._skipped += 1
+            self.missed(packet)
             return None
         self._skipped_in_a_row = 0
         now = self._now() if self._variants else 0.0
-        records = {landmarks: self._encode(packet, now, landmarks) for landmarks in self._variants}
-        for sender in self._senders:
-            taken = sender.put(packet if sender.needs_picture else records[sender.landmarks])
+        records = {parts: self._encode(packet, now, parts) for parts in self._variants}
+        shown = packet
+        if self._with_events:
+            earlier, self._last = self._take_missed(), packet.bare()
+            if earlier:
+                shown = packet._replace(events=sum((p.events for p in earlier + [packet]), ()))
+                told = self._encoded(earlier)
+                for parts in self._variants:
+                    if parts.events:
+                        records[parts]["events"] = told + records[parts]["events"]
+        failed = None
+        for sender, wanted in self._wanted:
+            taken = sender.put(shown if wanted is None else records[wanted])
             if not taken and sender.fatal and sender.error is not None:
-                raise sender.error
+                failed = failed or sender.error
+        if failed is not None:
+            raise failed
         return packet
+
+    def missed(self, packet: Packet) -> None:
+        """It does not come here, or no further. For any thread."""
+        if self._with_events and packet.events:
+            self._missed.append(packet.bare())
+
+    def _take_missed(self) -> List[Packet]:
+        taken = []
+        while self._missed:
+            taken.append(self._missed.popleft())
+        return taken
+
+    def _encoded(self, packets: Sequence[Packet]) -> List[Dict[str, Any]]:
+        return [event for packet in packets for event in self._encode(packet, self._now(), EVENTS_ONLY)["events"]]
 
     def _superfluous(self, packet: Packet) -> bool:
         """Of two frames the second; where other things are left out in every second one, that which lacks them."""
@@ -145,9 +185,25 @@ class Delivery(Stage):
 
     def close(self) -> None:
         """Write what waits. Raises OutputError where an output that matters did not get done."""
-        unfinished = [error for error in [self._finish(sender) for sender in self._senders] if error is not None]
+        try:
+            self._tell_last()
+        finally:
+            unfinished = [error for error in [self._finish(sender) for sender in self._senders] if error is not None]
         if unfinished:
             raise unfinished[0]
+
+    def _tell_last(self) -> None:
+        """The events that no frame comes for any more."""
+        if self._last is None:
+            return
+        settled = self._settled(SETTLE * self._time_left())
+        packets = self._take_missed()
+        if settled:  # else a stage that hangs still owns what it knows
+            packets.append((packets or [self._last])[-1]._replace(events=tuple(self._last_events())))
+        events = self._encoded(packets)
+        for sender, parts in self._wanted if events else ():
+            if parts is not None and parts.events:
+                sender.put_last({"schema": SCHEMA, "events": events})
 
     def _finish(self, sender: Sender) -> Optional[BaseException]:
         allowed_s = self._time_left() if sender.fatal else min(RECEIVER_S, self._time_left())

@@ -46,6 +46,7 @@ class Plan(NamedTuple):
     limit: Optional[int] = None  # frames after which the run ends as if the source did
     capture_thread: bool = True  # False: the first group reads the source itself; then only the source can drop
     output_thread: bool = True  # False: the last group feeds the senders itself
+    last_events: Callable[[], Sequence[Any]] = tuple  # Events: the ends of what still goes when the last frame is done
 
 
 class Summary(NamedTuple):
@@ -109,7 +110,9 @@ class Pipeline:
 
     def _build(self) -> List[Worker]:
         plan = self._plan
-        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left, plan.halved)
+        delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left, plan.halved, plan.last_events,
+                            lambda timeout_s: self._control.wait(self._control.settled, timeout_s))
+        self._missed = delivery.missed
         plan.meter.also_counts(delivery)
         groups = [list(group) for group in plan.groups if group]
         if plan.output_thread or not groups:
@@ -127,7 +130,7 @@ class Pipeline:
             job = Job("+".join(names), self._capture if first else self._links[i - 1], stages,
                       self._end if last else self._links[i], plan.source if first else None,
                       (delivery,) if last else ())
-            workers.append(Worker(job, self._control, plan.meter, plan.clock, plan.on_open))
+            workers.append(Worker(job, self._control, plan.meter, plan.clock, plan.on_open, delivery.missed))
         return workers
 
     def _dropped(self, item: Item) -> None:
@@ -245,6 +248,7 @@ class Pipeline:
         for item in link.abort():
             spans = item[1].spans
             self._plan.meter.left(spans, dropped_by=spans[-1].stage)
+            self._missed(item[1])
 
     def _become(self, state: str, reason: str) -> None:
         if (state, reason) != (self._state, self._reason):

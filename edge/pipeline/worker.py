@@ -7,6 +7,7 @@ from edge.core import clock
 from edge.core.contracts import Source, Stage
 from edge.core.errors import EdgeError, FrameError
 from edge.core.packet import Packet, Span
+from edge.core.roles import CAPTURE
 from edge.host import waiting
 from edge.pipeline.link import LinkClosed
 from edge.telemetry.meter import Meter
@@ -26,12 +27,14 @@ class Control:
         self.expected = 0  # workers there will be
         self._prepared = 0  # workers that have opened what comes before the networks
         self._running: Set[str] = set()
+        self._working: Set[str] = set()  # those that may still pass something on
         self._go = self._halted = False
         self._changed = waiting.Condition()
 
     def entered(self, worker: str) -> None:
         with self._changed:
             self._running.add(worker)
+            self._working.add(worker)
 
     def prepared(self) -> bool:
         """A worker has opened what comes before the networks. Waits for the others; False where one of them failed."""
@@ -59,6 +62,16 @@ class Control:
             log.info("%s: %s", where, error)  # run() raises the first one; most often it is the cause of the others
         else:
             log.log(logging.INFO if first else logging.ERROR, "%s failed", where, exc_info=error)
+
+    def passed_on(self, worker: str) -> None:
+        """Nothing comes of it any more; its stages are still to be closed."""
+        with self._changed:
+            self._working.discard(worker)
+            self._changed.notify_all()
+
+    def settled(self) -> bool:
+        """For wait(): no stage has a frame in work. A source that hangs is none."""
+        return self._working <= {CAPTURE}
 
     def left(self, worker: str) -> None:
         with self._changed:
@@ -118,10 +131,13 @@ class Worker:
     """
 
     def __init__(self, job: Job, control: Control, meter: Meter, now: Callable[[], float],
-                 on_open: Callable[[str], None] = lambda part: None) -> None:
-        """`on_open` gets the name of each part before it is opened, in the worker's thread."""
+                 on_open: Callable[[str], None] = lambda part: None,
+                 on_lost: Callable[[Packet], None] = lambda packet: None) -> None:
+        """`on_open` gets the name of each part before it is opened, `on_lost` each packet that has no reader any more; in the
+        worker's thread."""
         self.name = job.name
-        self._job, self._control, self._meter, self._now, self._on_open = job, control, meter, now, on_open
+        self._job, self._control, self._meter, self._now = job, control, meter, now
+        self._on_open, self._on_lost = on_open, on_lost
         self.work = (0, 0.0)  # frames it took so far, and how long it was busy with them; read by others
         self._busy_since: Optional[float] = None
         self._drop_log = DropLog()
@@ -151,6 +167,7 @@ class Worker:
             self._control.fail(self.name, e)
         finally:
             self._close_links()
+            self._control.passed_on(self.name)
             self._close(opened)
             self._control.left(self.name)
 
@@ -219,6 +236,7 @@ class Worker:
     def _lost(self, item: Item) -> None:
         """The packet has no reader any more: counted where it was."""
         self._meter.left(item[1].spans, dropped_by=item[1].spans[-1].stage if item[1].spans else self.name)
+        self._on_lost(item[1])
 
     def _close_links(self) -> None:
         """Neighbours first: closing a stage may take long, and a stage may be waiting for one of another worker."""

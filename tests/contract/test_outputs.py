@@ -40,7 +40,7 @@ def packets():
 
 
 def item_for(output, packet):
-    return packet if output.needs_picture else encode(packet, packet.frame.captured_at + 0.01, True)
+    return packet if output.needs_picture else encode(packet, packet.frame.captured_at + 0.01, output.parts)
 
 
 def frames_in(kind, path):

@@ -79,8 +79,9 @@ class FakeStage(Stage):
 class FakeSender(Sender):
     """Keeps what it gets. `on_put(item)` may wait, set `error`, or return False for a dropped item."""
 
-    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None, landmarks=False):
-        self.name, self.needs_picture, self.fatal, self.landmarks = name, needs_picture, fatal, landmarks
+    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None, landmarks=False, events=False):
+        self.name, self.needs_picture, self.fatal = name, needs_picture, fatal
+        self.landmarks, self.events = landmarks, events
         self.on_put = on_put or (lambda item: True)
         self.error, self.state, self.stop_wanted, self.reader_left = None, "ok", False, False
         self.items, self.calls = [], []
@@ -105,8 +106,11 @@ class FakeSender(Sender):
 Run = namedtuple("Run", "summary error states meter frames")
 
 
-def encode(packet, now, landmarks):
-    return {"frame": packet.frame.seq, "faces": packet.faces}
+def encode(packet, now, parts):
+    record = {"frame": packet.frame.seq, "faces": packet.faces}
+    if parts.events:
+        record["events"] = [dict(event._asdict(), frame=packet.frame.seq) for event in packet.events]
+    return record
 
 
 def run(source, groups, senders=None, stop=None, **options):
@@ -127,7 +131,7 @@ def run(source, groups, senders=None, stop=None, **options):
     except Exception as e:
         error = e
     recorded = bool(senders) and isinstance(senders[0], FakeSender) and not senders[0].needs_picture
-    frames = [item["frame"] for item in senders[0].items] if recorded else None
+    frames = [item["frame"] for item in senders[0].items if "frame" in item] if recorded else None
     return Run(summary, error, states, meter, frames)
 
 

@@ -7,6 +7,7 @@ import pytest
 from fakes.tracker import INPUTS, Tracker, good, mesh, yunet
 
 from edge.core.errors import FrameError
+from edge.core.parts import POINTS_ONLY
 from edge.models.detectors.table import make_detector
 from edge.outputs.record import encode
 
@@ -48,11 +49,11 @@ def go_mad(role, outputs):
         if role == "detect" and seq == WARM + 2:
             tracker.answers["align"] = mesh(-9.0)  # the detector is asked only for what is lost
         packet = tracker.track(seq)
-        records.append(None if packet is None else encode(packet, 0.0, True))
+        records.append(None if packet is None else encode(packet, 0.0, POINTS_ONLY))
     tracker.answers.update(good())
     for seq in range(WARM + MAD, WARM + MAD + 3):
         packet = tracker.track(seq)
-    return records, encode(packet, 0.0, True)
+    return records, encode(packet, 0.0, POINTS_ONLY)
 
 
 def check(records, after):

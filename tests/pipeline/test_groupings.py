@@ -125,9 +125,9 @@ def test_a_packet_carries_a_span_of_every_stage_before_the_output_without_a_gap(
 def test_each_variant_of_the_record_is_made_once_and_only_where_somebody_wants_it():
     made = []
 
-    def encode(packet, now, landmarks):
-        made.append((packet.frame.seq, landmarks))
-        return {"frame": packet.frame.seq, "landmarks": landmarks}
+    def encode(packet, now, parts):
+        made.append((packet.frame.seq, parts.landmarks))
+        return {"frame": packet.frame.seq, "landmarks": parts.landmarks}
 
     from edge.pipeline.pipeline import Pipeline, Plan
     from edge.telemetry.meter import Meter

@@ -3,6 +3,7 @@ import pytest
 from fakes.tracker import Tracker, good, mesh, yunet
 
 from edge.core.packet import LEFT_OUT
+from edge.core.parts import NO_PARTS, POINTS_ONLY
 from edge.outputs.record import encode
 
 NOBODY = {"detect": yunet(None), "align": mesh(-9.0)}
@@ -13,7 +14,7 @@ def test_irises_that_are_left_out_say_so_and_the_rest_of_the_face_is_there():
     for seq in range(4):
         tracker.track(seq)
     tracker.iris.interval = 2
-    records = [encode(tracker.track(seq), 0.0, True)["faces"][0] for seq in range(4, 12)]
+    records = [encode(tracker.track(seq), 0.0, POINTS_ONLY)["faces"][0] for seq in range(4, 12)]
     whole, without = records[1::2], records[0::2]
     if "iris" not in whole[0]:
         whole, without = without, whole
@@ -25,7 +26,7 @@ def test_irises_that_are_left_out_say_so_and_the_rest_of_the_face_is_there():
         assert "pose" in face and "landmarks" in face and set(face["expression"]) == {"mouth_open"}
     assert tracker.runners["iris"].calls == 4 + 4 and tracker.iris.counters() == {"skipped": 4}
     tracker.iris.interval = 1
-    assert all("iris" in encode(tracker.track(seq), 0.0, False)["faces"][0] for seq in range(12, 16))
+    assert all("iris" in encode(tracker.track(seq), 0.0, NO_PARTS)["faces"][0] for seq in range(12, 16))
 
 
 def test_a_pose_that_is_fused_half_as_often_is_still_one_of_each_frame():
@@ -34,7 +35,7 @@ def test_a_pose_that_is_fused_half_as_often_is_still_one_of_each_frame():
         tracker.track(seq)
     assert tracker.runners["pose"].calls == 4
     tracker.pose.interval = 10
-    records = [encode(tracker.track(seq), 0.0, False)["faces"][0] for seq in range(20, 60)]
+    records = [encode(tracker.track(seq), 0.0, NO_PARTS)["faces"][0] for seq in range(20, 60)]
     assert tracker.runners["pose"].calls == 8
     assert all("pose" in face and face["missing"] == {} for face in records)
 

@@ -12,8 +12,9 @@ from edge.cli.table import read_words
 from edge.config.rules import RULES
 from edge.core.contracts import Output, Runner, Stage
 from edge.core.errors import ConfigError
-from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
-from edge.outputs.files.csv import FACE_COLUMNS, FRAME_COLUMNS
+from edge.core.packet import END, Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
+from edge.core.parts import Parts
+from edge.outputs.files.csv import EVENT_COLUMNS, FACE_COLUMNS, FRAME_COLUMNS, VALUES_COLUMN
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.pipeline.governor import Governor, Steering
@@ -27,7 +28,7 @@ MOST_README, MOST_PICTURE = 10000, 300000  # bytes
 MADE = ("engines/onnx", "engines/plans", "engines/cache")  # by commands; not there in a fresh clone
 PLACEHOLDERS = {"ROLE": "align", "NAME": "yunet_s", "COMMAND": "run", "bash|zsh|fish": "bash"}
 SECTIONS = {key.split(".")[0] for key in RULES if "." in key}
-RECORDS, STATUS = "docs/records.md", "\n## The status record\n"
+RECORDS, EVENT, STATUS = "docs/records.md", "\n## The event record\n", "\n## The status record\n"
 # what the inputs of errors.md name
 FILES = {
     "typo.yaml": b"tracking:\n  max_face: 2\n", "notes.txt": b"notes\n", "cam.json": b'{"fx": 600}',
@@ -159,18 +160,27 @@ def paths(value, path="", named=()):
 def whole_frame():
     """The record of a frame in which everything is known."""
     contours = Eyes(np.zeros((71, 2)), np.ones((71, 2)))
-    iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0)
+    iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0, np.eye(3))
     face = Face(1, Roi(1.0, 1.0, 1.0, 0.0), 1.0, (0.0, 0.0, 1.0, 1.0), np.zeros((468, 3)), pose, Eyes(iris, iris),
                 contours, Gaze((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), np.ones(3)),
                 {path[1]: 1.0 for _, path in FACE_COLUMNS if path[0] == "expression"})
-    return encode(Packet(Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8), "a.jpg"), (face,)), 0.0, True)
+    return encode(Packet(Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8), "a.jpg"), (face,)), 0.0, Parts(True, True))
 
 
 def test_records_md_has_the_fields_of_the_frame_record_and_no_other():
-    written, documented = paths(whole_frame()), fields(read(RECORDS).split(STATUS)[0])
+    written, documented = paths(whole_frame()), fields(read(RECORDS).split(EVENT)[0])
     assert written == documented
     columns = {path for _, path in FRAME_COLUMNS} | {("faces[]",) + path for _, path in FACE_COLUMNS}
     assert {".".join(step for step in path if isinstance(step, str)) for path in columns} <= documented
+
+
+def test_records_md_has_the_fields_of_the_event_record_and_no_other():
+    event = Event("blink", 1, END, 1, 0.0, 1.0, 1.0)
+    frame = Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8))
+    written = encode(Packet(frame, events=(event,)), 0.0, Parts(events=True))["events"]
+    assert set(written[0]) == fields(read(RECORDS).split(STATUS)[0].split(EVENT)[1])
+    columns = {name for name, _ in EVENT_COLUMNS} | {VALUES_COLUMN}
+    assert all("`{}`".format(name) in read(RECORDS) for name in columns)
 
 
 class Told(Runner, Stage, Output):
@@ -200,7 +210,7 @@ def whole_status():
     board.update(model="", nvpmodel="", throttled=True, throttled_by=[])
     run = RunState("RUNNING", "", 1.0, "x", {"jsonl:-": Sender(told).stats()}, board)
     return dict(status_record(run, meter.summary(3.0), 0.0), lost=1, governor=Steering(Governor(30.0, 0), []).record(),
-                log=StatusWriter(StatusLog(""), dict, 1.0).counts())
+                profile={"name": "", "note": ""}, log=StatusWriter(StatusLog(""), dict, 1.0).counts())
 
 
 def test_records_md_has_the_fields_of_the_status_record_and_no_other():

@@ -13,7 +13,8 @@ import pytest
 
 from edge.core.contracts import Stage
 from edge.core.errors import ConfigError, EdgeError, FrameError, InputError, InputTypeError, ModelError, StateError
-from edge.core.packet import Face, Roi
+from edge.core.packet import END, START, Event, Face, Roi
+from edge.core.parts import Parts
 from edge.library import chain
 from edge.library import stream as streams
 from edge.library.tracker import Tracker
@@ -29,6 +30,7 @@ class Played(Stage):
 
     def __init__(self):
         self.seen, self.opened, self.closed, self.error = [], 0, 0, None
+        self.last = self.tells = ()
 
     def open(self):
         self.opened += 1
@@ -39,7 +41,11 @@ class Played(Stage):
         if error is not None:
             raise error
         box = (1.0, 2.0, 3.0, 4.0)
+        packet = packet._replace(events=self.tells)
         return packet.with_faces((Face(len(self.seen), Roi(1.0, 1.0, 1.0, 0.0), packet.frame.image.mean() / 255.0, box),))
+
+    def last_events(self):
+        return self.last
 
     def close(self):
         self.closed += 1
@@ -49,7 +55,7 @@ class Composed:
     """What make_stages() gives."""
 
     def __init__(self, stage):
-        self._stage = stage
+        self._stage = self.express = stage
 
     def groups(self, _names):
         return [(self._stage,)]
@@ -60,9 +66,9 @@ def made(monkeypatch, tmp_path):
     """The stages that were made, each with the options that it was made with."""
     found = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live, wanted, neutral):
         stage = Played()
-        stage.config, stage.stills, stage.live = config, stills, live
+        stage.config, stage.stills, stage.live, stage.wanted = config, stills, live, wanted
         found.append(stage)
         return Composed(stage)
 
@@ -95,6 +101,30 @@ def test_a_picture_in_faces_out(made):
         tracker(PICTURE)
     assert [frame.seq for frame in made[0].seen] == [0, 1] and made[0].config.tracking.max_faces == 2
     assert (made[0].opened, made[0].closed, len(made)) == (1, 1, 1)
+
+
+def test_events_wait_until_they_are_taken_and_close_ends_what_is_still_going(made):
+    start, end = Event("away", 1, START, 1, 0.0, None, 1.0), Event("away", 1, END, 1, 0.0, 2.0, 1.0, {"cut": True})
+    tracker = Tracker(events=True, shapes=True)
+    assert tracker.take_events() == [] and made[0].wanted == Parts(True, True, True)
+    made[0].tells = (start,)
+    tracker(PICTURE, time_s=1.5)
+    made[0].tells = ()
+    tracker(PICTURE, time_s=2.0)
+    told = tracker.take_events()
+    assert [(e.name, e.phase, e.time_s, e.frame) for e in told] == [("away", "start", 1.5, 0)] and not tracker.take_events()
+    made[0].last = (end,)
+    tracker.close()
+    tracker.close()
+    assert [(e.id, e.phase, e.frame, e.values) for e in tracker.take_events()] == [(1, "end", 1, {"cut": True})]
+
+
+def test_who_asks_for_no_events_gets_none(made):
+    tracker = Tracker()
+    made[0].tells = made[0].last = (Event("nod", 1, END, 1, 0.0, 1.0, 1.0),)
+    tracker(PICTURE)
+    tracker.close()
+    assert tracker.take_events() == [] and made[0].wanted == Parts(landmarks=True)
 
 
 def test_the_time_is_now_or_what_is_given(made):
@@ -311,7 +341,7 @@ def test_it_is_not_copied(made, send):
 def test_what_there_is_to_tell_goes_to_the_log_or_to_who_asks(made, monkeypatch, caplog):
     reported = []
 
-    def make_stages(config, stills, report, live=False):
+    def make_stages(config, stills, report, live, wanted, neutral):
         report("note", "a note")
         report("warning", "a warning")
         return Composed(Played())

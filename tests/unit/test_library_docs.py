@@ -68,13 +68,16 @@ def test_the_examples_run_and_say_what_they_say(folder, models_home):
         for remark in re.findall(r"print\(e\) +# (.*?)(?:\.\.\.)?$", text, re.MULTILINE):
             assert reported[i].startswith(remark)
     assert reported[5] == "0 0.0 (640, 480) [(1, 0.9, None)]\n"
+    lines = [line.split()[0] for line in reported[6].splitlines()]
+    assert [word for word in lines if word.isdigit()] == ["0", "1", "2"] and set(lines) <= {"0", "1", "2", "event", "last"}
 
 
 def test_every_value_and_error_is_reported():
     text = page()
-    for kind in (nanoface.Face, nanoface.Pose, nanoface.Gaze, nanoface.Iris, nanoface.StreamFrame):
+    for kind in (nanoface.Event, nanoface.Face, nanoface.Pose, nanoface.Gaze, nanoface.Iris, nanoface.StreamFrame):
         for field in kind._fields:
             assert "`{}`".format(field) in text, field
-    used = {"Angles", "EdgeError", "Face", "Gaze", "Iris", "Pose", "Tracker", "read_record", "FrameError", "StateError",
-            "InputError", "InputTypeError", "SourceError", "ModelError", "EngineError", "ConfigError"}
+    used = {"Angles", "EdgeError", "Face", "Gaze", "Iris", "Pose", "Tracker", "Turn", "read_record", "read_event",
+            "read_line", "FrameError", "StateError", "InputError", "InputTypeError", "SourceError", "ModelError",
+            "EngineError", "ConfigError"}
     assert used <= set(nanoface.__all__) and all(re.search(r"\b{}\b".format(name), text) for name in used)

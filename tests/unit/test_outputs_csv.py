@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.packet import END, Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.parts import SHAPES, Parts
 from edge.geometry.rotation import from_angles
 from edge.outputs.files.csv import CsvOutput
 from edge.outputs.record import encode
@@ -25,12 +26,17 @@ FULL = Face(
 OPTIONAL = ("landmarks", "pose", "irises", "gaze", "expression")
 
 
-def record(*faces, landmarks=False):
-    return encode(Packet(Frame(7, 1.0, 0.5, np.zeros((480, 640, 3), np.uint8)), faces), 1.25, landmarks)
+BLINK = Event("blink", 3, END, 1, 0.25, 0.5, 0.9, {"side": "left", "cut": True})
+NOD = Event("nod", 4, END, None, 0.0, 0.5, 1.0)
 
 
-def table(path, records, landmarks=False):
-    output = CsvOutput(parse_output("csv:" + str(path)), False, landmarks)
+def record(*faces, landmarks=False, events=None):
+    packet = Packet(Frame(7, 1.0, 0.5, np.zeros((480, 640, 3), np.uint8)), faces, events=events or ())
+    return encode(packet, 1.25, Parts(landmarks, True, events is not None))
+
+
+def table(path, records, landmarks=False, shapes=False, events=False):
+    output = CsvOutput(parse_output("csv:" + str(path)), False, Parts(landmarks, shapes, events))
     output.open()
     for r in records:
         output.emit(r)
@@ -75,6 +81,30 @@ def test_the_points_are_columns_when_asked_for(tmp_path, landmarks, wanted):
     header, row = table(tmp_path / "a.csv", [record(FULL, landmarks=landmarks)], landmarks)
     assert dict(zip(header, row)).get("landmark_467_z_px") == wanted
     assert sum(name.startswith("landmark_") for name in header) == (1404 if landmarks else 0)
+
+
+def test_shapes_are_columns_when_asked_for_all_of_them_whatever_the_network(tmp_path):
+    plain, _ = table(tmp_path / "a.csv", [record(FULL)])
+    header, row = table(tmp_path / "b.csv", [record(FULL)], shapes=True)
+    assert [name for name in header if name not in plain] == list(SHAPES) and len(row) == len(header)
+    assert (dict(zip(header, row))["jawOpen"], dict(zip(header, row))["tongueOut"]) == ("1.0", "")
+
+
+def test_an_event_is_a_row_of_its_own_with_the_columns_of_its_frame(tmp_path):
+    told = record(FULL, events=(BLINK, NOD))
+    earlier = dict(told["events"][1], frame=6, time_s=0.25, captured_at=0.5)
+    told["events"].insert(0, earlier)
+    last = {"schema": 1, "events": [dict(earlier, frame=9)]}
+    header, *rows = table(tmp_path / "a.csv", [record(FULL, events=()), told, last], events=True)
+    cells = [dict(zip(header, row)) for row in rows]
+    assert {len(row) for row in rows} == {len(header)} == {len(set(header))}
+    assert [c["event"] for c in cells] == ["", "", "nod", "blink", "nod", "nod"]
+    assert [c["frame"] for c in cells] == ["7", "7", "6", "7", "7", "9"]
+    assert [c["time_s"] for c in cells[2:4]] == ["0.25", "0.5"]
+    assert [c["width_px"] for c in cells] == ["640", "640", "", "640", "640", ""] and not any(c["id"] for c in cells[2:])
+    wanted = {"event_id": "3", "event_phase": "end", "event_face": "1", "event_start_s": "0.25", "event_end_s": "0.5",
+              "event_duration_s": "0.25", "event_confidence": "0.9", "event_values": "side=left; cut=True"}
+    assert {name: cells[3][name] for name in wanted} == wanted and cells[4]["event_face"] == cells[4]["event_values"] == ""
 
 
 def test_an_older_table_stays_until_there_is_a_record(tmp_path):

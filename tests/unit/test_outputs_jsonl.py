@@ -10,6 +10,7 @@ import pytest
 from patience import wait_until
 
 from edge.core.errors import OutputError
+from edge.core.parts import Parts
 from edge.host.safeopen import Folder
 from edge.outputs.files.jsonl import JsonlOutput
 from edge.outputs.spec import parse_output
@@ -37,6 +38,17 @@ def test_each_record_is_one_line_that_reads_back_the_same(tmp_path):
         assert len(path.read_text().splitlines()) == i + 1  # nothing stays in a buffer
     output.close()
     assert [json.loads(line) for line in path.read_text().splitlines()] == [dict(RECORD, frame=i) for i in range(3)]
+
+
+def test_an_event_is_a_line_of_its_own_behind_its_frame(tmp_path):
+    output = JsonlOutput(parse_output("jsonl:" + str(tmp_path / "a.jsonl")), False, Parts(events=True))
+    output.open()
+    output.emit({"frame": 0, "events": []})
+    output.emit({"frame": 1, "events": [{"event": "blink"}, {"event": "nod"}]})
+    output.emit({"schema": 1, "events": [{"event": "away"}]})
+    output.close()
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [
+        {"frame": 0}, {"frame": 1}, {"event": "blink"}, {"event": "nod"}, {"event": "away"}]
 
 
 def test_an_older_file_stays_until_there_is_a_record(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.packet import END, START, Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi
+from edge.core.parts import NO_PARTS, POINTS_ONLY, Parts
 from edge.geometry.rotation import from_angles
 from edge.outputs.record import NOT_FINITE, NOT_MEASURED, encode
 
@@ -35,7 +36,7 @@ def packet(*faces, captured_at=81234.567, time_s=0.4):
 
 
 def one(fields, landmarks=True):
-    return encode(packet(face(**fields)), 81234.5904, landmarks)["faces"][0]
+    return encode(packet(face(**fields)), 81234.5904, Parts(landmarks))["faces"][0]
 
 
 def through_json(record):
@@ -43,7 +44,7 @@ def through_json(record):
 
 
 def test_the_record_is_the_one_of_the_schema():
-    record = encode(packet(face()), 81234.5904, True)
+    record = encode(packet(face()), 81234.5904, POINTS_ONLY)
     seen = through_json(record)
     assert {k: v for k, v in seen.items() if k != "faces"} == {
         "schema": 1, "frame": 12, "captured_at": 81234.567, "time_s": 0.4, "age_ms": 23.4, "size": [640, 480]}
@@ -68,7 +69,7 @@ def test_points_come_only_when_asked_for_and_are_not_called_missing():
 
 
 def test_a_frame_without_a_face_is_a_whole_record():
-    assert encode(packet(), 81234.6, True)["faces"] == []
+    assert encode(packet(), 81234.6, POINTS_ONLY)["faces"] == []
 
 
 @pytest.mark.parametrize("fields, absent, reason", [
@@ -115,7 +116,7 @@ def test_a_part_that_is_not_known_is_absent_and_the_rest_stays(fields, path, nam
 def test_the_packet_is_not_altered():
     reasons = {"iris": "closed"}
     points = np.full((468, 3), 1.23456789)
-    encode(packet(face(missing=reasons, landmarks=points, pose=None)), 81234.6, True)
+    encode(packet(face(missing=reasons, landmarks=points, pose=None)), 81234.6, POINTS_ONLY)
     assert reasons == {"iris": "closed"} and (points == 1.23456789).all()
 
 
@@ -185,7 +186,7 @@ def packets(draw, number):
 @settings(max_examples=150, deadline=None)
 @given(packets(ANYTHING), st.booleans())
 def test_no_number_whatever_makes_invalid_json_or_hides_without_a_reason(taken, landmarks):
-    found = through_json(encode(taken, 0.0, landmarks))["faces"][0]
+    found = through_json(encode(taken, 0.0, Parts(landmarks)))["faces"][0]
     asked = ["score", "box", "pose", "iris", "gaze", "expression"]
     asked += ["landmarks", "eye_contours"] if landmarks else []
     for key in asked:
@@ -196,7 +197,7 @@ def test_no_number_whatever_makes_invalid_json_or_hides_without_a_reason(taken, 
 @settings(max_examples=100, deadline=None)
 @given(packets(NUMBER))
 def test_what_is_read_back_is_what_was_measured(taken):
-    record = encode(taken, 0.0, True)
+    record = encode(taken, 0.0, POINTS_ONLY)
     assert through_json(record) == record
     measured, found = taken.faces[0], record["faces"][0]
     assert found["score"] == pytest.approx(measured.score, abs=0.51e-4)
@@ -214,3 +215,33 @@ def test_what_is_read_back_is_what_was_measured(taken):
         assert [found["gaze"]["yaw"], found["gaze"]["pitch"]] == pytest.approx(list(measured.gaze.both), abs=0.51e-3)
     for name, value in found.get("expression", {}).items():
         assert value == pytest.approx(measured.expression[name], abs=0.51e-4)
+
+
+def test_shapes_come_only_when_asked_for_and_are_not_called_missing():
+    fields = {"expression": {"mouth_open": 0.5, "jawOpen": 0.25, "browDownLeft": NAN},
+              "missing": {"eyeBlinkLeft": "turned away"}}
+    found = encode(packet(face(**fields)), 0.0, Parts(shapes=True))["faces"][0]
+    assert found["expression"] == {"mouth_open": 0.5, "jawOpen": 0.25}
+    assert found["missing"] == {"eyeBlinkLeft": "turned away", "expression.browDownLeft": NOT_FINITE}
+    found = encode(packet(face(**fields)), 0.0, NO_PARTS)["faces"][0]
+    assert found["expression"] == {"mouth_open": 0.5} and found["missing"] == {}
+
+
+@pytest.mark.parametrize("neutral, told", [
+    (None, None), (from_angles(3.0, -2.0, 1.0), {"yaw": 3.0, "pitch": -2.0, "roll": 1.0}), (np.full((3, 3), NAN), None)])
+def test_the_turn_from_the_resting_head_is_there_while_a_profile_is_in_use(neutral, told):
+    found = one({"pose": Pose(np.eye(3), np.zeros(3), 1.0, neutral)})
+    assert found["pose"].get("neutral") == told
+    assert ("pose.neutral" in found["missing"]) == (neutral is not None and told is None)
+
+
+def test_an_event_is_a_record_of_its_own_with_the_times_of_its_frame():
+    events = (Event("away", 3, START, 1, 0.25, None, 0.87654, {"zone": "left", "yaw": 21.123456789, "frame": 5}),
+              Event("blink", 4, END, None, 0.25, 0.4, NAN, {"side": "both", "depth": np.float32(0.5), "lost": NAN}))
+    taken = packet()._replace(events=events)
+    assert "events" not in encode(taken, 0.0, NO_PARTS)
+    started, ended = through_json(encode(taken, 0.0, Parts(events=True)))["events"]
+    assert started == {"schema": 1, "event": "away", "id": 3, "phase": "start", "face": 1, "frame": 12, "time_s": 0.4,
+                       "captured_at": 81234.567, "start_s": 0.25, "confidence": 0.8765, "zone": "left", "yaw": 21.123457}
+    assert ended == {"schema": 1, "event": "blink", "id": 4, "phase": "end", "frame": 12, "time_s": 0.4,
+                     "captured_at": 81234.567, "start_s": 0.25, "end_s": 0.4, "duration_s": 0.15, "side": "both", "depth": 0.5}

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from test_record import face, one, packet
 
 from edge.core.errors import EdgeError, InputError
-from edge.core.packet import Eyes, Gaze, Iris, Pose
-from edge.core.records import Angles, read_face, read_record
+from edge.core.packet import END, Event, Eyes, Gaze, Iris, Pose
+from edge.core.parts import POINTS_ONLY, Parts
+from edge.core.records import EVENT_KEYS, Angles, read_event, read_face, read_line, read_record
 from edge.geometry.rotation import from_angles
 from edge.outputs.record import encode
 
@@ -31,7 +32,8 @@ def maybe(strategy):
 
 IRIS = st.builds(Iris, arrays(2), st.floats(0.0, 90.0), UNIT)
 SIGHT = st.tuples(ANGLE, ANGLE)
-POSE = st.builds(Pose, st.builds(from_angles, st.floats(-89.0, 89.0), ANGLE, ANGLE), maybe(arrays(3)), maybe(UNIT))
+TURN = st.builds(from_angles, st.floats(-89.0, 89.0), ANGLE, ANGLE)
+POSE = st.builds(Pose, TURN, maybe(arrays(3)), maybe(UNIT), maybe(TURN))
 FACES = st.builds(
     face, track_id=st.integers(0, 10 ** 9), score=UNIT, box=st.tuples(SMALL, SMALL, SMALL, SMALL),
     landmarks=maybe(arrays(468, 3)), pose=maybe(POSE), irises=maybe(st.builds(Eyes, maybe(IRIS), maybe(IRIS))),
@@ -65,7 +67,7 @@ def same_iris(found, iris):
 
 @given(faces=st.lists(FACES, max_size=2), time_s=st.floats(0.0, 1e6))
 def test_what_was_written_is_read(faces, time_s):
-    record = json.loads(json.dumps(encode(packet(*faces, time_s=time_s), NOW, True), allow_nan=False))
+    record = json.loads(json.dumps(encode(packet(*faces, time_s=time_s), NOW, POINTS_ONLY), allow_nan=False))
     found = read_record(json.dumps(record))
     assert found == read_record(record) == read_record(json.dumps(record).encode("utf-8"))
     assert (found.frame, found.size, found.captured_at, found.file) == (12, (640, 480), 81234.567, "")
@@ -89,6 +91,9 @@ def same_pose(read, wrote):
         assert near(read.rotation, wrote.rotation, 6)
         assert np.allclose(from_angles(read.yaw, read.pitch, read.roll), wrote.rotation, atol=1e-4)
         assert near(read.translation_mm, wrote.translation_mm, 2) and near(read.residual_px, wrote.residual_px, 2)
+        assert (read.neutral is None) == (wrote.neutral is None)
+        if wrote.neutral is not None:
+            assert np.allclose(from_angles(*read.neutral), wrote.neutral, atol=1e-4)
 
 
 def same_gaze(read, wrote):
@@ -101,7 +106,8 @@ def same_gaze(read, wrote):
 @given(faces=st.lists(FACES, max_size=2))
 def test_the_library_reads_the_writers_arrays_as_it_would_read_their_lists(faces):
     whole = packet(*faces)
-    assert read_record(encode(whole, NOW, True, as_lists=False)) == read_record(json.dumps(encode(whole, NOW, True)))
+    written = json.dumps(encode(whole, NOW, POINTS_ONLY))
+    assert read_record(encode(whole, NOW, POINTS_ONLY, as_lists=False)) == read_record(written)
 
 
 def test_the_values_have_names_and_shapes():
@@ -130,7 +136,7 @@ def test_what_is_not_known_is_none():
 
 
 def test_keys_of_a_later_version_are_passed_over():
-    record = encode(packet(face()), NOW, True)
+    record = encode(packet(face()), NOW, POINTS_ONLY)
     later = copy.deepcopy(record)
     later.update(hands=[1, {"a": None}])
     later["faces"][0].update(blush=0.4)
@@ -140,7 +146,7 @@ def test_keys_of_a_later_version_are_passed_over():
 
 
 def broken(path, value):
-    record = json.loads(json.dumps(encode(packet(face(missing={"x": "y"})), NOW, True)))
+    record = json.loads(json.dumps(encode(packet(face(missing={"x": "y"})), NOW, POINTS_ONLY)))
     at = record
     for key in path[:-1]:
         at = at[key]
@@ -199,3 +205,48 @@ def test_what_is_no_record_at_all_is_one_line(text):
     with pytest.raises(EdgeError) as error:
         read_record(text)
     assert isinstance(error.value, ValueError) and "\n" not in str(error.value) and len(str(error.value)) < 200
+
+
+VALUE = st.one_of(WORDS, st.booleans(), st.integers(-9, 9))
+EVENTS = st.builds(
+    Event, WORDS, st.integers(0, 10 ** 9), st.just(END), maybe(st.integers(0, 99)), SMALL, SMALL, UNIT,
+    st.dictionaries(WORDS.filter(lambda key: key not in EVENT_KEYS), VALUE, max_size=3))
+
+
+@given(EVENTS)
+def test_an_event_that_was_written_is_read(event):
+    record = encode(packet()._replace(events=(event,)), NOW, Parts(events=True))["events"][0]
+    line = json.dumps(record, allow_nan=False)
+    found = read_event(line)
+    assert found == read_event(record) == read_line(line.encode("utf-8"))
+    assert found[:4] == event[:4] and (found.frame, found.time_s, found.captured_at) == (12, 0.4, 81234.567)
+    assert near((found.start_s, found.end_s, found.confidence), (event.start_s, event.end_s, event.confidence), 4)
+    assert near(found.duration_s, event.end_s - event.start_s, 6) and found.values == dict(event.values)
+
+
+def test_a_line_of_either_kind_is_read_as_what_it_is():
+    lines = [json.dumps(record) for record in (encode(packet(), NOW, POINTS_ONLY), BLINK)]
+    assert [type(read_line(line)).__name__ for line in lines] == ["FrameRecord", "Event"]
+    with pytest.raises(InputError, match="of an event, 'blink', and of no frame: read_event or read_line reads it"):
+        read_record(lines[1])
+    with pytest.raises(InputError, match="no record of an event: read_record or read_line"):
+        read_event(lines[0])
+
+
+BLINK = {"schema": 1, "event": "blink", "id": 3, "phase": "end", "start_s": 0.1}
+
+
+@pytest.mark.parametrize("change, reported", [
+    ({"phase": "middle"}, "phase must be start or end"), ({"id": None}, "id must be a whole number, it is null"),
+    ({"face": -1}, "face must be a whole number"), ({"start_s": "0"}, "start_s must be a finite number, it is a text"),
+    ({"event": 5}, "event must be a text"), ({"schema": 2}, "has the schema 2"),
+])
+def test_what_is_no_event_record_is_one_clear_error(change, reported):
+    assert read_event(BLINK).name == "blink"
+    with pytest.raises(InputError, match=reported):
+        read_line(dict(BLINK, **change))
+
+
+def test_a_face_tells_its_shapes_alone():
+    told = {"expression": {"mouth_open": 0.5, "jawOpen": 0.25, "of_later": 1.0}, "id": 1}
+    assert read_face(told).shapes == {"jawOpen": 0.25} and read_face({"id": 1}).shapes == {}

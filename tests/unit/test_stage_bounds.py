@@ -11,6 +11,7 @@ import pytest
 from edge.config.load import load_config
 from edge.core.contracts import BGR, Crop
 from edge.core.packet import Eyes, Face, Frame, Iris, Packet, Pose, Roi
+from edge.core.parts import NO_PARTS
 from edge.face import head as heads
 from edge.geometry import rotation as rot
 from edge.geometry.camera import CameraGuess, from_fov
@@ -400,7 +401,7 @@ def test_points_that_nobody_reads_stay_as_they_are_and_everything_else_is_smooth
         found += expressed(stage, 1.0 / 30.0, moved)
     (with_points, without), raw = found, moved.landmarks
     assert without.landmarks is raw and abs(with_points.landmarks - raw).min() > 0.1
-    assert encode(packet([without]), 0.0, False) == encode(packet([with_points]), 0.0, False)
+    assert encode(packet([without]), 0.0, NO_PARTS) == encode(packet([with_points]), 0.0, NO_PARTS)
 
 
 @pytest.mark.parametrize("moved_share, share", [(1e-6, 0.173), (0.001, 0.241), (0.005, 0.430), (0.05, 0.850)])

@@ -15,6 +15,8 @@ OUTPUT_OPTIONS = (
     Option("--no-window", "output.window", "", "open no live picture; by itself one opens where there is a display",
            False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),
+    Option("--shapes", "output.shapes", "", "measure the blend shapes (ARKit's names), too", True),
+    Option("--events", "output.events", "", "tell events too: blinks, nods, looking away ...", True),
     Option("--mirror", "output.mirror", "", "show pictures as in a mirror; left and right stay the subject's", True),
     Option("--status", "status.path", "PATH", "the status log; none writes no log"),
     Option("--status-interval", "status.interval_s", "S", "seconds between two status records (5)"),

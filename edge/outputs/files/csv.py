@@ -1,12 +1,15 @@
 """The frame record as a table: one row for each face, and one row with empty cells for a frame without a face.
 
-The columns are the same whatever the frames hold. An empty cell is a value that is not known; `missing` says why.
+The columns are the same whatever the frames hold. An empty cell is a value that is not known; `missing` says why. Events
+that were asked for are rows of their own behind those of the frame that they were told with.
 """
 import csv
 import io
-from typing import Any, Dict, Iterable, Iterator, List, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple, Union
 
 from edge.core.contracts import Output
+from edge.core.parts import SHAPES, Parts
+from edge.core.records import EVENT_KEYS
 from edge.face.mesh import POINTS
 from edge.outputs.files.file import LineFile
 from edge.outputs.kinds import OutputOptions, OutputSpec
@@ -51,7 +54,15 @@ FACE_COLUMNS: Tuple[Column, ...] = (
     ("eye_open_left", ("expression", "eye_open_left")),
     ("mouth_open", ("expression", "mouth_open")),
 )
+# one for each that any network tells, so that tables of different networks have the same columns
+SHAPE_COLUMNS: Tuple[Column, ...] = tuple((name, ("expression", name)) for name in SHAPES)
 MISSING_COLUMN = "missing"  # "gaze: both eyes closed; iris.left: ..."
+EVENT_COLUMNS: Tuple[Column, ...] = (
+    ("event", ("event",)), ("event_id", ("id",)), ("event_phase", ("phase",)), ("event_face", ("face",)),
+    ("event_start_s", ("start_s",)), ("event_end_s", ("end_s",)), ("event_duration_s", ("duration_s",)),
+    ("event_confidence", ("confidence",)),
+)
+VALUES_COLUMN = "event_values"  # what is told of this kind alone: "side=left; ..."
 
 
 def landmark_columns() -> Tuple[Column, ...]:
@@ -61,25 +72,35 @@ def landmark_columns() -> Tuple[Column, ...]:
 
 
 class CsvOutput(Output):
-    """Comma-separated UTF-8 under a header whose names carry the units. `landmarks` adds three columns a point."""
+    """Comma-separated UTF-8 under a header whose names carry the units. Landmarks add three columns a point."""
 
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool) -> None:
-        self.name, self.blocking, self.landmarks = spec.text, blocking, landmarks
-        self._face_columns = FACE_COLUMNS + (landmark_columns() if landmarks else ())
+    def __init__(self, spec: OutputSpec, blocking: bool, parts: Parts) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self.landmarks, self.shapes, self.events = parts
+        self._face_columns = (FACE_COLUMNS + (SHAPE_COLUMNS if parts.shapes else ())
+                              + (landmark_columns() if parts.landmarks else ()))
         self._file = LineFile(spec, _lines([self.header()]))
 
     def header(self) -> List[str]:
         names = [name for name, _ in FRAME_COLUMNS] + [FACES_COLUMN]
-        return names + [name for name, _ in self._face_columns] + [MISSING_COLUMN]
+        names += [name for name, _ in self._face_columns] + [MISSING_COLUMN]
+        return names + ([name for name, _ in EVENT_COLUMNS] + [VALUES_COLUMN] if self.events else [])
 
     def rows(self, record: Dict[str, Any]) -> Iterator[List[Any]]:
-        """One for each face, at least one; each as long as the header."""
-        frame = [_value(record, path) for _, path in FRAME_COLUMNS] + [len(record["faces"])]
-        for face in record["faces"] or [{}]:
-            reasons = "; ".join("{}: {}".format(key, why) for key, why in sorted(face.get("missing", {}).items()))
-            yield frame + [_value(face, path) for _, path in self._face_columns] + [reasons]
+        """One for each face, at least one where there is a frame, and one for each event; each as long as the header."""
+        no_event = [""] * (len(EVENT_COLUMNS) + 1) if self.events else []
+        if "frame" in record:
+            frame = _values(record, FRAME_COLUMNS) + [len(record["faces"])]
+            for face in record["faces"] or [{}]:
+                reasons = "; ".join("{}: {}".format(key, why) for key, why in sorted(face.get("missing", {}).items()))
+                yield frame + _values(face, self._face_columns) + [reasons] + no_event
+        no_face = [""] * (len(self._face_columns) + 2)
+        for event in record["events"] if self.events else ():
+            frame = _values(record if record.get("frame") == event["frame"] else event, FRAME_COLUMNS)
+            told = "; ".join("{}={}".format(key, value) for key, value in event.items() if key not in EVENT_KEYS)
+            yield frame + no_face + _values(event, EVENT_COLUMNS) + [told]
 
     def open(self) -> None:
         self._file.open()
@@ -92,13 +113,17 @@ class CsvOutput(Output):
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return CsvOutput(spec, options.blocking, options.landmarks)
+    return CsvOutput(spec, options.blocking, options.parts)
 
 
 def _lines(rows: Iterable[List[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
+
+
+def _values(record: Any, columns: Sequence[Column]) -> List[Any]:
+    return [_value(record, path) for _, path in columns]
 
 
 def _value(record: Any, path: Path) -> Any:

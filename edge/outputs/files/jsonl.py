@@ -3,17 +3,22 @@ import json
 from typing import Any, Dict
 
 from edge.core.contracts import Output
+from edge.core.parts import NO_PARTS, Parts
 from edge.outputs.files.file import LineFile
 from edge.outputs.kinds import OutputOptions, OutputSpec
 
 
 class JsonlOutput(Output):
-    """One line for each frame, in frame order. A killed process leaves whole lines, at most the last one short."""
+    """One line for each frame, in frame order, and behind it one for each event that was told with it.
+
+    A killed process leaves whole lines, at most the last one short.
+    """
 
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, landmarks: bool = False) -> None:
-        self.name, self.blocking, self.landmarks = spec.text, blocking, landmarks
+    def __init__(self, spec: OutputSpec, blocking: bool, parts: Parts = NO_PARTS) -> None:
+        self.name, self.blocking = spec.text, blocking
+        self.landmarks, self.shapes, self.events = parts
         self._file = LineFile(spec)
         # a record holds nothing twice: to look for circles takes a tenth of the time
         self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
@@ -22,11 +27,15 @@ class JsonlOutput(Output):
         self._file.open()
 
     def emit(self, item: Dict[str, Any]) -> None:
-        self._file.write(self._encode(item) + "\n")
+        if not self.events:
+            self._file.write(self._encode(item) + "\n")
+            return
+        frame = [{key: value for key, value in item.items() if key != "events"}] if "frame" in item else []
+        self._file.write("".join(self._encode(line) + "\n" for line in frame + item["events"]))
 
     def close(self) -> None:
         self._file.close()
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return JsonlOutput(spec, options.blocking, options.landmarks)
+    return JsonlOutput(spec, options.blocking, options.parts)

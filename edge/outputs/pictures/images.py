@@ -12,6 +12,7 @@ from edge.core.packet import Packet
 from edge.outputs.files.file import write_whole
 from edge.outputs.kinds import QUALITY, OutputOptions, OutputSpec
 from edge.outputs.pictures import overlay
+from edge.outputs.pictures.shapepanel import Recent
 from edge.outputs.pictures.stagetimes import SteadyTimes
 from edge.outputs.spec import FORMATS, PictureNames
 
@@ -26,14 +27,15 @@ class FolderOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
+        self.shapes, self.events = style.shapes, style.events
         self._names = PictureNames()
 
     def open(self) -> None:
         write_whole(self._spec, os.path.join(self._spec.target, "000000.jpg"), None)
 
     def emit(self, item: Packet) -> None:
-        picture = overlay.draw(item, self._style, self._times.update(item))
+        picture = overlay.draw(item, self._style, self._times.update(item), self._told.update(item))
         path = os.path.join(self._spec.target, self._names.name(item.frame.file, item.frame.seq))
         write_whole(self._spec, path, encoded(self._spec, path, picture))
 
@@ -52,7 +54,8 @@ class PictureOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
+        self.shapes, self.events = style.shapes, style.events
         self._waiting: Optional[Packet] = None  # newer than the file
         self._seen_face = False
         self._written_at = -REWRITE_S
@@ -63,6 +66,7 @@ class PictureOutput(Output):
 
     def emit(self, item: Packet) -> None:
         self._times.update(item)
+        self._told.update(item)
         if item.faces or not self._seen_face:
             self._waiting = item
         self._seen_face = self._seen_face or bool(item.faces)
@@ -72,7 +76,7 @@ class PictureOutput(Output):
     def _write(self) -> None:
         packet, self._waiting = self._waiting, None
         if packet is not None:
-            picture = overlay.draw(packet, self._style, self._times.means(packet))
+            picture = overlay.draw(packet, self._style, self._times.means(packet), self._told.lines())
             write_whole(self._spec, self._spec.target, encoded(self._spec, self._spec.target, picture))
             self._written_at = clock.monotonic()
 
@@ -81,11 +85,11 @@ class PictureOutput(Output):
 
 
 def make_folder(spec: OutputSpec, options: OutputOptions) -> Output:
-    return FolderOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times))
+    return FolderOutput(spec, options.blocking, overlay.style_of(options))
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return PictureOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times))
+    return PictureOutput(spec, options.blocking, overlay.style_of(options))
 
 
 def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:

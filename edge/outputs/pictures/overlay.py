@@ -12,7 +12,9 @@ import numpy as np
 from edge.core.packet import Eyes, Face, Packet
 from edge.face import mesh
 from edge.geometry.rotation import FLIP, angles
+from edge.outputs.kinds import OutputOptions
 from edge.outputs.pictures import text
+from edge.outputs.pictures.shapepanel import draw_events, draw_shapes
 from edge.outputs.pictures.stagetimes import StageTime, draw_panel, of_packet
 
 SHIFT = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
@@ -28,6 +30,12 @@ class Style(NamedTuple):
 
     mirror: bool = False  # flip the picture and the drawing, not the texts
     stage_times: bool = True  # the panel
+    shapes: bool = False  # those of the first face, as bars
+    events: bool = False  # those of the last second
+
+
+def style_of(options: OutputOptions) -> Style:
+    return Style(options.mirror, options.draw_times, options.shapes, options.events)
 
 
 class _Pen(NamedTuple):
@@ -41,8 +49,10 @@ class _Pen(NamedTuple):
         return max(1, int(round(self.unit * weight)))
 
 
-def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageTime]] = None) -> np.ndarray:
-    """A new (H, W, 3) picture; the packet's own is not touched. `times` in the panel instead of this one packet's."""
+def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageTime]] = None,
+         told: Sequence[str] = ()) -> np.ndarray:
+    """A new (H, W, 3) picture; the packet's own is not touched. `times` in the panel instead of this one packet's; `told`
+    are lines of events."""
     canvas = packet.frame.image.copy()
     height, width = canvas.shape[:2]
     unit = max(0.5, min(height, width * 0.75) / 480.0)
@@ -55,6 +65,10 @@ def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageT
         draw_panel(canvas, of_packet(packet) if times is None else times, unit)
     for face in faces:
         _label(canvas, face, unit, style.mirror)
+    if style.shapes and faces:
+        draw_shapes(canvas, faces[0].expression or {}, unit, style.mirror)
+    if style.events:
+        draw_events(canvas, told, unit)
     return canvas
 
 

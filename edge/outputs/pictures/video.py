@@ -17,6 +17,7 @@ from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.pictures import overlay
 from edge.outputs.pictures.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
 from edge.outputs.pictures.film import Film
+from edge.outputs.pictures.shapepanel import Recent
 from edge.outputs.pictures.stagetimes import SteadyTimes
 
 DEFAULT_FPS, MIN_FPS, MAX_FPS = 30.0, 0.001, 240.0
@@ -40,7 +41,8 @@ class VideoOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style, fps: Fps) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times = spec, style, SteadyTimes()
+        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
+        self.shapes, self.events = style.shapes, style.events
         self._source_fps = fps
         self._program: Optional[ffmpeg.Ffmpeg] = None
         self._codec: Optional[Codec] = None
@@ -70,7 +72,7 @@ class VideoOutput(Output):
             raise failure(self._spec, e)
 
     def emit(self, item: Packet) -> None:
-        picture = overlay.draw(item, self._style, self._times.update(item))
+        picture = overlay.draw(item, self._style, self._times.update(item), self._told.update(item))
         try:
             encoder = self._encoder or self._start(picture)
             at_s = self._clock.time(item.frame.time_s)
@@ -150,7 +152,7 @@ class VideoOutput(Output):
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return VideoOutput(spec, options.blocking, overlay.Style(options.mirror, options.draw_times), options.fps)
+    return VideoOutput(spec, options.blocking, overlay.style_of(options), options.fps)
 
 
 class FilmClock:

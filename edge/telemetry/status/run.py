@@ -31,6 +31,7 @@ class Run:
         self._last: Dict[str, Any] = {}  # the record of the run that has ended
         self._stopping_at: Optional[float] = None
         self.governor: Optional[Callable[[], Dict[str, Any]]] = None  # its record(), where there is one
+        self.profile: Callable[[], Mapping[str, str]] = dict  # the `profile` of the status record
         self.board: Callable[[], Optional[Mapping[str, Any]]] = lambda: None  # the `board` of the status record
 
     def start_log(self, log: StatusLog, interval_s: float, gather_s: float = 0.0) -> None:
@@ -127,6 +128,9 @@ class Run:
             record["lost"] = self._source.lost
         if self.governor is not None:
             record["governor"] = self.governor()
+        profile = self.profile()
+        if profile:
+            record["profile"] = dict(profile)
         return record
 
 

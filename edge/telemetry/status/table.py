@@ -38,6 +38,10 @@ def _head(record: Mapping[str, Any], width: int) -> List[str]:
     lines += _text("source", (record.get("source") or UNKNOWN) + seen, width)
     if record.get("lost"):
         lines += _text("lost", "{} of its frames could not be read".format(record["lost"]), width)
+    profile = record.get("profile") or {}
+    if profile:
+        texts = [profile.get("name", "none"), profile.get("note")]
+        lines += _text("profile", ": ".join(text for text in texts if text), width)
     fps, latency = record.get("fps") or {}, record.get("latency_ms") or {}
     if fps:
         lines += _text("speed", "{} fps captured, {} fps to the outputs".format(

@@ -100,8 +100,8 @@ class Latencies:
     def __init__(self):
         self.age_ms = []
 
-    def __call__(self, packet, now, landmarks):
-        record = encode(packet, now, landmarks)
+    def __call__(self, packet, now, parts):
+        record = encode(packet, now, parts)
         self.age_ms.append((packet.frame.seq, record["age_ms"], len(record["faces"])))
         return record
 

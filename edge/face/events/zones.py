@@ -1,0 +1,126 @@
+"""Where somebody looks, and how near somebody is: zones with hysteresis."""
+import math
+from typing import List, Optional, Tuple
+
+from edge.core.packet import START
+from edge.face.events.signals import Found, Lasting, Limits, Pair, Signals, beyond
+
+INSIDE = 0.75  # of a limit: nearer to the rest direction, somebody looks there again
+BACK_S, HOLD_S = 0.3, 1.0
+LEAST_SHARE = 0.25  # of events.away_s: so long another zone is looked at before it counts
+REST_S, REST_AWAY_S = 20.0, 120.0  # time constants of the rest direction, while somebody looks there and while not
+LENS_S = 5.0  # at first the lens counts as the rest direction as if it had been looked at for so long
+LONGEST_STEP_S = 0.5
+EYES_GONE_S = 0.5  # so long eyes that are not seen are taken to look where they last did; then where they usually do
+NEAR, FAR, SURELY = 1.1, 0.9, 0.25  # hysteresis, and the share of the limit beyond it that is beyond doubt
+DISTANCE_S = 1.0
+
+
+class Away:
+    """Told as `away`, with the zone; the zones are the subject's right and left."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._rest, self._learned_s = (0.0, 0.0), LENS_S
+        self._eyes: Optional[Tuple[float, Pair]] = None  # when, and how far from where the head points
+        self._usual_eyes = 0.0, 0.0
+        self._last_s: Optional[float] = None
+        self._zone = self._told_zone = self._next = "center"
+        self._next_s = 0.0
+        self._away = Lasting("away", limits.away_s, BACK_S, HOLD_S)
+
+    def __call__(self, time_s: float, signals: Signals, rest_deg: Optional[Pair]) -> List[Found]:
+        """`rest_deg`: yaw and pitch of the neutral, where one is known; else it is learned."""
+        look = self._look(time_s, signals)
+        if look is None:
+            return self._with_zone(self._away(time_s, None))
+        rest = self._rest if rest_deg is None else rest_deg
+        yaw, pitch = (look[0] - rest[0]) / self._limits.away_yaw_deg, (look[1] - rest[1]) / self._limits.away_pitch_deg
+        zone = _zone(yaw, pitch, INSIDE if self._away.holding else 1.0)
+        self._learn(time_s, look, zone == "center")
+        over = []  # type: List[Found]
+        if self._away.told and zone not in ("center", self._zone):
+            over = self._other_zone(time_s, zone)
+        else:
+            self._next = self._zone
+            if not self._away.told:
+                self._zone = zone
+        confidence = beyond(max(abs(yaw), abs(pitch)), 1.0, 2.0)
+        return over + self._with_zone(self._away(time_s, zone != "center", confidence))
+
+    def end(self) -> List[Found]:
+        return self._with_zone(self._away.end())
+
+    def _look(self, time_s: float, signals: Signals) -> Optional[Pair]:
+        head = signals.head_deg
+        if head is None:
+            return None
+        if signals.look_deg is not None:
+            self._eyes = time_s, (signals.look_deg[0] - head[0], signals.look_deg[1] - head[1])
+            return signals.look_deg
+        eyes = self._usual_eyes
+        if self._eyes is not None and time_s - self._eyes[0] <= EYES_GONE_S:
+            eyes = self._eyes[1]
+        return head[0] + eyes[0], head[1] + eyes[1]
+
+    def _learn(self, time_s: float, look: Pair, center: bool) -> None:
+        dt = 0.0 if self._last_s is None else min(LONGEST_STEP_S, time_s - self._last_s)
+        self._last_s = time_s
+        self._learned_s += dt
+        step = 1.0 - math.exp(-dt / min(REST_S if center else REST_AWAY_S, self._learned_s if center else math.inf))
+        self._rest = _toward(self._rest, look, step)
+        if self._eyes is not None and self._eyes[0] == time_s:
+            self._usual_eyes = _toward(self._usual_eyes, self._eyes[1], step)
+
+    def _other_zone(self, time_s: float, zone: str) -> List[Found]:
+        """An event of its own for each zone that is looked at for long enough."""
+        if zone != self._next:
+            self._next, self._next_s = zone, time_s
+        if time_s - self._next_s < LEAST_SHARE * self._limits.away_s:
+            return []
+        over, self._zone = self.end(), zone
+        return [one._replace(end_s=self._next_s) for one in over]
+
+    def _with_zone(self, found: Tuple[Found, ...]) -> List[Found]:
+        for one in found:
+            if one.phase == START:
+                self._told_zone = self._zone
+        return [one.having(zone=self._told_zone) for one in found]
+
+
+def _toward(one: Pair, other: Pair, step: float) -> Pair:
+    return one[0] + (other[0] - one[0]) * step, one[1] + (other[1] - one[1]) * step
+
+
+def _zone(yaw: float, pitch: float, limit: float) -> str:
+    """Of angles as shares of their limits; yaw > 0 is the subject's right."""
+    if max(abs(yaw), abs(pitch)) <= limit:
+        return "center"
+    if abs(yaw) >= abs(pitch):
+        return "right" if yaw > 0.0 else "left"
+    return "up" if pitch > 0.0 else "down"
+
+
+class Distance:
+    """Told as `distance`, with the zone: near or far."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._near, self._far = (Lasting("distance", DISTANCE_S, DISTANCE_S, HOLD_S) for _ in range(2))
+
+    def __call__(self, time_s: float, signals: Signals) -> List[Found]:
+        far, near_mm, far_mm = signals.distance_mm, self._limits.near_mm, self._limits.far_mm
+        if far is None:
+            return self._both(self._near(time_s, None), self._far(time_s, None))
+        near = self._near(time_s, far < near_mm * (NEAR if self._near.holding else 1.0),
+                          beyond(near_mm - far, 0.0, SURELY * near_mm))
+        return self._both(near, self._far(time_s, far > far_mm * (FAR if self._far.holding else 1.0),
+                                          beyond(far - far_mm, 0.0, SURELY * far_mm)), far)
+
+    def end(self) -> List[Found]:
+        return self._both(self._near.end(), self._far.end())
+
+    @staticmethod
+    def _both(near: Tuple[Found, ...], far: Tuple[Found, ...], mm: Optional[float] = None) -> List[Found]:
+        found = [one.having(zone="near") for one in near] + [one.having(zone="far") for one in far]
+        return found if mm is None else [one.having(distance_mm=mm) for one in found]
