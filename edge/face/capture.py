@@ -33,6 +33,7 @@ STUCK_S = 1.5  # a face that was taken wrong is off from then on: begin again wi
 SETTLED = 8  # frames from which a median is compared with
 LEAST_FRAMES, LEAST_S = 10, 0.5  # of a film that ends
 LEAST_SHARE = 0.5  # of its frames
+TOLD, TOLD_SHARE = 3, 0.2  # reasons, where they are not much rarer than the commonest
 GIVE_UP_S, GIVE_UP_TIMES = 20.0, 4.0
 LIPS, BROWS = list(OUTER_LIPS + INNER_LIPS), list(RIGHT_BROW + LEFT_BROW)
 
@@ -100,8 +101,9 @@ class NeutralCapture:
 
     @property
     def why(self) -> str:
-        """The commonest reason so far."""
-        return str(self._reasons.most_common(1)[0][0]) if self._reasons else ""
+        """The commonest reasons so far."""
+        found = self._reasons.most_common(TOLD)
+        return "; ".join(reason for reason, count in found if count >= TOLD_SHARE * found[0][1])
 
     def _whole(self) -> Progress:
         return Progress(1.0, "", neutral_of(self._name, self._network, self._taken, self._shut, self._good_s))

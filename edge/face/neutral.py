@@ -8,8 +8,11 @@ from edge.face.eyes import CLOSED_SHARE
 from edge.geometry.rotation import distance_deg, nearest
 
 Angles = Tuple[float, float]  # (yaw, pitch) in degrees in the head frame
+LARGEST = 120.0  # degrees or millimetres of an eye
 FARTHEST_MM = 1000.0  # of a point of a face from the middle of its head
 Sides = Tuple[Optional[Angles], Optional[Angles]]  # of the subject's right and left eye
+Place = Tuple[float, float, float]
+Places = Tuple[Optional[Place], Optional[Place]]
 
 
 class Neutral(NamedTuple):
@@ -22,6 +25,8 @@ class Neutral(NamedTuple):
     gaze: Sides  # of each eye while it looks into the lens, as measured; None where no iris was seen
     rotation: np.ndarray  # (3, 3) of the resting head
     lens: Sides = (None, None)  # where the lens then was, as seen by each eye: what `gaze` would be without an error
+    irises: Places = (None, None)  # where each iris lies among the still points, mm
+    turn: Angles = (0.0, 0.0)  # of the head as seen along its own line of sight: that of the points' placement
 
 
 class Signals(NamedTuple):
@@ -37,6 +42,8 @@ class Signals(NamedTuple):
     looks: Sides = (None, None)
     lens: Sides = (None, None)
     mouth: float = 0.0  # 0..1
+    irises: Places = (None, None)
+    turn: Angles = (0.0, 0.0)
 
 
 class Taken(NamedTuple):
@@ -55,9 +62,10 @@ def neutral_of(name: str, network: str, taken: Sequence[Signals], shut: Sequence
     still = np.median(points, axis=0)
     rotation = nearest(np.sum([signals.rotation for signals in taken], axis=0))
     lids = [_lids(taken, shut, i) for i in (0, 1)]
-    gaze = [_middle([signals.looks[i] for signals in taken]) for i in (0, 1)]
-    lens = [_middle([signals.lens[i] for signals in taken]) for i in (0, 1)]
-    neutral = Neutral(name, network, still, (lids[0], lids[1]), (gaze[0], gaze[1]), rotation, (lens[0], lens[1]))
+    gaze, lens, irises = (tuple(_middle([getattr(signals, what)[i] for signals in taken]) for i in (0, 1))
+                          for what in ("looks", "lens", "irises"))
+    turn = _middle([signals.turn for signals in taken])
+    neutral = Neutral(name, network, still, (lids[0], lids[1]), gaze, rotation, lens, irises, turn)
     turned = [distance_deg(rotation, signals.rotation) for signals in taken]
     spread_mm = float(np.sqrt(((points - still) ** 2).sum(axis=2).mean()))
     return Taken(neutral, len(taken), seconds, spread_mm, float(np.sqrt(np.mean(np.square(turned)))))
@@ -70,13 +78,12 @@ def _lids(taken: Sequence[Signals], shut: Sequence[Signals], i: int) -> Angles:
     return opened, min([usual] + [lids for lids in (signals.lids[i] for signals in shut) if lids is not None])
 
 
-def _middle(angles: Sequence[Optional[Angles]]) -> Optional[Angles]:
-    """None where fewer than half of the frames have them."""
-    known = [found for found in angles if found is not None]
-    if not known or len(known) < len(angles) / 2:
+def _middle(seen: Sequence[Optional[Tuple[float, ...]]]) -> Any:
+    """The median of some numbers; None where fewer than half of the frames have them."""
+    known = [found for found in seen if found is not None]
+    if not known or len(known) < len(seen) / 2:
         return None
-    yaw, pitch = np.median(known, axis=0).tolist()
-    return yaw, pitch
+    return tuple(np.median(known, axis=0).tolist())
 
 
 def facts_of(taken: Taken) -> Dict[str, Any]:
@@ -85,7 +92,8 @@ def facts_of(taken: Taken) -> Dict[str, Any]:
     return {"network": neutral.network, "frames": taken.frames, "seconds": round(taken.seconds, 2),
             "spread_mm": round(taken.spread_mm, 3), "turned_deg": round(taken.turned_deg, 3),
             "still": np.round(neutral.still, 3).tolist(), "rotation": np.round(neutral.rotation, 6).tolist(),
-            "lids": np.round(neutral.lids, 5).tolist(), "gaze": list(neutral.gaze), "lens": list(neutral.lens)}
+            "lids": np.round(neutral.lids, 5).tolist(), "gaze": list(neutral.gaze), "lens": list(neutral.lens),
+            "irises": list(neutral.irises), "turn": list(neutral.turn)}
 
 
 def of_facts(facts: Mapping[str, Any]) -> Neutral:
@@ -103,7 +111,8 @@ def of_facts(facts: Mapping[str, Any]) -> Neutral:
         raise ValueError("its eyelids are none")
     (right, left) = lids.tolist()
     return Neutral(str(facts.get("name")), network, still, ((right[0], right[1]), (left[0], left[1])),
-                   _sides(facts, "gaze"), rotation, _sides(facts, "lens"))
+                   _sides(facts, "gaze", 2), rotation, _sides(facts, "lens", 2), _sides(facts, "irises", 3),
+                   tuple(_array(facts, "turn", (2,)).tolist()))  # type: ignore[arg-type]
 
 
 def _array(facts: Mapping[str, Any], key: str, shape: Tuple[int, ...]) -> np.ndarray:
@@ -116,12 +125,12 @@ def _array(facts: Mapping[str, Any], key: str, shape: Tuple[int, ...]) -> np.nda
     return found
 
 
-def _sides(facts: Mapping[str, Any], key: str) -> Sides:
+def _sides(facts: Mapping[str, Any], key: str, count: int) -> Any:
+    """So many numbers for each eye, or None."""
     found = facts.get(key)
     if not isinstance(found, list) or len(found) != 2:
         raise ValueError("its {} is not one for each eye".format(key))
-    eyes = [None if one is None else _array({key: one}, key, (2,)).tolist() for one in found]
-    if any(eye is not None and max(map(abs, eye)) > 90.0 for eye in eyes):
-        raise ValueError("its {} is no angle".format(key))
-    right, left = (None if eye is None else (eye[0], eye[1]) for eye in eyes)
-    return right, left
+    eyes = tuple(None if one is None else tuple(_array({key: one}, key, (count,)).tolist()) for one in found)
+    if any(eye is not None and max(map(abs, eye)) > LARGEST for eye in eyes):
+        raise ValueError("its {} is none".format(key))
+    return eyes

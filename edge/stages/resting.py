@@ -9,7 +9,7 @@ from edge.core.packet import Face, Packet, Pose
 from edge.face import eyes, gaze, mouth
 from edge.face.mesh import EYE_CORNERS, distance
 from edge.face.neutral import Neutral, Signals
-from edge.face.still import still_points
+from edge.face.still import Placement, placement
 from edge.geometry import rotation
 from edge.geometry.camera import Camera
 
@@ -46,8 +46,12 @@ def signals_of(face: Face, camera: Camera, image: np.ndarray) -> Signals:
     found = Signals(face.track_id, face.score, _light(face, image))
     if face.landmarks is None:
         return found
-    found = found._replace(still=still_points(face.landmarks), mouth=mouth.opening(face.landmarks),
-                           lids=(lids_of(face, 0), lids_of(face, 1)))
+    found = found._replace(mouth=mouth.opening(face.landmarks), lids=(lids_of(face, 0), lids_of(face, 1)))
+    placed = placement(face.landmarks)
+    if placed is not None:
+        yaw, pitch, _ = rotation.angles(placed.rotation)
+        found = found._replace(still=placed.still(face.landmarks), turn=(yaw, pitch),
+                               irises=(_iris(face, placed, 0), _iris(face, placed, 1)))
     if face.pose is None:
         return found
     place = face.pose.translation_mm
@@ -102,6 +106,16 @@ def lines_of_sight(face: Face, camera: Camera) -> Looks:
         if iris is not None and contour is not None:
             looks[i] = gaze.of_eye(iris.center, eyes.middle(contour, face.steady_corners), face.pose, camera)
     return looks[0], looks[1]
+
+
+def _iris(face: Face, placed: Placement, i: int) -> Optional[Tuple[float, float, float]]:
+    """Its place among the still points, at the depth of its eye's corners."""
+    iris = None if face.irises is None else face.irises[i]
+    if iris is None or face.landmarks is None:
+        return None
+    depth = face.landmarks[list(EYE_CORNERS[i]), 2].mean()
+    x, y, z = placed.still(np.array([[iris.center[0], iris.center[1], depth]]))[0].tolist()
+    return x, y, z
 
 
 def _lens(pose: Pose, i: int) -> Tuple[float, float]:

@@ -38,7 +38,8 @@ def test_each_eye_loses_the_error_that_it_had_toward_the_lens_and_the_direction_
     for side, error in (("right", (3.0, 1.0)), ("left", (7.0, -2.0))):
         assert np.subtract(getattr(plain, side), getattr(out, side)) == pytest.approx(error, abs=1e-6)
     assert out.both == pytest.approx(np.mean([out.right, out.left], axis=0), abs=0.05)
-    assert out.direction == pytest.approx([np.sin(np.radians(out.both[0])) * -1.0, -np.sin(np.radians(out.both[1])), -1.0], abs=0.05)
+    yaw, pitch = np.radians(out.both)
+    assert out.direction == pytest.approx([-np.sin(yaw), -np.sin(pitch), -1.0], abs=0.05)
 
 
 def test_an_eye_whose_gaze_was_not_known_then_stays_as_it_is():
@@ -149,7 +150,7 @@ def test_a_profile_is_switched_while_the_run_goes(monkeypatch, tmp_path):
     assert run.names(source)[-1] == "anna" and source.current() is not before
     run.stored.use(None)
     assert run.names(source)[-1] is None
-    assert [text for _, text in run.told] == ["profile anna is in use", "profile anna is in use", "no profile is in use any more"]
+    assert [text for _, text in run.told] == ["profile anna is in use"] * 2 + ["no profile is in use any more"]
 
 
 def test_the_configuration_wins_over_what_was_chosen(monkeypatch, tmp_path):
@@ -160,7 +161,8 @@ def test_the_configuration_wins_over_what_was_chosen(monkeypatch, tmp_path):
         assert set(run.names(run.in_use())) == {expected}
 
 
-@pytest.mark.parametrize("network, text", [(None, "there is no profile bob"), ("face_landmark", "was made with face_landmark")])
+@pytest.mark.parametrize("network, text", [
+    (None, "there is no profile bob"), ("face_landmark", "was made with face_landmark")])
 def test_a_profile_that_cannot_be_used_ends_a_run_that_names_it_and_is_told_in_others(monkeypatch, tmp_path, network, text):
     named, chosen = Run(monkeypatch, tmp_path, "bob"), Run(monkeypatch, tmp_path)
     if network is not None:

@@ -99,7 +99,8 @@ DAMAGE = {
     "cut off": WHOLE[:1000], "empty": b"", "binary": bytes(range(256)) * 30, "huge": b"[" * (1 << 20),
     "no object": b"[1]", "changed": WHOLE.replace(b'"frames":90', b'"frames":91'), "nested": b"[" * 100000 + b"]" * 100000,
     "no number": WHOLE.replace(b'"frames":90', b'"frames":NaN'), "no schema": rewritten(lambda f: f.pop("schema")),
-    "a text for points": rewritten(lambda f: f.update(still="x")), "few points": rewritten(lambda f: f.update(still=[[1, 2, 3]])),
+    "a text for points": rewritten(lambda f: f.update(still="x")),
+    "few points": rewritten(lambda f: f.update(still=[[1, 2, 3]])),
     "all points one": rewritten(lambda f: f.update(still=[[1.0, 2.0, 3.0]] * POINTS)),
     "no rotation": rewritten(lambda f: f.update(rotation=[[1, 0, 0], [0, 1, 0], [0, 0, 2]])),
     "mirrored": rewritten(lambda f: f.update(rotation=[[1, 0, 0], [0, 1, 0], [0, 0, -1]])),
@@ -226,8 +227,8 @@ def test_several_at_once_leave_a_whole_profile_and_whole_versions(stored):
     assert not [name for name in os.listdir(stored.folder) if "damaged" in name or name.endswith(".part")]
 
 
-@pytest.mark.parametrize("content, name", [(b"me\n", "me"), (b"none\n", None), (b"", None), (b"../x\n", None), (b"\xff" * 9, None),
-                                           (b"x" * 500, None)])
+@pytest.mark.parametrize("content, name", [
+    (b"me\n", "me"), (b"none\n", None), (b"", None), (b"../x\n", None), (b"\xff" * 9, None), (b"x" * 500, None)])
 def test_what_is_in_use_is_a_name_or_nothing(stored, content, name):
     stored.save("me", facts())
     with open(os.path.join(stored.folder, "use"), "wb") as f:
@@ -257,8 +258,9 @@ def test_those_of_the_service_outlive_its_versions(monkeypatch):
     assert default_folder({}) == "/var/lib/nanoface/profiles"
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"id": 1, "name": "../x", "seconds": 3}',
-                                     b'{"id": "a", "name": "me", "seconds": 1e9}', b'{"id": "a", "name": "me", "seconds": "x"}'])
+@pytest.mark.parametrize("content", [
+    b"", b"{}", b"[]", b"\xff", b'{"id": 1, "name": "../x", "seconds": 3}', b'{"id": "a", "name": "me", "seconds": 1e9}',
+    b'{"id": "a", "name": "me", "seconds": "x"}'])
 def test_a_request_that_is_none_is_passed_over(tmp_path, content):
     (tmp_path / "request").write_bytes(content)
     assert requests.take(str(tmp_path)) is None
