@@ -117,15 +117,15 @@ def train(people: Sequence[Frames], imagined: np.ndarray, measures: Measures, sh
     means, squares = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
     for step in range(1, steps + 1):  # Adam (Kingma, Ba 2015)
         rate = RATE * min(1.0, step / 50.0) * (1.0 - step / (steps + 1.0))
-        for i, slope in enumerate(_slopes(values, *batches.draw(), used=used)):
+        for i, slope in enumerate(_slopes(values, used, *batches.draw())):
             means[i] += 0.1 * (slope - means[i])
             squares[i] += 0.003 * (slope * slope - squares[i])
             values[i] -= rate * means[i] / (1.0 - 0.9 ** step) / (np.sqrt(squares[i] / (1.0 - 0.997 ** step)) + 1e-7)
     return Trained(*(values + [seen.spread]))
 
 
-def _slopes(values: List[np.ndarray], change: np.ndarray, truth: np.ndarray, weight: np.ndarray,
-            used: np.ndarray) -> List[np.ndarray]:
+def _slopes(values: List[np.ndarray], used: np.ndarray, change: np.ndarray, truth: np.ndarray,
+            weight: np.ndarray) -> List[np.ndarray]:
     """Of the squared error, but where the limits 0 and 1 make it good."""
     linear, hidden, bias, out = values
     raw = change.dot(hidden) + bias

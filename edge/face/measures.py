@@ -11,6 +11,7 @@ import numpy as np
 from edge.core.packet import Face
 from edge.face.eyes import lid_distance
 from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.neutral import Neutral
 from edge.face.still import placement
 from edge.geometry.rotation import angles
 
@@ -43,6 +44,7 @@ MIDDLE: Mapping[str, Tuple[int, ...]] = {
     "lowerInner": (14, 14, 15), "lowerLip": (17, 16, 15), "chinDimple": (18, 200, 18), "chinFront": (199, 175, 200),
     "chin": (152, 152, 175),
 }
+SIDES = ("right", "left")
 AXES = ("x", "y", "z")
 LIDS, IRISES = ("lids right", "lids left"), ("iris right", "iris left")
 TURNS = ("yaw", "pitch", "yaw yaw", "pitch pitch", "yaw pitch")
@@ -112,6 +114,20 @@ class Measures:
         turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
         still = placed.still(points).ravel()
         return np.concatenate((still, lids, (turned, raised, 0.0, 0.0, 0.0)))
+
+    def at_rest(self, neutral: Neutral, usual: np.ndarray) -> np.ndarray:
+        """(M,) of a profile; an iris that it does not know lies between the lids' corners as in a `usual` face."""
+        points = neutral.still[self._points].mean(axis=0)
+        ends = usual[:points.size + 6].reshape(-1, 3)
+        corners = list(groups())
+        irises = []
+        for i, side in enumerate(SIDES):
+            near = [corners.index("eyeOuter " + side), corners.index("eyeInner " + side)]
+            own = neutral.irises[i]
+            irises.append(ends[i - 2] + (points[near] - ends[near]).mean(axis=0) if own is None else np.array(own))
+        lids = [opened for opened, _ in neutral.lids]
+        turns = [angle / TURN_UNIT_DEG for angle in neutral.turn]
+        return np.concatenate((points.ravel(), irises[0], irises[1], lids, turns, (0.0, 0.0, 0.0)))
 
     def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """What differs from the face at rest, as the matrices take it; 0 for what is not known."""
