@@ -85,10 +85,10 @@ def coefficients(path: str, names: Sequence[str]) -> np.ndarray:
         return np.array([[float(row[name]) for name in names] for row in csv.DictReader(f)])
 
 
-def gains(trained: solve.Trained, people: Sequence[solve.Frames], right: Sequence[int]) -> List[float]:
+def gains(trained: solve.Trained, people: Sequence[solve.Frames], right: Sequence[int], dead: np.ndarray) -> List[float]:
     """That bring a shape that is nearly full to about PEAK, where that is not far."""
     change, truth = (np.concatenate(part) for part in zip(*people))
-    told = trained.answer(change) - DEAD
+    told = trained.answer(change) - dead
     found = []
     for j, k in enumerate(right):
         full = truth[:, k] > 0.75
@@ -106,8 +106,10 @@ def entry(network: str, folder: str, truths: Sequence[str]) -> Dict[str, Any]:
     mean = np.mean([one.rest for one in people], axis=0)
     even = (mean + [sign * mean[measures.at[name]] for name, sign in map(mirrored, measures.names)]) / 2.0
     right = [k for k, name in enumerate(names) if not name.endswith(solve.OTHER_SIDE)]
-    shapes = {names[k]: {"linear": rounded(trained.linear[:, j]), "hidden": rounded(trained.out[:, j]), "dead": DEAD,
-                         "gain": round(gain, 2)} for j, (k, gain) in enumerate(zip(right, gains(trained, frames, right)))}
+    dead = DEAD + trained.answer(np.zeros((1, len(mean))))[0]  # a face at rest reads 0
+    gain = gains(trained, frames, right, dead)
+    shapes = {names[k]: {"linear": rounded(trained.linear[:, j]), "hidden": rounded(trained.out[:, j]),
+                         "dead": round(float(dead[j]), 3), "gain": round(gain[j], 2)} for j, k in enumerate(right)}
     return {"unsupported": unsupported, "rest": rounded(even), "spread": rounded(trained.spread),
             "hidden": [rounded(unit) for unit in trained.hidden.T], "bias": rounded(trained.bias), "shapes": shapes}
 

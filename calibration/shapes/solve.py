@@ -13,7 +13,7 @@ from edge.face.measures import IRISES, LIDS, Measures, mate, mirrored
 from edge.stages.shapes import NEARLY_SHUT
 
 OTHER_SIDE = "Left"
-UNITS, STEPS, BATCH, RATE = 48, 3000, 384, 2e-3
+UNITS, STEPS, BATCH, RATE = 64, 6000, 384, 2e-3
 BETWEEN = (-0.3, 1.3)  # share of the one person, when a frame lies between two; somewhat beyond them too
 DECAY_LINEAR, DECAY_HIDDEN = 1e-4, 3e-4
 TOWARD_ALL = 2.0  # frames that a person's own matrix is drawn toward that of all

@@ -15,8 +15,8 @@ import numpy as np
 from edge.face.measures import Measures, mate, mirrored
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "blendshapes.json")
-PRIOR_S, EYE_PRIOR_S = 0.05, 0.5  # what the mean face is worth: people differ more than they move at rest
-OF_EYES = ("iris", "lids", "yaw", "pitch")  # measures that do not differ much from one person to the other
+PRIOR_S, EYE_PRIOR_S = 0.05, 2.0  # what the mean face is worth: people differ more than they move at rest, but for these
+OF_EYES = ("iris", "lids", "yaw", "pitch")
 WIDEST = 6.0  # of a change over its spread: what lies further is no face
 
 

@@ -1,7 +1,8 @@
 """What blend shapes are made of: numbers of a face that do not depend on where it is, how large, or how it is turned.
 
-A measure is a coordinate of a small group of still points or of an iris (x, y, z: millimetres in the head frame), how far the
-lids of an eye are apart, or how the head is turned, for which the network's points are a little off.
+A measure is a coordinate (x, y, z: millimetres in the head frame) of a small group of still points, or of an iris from the
+middle of its eye's corners; how far the lids of an eye are apart; or how the head is turned, for which the points are a little
+off.
 """
 import math
 from typing import Dict, List, Mapping, Optional, Tuple
@@ -85,6 +86,7 @@ class Measures:
         self.names = names()
         self.at: Mapping[str, int] = {name: i for i, name in enumerate(self.names)}
         self._points = np.array(list(groups().values())).T.copy()  # (3, groups)
+        self._ends = np.array([[list(groups()).index(end + side) for end in ("eyeOuter ", "eyeInner ")] for side in SIDES])
 
     def of(self, face: Face) -> Optional[np.ndarray]:
         """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
@@ -112,22 +114,21 @@ class Measures:
                 points[i - 2] = (iris.center[0], iris.center[1], (face.landmarks[a, 2] + face.landmarks[b, 2]) / 2.0)
         yaw, pitch, _ = angles(placed.rotation)
         turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
-        still = placed.still(points).ravel()
-        return np.concatenate((still, lids, (turned, raised, 0.0, 0.0, 0.0)))
+        still = placed.still(points)
+        still[-2:] -= still[self._ends].mean(axis=1)
+        return np.concatenate((still.ravel(), lids, (turned, raised, 0.0, 0.0, 0.0)))
 
     def at_rest(self, neutral: Neutral, usual: np.ndarray) -> np.ndarray:
-        """(M,) of a profile; an iris that it does not know lies between the lids' corners as in a `usual` face."""
+        """(M,) of a profile; an iris that it does not know lies as in a `usual` face."""
         points = neutral.still[self._points].mean(axis=0)
-        ends = usual[:points.size + 6].reshape(-1, 3)
-        corners = list(groups())
-        irises = []
-        for i, side in enumerate(SIDES):
-            near = [corners.index("eyeOuter " + side), corners.index("eyeInner " + side)]
-            own = neutral.irises[i]
-            irises.append(ends[i - 2] + (points[near] - ends[near]).mean(axis=0) if own is None else np.array(own))
+        middles = points[self._ends].mean(axis=1)
+        irises = usual[points.size:points.size + 6].reshape(2, 3).copy()
+        for i, own in enumerate(neutral.irises):
+            if own is not None:
+                irises[i] = np.array(own) - middles[i]
         lids = [opened for opened, _ in neutral.lids]
         turns = [angle / TURN_UNIT_DEG for angle in neutral.turn]
-        return np.concatenate((points.ravel(), irises[0], irises[1], lids, turns, (0.0, 0.0, 0.0)))
+        return np.concatenate((points.ravel(), irises.ravel(), lids, turns, (0.0, 0.0, 0.0)))
 
     def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """What differs from the face at rest, as the matrices take it; 0 for what is not known."""

@@ -24,7 +24,9 @@ class ShapesOfTrack:
     """Puts the shapes into `expression`."""
 
     def __init__(self, shapes: Blendshapes, smooth: bool, centre: bool) -> None:
-        self._shapes, self._centre, self._learn = shapes, Centre(shapes.rest, shapes.prior_s), centre
+        of_lids = np.array([name.startswith(("lids", "upperLid", "lidFold")) and not name.endswith((" x", " z"))
+                            for name in shapes.measures.names])
+        self._shapes, self._centre, self._learn = shapes, Centre(shapes.rest, shapes.prior_s, of_lids), centre
         self._smooth = OneEuro(SMOOTHING) if smooth else None
         self._profile: Optional[np.ndarray] = None  # measures of one; None: what is learned
         at, names = shapes.measures.at, shapes.names
@@ -44,6 +46,10 @@ class ShapesOfTrack:
 
     def __call__(self, face: Face, time_s: float) -> Face:
         """A face with an `expression`, before its points are smoothed."""
+        with np.errstate(all="ignore"):  # points may be anything
+            return self._with_shapes(face, time_s)
+
+    def _with_shapes(self, face: Face, time_s: float) -> Face:
         measures = self._shapes.measures.of(face)
         if measures is None:
             return self._without(face, range(len(self._shapes.names)), NO_FACE)

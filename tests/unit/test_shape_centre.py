@@ -9,10 +9,11 @@ FPS = 30.0
 
 def learned(*parts, **options):
     """The neutral after (measures, what they read as, seconds) one after the other."""
-    centre, frame = Centre(np.zeros(3), np.full(3, 0.05)), 0
+    centre, frame = Centre(np.zeros(3), np.full(3, 0.05), np.zeros(3, bool)), 0
     for measures, doing, seconds in parts:
         for _ in range(int(seconds * FPS)):
-            centre.learn(measures, options.get("usable", np.ones(3, bool)), doing, options.get("turn", (0.0, 0.0)), frame / FPS)
+            usable, turn = options.get("usable", np.ones(3, bool)), options.get("turn", (0.0, 0.0))
+            centre.learn(measures, usable, doing, turn, frame / FPS)
             frame += 1
     return centre.neutral
 
@@ -38,7 +39,7 @@ def test_a_head_turned_far_teaches_nothing(turn):
 
 
 def test_a_head_that_turns_fast_and_a_track_that_comes_back_teach_nothing():
-    centre = Centre(np.zeros(3), np.full(3, 0.05))
+    centre = Centre(np.zeros(3), np.full(3, 0.05), np.zeros(3, bool))
     centre.learn(REST, np.ones(3, bool), 0.0, (0.0, 0.0), 0.0)
     before = centre.neutral.copy()
     centre.learn(SMILE, np.ones(3, bool), 0.0, (10.0, 0.0), 1.0 / FPS)
@@ -52,7 +53,7 @@ def test_what_is_not_known_or_not_usable_is_not_learned():
 
 
 def test_whatever_comes_the_neutral_is_finite():
-    centre, chance = Centre(np.zeros(3), np.full(3, 0.05)), np.random.RandomState(0)
+    centre, chance = Centre(np.zeros(3), np.full(3, 0.05), np.zeros(3, bool)), np.random.RandomState(0)
     for _ in range(500):
         centre.learn(chance.choice([np.nan, np.inf, 1e9, 0.0, -3.0], 3), np.ones(3, bool), chance.choice([0.0, 1.0, np.nan]),
                      (chance.uniform(-30.0, 30.0), 0.0), chance.uniform(0.0, 5.0))
