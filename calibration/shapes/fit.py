@@ -1,30 +1,32 @@
 """Fit the table of the blend shapes to rendered heads with known coefficients.
 
-    python -m calibration.shapes.fit FOLDER
+    python -m calibration.shapes.fit FOLDER --truth CLIP.csv ...
 
 FOLDER holds the train_*.npz of calibration.shapes.observe: persons with their coefficients, and what each network saw of them.
 The table edge/face/blendshapes.json is written anew.
 """
 import argparse
+import csv
 import glob
 import json
 import os
-from typing import Any, Container, Dict, List, NamedTuple, Sequence, Tuple
+import re
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from calibration.shapes import solve, support
+from calibration.shapes import motion, solve, support
 from edge.core.packet import Eyes, Face, Iris, Roi
-from edge.face.blendshapes import HELPER, TABLE
-from edge.face.measures import IRISES, TURNS, Measures, mirrored
+from edge.face.blendshapes import TABLE
+from edge.face.measures import IRISES, Measures, mate, mirrored
 
 WAYS = {"face_attention": "attention", "face_landmark": "landmark"}  # network -> prefix of what it saw
 SAME = {"facemesh_pth": "face_landmark"}  # networks whose points lie as those of another
 AT_REST = 30  # first frames of a person
 PARTS = ("landmarks", "contours", "irises")
-OTHER_SIDE = "Left"
-MEASURES_EACH = 60  # of which a shape is made
-LEAST_RIVAL = 0.02
+MIXED, MIXTURES, CLIP_COUNTS = 900, 40, 8  # frames and number of the mixtures; how often a clip counts
+DEAD = 0.03
+PEAK, MOST_GAIN = 0.9, 1.6
 NOWHERE = Roi(0.0, 0.0, 1.0, 0.0)
 
 
@@ -55,7 +57,7 @@ def person(path: str, way: str, measures: Measures) -> Tuple[List[str], Person]:
     irises = np.isfinite(np.array(taken)[:, [measures.at[name + " x"] for name in IRISES]])
     solve.see_through(change, irises, measures)
     names, known = [str(name) for name in data["names"]], list(known)
-    return names, Person(solve.counted(change, data["coefficients"][known], names, measures), rest)
+    return names, Person(solve.Frames(change, data["coefficients"][known]), rest)
 
 
 def persons(folder: str, way: str, measures: Measures) -> Tuple[List[str], List[Person]]:
@@ -65,51 +67,66 @@ def persons(folder: str, way: str, measures: Measures) -> Tuple[List[str], List[
     return found[0][0], [one for _, one in found]
 
 
-def fitted(people: Sequence[Person], names: Sequence[str], measures: Measures) -> solve.Solution:
-    """First with all measures, then with those that weigh most in each shape."""
-    frames = solve.Frames(*(np.concatenate(part) for part in zip(*(one.frames for one in people))))
-    useful = np.array([not name.startswith(IRISES) or name[-1] != "z" for name in measures.names])
-    used = np.repeat(useful[:, None], len(names), axis=1)
-    full = solve.solve(frames, measures, names, used)
-    worth = np.abs(full.first) * frames.change.std(axis=0)[:, None]
-    least = np.sort(worth, axis=0)[-MEASURES_EACH]
-    return solve.solve(frames, measures, names, used & (worth >= least))
+def imagined(names: List[str], truths: Sequence[str]) -> np.ndarray:
+    """(N, S) coefficients: each shape alone (those that only move together, together), mixtures, and those of clips."""
+    chance = np.random.RandomState(5)
+    alone = motion.sweep(names, chance, still=0, each=10).coefficients
+    mixed = [motion.mixture(names, MIXED, chance, loose=bool(i % 2)).coefficients[::3] for i in range(MIXTURES)]
+    clips = [clip for path in truths for clip in [coefficients(path, names)] for _ in range(CLIP_COUNTS)]
+    mixed = np.concatenate(mixed + clips)
+    mirror = [names.index(mate(name)) for name in names]
+    alone = np.concatenate([alone] * max(1, len(mixed) // (2 * len(alone))))
+    return np.concatenate((alone, mixed, mixed[:, mirror]))
 
 
-def rows(solution: solve.Solution, names: Sequence[str], unsupported: Container[str], measures: Measures) -> Dict[str, Any]:
-    """The right and the middle shapes of the table, and what they need of others."""
-    found = {}
-    for k, name in enumerate(names):
-        if not name.endswith(OTHER_SIDE):
-            less = {other: round(float(v), 3) for other, v in zip(names, solution.less[:, k])}
-            found[name] = {
-                "class": HELPER if name in unsupported else "told", "gain": 1.0, "dead": round(float(solution.dead[k]), 4),
-                "rivals": {other: v for other, v in less.items() if other == name or abs(v) > LEAST_RIVAL},
-                "measures": {m: float("{:.3g}".format(w)) for m, w in zip(measures.names, solution.first[:, k]) if w}}
+def coefficients(path: str, names: Sequence[str]) -> np.ndarray:
+    """(T, S) of a clip's truth."""
+    with open(path, newline="") as f:
+        return np.array([[float(row[name]) for name in names] for row in csv.DictReader(f)])
+
+
+def gains(trained: solve.Trained, people: Sequence[solve.Frames], right: Sequence[int], dead: np.ndarray) -> List[float]:
+    """That bring a shape that is nearly full to about PEAK, where that is not far."""
+    change, truth = (np.concatenate(part) for part in zip(*people))
+    told = trained.answer(change) - dead
+    found = []
+    for j, k in enumerate(right):
+        full = truth[:, k] > 0.75
+        slope = float(np.median(told[full, j] / truth[full, k])) if full.any() else 1.0
+        found.append(min(MOST_GAIN, max(1.0, PEAK / max(0.1, slope))))
     return found
 
 
-def entry(network: str, folder: str) -> Dict[str, Any]:
+def entry(network: str, folder: str, truths: Sequence[str]) -> Dict[str, Any]:
     """What the table says of one network."""
     measures, unsupported = Measures(), support.UNSUPPORTED[network]
     names, people = persons(folder, WAYS[network], measures)
+    frames = [one.frames for one in people]
+    trained = solve.train(frames, imagined(names, truths), measures, names)
     mean = np.mean([one.rest for one in people], axis=0)
     even = (mean + [sign * mean[measures.at[name]] for name, sign in map(mirrored, measures.names)]) / 2.0
-    rest = {name: round(float(value), 3) for name, value in zip(measures.names, even)
-            if " left" not in name and name not in TURNS}
-    shapes = rows(fitted(people, names, measures), names, unsupported, measures)
-    return {"unsupported": unsupported, "rest": rest, "shapes": shapes}
+    right = [k for k, name in enumerate(names) if not name.endswith(solve.OTHER_SIDE)]
+    dead = DEAD + trained.answer(np.zeros((1, len(mean))))[0]  # a face at rest reads 0
+    gain = gains(trained, frames, right, dead)
+    shapes = {names[k]: {"linear": rounded(trained.linear[:, j]), "hidden": rounded(trained.out[:, j]),
+                         "dead": round(float(dead[j]), 3), "gain": round(gain[j], 2)} for j, k in enumerate(right)}
+    return {"unsupported": unsupported, "rest": rounded(even), "spread": rounded(trained.spread),
+            "hidden": [rounded(unit) for unit in trained.hidden.T], "bias": rounded(trained.bias), "shapes": shapes}
+
+
+def rounded(values: np.ndarray) -> List[float]:
+    return [round(float(value), 3) for value in values]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
+    parser.add_argument("--truth", nargs="*", default=[], metavar="CSV", help="clips of how coefficients go together")
     parser.add_argument("--output", default=TABLE)
     args = parser.parse_args()
-    table = {"same": SAME, "networks": {network: entry(network, args.folder) for network in sorted(WAYS)}}
+    table = {"same": SAME, "networks": {network: entry(network, args.folder, args.truth) for network in sorted(WAYS)}}
     with open(args.output, "w", encoding="utf-8") as f:
-        json.dump(table, f, indent=0, sort_keys=True)
-        f.write("\n")
+        f.write(re.sub(r",\n +(?=-?[0-9])", ", ", json.dumps(table, indent=1, sort_keys=True)) + "\n")
 
 
 if __name__ == "__main__":

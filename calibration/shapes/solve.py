@@ -1,7 +1,9 @@
-"""The two matrices of the blend shapes, fitted to what was seen: plain numpy, some minutes.
+"""The small network of the blend shapes, trained on what was seen of rendered heads: plain numpy, some minutes.
 
-What is minimised is the squared error of the limited answers, where a shape that should be quiet counts more; measures are
-disturbed while it runs, as those of other persons are. Left and right are one: every frame is used mirrored too.
+What a head shows is nearly linear in its coefficients, with a matrix of its own for each person. So there are as many frames
+as one likes: coefficients of the shapes alone and of mixtures, the matrix of one of the persons or between two of them, and
+what it left over of a frame that was seen (noise and the head's turns). A part of each batch are the frames themselves.
+Left and right are one: every frame is used mirrored too, and only the right and the middle shapes have weights.
 """
 from typing import List, NamedTuple, Sequence
 
@@ -10,35 +12,41 @@ import numpy as np
 from edge.face.measures import IRISES, LIDS, Measures, mate, mirrored
 from edge.stages.shapes import NEARLY_SHUT
 
-RIDGE = 0.003
-BATCH, EPOCHS, RATE = 256, 60, 3e-3
-DECAY_FIRST, DECAY_LESS = 1e-4, 1e-3  # toward zero, and toward no rivals
-DISTURBANCE = 0.15  # of a measure's spread
-QUIET_COUNTS = 3.0
+OTHER_SIDE = "Left"
+UNITS, STEPS, BATCH, RATE = 64, 6000, 384, 2e-3
+BETWEEN = (-0.3, 1.3)  # share of the one person, when a frame lies between two; somewhat beyond them too
+DECAY_LINEAR, DECAY_HIDDEN = 1e-4, 3e-4
+TOWARD_ALL = 2.0  # frames that a person's own matrix is drawn toward that of all
+START_SHARE, RIDGE = 0.3, 0.01  # of the linear map that training starts from
 LEAST_SPREAD = 0.05  # millimetres and the like: a measure that never moves is not worth more
+MOST_WEIGHT = 5.0  # of a shape that moves little, against the mean one
 
 
 class Frames(NamedTuple):
-    """Of all persons: `change` (T, M), `truth` (T, S) and how much each number of it counts."""
+    """Of one person: `change` (T, M) and `truth` (T, S)."""
 
     change: np.ndarray
     truth: np.ndarray
-    weight: np.ndarray
 
 
-class Solution(NamedTuple):
-    """answer = limited(max(change . first, 0) . less - dead)."""
+class Trained(NamedTuple):
+    """linear (M, R), hidden (M, H), bias (H,), out (H, R) for the R right and middle shapes; `spread` (M,) that a change is
+    divided by."""
 
-    first: np.ndarray  # (M, S)
-    less: np.ndarray  # (S, S)
-    dead: np.ndarray  # (S,)
+    linear: np.ndarray
+    hidden: np.ndarray
+    bias: np.ndarray
+    out: np.ndarray
+    spread: np.ndarray
 
     def answer(self, change: np.ndarray) -> np.ndarray:
-        return np.clip(np.maximum(change.dot(self.first), 0.0).dot(self.less) - self.dead, 0.0, 1.0)
+        """(T, R), without limits."""
+        given = change / self.spread
+        return given.dot(self.linear) + np.maximum(given.dot(self.hidden) + self.bias, 0.0).dot(self.out)
 
 
 class Mirror:
-    """Exchanges left and right in arrays of measures and of shapes."""
+    """Exchanges left and right."""
 
     def __init__(self, measures: Measures, shapes: Sequence[str]) -> None:
         pairs = [mirrored(name) for name in measures.names]
@@ -46,18 +54,18 @@ class Mirror:
         self._signs = np.array([sign for _, sign in pairs])
         self._shapes = np.array([list(shapes).index(mate(name)) for name in shapes])
 
-    def change(self, change: np.ndarray) -> np.ndarray:
-        return change[:, self._measures] * self._signs
+    def __call__(self, frames: Frames) -> Frames:
+        return Frames(frames.change[:, self._measures] * self._signs, frames.truth[:, self._shapes])
 
-    def shapes(self, values: np.ndarray) -> np.ndarray:
-        return values[..., self._shapes]
 
-    def even(self, solution: Solution) -> Solution:
-        """The mean of a solution and its mirror image."""
-        first, less, dead = solution
-        turned = self.shapes(first[self._measures] * self._signs[:, None])
-        return Solution(*((here + there) / 2.0 for here, there in zip(
-            solution, (turned, self.shapes(less[self._shapes]), self.shapes(dead)))))
+class Seen(NamedTuple):
+    """What training draws from, in units of `spread`."""
+
+    change: np.ndarray  # (T, M) frames of all persons, mirrored ones too
+    truth: np.ndarray  # (T, S)
+    matrices: np.ndarray  # (P, S, M)
+    left: np.ndarray  # (T, M) what the matrices left over
+    spread: np.ndarray
 
 
 def see_through(change: np.ndarray, known: np.ndarray, measures: Measures) -> None:
@@ -70,67 +78,87 @@ def see_through(change: np.ndarray, known: np.ndarray, measures: Measures) -> No
         change[:, look] = np.where(open_enough[:, i, None], seen[i], other)
 
 
-def counted(change: np.ndarray, truth: np.ndarray, shapes: Sequence[str], measures: Measures) -> Frames:
-    """A look tells nothing while both eyes are shut, and a look down nothing while its own eye shuts: the stage holds them."""
-    weight = np.ones_like(truth)
-    shut = change[:, [measures.at[name] for name in LIDS]] < NEARLY_SHUT
-    for k, name in enumerate(shapes):
-        if name.startswith("eyeLook"):
-            weight[shut.all(axis=1), k] = 0.0
-        if name.startswith("eyeLookDown"):
-            weight[truth[:, list(shapes).index(name.replace("LookDown", "Blink"))] > 0.25, k] = 0.0
-    return Frames(change, truth, weight)
+def seen_of(people: Sequence[Frames], mirror: Mirror) -> Seen:
+    people = [way for frames in people for way in (frames, mirror(frames))]
+    change, truth = (np.concatenate(part) for part in zip(*people))
+    spread = change.std(axis=0) + LEAST_SPREAD
+    eye = np.eye(truth.shape[1])
+    of_all = np.linalg.solve(truth.T.dot(truth) + eye, truth.T.dot(change / spread))
+    matrices, left = [], []
+    for frames in people:
+        given, y = frames.change / spread, frames.truth
+        own = of_all + np.linalg.solve(y.T.dot(y) + TOWARD_ALL * eye, y.T.dot(given - y.dot(of_all)))
+        matrices.append(own)
+        left.append(given - y.dot(own))
+    return Seen(change / spread, truth, np.array(matrices), np.concatenate(left), spread)
 
 
-def linear(frames: Frames, spread: np.ndarray) -> np.ndarray:
-    """(M, S) by ridge regression, each shape with its own weights."""
-    z, columns = frames.change / spread, []
-    kept = RIDGE * len(z) * np.eye(z.shape[1])
-    for k in range(frames.truth.shape[1]):
-        weighted = z * frames.weight[:, k:k + 1]
-        columns.append(np.linalg.solve(z.T.dot(weighted) + kept, weighted.T.dot(frames.truth[:, k])))
-    return np.array(columns).T / spread[:, None]
+def start(seen: Seen, imagined: np.ndarray, right: Sequence[int], used: np.ndarray) -> np.ndarray:
+    """(M, R): the linear map with the least squared error, over persons and `imagined` coefficients."""
+    prior = START_SHARE * imagined.T.dot(imagined) / len(imagined)
+    noise = seen.left.T.dot(seen.left) / len(seen.left)
+    square = noise + np.mean([b.T.dot(prior).dot(b) for b in seen.matrices], axis=0) + RIDGE * np.eye(len(used))
+    cross = np.mean([b.T.dot(prior) for b in seen.matrices], axis=0)
+    found = np.zeros((len(used), len(right)))
+    found[used] = np.linalg.solve(square[np.ix_(used, used)], cross[used][:, right])
+    return found
 
 
-def solve(frames: Frames, measures: Measures, shapes: Sequence[str], used: np.ndarray, epochs: int = EPOCHS) -> Solution:
-    """`used` (M, S): which measures each shape may be made of."""
-    mirror = Mirror(measures, shapes)
-    both = Frames(np.concatenate((frames.change, mirror.change(frames.change))),
-                  np.concatenate((frames.truth, mirror.shapes(frames.truth))),
-                  np.concatenate((frames.weight, mirror.shapes(frames.weight))))
-    spread = both.change.std(axis=0) + LEAST_SPREAD
-    start = Solution(linear(both, spread) * used * spread[:, None], np.eye(len(shapes)), np.full(len(shapes), 0.02))
-    first, less, dead = _descend(both._replace(change=both.change / spread), start, used, epochs)
-    return mirror.even(Solution(first / spread[:, None], less, dead))
+def train(people: Sequence[Frames], imagined: np.ndarray, measures: Measures, shapes: Sequence[str],
+          steps: int = STEPS) -> Trained:
+    """`imagined` (N, S): coefficients that faces are thought to have."""
+    right = [k for k, name in enumerate(shapes) if not name.endswith(OTHER_SIDE)]
+    used = np.array([not (name.startswith(IRISES) and name.endswith("z")) for name in measures.names])  # z: the eye's corners'
+    seen, chance = seen_of(people, Mirror(measures, shapes)), np.random.RandomState(0)
+    values = [start(seen, imagined, right, used), 0.05 * chance.randn(len(used), UNITS) * used[:, None], np.zeros(UNITS),
+              np.zeros((UNITS, len(right)))]
+    weight = 1.0 / (imagined[:, right] ** 2).mean(axis=0)
+    batches = _Batches(seen, imagined, shapes, right, np.clip(weight / weight.mean(), 1.0 / MOST_WEIGHT, MOST_WEIGHT), chance)
+    means, squares = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
+    for step in range(1, steps + 1):  # Adam (Kingma, Ba 2015)
+        rate = RATE * min(1.0, step / 50.0) * (1.0 - step / (steps + 1.0))
+        for i, slope in enumerate(_slopes(values, used, *batches.draw())):
+            means[i] += 0.1 * (slope - means[i])
+            squares[i] += 0.003 * (slope * slope - squares[i])
+            values[i] -= rate * means[i] / (1.0 - 0.9 ** step) / (np.sqrt(squares[i] / (1.0 - 0.997 ** step)) + 1e-7)
+    return Trained(*(values + [seen.spread]))
 
 
-def _descend(frames: Frames, start: Solution, used: np.ndarray, epochs: int) -> Solution:
-    """Adam (Kingma, Ba 2015) on the two matrices and the dead zones."""
-    chance, count = np.random.RandomState(1), len(frames.change)
-    values = [part.copy() for part in start]
-    means, squares, steps = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values], 0
-    for epoch in range(epochs):
-        order = chance.permutation(count)
-        for begin in range(0, count, BATCH):
-            batch, steps = order[begin:begin + BATCH], steps + 1
-            disturbed = frames.change[batch] + DISTURBANCE * chance.randn(len(batch), frames.change.shape[1])
-            slopes = _slopes(disturbed, frames.truth[batch], frames.weight[batch], Solution(*values))
-            slopes[0] *= used
-            for value, slope, mean, square in zip(values, slopes, means, squares):
-                mean += 0.1 * (slope - mean)
-                square += 0.001 * (slope * slope - square)
-                rate = RATE * (1.0 - epoch / float(epochs))
-                value -= rate * mean / (1.0 - 0.9 ** steps) / (np.sqrt(square / (1.0 - 0.999 ** steps)) + 1e-8)
-    return Solution(*values)
-
-
-def _slopes(change: np.ndarray, truth: np.ndarray, weight: np.ndarray, now: Solution) -> List[np.ndarray]:
-    raw = change.dot(now.first)
+def _slopes(values: List[np.ndarray], used: np.ndarray, change: np.ndarray, truth: np.ndarray,
+            weight: np.ndarray) -> List[np.ndarray]:
+    """Of the squared error, but where the limits 0 and 1 make it good."""
+    linear, hidden, bias, out = values
+    raw = change.dot(hidden) + bias
     kept = np.maximum(raw, 0.0)
-    told = kept.dot(now.less) - now.dead
-    error = (np.clip(told, 0.0, 1.0) - truth) * weight * np.where(truth < 0.01, QUIET_COUNTS, 1.0)
-    error *= ((told > 0.0) | (truth > 0.0)) & ((told < 1.0) | (truth < 1.0))
-    error *= 2.0 / len(change)
-    through = error.dot(now.less.T) * (raw > 0.0)
-    return [change.T.dot(through) + DECAY_FIRST * now.first,
-            kept.T.dot(error) + DECAY_LESS * (now.less - np.eye(len(now.less))), -error.sum(axis=0)]
+    told = change.dot(linear) + kept.dot(out)
+    error = (told - truth) * weight * (2.0 / len(change))
+    error[((told < 0.0) & (truth <= 0.0)) | ((told > 1.0) & (truth >= 1.0))] = 0.0
+    through = error.dot(out.T) * (raw > 0.0)
+    return [change.T.dot(error) * used[:, None] + DECAY_LINEAR * linear,
+            change.T.dot(through) * used[:, None] + DECAY_HIDDEN * hidden, through.sum(axis=0),
+            kept.T.dot(error) + DECAY_HIDDEN * out]
+
+
+class _Batches:
+    """Draws frames, the truth of their right shapes, and how much each counts."""
+
+    def __init__(self, seen: Seen, imagined: np.ndarray, shapes: Sequence[str], right: Sequence[int], weight: np.ndarray,
+                 chance: np.random.RandomState) -> None:
+        self._seen, self._imagined, self._right, self._weight, self._chance = seen, imagined, list(right), weight, chance
+        self._blinks = [k for k, name in enumerate(shapes) if name.startswith("eyeBlink")]
+        self._looks = np.array([shapes[k].startswith("eyeLook") for k in right])
+
+    def draw(self) -> List[np.ndarray]:
+        seen, chance = self._seen, self._chance
+        count = BATCH * 3 // 4
+        truth = self._imagined[chance.randint(len(self._imagined), size=count)]
+        truth = np.clip(truth * chance.uniform(0.5, 1.2, (count, 1)), 0.0, 1.0)
+        change = seen.left[chance.randint(len(seen.left), size=count)]
+        for some in np.array_split(chance.permutation(count), 12):
+            share, (a, b) = chance.uniform(*BETWEEN), chance.randint(len(seen.matrices), size=2)
+            change[some] += truth[some].dot(share * seen.matrices[a] + (1.0 - share) * seen.matrices[b])
+        real = chance.randint(len(seen.change), size=BATCH - count)
+        change, truth = np.concatenate((change, seen.change[real])), np.concatenate((truth, seen.truth[real]))
+        weight = np.repeat(self._weight[None], BATCH, axis=0)
+        weight[np.ix_(truth[:, self._blinks].max(axis=1) > 0.25, self._looks)] = 0.0  # the stage holds the look
+        return [change, truth[:, self._right], weight]

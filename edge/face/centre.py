@@ -12,18 +12,20 @@ FIRST_S = 1.0  # people look into a camera that they have just started with a fa
 FIRST_WORTH = 6.0  # what the first second counts, against later ones
 MEMORY_S = 60.0
 USUAL_ANSWER = 0.2  # a face that does so much counts half
+RISING = 3.0  # times as fast as falling, of lids
 MAX_TURN_DEG = 25.0  # the points of a head turned further are a little off
 MAX_SPEED_DEG_S = 40.0
+LARGEST_STEP = 40.0  # of a measure, millimetres: what lies further is no face
 LONGEST_STEP_S = 0.2  # a track that was lost, or a source that stood still, is not rest
 
 
 class Centre:
     """Of one track."""
 
-    def __init__(self, rest: np.ndarray, prior_s: np.ndarray) -> None:
-        """Both (M,): the mean face, and how long each measure of it outweighs what is seen."""
+    def __init__(self, rest: np.ndarray, prior_s: np.ndarray, of_lids: np.ndarray) -> None:
+        """All (M,): the mean face, how long each measure of it outweighs what is seen, and which tell how open an eye is."""
         self.neutral = rest.copy()
-        self._prior_s = prior_s
+        self._prior_s, self._of_lids = prior_s, of_lids
         self._worth_s = self._age_s = 0.0
         self._time_s: Optional[float] = None
         self._turn_deg = (0.0, 0.0)
@@ -34,11 +36,12 @@ class Centre:
         (yaw, pitch), (last_yaw, last_pitch) = turn_deg, self._turn_deg
         fast = self._time_s is not None and max(abs(yaw - last_yaw), abs(pitch - last_pitch)) > MAX_SPEED_DEG_S * dt
         self._time_s, self._turn_deg = time_s, turn_deg
-        if not 0.0 < dt <= LONGEST_STEP_S or fast or abs(yaw) > MAX_TURN_DEG:
+        if not 0.0 < dt <= LONGEST_STEP_S or fast or not abs(yaw) <= MAX_TURN_DEG or not doing <= 1.0:
             return
         self._age_s += dt
         worth = FIRST_WORTH if self._age_s <= FIRST_S else 1.0 / (1.0 + (doing / USUAL_ANSWER) ** 2)
         self._worth_s = min(MEMORY_S, self._worth_s + worth * dt)
         weight = worth * dt / (self._worth_s + FIRST_WORTH * self._prior_s)
-        step = np.where(usable & np.isfinite(measures), measures - self.neutral, 0.0)
-        self.neutral += weight * step
+        step = np.where(usable & (np.abs(measures - self.neutral) < LARGEST_STEP), measures - self.neutral, 0.0)
+        rising = self._of_lids & (step > 0.0)  # eyes look down at rest, but they do not open wide
+        self.neutral += np.minimum(1.0, weight * np.where(rising, RISING, 1.0)) * step

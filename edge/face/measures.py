@@ -1,7 +1,8 @@
 """What blend shapes are made of: numbers of a face that do not depend on where it is, how large, or how it is turned.
 
-A measure is a coordinate of a small group of still points or of an iris (x, y, z: millimetres in the head frame), how far the
-lids of an eye are apart, or how the head is turned, for which the network's points are a little off.
+A measure is a coordinate (x, y, z: millimetres in the head frame) of a small group of still points, or of an iris from the
+middle of its eye's corners; how far the lids of an eye are apart; or how the head is turned, for which the points are a little
+off.
 """
 import math
 from typing import Dict, List, Mapping, Optional, Tuple
@@ -44,6 +45,7 @@ MIDDLE: Mapping[str, Tuple[int, ...]] = {
     "lowerInner": (14, 14, 15), "lowerLip": (17, 16, 15), "chinDimple": (18, 200, 18), "chinFront": (199, 175, 200),
     "chin": (152, 152, 175),
 }
+SIDES = ("right", "left")
 AXES = ("x", "y", "z")
 LIDS, IRISES = ("lids right", "lids left"), ("iris right", "iris left")
 TURNS = ("yaw", "pitch", "yaw yaw", "pitch pitch", "yaw pitch")
@@ -84,6 +86,7 @@ class Measures:
         self.names = names()
         self.at: Mapping[str, int] = {name: i for i, name in enumerate(self.names)}
         self._points = np.array(list(groups().values())).T.copy()  # (3, groups)
+        self._ends = np.array([[list(groups()).index(end + side) for end in ("eyeOuter ", "eyeInner ")] for side in SIDES])
 
     def of(self, face: Face) -> Optional[np.ndarray]:
         """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
@@ -111,8 +114,21 @@ class Measures:
                 points[i - 2] = (iris.center[0], iris.center[1], (face.landmarks[a, 2] + face.landmarks[b, 2]) / 2.0)
         yaw, pitch, _ = angles(placed.rotation)
         turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
-        still = placed.still(points).ravel()
-        return np.concatenate((still, lids, (turned, raised, 0.0, 0.0, 0.0)))
+        still = placed.still(points)
+        still[-2:] -= still[self._ends].mean(axis=1)
+        return np.concatenate((still.ravel(), lids, (turned, raised, 0.0, 0.0, 0.0)))
+
+    def at_rest(self, neutral: Neutral, usual: np.ndarray) -> np.ndarray:
+        """(M,) of a profile; an iris that it does not know lies as in a `usual` face."""
+        points = neutral.still[self._points].mean(axis=0)
+        middles = points[self._ends].mean(axis=1)
+        irises = usual[points.size:points.size + 6].reshape(2, 3).copy()
+        for i, own in enumerate(neutral.irises):
+            if own is not None:
+                irises[i] = np.array(own) - middles[i]
+        lids = [opened for opened, _ in neutral.lids]
+        turns = [angle / TURN_UNIT_DEG for angle in neutral.turn]
+        return np.concatenate((points.ravel(), irises.ravel(), lids, turns, (0.0, 0.0, 0.0)))
 
     def at_rest(self, neutral: Neutral) -> np.ndarray:
         """Those of a profile, as `of` has them of a frame."""

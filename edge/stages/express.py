@@ -51,13 +51,13 @@ class _Memory:
 
     def __init__(self, settings: ExpressSettings, neutral: Optional[Neutral]) -> None:
         self.seen_s = 0.0
+        self.shapes = None if settings.shapes is None else ShapesOfTrack(
+            settings.shapes, settings.smoothing is not None, settings.auto_centre and settings.learn)
+        self.rest(neutral)
         self.motions = (eyes.LidMotion(), eyes.LidMotion())
         self.apart = gaze.EyesApart()
         self.lids: List[Optional[float]] = [None, None]  # lid distances of this frame, over the eye's width
         self.smoother = None if settings.smoothing is None else _Smoother(settings.smoothing, settings.points)
-        self.shapes = None if settings.shapes is None else ShapesOfTrack(
-            settings.shapes, settings.smoothing is not None, settings.auto_centre and settings.learn)
-        self.rest(neutral)
 
     def rest(self, neutral: Optional[Neutral]) -> None:
         """Another neutral face, or none, is in use from now on."""
@@ -65,7 +65,7 @@ class _Memory:
         right, left = (None, None) if neutral is None else neutral.lids
         self.ranges = (eyes.EyeRange(right), eyes.EyeRange(left))
         if self.shapes is not None:
-            self.shapes.rest(neutral)
+            self.shapes.use(neutral)
 
 
 class Express(Stage):

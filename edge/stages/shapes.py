@@ -12,6 +12,7 @@ from edge.geometry.filters import OneEuro, OneEuroSettings
 
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
 NEARLY_SHUT = -0.55  # change of the lids below which an iris is not trusted, and a look down is that of the lids
+SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
 EYES = ("right", "left")
@@ -23,9 +24,11 @@ class ShapesOfTrack:
     """Puts the shapes into `expression`."""
 
     def __init__(self, shapes: Blendshapes, smooth: bool, centre: bool) -> None:
-        self._shapes, self._centre, self._learn = shapes, Centre(shapes.rest, shapes.prior_s), centre
+        of_lids = np.array([name.startswith(("lids", "upperLid", "lidFold")) and not name.endswith((" x", " z"))
+                            for name in shapes.measures.names])
+        self._shapes, self._centre, self._learn = shapes, Centre(shapes.rest, shapes.prior_s, of_lids), centre
         self._smooth = OneEuro(SMOOTHING) if smooth else None
-        self.neutral: Optional[np.ndarray] = None  # of a profile; None: what is learned
+        self._profile: Optional[np.ndarray] = None  # measures of one; None: what is learned
         at, names = shapes.measures.at, shapes.names
         self._irises = [slice(at[name + " x"], at[name + " x"] + 2) for name in IRISES]
         self._lids, self._yaw = [at[name] for name in LIDS], at[TURNS[0]]
@@ -37,21 +40,26 @@ class ShapesOfTrack:
         self._down = [0.0, 0.0]
         self._lively = np.array([DOING if name.startswith("eye") else 1.0 for name in names])
 
-    def rest(self, neutral: Optional[Neutral]) -> None:
-        """That of a profile, or None: what is learned."""
-        self.neutral = None if neutral is None else self._shapes.measures.at_rest(neutral)
+    def use(self, neutral: Optional[Neutral]) -> None:
+        """The face at rest of a profile, or None: what is learned."""
+        self._profile = None if neutral is None else self._shapes.measures.at_rest(neutral, self._shapes.rest)
 
     def __call__(self, face: Face, time_s: float) -> Face:
         """A face with an `expression`, before its points are smoothed."""
+        with np.errstate(all="ignore"):  # points may be anything
+            return self._with_shapes(face, time_s)
+
+    def _with_shapes(self, face: Face, time_s: float) -> Face:
         measures = self._shapes.measures.of(face)
         if measures is None:
             return self._without(face, range(len(self._shapes.names)), NO_FACE)
-        change = self._shapes.measures.change(measures, self._centre.neutral if self.neutral is None else self.neutral)
+        change = self._shapes.measures.change(measures, self._centre.neutral if self._profile is None else self._profile)
         shut = [bool(change[lids] < NEARLY_SHUT) for lids in self._lids]
         self._see_through(change, measures, shut)
         told = self._shapes.answer(change)
+        self._blink(told, change)
         self._look_down(told, shut)
-        if self._learn and self.neutral is None:
+        if self._learn and self._profile is None:
             self._learn_rest(measures, told, shut, time_s)
         if self._smooth is not None:
             blinks = told[self._blinks]
@@ -91,6 +99,11 @@ class ShapesOfTrack:
             elif not shut[1 - i]:
                 self._down[i] = float(told[self._downs[1 - i]])
             told[self._downs[i]] = self._down[i] * (1.0 - GONE_WITH_THE_EYE * float(told[self._blinks[i]]))
+
+    def _blink(self, told: np.ndarray, change: np.ndarray) -> None:
+        """Lids that are shut are, whatever else the face does."""
+        for blink, lids in zip(self._blinks, self._lids):
+            told[blink] = max(told[blink], min(1.0, (NEARLY_SHUT - float(change[lids])) / SHUT_WITHIN))
 
     def _learn_rest(self, measures: np.ndarray, told: np.ndarray, shut: List[bool], time_s: float) -> None:
         usable = np.ones(len(measures), bool)
