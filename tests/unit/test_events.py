@@ -113,7 +113,7 @@ CASES = {
     "from one side to the other": (look(lambda t: -30.0 if 2 <= t < 5 else 30.0 if 5 <= t < 9 else 0.0), 12, [
         ("away", START, "left"), ("away", END, "left"), ("away", START, "right"), ("away", END, "right")]),
     "comes near": (far(between(2.0, 6.0, 300.0, 600.0)), 9, [("distance", START, "near"), ("distance", END, "near")]),
-    "stands at the limit": (far(lambda t: 600.0 if t < 2 else 390.0 if t < 4 else 400 + 10 * math.sin(9 * t)), 9, [
+    "stands at the limit": (far(lambda t: 600.0 if t < 2 else 390.0 if t < 4 else 400 + 10 * math.sin(2 * t)), 9, [
         ("distance", START, "near"), ("distance", END, "near")]),
     "walks away": (far(between(2.0, 9.0, 1500.0, 600.0)), 8, [("distance", START, "far"), ("distance", END, "far")]),
 }
@@ -313,3 +313,10 @@ def test_noise_below_the_thresholds_is_no_event(seed):
     noisy = lambda t: {"lids": tuple(OPEN + random.normal(0, 0.01, 2)), "head_deg": tuple(random.normal(0, 0.7, 2)),  # noqa: E731
                        "mouth_open": abs(random.normal(0, 0.05)), "distance_mm": random.normal(600, 20)}
     assert told(played(noisy, 20)) == []
+
+
+def test_blinks_of_both_eyes_do_not_overlap_where_one_eye_opens_late():
+    """The second is measured on the eye that opened between the two only a little."""
+    late = lids([dip(2.0, 0.13, 0.69), dip(2.5, 0.37, 0.61)], [dip(2.04, 0.55, 0.84), dip(2.77, 0.14, 0.59)])
+    blinks = [(e.start_s, e.end_s) for e in played(late, 5) if e.name == "blink" and e.values["side"] == "both"]
+    assert blinks and all(one[1] <= other[0] for one, other in zip(blinks, blinks[1:]))
