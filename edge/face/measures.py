@@ -130,15 +130,6 @@ class Measures:
         turns = [angle / TURN_UNIT_DEG for angle in neutral.turn]
         return np.concatenate((points.ravel(), irises.ravel(), lids, turns, (0.0, 0.0, 0.0)))
 
-    def at_rest(self, neutral: Neutral) -> np.ndarray:
-        """Those of a profile, as `of` has them of a frame."""
-        points = neutral.still.take(self._points, axis=0).mean(axis=0)
-        irises = [UNKNOWN if iris is None else iris for iris in neutral.irises]
-        lids = [opened for opened, _ in neutral.lids]
-        yaw, pitch = neutral.turn
-        turns = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
-        return np.concatenate((points.ravel(), np.ravel(irises), lids, turns))
-
     def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """What differs from the face at rest, as the matrices take it; 0 for what is not known."""
         change = measures - neutral

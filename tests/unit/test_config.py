@@ -174,6 +174,7 @@ def test_what_a_file_says_is_what_the_configuration_holds(tmp_path, text, key, v
     ("pipeline: {workers: capture+capture+detect+align+pose+iris+express}", ["each once"]),
     # contradictions
     ("source: {start_s: 5, end_s: 5}", ["end_s 5 is not after", "start_s 5"]),
+    ("events: {near_mm: 900, far_mm: 900}", ["events.near_mm 900 is not below events.far_mm 900"]),
     ("source: {spec: a.JPG, pace: realtime}", ["realtime", "a.JPG", "pictures"]),
     ("source: {spec: 'a.png,b.png', pace: realtime}", ["realtime", "pictures"]),
     ("source: {sequence: true, pace: realtime}", ["realtime", "sequence"]),

@@ -147,3 +147,21 @@ def test_at_first_the_level_is_a_running_mean_and_a_gap_counts_as_a_second():
     late = after((0.2, 10))
     late.learn(0.3, 110.0)
     assert levels(late)[1] == pytest.approx(0.3 - 0.1 * math.exp(-1.0 / 1.5))
+
+
+@pytest.mark.parametrize("fps", [10, 30, 60])
+@pytest.mark.parametrize("fall_s, low, blinks", [
+    (0.08, 0.1, True), (0.2, 0.3, True), (0.08, 0.9, False), (1.0, 0.3, False)],
+    ids=["a blink", "a slow wink", "lids that quiver", "lids that sink"])
+def test_an_eye_blinks_while_its_lids_move_fast(fps, fall_s, low, blinks):
+    motion = eyes.LidMotion()
+    shares = [1.0 - (1.0 - low) * min(1.0, max(0.0, (i / fps - 1.0) / fall_s)) for i in range(4 * fps)]
+    moving = [motion.blinks(share, i / fps) for i, share in enumerate(shares)]
+    assert any(moving) == blinks
+    assert not any(moving[:fps]) and not any(moving[3 * fps:])  # open, and low but at rest
+
+
+def test_lids_of_frames_far_apart_or_at_one_time_say_nothing_of_their_speed():
+    motion = eyes.LidMotion()
+    assert not motion.blinks(1.0, 0.0) and not motion.blinks(0.2, 5.0)
+    assert not motion.blinks(0.6, 5.0)

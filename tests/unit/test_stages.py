@@ -262,6 +262,47 @@ def test_a_wink_keeps_the_gaze_of_the_other_eye_and_says_why_one_is_missing():
     assert out.missing["gaze.right"] == out.missing["iris.right"] == "eye closed" and "gaze" not in out.missing
 
 
+def with_lids(right, left, gaze_px=(0.0, 0.0)):
+    """Each eye's own lids, and where its iris stands."""
+    eyes = [expressive_face(opening, gaze_px=px) for opening, px in zip((right, left), gaze_px)]
+    return eyes[0]._replace(irises=Eyes(eyes[0].irises.right, eyes[1].irises.left),
+                            eye_contours=Eyes(eyes[0].eye_contours.right, eyes[1].eye_contours.left))
+
+
+def test_lids_that_fall_or_rise_fast_hide_the_iris_and_lids_that_stay_low_do_not():
+    lids = [0.25] * 30 + [0.15, 0.02, 0.02, 0.12, 0.25, 0.25, 0.25] + [0.15] * 10
+    faces = express(lids)
+    seen = [f.gaze is not None for f in faces]
+    assert seen == [True] * 30 + [False] * 4 + [True] * 3 + [False] * 2 + [True] * 8
+    assert faces[30].missing["gaze"] == "both eyes blink" and faces[30].missing["iris.left"] == "eye blinks"
+    assert faces[31].missing["gaze"] == "both eyes closed"
+
+
+def test_the_gaze_does_not_jump_where_one_eye_shuts_and_is_that_of_the_open_one():
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), None))
+    apart = (-2.0, 2.0)  # the two eyes are measured to look past each other
+    frames = [with_lids(0.25, 0.25, apart)] * 30 + [with_lids(0.25, 0.02, apart)] * 5
+    frames += [with_lids(0.25, 0.02, (0.0, 0.0))] * 5
+    faces = [stage.process(frame(i, i / 30).with_faces((face,))).faces[0] for i, face in enumerate(frames)]
+    open_yaw, wink, moved = faces[29].gaze.both[0], faces[34].gaze, faces[39].gaze
+    assert abs(wink.right[0] - open_yaw) > 5.0 and abs(wink.both[0] - open_yaw) < 0.5 and wink.left is None
+    assert moved.both[0] - wink.both[0] == pytest.approx(moved.right[0] - wink.right[0], abs=1.0)
+
+
+@pytest.mark.parametrize("settings, expected", [
+    ({"events": True}, ["right"]), ({"events": False}, []), ({"events": True, "learn": False}, [])],
+    ids=["asked for", "not asked for", "unrelated stills"])
+def test_a_stage_tells_events_to_who_asked_and_what_goes_on_at_the_end(settings, expected):
+    stage = Express(ExpressSettings(CameraGuess(None, FOV), None, **settings))
+    lids = [(0.25, 0.25)] * 30 + [(0.02, 0.25)] * 8 + [(0.25, 0.25)] * 10
+    packets = [stage.process(frame(i, i / 30).with_faces((with_lids(*pair),))) for i, pair in enumerate(lids)]
+    events = [event for packet in packets for event in packet.events]
+    assert [event.values["side"] for event in events if event.name == "blink"] == expected
+    last = stage.last_events()
+    assert [event.face for event in last if event.name == "presence"] == ([1, None] if expected else [])
+    assert all(event.values["cut"] for event in last) and stage.last_events() == ()
+
+
 @pytest.mark.parametrize("px, sign", [(-2.0, 1), (2.0, -1)])
 def test_an_iris_toward_the_images_left_looks_with_a_positive_yaw(px, sign):
     gaze = express([0.25], gaze_px=px)[0].gaze

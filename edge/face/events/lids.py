@@ -31,6 +31,7 @@ class Lids:
         self._closed = Lasting("eyes_closed", limits.closed_s, OPEN_AGAIN_S, LONGEST_GAP_S)
         self._closed_for: Deque[Tuple[float, float]] = deque(maxlen=4)  # closures that were told
         self._perclos = Perclos(limits)
+        self._over_s = -math.inf  # the end of the last blink of both eyes
 
     def __call__(self, time_s: float, signals: Signals) -> List[Found]:
         closures = []
@@ -82,10 +83,13 @@ class Lids:
         blind = self._eyes[1 - i].seen_s < dip.start_s - LONGEST_GAP_S
         both = blind or (other is not None and other.depth >= WINK * dip.depth)
         start_s, end_s = dip.start_s, dip.end_s  # of the eye that shut further
+        if both:  # the last one may have been measured on the other eye
+            start_s = max(start_s, self._over_s)
         longest = LONGEST_S if not both else LONGEST_SLOW_S if dip.depth >= SLOW_DEPTH else LONGEST_BLINK_S
         least = self._limits.blink_closure if both else max(WINK_DEPTH, self._limits.blink_closure)
-        if dip.depth < least or end_s - start_s > longest:
+        if dip.depth < least or not 0.0 < end_s - start_s <= longest:
             return []
+        self._over_s = end_s if both else self._over_s
         values = {"side": "both" if both else SIDES[i], "closure": dip.depth}
         if blind:
             values["seen"] = SIDES[i]

@@ -61,14 +61,14 @@ def of_face(face: Face, lids: Sequence[Optional[float]]) -> Signals:
         x, y, z = face.gaze.direction.tolist()
         look = math.degrees(math.atan2(-x, -z)), math.degrees(math.asin(min(1.0, max(-1.0, -y))))
     mouth = None if face.expression is None else face.expression.get("mouth_open")
-    return Signals((_finite(lids[0]), _finite(lids[1])), _finite_pair(head), _finite_pair(look), _finite(mouth), _finite(far))
+    return Signals((finite(lids[0]), finite(lids[1])), finite_pair(head), finite_pair(look), finite(mouth), finite(far))
 
 
-def _finite(value: Optional[float]) -> Optional[float]:
+def finite(value: Optional[float]) -> Optional[float]:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _finite_pair(pair: Optional[Pair]) -> Optional[Pair]:
+def finite_pair(pair: Optional[Pair]) -> Optional[Pair]:
     return pair if pair is not None and math.isfinite(pair[0]) and math.isfinite(pair[1]) else None
 
 

@@ -31,22 +31,21 @@ class Away:
 
     def __call__(self, time_s: float, signals: Signals, rest_deg: Optional[Pair]) -> List[Found]:
         """`rest_deg`: yaw and pitch of the neutral, where one is known; else it is learned."""
+        found = self._with_zone(self._away(time_s, None))  # what was not known for too long is over
         look = self._look(time_s, signals)
         if look is None:
-            return self._with_zone(self._away(time_s, None))
+            return found
         rest = self._rest if rest_deg is None else rest_deg
         yaw, pitch = (look[0] - rest[0]) / self._limits.away_yaw_deg, (look[1] - rest[1]) / self._limits.away_pitch_deg
         zone = _zone(yaw, pitch, INSIDE if self._away.holding else 1.0)
         self._learn(time_s, look, zone == "center")
-        over = []  # type: List[Found]
-        if self._away.told and zone not in ("center", self._zone):
-            over = self._other_zone(time_s, zone)
-        else:
+        if not self._away.told:
+            self._zone = self._next = zone
+        elif zone in ("center", self._zone):
             self._next = self._zone
-            if not self._away.told:
-                self._zone = zone
-        confidence = beyond(max(abs(yaw), abs(pitch)), 1.0, 2.0)
-        return over + self._with_zone(self._away(time_s, zone != "center", confidence))
+        else:
+            found += self._other_zone(time_s, zone)
+        return found + self._with_zone(self._away(time_s, zone != "center", beyond(max(abs(yaw), abs(pitch)), 1.0, 2.0)))
 
     def end(self) -> List[Found]:
         return self._with_zone(self._away.end())
