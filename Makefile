@@ -7,6 +7,7 @@
 # make fuzz    20000 wrong inputs of every kind, each in a process of its own: some minutes; COUNT=, SEED= for others
 # make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
 # make clean   remove what the above made
+# TEST_JOBS=N: how many parts of the tests run at once, where it is not one and a half for each core
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
 
 # On a Jetson pip would put a numpy into .venv that hides JetPack's. BOARD_ROOT: look for /etc and /proc below it; for tests

@@ -9,10 +9,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from edge.bench.measure import JSONL
 from edge.cli.options import config_of
 from edge.cli.table import read_words
 from edge.config.load import load_config
 from edge.core.roles import RUNTIMES
+from edge.outputs.spec import parse_outputs
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BESIDE = os.path.join(TESTS, "peers", "bench_beside.py")
@@ -84,6 +86,9 @@ def test_every_form_and_case_is_one_that_the_tracker_takes_and_gains_are_between
     assert ends["recorded"] == load_config(None, {}, None).pipeline.ends() == ends["no_pose"]
     assert (ends["camera"], ends["recorded"], ends["read_ahead"]) == ((False, False), (True, True), (False, True))
     assert {name for gain in peers("bench_beside").GAINS for name in gain[1:]} <= set(ends)
+    asked = {form.name: [spec.keys for spec in parse_outputs(form.outputs)] for form in forms if form.outputs != JSONL}
+    assert asked == {"shapes": [{"shapes": True}], "events": [{"events": True}],
+                     "shapes_events": [{"shapes": True, "events": True}]}
 
 
 def test_the_frames_whose_faces_grow_are_the_same_each_time_and_move(peers):
