@@ -11,6 +11,7 @@ READS_TEXT = "the host's Python reads the same text"
 NO_PYTHON = "what is tried is no Python: it runs beside the host's Python"
 SAME_PYTHON = "no array and no network in it: the twin of Python 3.6 runs it, whose other packages are the same"
 SAME_DECODERS = "tables of files that OpenCV and FFmpeg decode: the twin of Python 3.6 runs them with the same versions"
+ON_A_PC = "calibration makes tables on a PC: the twin of Python 3.6 runs it, a board never does"
 
 ON_THE_HOST = {
     READS_TEXT: ("rules/test_docs.py", "rules/test_engine_rooms.py", "rules/test_imports.py", "rules/test_rooms.py",
@@ -30,6 +31,7 @@ ON_PYTHON36 = {
         "unit/test_service_units.py", "unit/test_setup_sh.py", "unit/test_sources_spec.py", "unit/test_start_status.py",
         "unit/test_statuslog.py", "unit/test_systemd.py", "unit/test_table.py", "unit/test_targets.py",
         "unit/test_waiting.py", "unit/test_wheel.py", "unit/test_words.py", "unit/test_wrong_input.py"),
+    ON_A_PC: ("unit/test_rendered_head.py", "unit/test_shape_plots.py"),
     SAME_DECODERS: ("unit/test_films.py", "unit/test_films_damaged.py", "unit/test_picture_damage.py"),
 }
 LEFT_OUT = {PYTHON36: ON_THE_HOST, BOARD: dict(ON_THE_HOST, **ON_PYTHON36)}

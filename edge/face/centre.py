@@ -42,6 +42,7 @@ class Centre:
         worth = FIRST_WORTH if self._age_s <= FIRST_S else 1.0 / (1.0 + (doing / USUAL_ANSWER) ** 2)
         self._worth_s = min(MEMORY_S, self._worth_s + worth * dt)
         weight = worth * dt / (self._worth_s + FIRST_WORTH * self._prior_s)
-        step = np.where(usable & (np.abs(measures - self.neutral) < LARGEST_STEP), measures - self.neutral, 0.0)
+        with np.errstate(invalid="ignore"):  # numpy 1.13 warns of what is not finite
+            step = np.where(usable & (np.abs(measures - self.neutral) < LARGEST_STEP), measures - self.neutral, 0.0)
         rising = self._of_lids & (step > 0.0)  # eyes look down at rest, but they do not open wide
         self.neutral += np.minimum(1.0, weight * np.where(rising, RISING, 1.0)) * step

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.packet import END, START, Face, Pose, Roi
-from edge.face.events.signals import Limits, Signals, of_face
+from edge.face.events.signals import Limits, Rest, Signals, of_face
 from edge.face.events.watch import Events
 
 OPEN = 0.25  # lid distance over the width of an eye
@@ -60,13 +60,13 @@ def far(mm):
     return lambda t: {"distance_mm": mm(t)}
 
 
-def played(signals, seconds, fps=30.0, limits=DEFAULTS, times=None, watch=None):
-    """What is told of one face; `signals` gives None where it is not there."""
+def played(signals, seconds, fps=30.0, limits=DEFAULTS, times=None, watch=None, rest=lambda t: None):
+    """What is told of one face; `signals` gives None where it is not there, and `rest` the rest of the profile in use."""
     watch = Events(limits) if watch is None else watch
     found = []
     for t in itertools.takewhile(lambda t: t < seconds, (i / fps for i in itertools.count())) if times is None else times:
         now = signals(t)
-        found.extend(watch(t, [] if now is None else [(1, Signals(**now))]))
+        found.extend(watch(t, [] if now is None else [(1, Signals(**now))], rest(t)))
     return found + list(watch.last())
 
 
@@ -268,6 +268,33 @@ def test_where_somebody_usually_looks_becomes_the_centre():
     assert told(played(aside, 115, 10.0)) == [("away", START, "left"), ("away", END, "left")]
     right = look(lambda t: -16.0 if t < 100.0 else 8.0)
     assert told(played(right, 115, 10.0)) == [("away", START, "right"), ("away", END, "right")]
+
+
+REST = Rest((25.0, -5.0), (40.0, -20.0))  # sits aside of the camera, looks into it out of the corner of the eye
+REST_LOOK = {"head_deg": REST.head_deg, "look_deg": REST.look_deg}
+AT_LENS = {"head_deg": (0.0, 0.0), "look_deg": (0.0, 0.0)}
+
+
+@pytest.mark.parametrize("signals, expected", [
+    (lambda t: REST_LOOK, []),
+    (lambda t: {"head_deg": REST.head_deg}, []),
+    (lambda t: AT_LENS if 1.0 <= t < 5.0 else REST_LOOK, [("away", START, "left"), ("away", END, "left")]),
+    (lambda t: {"head_deg": (15.0, -20.0)} if 1.0 <= t < 5.0 else REST_LOOK, [("away", START, "left"), ("away", END, "left")]),
+], ids=["at rest", "at rest, eyes not seen", "into the middle", "turns the head, eyes not seen"])
+def test_away_starts_from_the_rest_of_the_profile(signals, expected):
+    assert told(played(signals, 9, rest=lambda t: REST)) == expected
+
+
+def test_another_profile_moves_the_centre_at_once_and_none_leaves_it():
+    used = played(lambda t: REST_LOOK, 30, rest=lambda t: REST if 5.0 <= t < 20.0 else None)
+    assert told(used) == [("away", START, "right"), ("away", END, "right")]
+    assert [event.end_s for event in used if event.name == "away"][-1] == pytest.approx(5.0, abs=0.1)
+
+
+def test_who_sits_elsewhere_than_the_profile_did_is_not_away_for_good():
+    aside = look(lambda t: 16.0 if t < 60.0 else 28.0 if t < 110.0 else 0.0)
+    zones = told(played(aside, 115, 10.0, rest=lambda t: Rest((0.0, 0.0), (0.0, 0.0))))
+    assert zones == [("away", START, "left"), ("away", END, "left")]
 
 
 @pytest.mark.parametrize("limits, expected", [

@@ -10,7 +10,9 @@ from edge.config.load import load_config
 from edge.core import clock
 from edge.core.errors import ConfigError
 from edge.core.packet import Eyes
+from edge.core.parts import Parts
 from edge.face import eyes, gaze
+from edge.face.events.signals import of_face
 from edge.face.mesh import POINTS
 from edge.face.neutral import Neutral, Taken, facts_of
 from edge.face.owner import LOOK_S, Owner
@@ -18,7 +20,7 @@ from edge.geometry import rotation
 from edge.geometry.camera import CameraGuess, from_fov
 from edge.outputs.record import encode
 from edge.stages.express import Express, ExpressSettings
-from edge.stages.resting import Fixed, signals_of
+from edge.stages.resting import Fixed, rest_of, signals_of
 from edge.store import requests
 
 NETWORK = "face_attention"
@@ -70,8 +72,8 @@ def test_the_pose_stays_and_its_angles_from_rest_stand_beside_it():
     face = face._replace(pose=face.pose._replace(rotation=REST.rotation.dot(nod)))
     plain, out = (expressed(neutral, face)[0].pose for neutral in (None, REST))
     assert np.array_equal(plain.rotation, out.rotation) and plain.neutral is None
-    assert out.neutral == pytest.approx((0.0, 12.0, 0.0), abs=1e-6)  # a nod is a nod, wherever the camera stands
-    record = encode(frame().with_faces((face._replace(pose=out),)), 0.0, False)["faces"][0]["pose"]
+    assert np.allclose(out.neutral, nod)  # a nod is a nod, wherever the camera stands
+    record = encode(frame().with_faces((face._replace(pose=out),)), 0.0, Parts())["faces"][0]["pose"]
     assert record["neutral"] == {"yaw": 0.0, "pitch": 12.0, "roll": 0.0}
 
 
@@ -82,6 +84,27 @@ def test_a_face_that_looks_into_the_lens_has_no_error_after_a_capture():
     neutral = REST._replace(gaze=seen.looks, lens=seen.lens)
     out = expressed(neutral, face)[0].gaze
     assert out.right == pytest.approx(seen.lens[0], abs=1e-6) and out.left == pytest.approx(seen.lens[1], abs=1e-6)
+
+
+def test_where_the_profile_looked_is_where_a_face_at_rest_looks():
+    face = expressive_face(0.25, gaze_px=1.0)
+    seen = signals_of(face, CAMERA, frame().frame.image)
+    neutral = REST._replace(gaze=seen.looks, lens=seen.lens, rotation=face.pose.rotation)
+    out, rest = of_face(expressed(neutral, face)[0], (None, None)), rest_of(neutral)
+    assert rest.look_deg == pytest.approx(out.look_deg, abs=1e-3) and rest.head_deg == pytest.approx(out.head_deg)
+    blind = rest_of(neutral._replace(rotation=REST.rotation, lens=(None, None)))
+    assert blind.look_deg == blind.head_deg == pytest.approx((10.0, -5.0))
+
+
+def test_the_events_start_from_where_the_profile_looked():
+    aside = expressive_face(0.25)._replace(irises=None, eye_contours=None)
+    aside = aside._replace(pose=aside.pose._replace(rotation=rotation.from_angles(30.0, 0.0, 0.0)))
+    told = {}
+    for name, neutral in (("without", None), ("with", REST._replace(rotation=aside.pose.rotation))):
+        stage = Express(ExpressSettings(CameraGuess(None, FOV), None, neutral=Fixed(neutral), events=True))
+        packets = [stage.process(frame(i, i / 10).with_faces((aside,))) for i in range(40)]
+        told[name] = [event.values["zone"] for packet in packets for event in packet.events if event.name == "away"]
+    assert told == {"without": ["right"], "with": []}
 
 
 @pytest.mark.parametrize("yaw, pitch", [(0.0, 0.0), (20.0, -10.0), (-40.0, 35.0)])

@@ -62,6 +62,14 @@ def test_one_row_a_face_with_units_in_the_names(tmp_path):
     assert len(set(header)) == len(header)
 
 
+def test_the_angles_from_the_rest_of_a_profile_have_columns_that_are_empty_without_one(tmp_path):
+    known = FULL._replace(pose=FULL.pose._replace(neutral=from_angles(1.0, -2.0, 3.0)))
+    header, plain, row = table(tmp_path / "a.csv", [record(FULL, known)])
+    at = [header.index("neutral_{}_deg".format(angle)) for angle in ("yaw", "pitch", "roll")]
+    assert [row[i] for i in at] == ["1.0", "-2.0", "3.0"] and [plain[i] for i in at] == [""] * 3
+    assert len(row) == len(plain) == len(header)
+
+
 def test_a_frame_without_a_face_is_a_row_with_empty_cells(tmp_path):
     header, row = table(tmp_path / "a.csv", [record()])
     cells = dict(zip(header, row))

@@ -7,6 +7,7 @@ import pytest
 from edge.app import run as app
 from edge.config.load import load_config
 from edge.core.errors import EngineError, ModelError, UnfitError
+from edge.core.parts import Parts
 from edge.host.stop import Stop
 from edge.store import renewal
 from edge.telemetry.status import table
@@ -95,4 +96,4 @@ def test_points_are_smoothed_where_an_output_writes_or_draws_them(outputs, read,
     config = load_config(os.devnull, {"status.path": "none", "source.spec": "portrait", "outputs": outputs}, {})
     with pytest.raises(ModelError, match="enough"):
         app.run(config, Stop(), lambda event, text: None)
-    assert made == [read] and os.listdir(str(tmp_path)) == []
+    assert made == [Parts(landmarks=read)] and os.listdir(str(tmp_path)) == []

@@ -36,6 +36,13 @@ class Signals(NamedTuple):
     distance_mm: Optional[float] = None
 
 
+class Rest(NamedTuple):
+    """Where somebody's head and eyes point at rest, as the signals have it."""
+
+    look_deg: Pair
+    head_deg: Pair
+
+
 class Found(NamedTuple):
     """An event of one face before it has an id."""
 
@@ -58,10 +65,15 @@ def of_face(face: Face, lids: Sequence[Optional[float]]) -> Signals:
         if face.pose.translation_mm is not None:
             far = float(face.pose.translation_mm[2])
     if face.gaze is not None:
-        x, y, z = face.gaze.direction.tolist()
-        look = math.degrees(math.atan2(-x, -z)), math.degrees(math.asin(min(1.0, max(-1.0, -y))))
+        look = look_of(face.gaze.direction.tolist())
     mouth = None if face.expression is None else face.expression.get("mouth_open")
     return Signals((finite(lids[0]), finite(lids[1])), finite_pair(head), finite_pair(look), finite(mouth), finite(far))
+
+
+def look_of(direction: Sequence[float]) -> Pair:
+    """Yaw and pitch of a unit vector of the camera frame."""
+    x, y, z = direction
+    return math.degrees(math.atan2(-x, -z)), math.degrees(math.asin(min(1.0, max(-1.0, -y))))
 
 
 def finite(value: Optional[float]) -> Optional[float]:

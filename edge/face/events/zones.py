@@ -3,7 +3,7 @@ import math
 from typing import List, Optional, Tuple
 
 from edge.core.packet import START
-from edge.face.events.signals import Found, Lasting, Limits, Pair, Signals, beyond
+from edge.face.events.signals import Found, Lasting, Limits, Pair, Rest, Signals, beyond
 
 INSIDE = 0.75  # of a limit: nearer to the rest direction, somebody looks there again
 BACK_S, HOLD_S = 0.3, 1.0
@@ -21,6 +21,7 @@ class Away:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._given: Optional[Rest] = None
         self._rest, self._learned_s = (0.0, 0.0), LENS_S
         self._eyes: Optional[Tuple[float, Pair]] = None  # when, and how far from where the head points
         self._usual_eyes = 0.0, 0.0
@@ -29,14 +30,18 @@ class Away:
         self._next_s = 0.0
         self._away = Lasting("away", limits.away_s, BACK_S, HOLD_S)
 
-    def __call__(self, time_s: float, signals: Signals, rest_deg: Optional[Pair]) -> List[Found]:
-        """`rest_deg`: yaw and pitch of the neutral, where one is known; else it is learned."""
+    def __call__(self, time_s: float, signals: Signals, rest: Optional[Rest]) -> List[Found]:
+        """`rest` is where learning starts: who sits elsewhere than in the capture looks into the lens from another side."""
+        if rest is not None and rest != self._given:
+            self._rest, self._learned_s = rest.look_deg, REST_S
+            self._usual_eyes = rest.look_deg[0] - rest.head_deg[0], rest.look_deg[1] - rest.head_deg[1]
+        self._given = rest
         found = self._with_zone(self._away(time_s, None))  # what was not known for too long is over
         look = self._look(time_s, signals)
         if look is None:
             return found
-        rest = self._rest if rest_deg is None else rest_deg
-        yaw, pitch = (look[0] - rest[0]) / self._limits.away_yaw_deg, (look[1] - rest[1]) / self._limits.away_pitch_deg
+        yaw = (look[0] - self._rest[0]) / self._limits.away_yaw_deg
+        pitch = (look[1] - self._rest[1]) / self._limits.away_pitch_deg
         zone = _zone(yaw, pitch, INSIDE if self._away.holding else 1.0)
         self._learn(time_s, look, zone == "center")
         if not self._away.told:

@@ -53,6 +53,9 @@ FACE_COLUMNS: Tuple[Column, ...] = (
     ("eye_open_right", ("expression", "eye_open_right")),
     ("eye_open_left", ("expression", "eye_open_left")),
     ("mouth_open", ("expression", "mouth_open")),
+    # of the head from its rest in the profile in use
+    ("neutral_yaw_deg", ("pose", "neutral", "yaw")), ("neutral_pitch_deg", ("pose", "neutral", "pitch")),
+    ("neutral_roll_deg", ("pose", "neutral", "roll")),
 )
 # one for each that any network tells, so that tables of different networks have the same columns
 SHAPE_COLUMNS: Tuple[Column, ...] = tuple((name, ("expression", name)) for name in SHAPES)
