@@ -270,6 +270,28 @@ def test_where_somebody_usually_looks_becomes_the_centre():
     assert told(played(right, 115, 10.0)) == [("away", START, "right"), ("away", END, "right")]
 
 
+def test_somebody_who_looks_into_the_lens_from_the_side_of_the_picture_is_not_away():
+    lens = {"head_deg": (25.0, 0.0), "look_deg": (25.0, 0.0), "lens_deg": (25.0, 0.0)}
+    assert told(played(lambda t: lens, 10)) == []
+    past = dict(lens, look_deg=(0.0, 0.0))
+    assert told(played(lambda t: past if 5 <= t < 8 else lens, 10)) == [("away", START, "left"), ("away", END, "left")]
+
+
+def test_the_way_to_the_lens_comes_from_where_the_face_is():
+    for x, y, expected in ((0.0, 0.0, (0.0, 0.0)), (500.0, 0.0, (45.0, 0.0)), (0.0, 500.0, (0.0, 45.0))):
+        pose = Pose(np.eye(3), np.array([x, y, 500.0]), 1.0)
+        face = Face(1, Roi(320, 240, 200, 0.0), 0.9, (0, 0, 1, 1), pose=pose)
+        assert of_face(face, [None, None]).lens_deg == pytest.approx(expected)
+
+
+def test_the_next_zone_begins_when_it_was_looked_at_first_and_is_told_after_a_quarter_of_the_time():
+    away = look(lambda t: -30.0 if 2 <= t < 5 else 30.0 if 5 <= t < 6 else 0.0)
+    events = [e for e in played(away, 9, 30.0) if e.name == "away"]
+    assert told(events) == [("away", START, "left"), ("away", END, "left"), ("away", START, "right"), ("away", END, "right")]
+    assert events[1].end_s == events[2].start_s == pytest.approx(5.0, abs=0.04)
+    assert events[3].end_s == pytest.approx(6.0, abs=0.04)
+
+
 @pytest.mark.parametrize("limits, expected", [
     (Limits(blink_closure=0.9), []), (Limits(blink_closure=0.3), [BLINK])], ids=["complete ones", "half ones"])
 def test_how_far_lids_must_fall_in_a_blink_is_for_the_user_to_say(limits, expected):
