@@ -292,6 +292,14 @@ def test_the_next_zone_begins_when_it_was_looked_at_first_and_is_told_after_a_qu
     assert events[3].end_s == pytest.approx(6.0, abs=0.04)
 
 
+def test_an_eye_that_is_lost_in_mid_blink_costs_no_blink_and_is_no_wink():
+    right = both(dip(2.0), dip(2.8))
+    lost = lambda t: {"lids": right(t)["lids"] if t < 2.1 else (right(t)["lids"][0], None)}  # noqa: E731
+    events = [e for e in played(lost, 6) if e.name == "blink"]
+    assert [e.values["side"] for e in events] == ["both", "both"]
+    assert [e.values["seen"] for e in events] == ["right", "right"]
+
+
 @pytest.mark.parametrize("limits, expected", [
     (Limits(blink_closure=0.9), []), (Limits(blink_closure=0.3), [BLINK])], ids=["complete ones", "half ones"])
 def test_how_far_lids_must_fall_in_a_blink_is_for_the_user_to_say(limits, expected):
