@@ -44,6 +44,7 @@ def take(args: Any, name: str, seconds: float, countdown_s: float, out: TextIO) 
     """Raises EdgeErrors; SourceError where no face could be taken."""
     checked_name(name)
     config, stored, guide = config_of(args), profiles(), Guide()
+    stored.ready(name)
     asked, unnamed = calibrate.Asked(name, seconds, countdown_s), config.source.spec is None
     console.on(sys.stderr).write(GUIDE + "\n")
     try:
