@@ -218,6 +218,27 @@ def test_a_request_that_cannot_be_met_is_answered_with_the_reason(monkeypatch, t
     assert told["failed"] and told["text"] == "no face is seen" and run.stored.names() == []
 
 
+@pytest.mark.parametrize("at", [0, 20])
+def test_a_request_that_its_user_takes_back_changes_nothing(monkeypatch, tmp_path, at):
+    run = Run(monkeypatch, tmp_path)
+    source = run.in_use()
+    request = requests.put(str(tmp_path), "anna", 1.0)
+    for i in range(60):
+        if i == at:
+            requests.cancel(str(tmp_path), request)
+        source.current()
+        source.look(seen(i / 30.0), CAMERA)
+    assert run.stored.names() == [] and run.stored.in_use() is None
+    assert [text for _, text in run.told] == ["neutral face: not taken, cancelled"] * bool(at)
+    assert sorted(os.listdir(str(tmp_path))) == ["reply"] * bool(at)
+    source.current()
+    requests.put(str(tmp_path), "bob", 0.5)
+    for i in range(60, 120):
+        source.current()
+        source.look(seen(i / 30.0), CAMERA)
+    assert run.stored.names() == ["bob"]
+
+
 def test_eyes_that_nobody_saw_leave_the_signals_empty():
     bare = expressive_face(0.25)._replace(irises=None, eye_contours=None)
     found = signals_of(bare, CAMERA, frame().frame.image)
