@@ -12,7 +12,7 @@ FIRST_S = 1.0  # people look into a camera that they have just started with a fa
 FIRST_WORTH = 6.0  # what the first second counts, against later ones
 MEMORY_S = 60.0
 USUAL_ANSWER = 0.2  # a face that does so much counts half
-RISING = 3.0  # times as fast as falling, of lids
+RISING = 8.0  # times as fast as falling, of lids
 MAX_TURN_DEG = 25.0  # the points of a head turned further are a little off
 MAX_SPEED_DEG_S = 40.0
 LARGEST_STEP = 40.0  # of a measure, millimetres: what lies further is no face
@@ -43,6 +43,7 @@ class Centre:
         self._worth_s = min(MEMORY_S, self._worth_s + worth * dt)
         weight = worth * dt / (self._worth_s + FIRST_WORTH * self._prior_s)
         with np.errstate(invalid="ignore"):  # numpy 1.13 warns of what is not finite
-            step = np.where(usable & (np.abs(measures - self.neutral) < LARGEST_STEP), measures - self.neutral, 0.0)
+            step = measures - self.neutral
+            step = np.where(usable & (np.abs(step) < LARGEST_STEP), step, 0.0)
         rising = self._of_lids & (step > 0.0)  # eyes look down at rest, but they do not open wide
         self.neutral += np.minimum(1.0, weight * np.where(rising, RISING, 1.0)) * step

@@ -12,7 +12,7 @@ from edge.geometry.filters import OneEuro, OneEuroSettings
 
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
 NEARLY_SHUT = -0.55  # change of the lids below which an iris is not trusted, and a look down is that of the lids
-SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
+SHUT_FROM, SHUT_WITHIN = -0.5, 0.15  # change of the lids from which, and over which, a blink becomes certain
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
 EYES = ("right", "left")
@@ -103,7 +103,7 @@ class ShapesOfTrack:
     def _blink(self, told: np.ndarray, change: np.ndarray) -> None:
         """Lids that are shut are, whatever else the face does."""
         for blink, lids in zip(self._blinks, self._lids):
-            told[blink] = max(told[blink], min(1.0, (NEARLY_SHUT - float(change[lids])) / SHUT_WITHIN))
+            told[blink] = max(told[blink], min(1.0, (SHUT_FROM - float(change[lids])) / SHUT_WITHIN))
 
     def _learn_rest(self, measures: np.ndarray, told: np.ndarray, shut: List[bool], time_s: float) -> None:
         usable = np.ones(len(measures), bool)
