@@ -4,11 +4,14 @@ Read from `ict_head.npz`: `neutral` (N, 3) mm, `triangles`, `parts`, 51 `shapes`
 millimetre. Its axes are those of the head frame; the origin is fitted to the canonical face model.
 """
 from typing import Dict, List, NamedTuple, Tuple
+from zipfile import BadZipFile
 
 import numpy as np
 
+from edge.core.errors import ModelError
 from edge.geometry.rotation import FLIP, from_angles
 
+KEYS = ("neutral", "triangles", "part_names", "part_bounds", "shape_names", "shapes", "identities")
 STORED_MM = 0.01
 WIDTH, HEIGHT, FOCAL_PX = 640, 480, 600.0
 CENTRE_PX = ((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0)
@@ -52,7 +55,12 @@ class IctHead:
     """The geometry that every identity shares."""
 
     def __init__(self, path: str) -> None:
-        stored = np.load(path)
+        """Raises ModelError for a file that is no such head."""
+        try:
+            with np.load(path) as file:
+                stored = {name: file[name] for name in KEYS}
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as e:  # numpy's
+            raise ModelError("{}: not the ICT-FaceKit head, an .npz with {}: {}".format(path, ", ".join(KEYS), e))
         self.neutral = stored["neutral"].astype(np.float32)
         self.triangles = stored["triangles"].astype(np.int32)
         self.part_bounds = dict(zip(stored["part_names"].tolist(), zip(*(

@@ -159,7 +159,7 @@ def _mouth(score: _Score, random: np.random.RandomState, loose: bool) -> None:
             {"jawForward": size}, {"mouthRollUpper": size, "mouthRollLower": size}, {"mouthShrugUpper": size,
                                                                                      "mouthShrugLower": size}]
         amounts = choices[random.randint(len(choices))]
-        if loose and "Roll" in str(amounts) + "Shrug":
+        if loose and {"mouthRollUpper", "mouthShrugUpper"} & set(amounts):
             amounts = {name: amount * random.choice([0.0, 0.5, 1.0, 1.0]) for name, amount in amounts.items()}
         score.add(at, plateau(random.randint(15, 40), 8), amounts)
 

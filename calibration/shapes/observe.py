@@ -18,6 +18,7 @@ from calibration.shapes.render import Renderer, noise_background
 from edge.app.chain import make_stages
 from edge.config.load import load_config
 from edge.core.contracts import Stage
+from edge.core.errors import EdgeError
 from edge.core.packet import Face, Frame, Packet
 from edge.face.eyes import lid_distance
 from edge.face.mesh import EYE_CORNERS, distance
@@ -122,6 +123,15 @@ def main() -> int:
     parser.add_argument("--identities", default="0:24", metavar="FROM:TO")
     parser.add_argument("--frames", type=int, metavar="N", help="the first N of each, to try")
     args = parser.parse_args()
+    try:
+        observe_all(args)
+    except (EdgeError, OSError, ValueError) as e:
+        print(e, file=sys.stderr)
+        return 1
+    return 0
+
+
+def observe_all(args: argparse.Namespace) -> None:
     head = IctHead(args.head)
     renderer = Renderer(head)
     first, last = map(int, args.identities.split(":"))
@@ -137,7 +147,6 @@ def main() -> int:
         np.savez_compressed(path + ".part.npz", identity=number, **found)
         os.replace(path + ".part.npz", path)
         print("{}: {} frames, face in {:.0%}".format(path, len(motion.poses), np.isfinite(found["attention_score"]).mean()))
-    return 0
 
 
 if __name__ == "__main__":

@@ -139,7 +139,10 @@ class InUse(NeutralSource):
         assert self._capture is not None, "a capture is under way"
         request, now = self._capture[0], clock.monotonic()
         facts: Dict[str, Any] = {"done": progress.done, "text": told(progress)}
-        if progress.taken is not None:
+        due = progress.taken is not None or progress.failed or now - self._replied >= REPLY_S
+        if due and requests.is_cancelled(self._stored.folder, request):
+            facts = {"done": progress.done, "text": "cancelled", "over": True, "failed": True}
+        elif progress.taken is not None:
             facts = {"done": 1.0, "text": request.name, "over": True}
             try:
                 keep(self._stored, progress.taken)
@@ -152,6 +155,6 @@ class InUse(NeutralSource):
             self._capture = None
             self._report("note", "neutral face: {}".format(
                 "not taken, " + facts["text"] if "failed" in facts else "kept as the profile " + request.name))
-        if "over" in facts or now - self._replied >= REPLY_S:
+        if due:
             self._replied = now
             requests.reply(self._stored.folder, request, facts)

@@ -44,6 +44,7 @@ def take(args: Any, name: str, seconds: float, countdown_s: float, out: TextIO) 
     """Raises EdgeErrors; SourceError where no face could be taken."""
     checked_name(name)
     config, stored, guide = config_of(args), profiles(), Guide()
+    stored.ready(name)
     asked, unnamed = calibrate.Asked(name, seconds, countdown_s), config.source.spec is None
     console.on(sys.stderr).write(GUIDE + "\n")
     try:
@@ -91,6 +92,14 @@ def _of_tracker(stored: Profiles, asked: calibrate.Asked, guide: Guide) -> bool:
         guide(clock.monotonic() - until, "")
         stop.wait(POLL_S)
     request = requests.put(stored.folder, asked.name, asked.seconds)
+    try:
+        return _answered(stored, request, guide, stop)
+    except KeyboardInterrupt:  # the tracker would keep a face that nobody wants
+        requests.cancel(stored.folder, request)
+        raise
+
+
+def _answered(stored: Profiles, request: requests.Request, guide: Guide, stop: Stop) -> bool:
     asked_at = answered_at = clock.monotonic()
     last = None
     while True:
@@ -107,4 +116,5 @@ def _of_tracker(stored: Profiles, asked: calibrate.Asked, guide: Guide) -> bool:
                 raise SourceError("the neutral face was not taken: {}".format(found["text"]))
             return True
         if now - answered_at > SILENT_S:
+            requests.cancel(stored.folder, request)
             raise SourceError("the running tracker took the request and does not answer any more: " + commands.run("status"))

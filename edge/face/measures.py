@@ -5,7 +5,7 @@ middle of its eye's corners; how far the lids of an eye are apart; or how the he
 off.
 """
 import math
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -79,6 +79,14 @@ def names() -> List[str]:
     return [group + " " + axis for group in list(groups()) + list(IRISES) for axis in AXES] + list(LIDS + TURNS)
 
 
+def lids_of(face: Face) -> List[Optional[float]]:
+    """Distance of the lids of the right and the left eye over its width."""
+    if face.eye_contours is None or face.landmarks is None:
+        return [None, None]
+    return [None if contour is None else lid_distance(contour, distance(face.landmarks, corners))
+            for contour, corners in zip(face.eye_contours, EYE_CORNERS)]
+
+
 class Measures:
     """Takes them; knows of no face in particular."""
 
@@ -88,10 +96,11 @@ class Measures:
         self._points = np.array(list(groups().values())).T.copy()  # (3, groups)
         self._ends = np.array([[list(groups()).index(end + side) for end in ("eyeOuter ", "eyeInner ")] for side in SIDES])
 
-    def of(self, face: Face) -> Optional[np.ndarray]:
+    def of(self, face: Face, lids: Optional[Sequence[Optional[float]]] = None) -> Optional[np.ndarray]:
         """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
 
-        None where the points are none of a face.
+        `lids`: their distances over the eye's width, of the right and the left one, where they are known already. None where
+        the points are none of a face.
         """
         if face.landmarks is None:
             return None
@@ -103,12 +112,9 @@ class Measures:
         np.add(near[0], near[1], out=points[:-2])
         points[:-2] += near[2]
         points[:-2] /= len(near)
-        lids = []
+        apart = [math.nan if found is None else found for found in (lids_of(face) if lids is None else lids)]
         for i, (a, b) in enumerate(EYE_CORNERS):
-            contour = None if face.eye_contours is None else face.eye_contours[i]
             iris = None if face.irises is None else face.irises[i]
-            found = None if contour is None else lid_distance(contour, distance(face.landmarks, (a, b)))
-            lids.append(math.nan if found is None else found)
             points[i - 2] = UNKNOWN
             if iris is not None:
                 points[i - 2] = (iris.center[0], iris.center[1], (face.landmarks[a, 2] + face.landmarks[b, 2]) / 2.0)
@@ -116,7 +122,7 @@ class Measures:
         turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
         still = placed.still(points)
         still[-2:] -= still[self._ends].mean(axis=1)
-        return np.concatenate((still.ravel(), lids, (turned, raised, 0.0, 0.0, 0.0)))
+        return np.concatenate((still.ravel(), apart, (turned, raised, 0.0, 0.0, 0.0)))
 
     def at_rest(self, neutral: Neutral, usual: np.ndarray) -> np.ndarray:
         """(M,) of a profile; an iris that it does not know lies as in a `usual` face."""

@@ -92,8 +92,9 @@ def facts_of(taken: Taken) -> Dict[str, Any]:
     return {"network": neutral.network, "frames": taken.frames, "seconds": round(taken.seconds, 2),
             "spread_mm": round(taken.spread_mm, 3), "turned_deg": round(taken.turned_deg, 3),
             "still": np.round(neutral.still, 3).tolist(), "rotation": np.round(neutral.rotation, 6).tolist(),
-            "lids": np.round(neutral.lids, 5).tolist(), "gaze": list(neutral.gaze), "lens": list(neutral.lens),
-            "irises": list(neutral.irises), "turn": list(neutral.turn)}
+            "lids": np.round(neutral.lids, 5).tolist(), "turn": np.round(neutral.turn, 3).tolist(),
+            **{what: [None if eye is None else np.round(eye, 3).tolist() for eye in getattr(neutral, what)]
+               for what in ("gaze", "lens", "irises")}}
 
 
 def of_facts(facts: Mapping[str, Any]) -> Neutral:

@@ -11,13 +11,13 @@ from edge.core.packet import Event, Eyes, Face, Iris, Packet, Pose
 from edge.core.roles import EXPRESS
 from edge.face import eyes, gaze, mouth
 from edge.face.blendshapes import Blendshapes
-from edge.face.events.signals import Limits, Rest, of_face
+from edge.face.events.signals import Limits, of_face
 from edge.face.events.watch import Events
 from edge.face.neutral import Neutral
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
-from edge.stages.resting import Looks, NeutralSource, corrected, lids_of, lines_of_sight, rest_of, with_rest
+from edge.stages.resting import Looks, NeutralSource, corrected, lids_of, lines_of_sight, with_rest
 from edge.stages.shapes import ShapesOfTrack
 
 SHUT = 0.2  # an eye less open than this shows no iris
@@ -78,7 +78,6 @@ class Express(Stage):
         self._settings, self.neutral = settings, settings.neutral
         self._memories: Dict[int, _Memory] = {}
         self._events = Events(settings.limits) if settings.events and settings.learn else None
-        self._rest: Tuple[Optional[Neutral], Optional[Rest]] = (None, None)
 
     def process(self, packet: Packet) -> Packet:
         time_s, image = packet.frame.time_s, packet.frame.image
@@ -96,9 +95,7 @@ class Express(Stage):
         if self._events is None:
             return packet
         signals = [(face.track_id, of_face(face, self._memories[face.track_id].lids)) for face in faces]
-        if self._rest[0] is not neutral:
-            self._rest = neutral, rest_of(neutral)
-        return packet._replace(events=packet.events + self._events(time_s, signals, self._rest[1]))
+        return packet._replace(events=packet.events + self._events(time_s, signals))
 
     def last_events(self) -> Tuple[Event, ...]:
         """At the end of a run: the ends of what still goes on, marked as cut."""
@@ -115,7 +112,7 @@ class Express(Stage):
             face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s if self._settings.learn else None)
         if memory.shapes is not None and face.expression is not None:
-            face = memory.shapes(face, time_s)
+            face = memory.shapes(face, time_s, memory.lids)
         looks = lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         looks = corrected(looks, neutral)
         if memory.smoother is not None:

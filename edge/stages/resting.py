@@ -7,7 +7,6 @@ import numpy as np
 
 from edge.core.packet import Face, Packet, Pose
 from edge.face import eyes, gaze, mouth
-from edge.face.events.signals import Rest, look_of
 from edge.face.mesh import EYE_CORNERS, distance
 from edge.face.neutral import Neutral, Signals
 from edge.face.still import Placement, placement
@@ -80,16 +79,6 @@ def with_rest(face: Face, neutral: Optional[Neutral]) -> Face:
         return face
     turned = neutral.rotation.T.dot(face.pose.rotation)
     return face._replace(pose=face.pose._replace(neutral=turned))
-
-
-def rest_of(neutral: Optional[Neutral]) -> Optional[Rest]:
-    """Where head and eyes point in a frame like those of the capture: `corrected` eyes look into the lens."""
-    if neutral is None:
-        return None
-    yaw, pitch, _ = rotation.angles(neutral.rotation)
-    right, left = (None if lens is None else gaze.turned((0.0, 0.0, 1.0), *lens) for lens in neutral.lens)
-    found = gaze.combine(right, left, Pose(neutral.rotation, None, None))
-    return Rest((yaw, pitch) if found is None else look_of(found.direction.tolist()), (yaw, pitch))
 
 
 def _light(face: Face, image: np.ndarray) -> float:

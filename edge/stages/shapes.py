@@ -44,13 +44,13 @@ class ShapesOfTrack:
         """The face at rest of a profile, or None: what is learned."""
         self._profile = None if neutral is None else self._shapes.measures.at_rest(neutral, self._shapes.rest)
 
-    def __call__(self, face: Face, time_s: float) -> Face:
-        """A face with an `expression`, before its points are smoothed."""
+    def __call__(self, face: Face, time_s: float, lids: Optional[Sequence[Optional[float]]] = None) -> Face:
+        """A face with an `expression`, before its points are smoothed; `lids` as Measures.of takes them."""
         with np.errstate(all="ignore"):  # points may be anything
-            return self._with_shapes(face, time_s)
+            return self._with_shapes(face, time_s, lids)
 
-    def _with_shapes(self, face: Face, time_s: float) -> Face:
-        measures = self._shapes.measures.of(face)
+    def _with_shapes(self, face: Face, time_s: float, lids: Optional[Sequence[Optional[float]]]) -> Face:
+        measures = self._shapes.measures.of(face, lids)
         if measures is None:
             return self._without(face, range(len(self._shapes.names)), NO_FACE)
         change = self._shapes.measures.change(measures, self._centre.neutral if self._profile is None else self._profile)

@@ -43,8 +43,8 @@ def read(path: str) -> Dict[str, Any]:
         raise Damaged("it is no JSON object")
     schema = facts.get("schema")
     if type(schema) is int and schema > SCHEMA:
-        raise ConfigError("{} was made by a later nanoface (schema {}): update this one, or {}".format(
-            path, schema, commands.run("calibrate neutral")))
+        raise ConfigError("{} was made by a later nanoface (schema {}): update this one, or take another name: {}".format(
+            path, schema, commands.run("calibrate neutral --name NAME")))
     if schema != SCHEMA:
         raise Damaged("it has no schema that is known")
     if facts.get(CHECKSUM) != checksum(facts):

@@ -4,9 +4,10 @@
 in use.
 A face is its owner's: no other account may read these files.
 """
+import errno
 import os
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError, OutputError
@@ -78,7 +79,7 @@ class Profiles:
         path = self.path(name)
         try:
             return Stored(name, self._read(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise ConfigError(self._unknown(name))
         except PermissionError as e:
             raise ConfigError(self._unread(path, e))
@@ -91,17 +92,33 @@ class Profiles:
         """The facts, nothing repaired. Raises OSError, ValueError."""
         return self._read(self.path(name))
 
+    def ready(self, name: str) -> None:
+        """Raises what save() would, as far as that can be seen before somebody sits for it."""
+        with suppress(OSError, Damaged):
+            self._read(self.path(name))
+        self._make(self.folder)
+        if not os.access(self.folder, os.W_OK):
+            raise OutputError(self._unwritten(PermissionError(errno.EACCES, os.strerror(errno.EACCES))))
+
     def save(self, name: str, facts: Mapping[str, Any]) -> str:
         """The path. What was there becomes the version before. A damaged one is put aside."""
         path = self.path(name)
+        self.ready(name)
         with self._alone():
-            if os.path.lexists(path):
-                try:
-                    self._read(path)
-                    self._push(name)
-                except (OSError, Damaged):
-                    self._aside(name)
-            self._write(path, encoded(name, facts))
+            new = os.path.join(os.path.dirname(self._version(name, 1)), "new")
+            self._make(os.path.dirname(new))
+            self._write(new, encoded(name, facts))  # whatever takes room comes before anything is moved
+            try:
+                if os.path.lexists(path):
+                    try:
+                        self._read(path)
+                    except (OSError, Damaged):
+                        self._aside(name)
+                    else:
+                        self._push(name)
+                os.replace(new, path)
+            except OSError as e:
+                raise OutputError(self._unwritten(e))
         return path
 
     def undo(self, name: str) -> bool:
@@ -113,8 +130,8 @@ class Profiles:
                 raise ConfigError(self._unknown(name))
             try:
                 if not older:
-                    self._make(os.path.dirname(self._version(name, 1)))
-                    os.replace(path, os.path.join(os.path.dirname(self._version(name, 1)), "undone.json"))
+                    _delete(path)
+                    shutil.rmtree(os.path.dirname(self._version(name, 1)), ignore_errors=True)
                     if self.in_use() == name:
                         self._write(os.path.join(self.folder, USE), b"none\n")
                     return False
@@ -126,10 +143,10 @@ class Profiles:
         return True
 
     def remove(self, name: str) -> None:
-        """With all its versions."""
+        """With all its versions, and what is left of damaged ones."""
         path = self.path(name)
         with self._alone():
-            if not os.path.lexists(path):
+            if not any(map(os.path.lexists, [path, os.path.dirname(self._version(name, 1))] + self._damaged(name))):
                 raise ConfigError(self._unknown(name))
             try:
                 _delete(path)
@@ -214,18 +231,16 @@ class Profiles:
 
     def _push(self, name: str) -> None:
         """The present file is copied, so that the name is never without one."""
-        newest = self._version(name, 1)
-        try:
-            self._make(os.path.dirname(newest))
-            for n in range(KEPT, 1, -1):
-                with suppress(FileNotFoundError):
-                    os.replace(self._version(name, n - 1), self._version(name, n))
-        except OSError as e:
-            raise OutputError(self._unwritten(e))
-        self._write(newest, read_small(self.path(name), MOST_BYTES))
+        self._write(self._version(name, 0), read_small(self.path(name), MOST_BYTES))
+        for n in range(KEPT, 0, -1):
+            with suppress(FileNotFoundError):
+                os.replace(self._version(name, n - 1), self._version(name, n))
 
     def _make(self, path: str) -> None:
-        own_folder(path).__exit__()
+        try:
+            own_folder(path).__exit__()
+        except OSError as e:
+            raise OutputError(self._unwritten(e))
 
     def _write(self, path: str, content: bytes) -> None:
         try:
@@ -233,8 +248,14 @@ class Profiles:
         except StorageError as e:
             raise OutputError(self._unwritten(e.__cause__ or e))
 
-    def _alone(self) -> Any:
-        return one_builder(self.folder, lambda: None)
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with ExitStack() as held:
+            try:
+                held.enter_context(one_builder(self.folder, lambda: None))
+            except StorageError as e:
+                raise OutputError(self._unwritten(e.__cause__ or e))
+            yield
 
     def _unknown(self, name: str) -> str:
         names = self.names()

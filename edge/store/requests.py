@@ -1,6 +1,7 @@
-"""A capture that is asked of the tracker which holds the camera: two small files in the folder of the profiles.
+"""A capture that is asked of the tracker which holds the camera: small files in the folder of the profiles.
 
-`request` is put there by the command and taken away by the tracker; `reply` is written by the tracker until it is done.
+`request` is put there by the command and taken away by the tracker; `reply` is written by the tracker until it is done;
+`cancel` by the command, whose user does not want it any more.
 """
 import json
 import os
@@ -14,7 +15,7 @@ from edge.host.disk import StorageError, write_whole
 from edge.host.reading import parse_json, read_small, reason
 from edge.host.safeopen import random_word
 
-REQUEST, REPLY = "request", "reply"
+REQUEST, REPLY, CANCEL = "request", "reply", "cancel"
 MOST_BYTES = 4096
 STALE_S = 10.0  # of a command that was killed
 LEAST_S, MOST_S = 0.3, 60.0  # of a capture
@@ -46,6 +47,24 @@ def withdraw(folder: str) -> bool:
         return True
     except OSError:
         return False
+
+
+def cancel(folder: str, request: Request) -> None:
+    """Whether a tracker has taken it or not. A disk that is full loses it."""
+    if not withdraw(folder):
+        with suppress(StorageError):
+            write_whole(os.path.join(folder, CANCEL), request.id.encode("ascii"), PRIVATE)
+
+
+def is_cancelled(folder: str, request: Request) -> bool:
+    """Once."""
+    path = os.path.join(folder, CANCEL)
+    try:
+        found = read_small(path, MOST_BYTES) == request.id.encode("ascii")
+        os.remove(path)
+    except (OSError, ValueError):
+        return False
+    return found
 
 
 def take(folder: str) -> Optional[Request]:

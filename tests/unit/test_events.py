@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.packet import END, START, Face, Pose, Roi
-from edge.face.events.signals import Limits, Rest, Signals, of_face
+from edge.face.events.signals import Limits, Signals, of_face
 from edge.face.events.watch import Events
 
 OPEN = 0.25  # lid distance over the width of an eye
@@ -60,13 +60,13 @@ def far(mm):
     return lambda t: {"distance_mm": mm(t)}
 
 
-def played(signals, seconds, fps=30.0, limits=DEFAULTS, times=None, watch=None, rest=lambda t: None):
-    """What is told of one face; `signals` gives None where it is not there, and `rest` the rest of the profile in use."""
+def played(signals, seconds, fps=30.0, limits=DEFAULTS, times=None, watch=None):
+    """What is told of one face; `signals` gives None where it is not there."""
     watch = Events(limits) if watch is None else watch
     found = []
     for t in itertools.takewhile(lambda t: t < seconds, (i / fps for i in itertools.count())) if times is None else times:
         now = signals(t)
-        found.extend(watch(t, [] if now is None else [(1, Signals(**now))], rest(t)))
+        found.extend(watch(t, [] if now is None else [(1, Signals(**now))]))
     return found + list(watch.last())
 
 
@@ -270,31 +270,34 @@ def test_where_somebody_usually_looks_becomes_the_centre():
     assert told(played(right, 115, 10.0)) == [("away", START, "right"), ("away", END, "right")]
 
 
-REST = Rest((25.0, -5.0), (40.0, -20.0))  # sits aside of the camera, looks into it out of the corner of the eye
-REST_LOOK = {"head_deg": REST.head_deg, "look_deg": REST.look_deg}
-AT_LENS = {"head_deg": (0.0, 0.0), "look_deg": (0.0, 0.0)}
+def test_somebody_who_looks_into_the_lens_from_the_side_of_the_picture_is_not_away():
+    lens = {"head_deg": (25.0, 0.0), "look_deg": (25.0, 0.0), "lens_deg": (25.0, 0.0)}
+    assert told(played(lambda t: lens, 10)) == []
+    past = dict(lens, look_deg=(0.0, 0.0))
+    assert told(played(lambda t: past if 5 <= t < 8 else lens, 10)) == [("away", START, "left"), ("away", END, "left")]
 
 
-@pytest.mark.parametrize("signals, expected", [
-    (lambda t: REST_LOOK, []),
-    (lambda t: {"head_deg": REST.head_deg}, []),
-    (lambda t: AT_LENS if 1.0 <= t < 5.0 else REST_LOOK, [("away", START, "left"), ("away", END, "left")]),
-    (lambda t: {"head_deg": (15.0, -20.0)} if 1.0 <= t < 5.0 else REST_LOOK, [("away", START, "left"), ("away", END, "left")]),
-], ids=["at rest", "at rest, eyes not seen", "into the middle", "turns the head, eyes not seen"])
-def test_away_starts_from_the_rest_of_the_profile(signals, expected):
-    assert told(played(signals, 9, rest=lambda t: REST)) == expected
+def test_the_way_to_the_lens_comes_from_where_the_face_is():
+    for x, y, expected in ((0.0, 0.0, (0.0, 0.0)), (500.0, 0.0, (45.0, 0.0)), (0.0, 500.0, (0.0, 45.0))):
+        pose = Pose(np.eye(3), np.array([x, y, 500.0]), 1.0)
+        face = Face(1, Roi(320, 240, 200, 0.0), 0.9, (0, 0, 1, 1), pose=pose)
+        assert of_face(face, [None, None]).lens_deg == pytest.approx(expected)
 
 
-def test_another_profile_moves_the_centre_at_once_and_none_leaves_it():
-    used = played(lambda t: REST_LOOK, 30, rest=lambda t: REST if 5.0 <= t < 20.0 else None)
-    assert told(used) == [("away", START, "right"), ("away", END, "right")]
-    assert [event.end_s for event in used if event.name == "away"][-1] == pytest.approx(5.0, abs=0.1)
+def test_the_next_zone_begins_when_it_was_looked_at_first_and_is_told_after_a_quarter_of_the_time():
+    away = look(lambda t: -30.0 if 2 <= t < 5 else 30.0 if 5 <= t < 6 else 0.0)
+    events = [e for e in played(away, 9, 30.0) if e.name == "away"]
+    assert told(events) == [("away", START, "left"), ("away", END, "left"), ("away", START, "right"), ("away", END, "right")]
+    assert events[1].end_s == events[2].start_s == pytest.approx(5.0, abs=0.04)
+    assert events[3].end_s == pytest.approx(6.0, abs=0.04)
 
 
-def test_who_sits_elsewhere_than_the_profile_did_is_not_away_for_good():
-    aside = look(lambda t: 16.0 if t < 60.0 else 28.0 if t < 110.0 else 0.0)
-    zones = told(played(aside, 115, 10.0, rest=lambda t: Rest((0.0, 0.0), (0.0, 0.0))))
-    assert zones == [("away", START, "left"), ("away", END, "left")]
+def test_an_eye_that_is_lost_in_mid_blink_costs_no_blink_and_is_no_wink():
+    right = both(dip(2.0), dip(2.8))
+    lost = lambda t: {"lids": right(t)["lids"] if t < 2.1 else (right(t)["lids"][0], None)}  # noqa: E731
+    events = [e for e in played(lost, 6) if e.name == "blink"]
+    assert [e.values["side"] for e in events] == ["both", "both"]
+    assert [e.values["seen"] for e in events] == ["right", "right"]
 
 
 @pytest.mark.parametrize("limits, expected", [

@@ -67,6 +67,75 @@ def test_undo_goes_back_version_by_version_and_in_the_end_to_none(stored):
     assert stored.names() == [] and stored.in_use() is None
     with pytest.raises(ConfigError, match="there is no profile me"):
         stored.undo("me")
+    assert files(stored) == [".lock", "use"]  # nobody would find the face that is left
+
+
+def files(stored):
+    return sorted(name for _, _, names in os.walk(stored.folder) for name in names)
+
+
+def test_what_is_left_of_a_damaged_one_can_be_removed(stored):
+    path = stored.save("me", facts())
+    open(path, "wb").close()
+    with pytest.raises(ConfigError, match="damaged"):
+        stored.load("me")
+    assert files(stored) == [".lock", "me.damaged"]
+    stored.remove("me")
+    assert files(stored) == [".lock"]
+    with pytest.raises(ConfigError, match="there is no profile me"):
+        stored.remove("me")
+
+
+@pytest.mark.parametrize("free", range(3))
+def test_a_disk_that_fills_up_costs_no_version(stored, monkeypatch, free):
+    """`free`: writes that still succeed, each time."""
+    for value in range(4):
+        stored.save("me", facts(float(value)))
+    write, room = disk.os.write, []
+
+    def full(fd, data):
+        if not room:
+            raise OSError(28, "No space left on device")
+        room.pop()
+        return write(fd, data)
+
+    monkeypatch.setattr(disk.os, "write", full)
+    for _ in range(3):
+        room[:] = [1] * free
+        if free < 2:
+            with pytest.raises(OutputError, match="No space left"):
+                stored.save("me", facts(9.0))
+        else:
+            stored.save("me", facts(9.0))
+    monkeypatch.undo()
+    seen = [spread(stored)]
+    while stored.undo("me"):
+        seen.append(spread(stored))
+    assert seen == ([3.0, 2.0, 1.0, 0.0] if free < 2 else [9.0, 9.0, 9.0, 3.0])
+
+
+def test_nobody_sits_for_a_face_that_cannot_be_kept(stored, tmp_path):
+    path = stored.save("me", facts())
+    stored.ready("me")
+    with open(path, "wb") as f:
+        f.write(rewritten(lambda whole: whole.update(schema=2)))
+    with pytest.raises(ConfigError, match="take another name: .*calibrate neutral --name NAME"):
+        stored.ready("me")
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        nowhere = Profiles(str(folder), of_facts)
+        with pytest.raises(OutputError, match="NANOFACE_PROFILES"):
+            nowhere.ready("me")
+        with pytest.raises(ConfigError, match="there is no profile me"):
+            nowhere.load("me")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="for root alone")
+def test_a_folder_that_others_write_to_names_the_setting_of_the_profiles(tmp_path):
+    (tmp_path / "open").mkdir()
+    os.chmod(str(tmp_path / "open"), 0o777)
+    with pytest.raises(OutputError, match="other accounts.*set NANOFACE_PROFILES"):
+        Profiles(str(tmp_path / "open"), of_facts).save("me", facts())
 
 
 def test_what_is_removed_is_gone_with_its_versions(stored):

@@ -33,6 +33,21 @@ def renderer(head):
         pytest.skip(str(e))
 
 
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut off", "npz", "npy"])
+def test_what_is_no_such_head_is_said_in_one_line(tmp_path, content):
+    path = str(tmp_path / "head.npz")
+    if content == "npz":
+        np.savez(path, neutral=np.zeros((3, 3)))
+    elif content == "npy":
+        np.save(path[:-4] + ".npy", np.zeros(3))
+        os.rename(path[:-4] + ".npy", path)
+    elif content is not None:
+        (tmp_path / "head.npz").write_bytes(content)
+    with pytest.raises(ModelError, match="not the ICT-FaceKit head.*shape_names") as raised:
+        IctHead(path)
+    assert "\n" not in str(raised.value)
+
+
 def expression(head, **amounts):
     return np.array([amounts.get(name, 0.0) for name in head.names])
 

@@ -5,6 +5,7 @@ from typing import Any, TextIO
 from edge.cli.command import Command
 from edge.cli.parser import ArgumentParser, shown
 from edge.core.errors import ConfigError
+from edge.host.reading import reason
 
 LIST, USE, NONE, SHOW, REMOVE, UNDO = ACTIONS = ("list", "use", "none", "show", "remove", "undo")
 WITH_NAME = (USE, SHOW, REMOVE, UNDO)
@@ -74,7 +75,7 @@ def _list(stored: Any, as_json: bool, out: TextIO) -> None:
             facts = stored.peek(name)
             row.update((key, facts[key]) for key in SHOWN[1:7] if key in facts)
         except (ConfigError, OSError, ValueError) as e:
-            row["problem"] = str(e)
+            row["problem"] = reason(e)
         rows.append(row)
     if as_json:
         out.write(json.dumps({"folder": stored.folder, "in_use": used, "profiles": rows}) + "\n")

@@ -66,7 +66,8 @@ class Lids:
             dip, other = self._dips[i], self._dips[1 - i]
             if dip is None:
                 continue
-            going = self._eyes[1 - i].dips_since
+            eye = self._eyes[1 - i]
+            going = eye.dips_since if time_s - eye.seen_s <= LONGEST_GAP_S else None
             if other is None and going is not None and going < dip.end_s and time_s - going <= LONGEST_S:
                 continue
             if other is not None and _overlap(dip, other) < OVERLAP:
@@ -80,7 +81,9 @@ class Lids:
     def _told(self, i: int, dip: Dip, other: Optional[Dip]) -> List[Found]:
         if other is not None and other.depth > dip.depth:
             i, dip, other = 1 - i, other, dip
-        blind = self._eyes[1 - i].seen_s < dip.start_s - LONGEST_GAP_S
+        eye = self._eyes[1 - i]
+        lost = eye.dips_since is not None and eye.seen_s < dip.end_s  # while its lids fell
+        blind = other is None and (lost or eye.seen_s < dip.start_s - LONGEST_GAP_S)
         both = blind or (other is not None and other.depth >= WINK * dip.depth)
         start_s, end_s = dip.start_s, dip.end_s  # of the eye that shut further
         if both:  # the last one may have been measured on the other eye

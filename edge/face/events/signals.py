@@ -34,13 +34,7 @@ class Signals(NamedTuple):
     look_deg: Optional[Pair] = None  # yaw, pitch of the line of sight in the camera frame, signs as for the head
     mouth_open: Optional[float] = None  # 0..1
     distance_mm: Optional[float] = None
-
-
-class Rest(NamedTuple):
-    """Where somebody's head and eyes point at rest, as the signals have it."""
-
-    look_deg: Pair
-    head_deg: Pair
+    lens_deg: Optional[Pair] = None  # as look_deg, of somebody who looks into the lens
 
 
 class Found(NamedTuple):
@@ -59,21 +53,22 @@ class Found(NamedTuple):
 
 def of_face(face: Face, lids: Sequence[Optional[float]]) -> Signals:
     """`lids` are not in a face: they are measured for its expression, before anything is smoothed."""
-    head = look = far = None
+    head = look = far = lens = None
     if face.pose is not None:
         head = rotation.angles(face.pose.rotation)[:2]
         if face.pose.translation_mm is not None:
-            far = float(face.pose.translation_mm[2])
+            x, y, far = face.pose.translation_mm.tolist()
+            lens = _angles(-x, -y, -far)
     if face.gaze is not None:
-        look = look_of(face.gaze.direction.tolist())
+        look = _angles(*face.gaze.direction.tolist())
     mouth = None if face.expression is None else face.expression.get("mouth_open")
-    return Signals((finite(lids[0]), finite(lids[1])), finite_pair(head), finite_pair(look), finite(mouth), finite(far))
+    return Signals((finite(lids[0]), finite(lids[1])), finite_pair(head), finite_pair(look), finite(mouth), finite(far),
+                   finite_pair(lens))
 
 
-def look_of(direction: Sequence[float]) -> Pair:
-    """Yaw and pitch of a unit vector of the camera frame."""
-    x, y, z = direction
-    return math.degrees(math.atan2(-x, -z)), math.degrees(math.asin(min(1.0, max(-1.0, -y))))
+def _angles(x: float, y: float, z: float) -> Pair:
+    """Of a direction in the camera frame, signs as for the head."""
+    return math.degrees(math.atan2(-x, -z)), math.degrees(math.atan2(-y, math.hypot(x, z)))
 
 
 def finite(value: Optional[float]) -> Optional[float]:
@@ -129,6 +124,11 @@ class Lasting:
             elif time_s - self._out_s >= self._leave_s - SLACK_S:
                 return over + self.end()
         return over
+
+    def begun(self, since_s: float, time_s: float, confidence: float) -> Tuple[Found, ...]:
+        """Somebody else is sure that it has held from `since_s` until now."""
+        self.told, self._since_s, self._known_s, self._out_s, self._confidence = True, since_s, time_s, None, confidence
+        return (Found(self._name, START, since_s, None, confidence),)
 
     def end(self) -> Tuple[Found, ...]:
         """What is over now, because nothing more will be known of it."""

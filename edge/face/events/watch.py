@@ -4,7 +4,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from edge.core.packet import END, START, Event
 from edge.face.events.lids import Lids
 from edge.face.events.nods import Nods
-from edge.face.events.signals import Found, Lasting, Limits, Rest, Signals, beyond
+from edge.face.events.signals import Found, Lasting, Limits, Signals, beyond
 from edge.face.events.zones import Away, Distance
 
 HERE_S = 0.5  # so long somebody must have been seen to be there
@@ -22,7 +22,7 @@ class _Face:
         self._yawn = Lasting("yawn", limits.yawn_s, MOUTH_SHUT_S, MOUTH_HOLD_S)
         self._away, self._distance = Away(limits), Distance(limits)
 
-    def __call__(self, time_s: float, signals: Signals, rest: Optional[Rest]) -> List[Found]:
+    def __call__(self, time_s: float, signals: Signals) -> List[Found]:
         self.seen_s = time_s
         found = list(self._here(time_s, True))
         found += self._lids(time_s, signals) + self._nods(time_s, signals)
@@ -31,7 +31,7 @@ class _Face:
             found += self._yawn(time_s, None)
         else:
             found += self._yawn(time_s, mouth >= (NARROW if self._yawn.holding else WIDE), beyond(mouth, WIDE, 1.0))
-        return found + self._away(time_s, signals, rest) + self._distance(time_s, signals)
+        return found + self._away(time_s, signals) + self._distance(time_s, signals)
 
     def end(self) -> List[Found]:
         return (self._lids.end() + list(self._yawn.end()) + self._away.end() + self._distance.end()
@@ -49,10 +49,9 @@ class Events:
         self._open: Dict[Tuple[Optional[int], str, float], int] = {}
         self._time_s: Optional[float] = None
 
-    def __call__(self, time_s: float, faces: Sequence[Tuple[int, Signals]],
-                 rest: Optional[Rest] = None) -> Tuple[Event, ...]:
-        """`faces`: track ids and what is known of them; `rest`: of the profile in use. Time that stands still brings
-        nothing; where it goes back, all that was open is over."""
+    def __call__(self, time_s: float, faces: Sequence[Tuple[int, Signals]]) -> Tuple[Event, ...]:
+        """`faces`: track ids and what is known of them. Time that stands still brings nothing; where it goes back, all that
+        was open is over."""
         if self._time_s is not None and time_s <= self._time_s:
             if time_s == self._time_s:
                 return ()
@@ -66,7 +65,7 @@ class Events:
             face = self._faces.get(track_id)
             if face is None:
                 face = self._faces[track_id] = _Face(self._limits)
-            events += self._events(track_id, face(time_s, signals, rest))
+            events += self._events(track_id, face(time_s, signals))
         return events
 
     def last(self) -> Tuple[Event, ...]:

@@ -3,7 +3,7 @@ import math
 from typing import List, Optional, Tuple
 
 from edge.core.packet import START
-from edge.face.events.signals import Found, Lasting, Limits, Pair, Rest, Signals, beyond
+from edge.face.events.signals import Found, Lasting, Limits, Pair, Signals, beyond
 
 INSIDE = 0.75  # of a limit: nearer to the rest direction, somebody looks there again
 BACK_S, HOLD_S = 0.3, 1.0
@@ -21,7 +21,6 @@ class Away:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._given: Optional[Rest] = None
         self._rest, self._learned_s = (0.0, 0.0), LENS_S
         self._eyes: Optional[Tuple[float, Pair]] = None  # when, and how far from where the head points
         self._usual_eyes = 0.0, 0.0
@@ -30,18 +29,14 @@ class Away:
         self._next_s = 0.0
         self._away = Lasting("away", limits.away_s, BACK_S, HOLD_S)
 
-    def __call__(self, time_s: float, signals: Signals, rest: Optional[Rest]) -> List[Found]:
-        """`rest` is where learning starts: who sits elsewhere than in the capture looks into the lens from another side."""
-        if rest is not None and rest != self._given:
-            self._rest, self._learned_s = rest.look_deg, REST_S
-            self._usual_eyes = rest.look_deg[0] - rest.head_deg[0], rest.look_deg[1] - rest.head_deg[1]
-        self._given = rest
+    def __call__(self, time_s: float, signals: Signals) -> List[Found]:
         found = self._with_zone(self._away(time_s, None))  # what was not known for too long is over
         look = self._look(time_s, signals)
         if look is None:
             return found
-        yaw = (look[0] - self._rest[0]) / self._limits.away_yaw_deg
-        pitch = (look[1] - self._rest[1]) / self._limits.away_pitch_deg
+        yaw, pitch = [(angle - rest) / limit for angle, rest, limit in zip(
+            look, self._rest, (self._limits.away_yaw_deg, self._limits.away_pitch_deg))]
+        confidence = beyond(max(abs(yaw), abs(pitch)), 1.0, 2.0)
         zone = _zone(yaw, pitch, INSIDE if self._away.holding else 1.0)
         self._learn(time_s, look, zone == "center")
         if not self._away.told:
@@ -49,23 +44,24 @@ class Away:
         elif zone in ("center", self._zone):
             self._next = self._zone
         else:
-            found += self._other_zone(time_s, zone)
-        return found + self._with_zone(self._away(time_s, zone != "center", beyond(max(abs(yaw), abs(pitch)), 1.0, 2.0)))
+            found += self._other_zone(time_s, zone, confidence)
+        return found + self._with_zone(self._away(time_s, zone != "center", confidence))
 
     def end(self) -> List[Found]:
         return self._with_zone(self._away.end())
 
     def _look(self, time_s: float, signals: Signals) -> Optional[Pair]:
-        head = signals.head_deg
+        """Off the lens, wherever in the picture somebody is."""
+        head, lens = signals.head_deg, signals.lens_deg or (0.0, 0.0)
         if head is None:
             return None
-        if signals.look_deg is not None:
-            self._eyes = time_s, (signals.look_deg[0] - head[0], signals.look_deg[1] - head[1])
-            return signals.look_deg
         eyes = self._usual_eyes
-        if self._eyes is not None and time_s - self._eyes[0] <= EYES_GONE_S:
+        if signals.look_deg is not None:
+            eyes = signals.look_deg[0] - head[0], signals.look_deg[1] - head[1]
+            self._eyes = time_s, eyes
+        elif self._eyes is not None and time_s - self._eyes[0] <= EYES_GONE_S:
             eyes = self._eyes[1]
-        return head[0] + eyes[0], head[1] + eyes[1]
+        return head[0] + eyes[0] - lens[0], head[1] + eyes[1] - lens[1]
 
     def _learn(self, time_s: float, look: Pair, center: bool) -> None:
         dt = 0.0 if self._last_s is None else min(LONGEST_STEP_S, time_s - self._last_s)
@@ -76,14 +72,14 @@ class Away:
         if self._eyes is not None and self._eyes[0] == time_s:
             self._usual_eyes = _toward(self._usual_eyes, self._eyes[1], step)
 
-    def _other_zone(self, time_s: float, zone: str) -> List[Found]:
+    def _other_zone(self, time_s: float, zone: str, confidence: float) -> List[Found]:
         """An event of its own for each zone that is looked at for long enough."""
         if zone != self._next:
             self._next, self._next_s = zone, time_s
         if time_s - self._next_s < LEAST_SHARE * self._limits.away_s:
             return []
-        over, self._zone = self.end(), zone
-        return [one._replace(end_s=self._next_s) for one in over]
+        over, self._zone = [one._replace(end_s=self._next_s) for one in self.end()], zone
+        return over + self._with_zone(self._away.begun(self._next_s, time_s, confidence))
 
     def _with_zone(self, found: Tuple[Found, ...]) -> List[Found]:
         for one in found:
