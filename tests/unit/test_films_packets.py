@@ -86,3 +86,33 @@ def test_a_complaint_that_another_thread_wrote_into_a_line_is_seen(monkeypatch, 
     one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
     one._on_line(line)
     assert one.packets.complained == complains
+
+
+def test_packets_that_are_written_late_are_waited_for_while_frames_are_small(monkeypatch):
+    """FFmpeg writes pixels and packets in threads of their own: those of a short film may all be there before any packet."""
+    class Child:
+        has_packet_lines, give_up = True, None
+
+        def __init__(self, argv, memory_bytes, on_line, on_packet_line):
+            self.frames, self._line, self._packet = 11, on_line, on_packet_line
+            on_line("[error] Error submitting packet to decoder: Invalid data found when processing input")
+            on_line("config in time_base: 1/10, frame_rate: 10/1")
+            for number in range(self.frames):
+                on_line("n: {} pts: {} pts_time:0 s:16x16 i:P".format(number, number + 1))
+
+        def pump(self, buffer, lines_first=False):
+            if self.frames and not lines_first:
+                self.frames -= 1
+                return len(buffer)
+            if not self.has_packet_lines:
+                return -1
+            self.has_packet_lines = False
+            self._packet("#tb 0: 1/10")
+            for number in range(12):
+                self._packet("0, {0}, {0}, 1, 900, 0x1".format(number))
+            return 0
+
+    monkeypatch.setattr(decoder, "FfmpegChild", Child)
+    one = decoder.Decoder(Ffmpeg("ffmpeg", (9, 0)), decoder.Wanted("a.avi", 0, "mjpeg", 10 ** 6, 100))
+    first, second = one.next(), one.next()
+    assert (first.time_s, first.lost) == (pytest.approx(0.1), [0.0]) and second.lost == []

@@ -26,7 +26,7 @@ HOLE = re.compile(r"invalid as first byte of an EBML number|CRC mismatch!$|Packe
 CONTEXT = re.compile(r"^(?:\[[^\]]*\] )*")
 MOST_THREADS = 4  # of the decoder; the tracker needs the others
 SPARE_BYTES, BYTES_PER_PIXEL = 1 << 30, 64  # a decoder's memory: some 16 reference frames, those of its threads, and ours
-AHEAD_FRAMES, AHEAD_BYTES = 8, 64 << 20  # that are decoded before it is known which packets came before them
+AHEAD_FRAMES, AHEAD_BYTES = 64, 64 << 20  # decoded before it is known which packets came before: another thread writes it
 NO_STEP_S = "1000000"  # a gap in a broadcast is a gap; only times that go back, as of films put together, are made to go on
 LIKE_FILES, LIKE_LISTS = "file", "file,crypto,data,http,https,tcp,tls"  # what may be opened
 
