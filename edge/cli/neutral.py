@@ -58,8 +58,12 @@ def take(args: Any, name: str, seconds: float, countdown_s: float, out: TextIO) 
     finally:
         guide.end()
     keep(stored, taken)
-    out.write("the neutral face was taken from {} frames in {:.1f} s: its points rest within {:.2f} mm, the head within "
-              "{:.1f} degrees\n".format(taken.frames, taken.seconds, taken.spread_mm, taken.turned_deg))
+    out.write("the neutral face was taken from {}{}\n".format(
+        "one picture" if taken.frames == 1 else "{} {}".format(taken.frames, "frames" if taken.seconds else "pictures"),
+        " in {:.1f} s".format(taken.seconds) if taken.seconds else ""))
+    if taken.frames > 1:
+        out.write("its points rest within {:.2f} mm, the head within {:.1f} degrees\n".format(
+            taken.spread_mm, taken.turned_deg))
     return _tell(stored, name, out)
 
 

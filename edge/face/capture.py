@@ -82,7 +82,7 @@ class NeutralCapture:
                 self._reasons[reason] += 1
         else:
             self._taken.append(faces[0])
-            self._good_s += min(gap_s, LONGEST_GAP_S)
+            self._good_s += 0.0 if self._stills else min(gap_s, LONGEST_GAP_S)
         self._frames += reason != WARMING
         if self._good_s >= self._seconds and not self._stills:
             return self._whole()

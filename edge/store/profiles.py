@@ -96,9 +96,14 @@ class Profiles:
         """Raises what save() would, as far as that can be seen before somebody sits for it."""
         with suppress(OSError, Damaged):
             self._read(self.path(name))
-        self._make(self.folder)
-        if not os.access(self.folder, os.W_OK):
-            raise OutputError(self._unwritten(PermissionError(errno.EACCES, os.strerror(errno.EACCES))))
+        there = os.path.abspath(self.folder)
+        while not os.path.lexists(there) and os.path.dirname(there) != there:
+            there = os.path.dirname(there)
+        why = errno.ENOTDIR if not os.path.isdir(there) else 0 if os.access(there, os.W_OK) else errno.EACCES
+        if why:
+            raise OutputError(self._unwritten(OSError(why, os.strerror(why))))
+        if os.path.isdir(self.folder):
+            self._make(self.folder)  # where root must not write
 
     def save(self, name: str, facts: Mapping[str, Any]) -> str:
         """The path. What was there becomes the version before. A damaged one is put aside."""

@@ -115,6 +115,8 @@ def test_a_disk_that_fills_up_costs_no_version(stored, monkeypatch, free):
 
 
 def test_nobody_sits_for_a_face_that_cannot_be_kept(stored, tmp_path):
+    stored.ready("me")
+    assert not os.path.exists(stored.folder)
     path = stored.save("me", facts())
     stored.ready("me")
     with open(path, "wb") as f:
@@ -134,6 +136,8 @@ def test_nobody_sits_for_a_face_that_cannot_be_kept(stored, tmp_path):
 def test_a_folder_that_others_write_to_names_the_setting_of_the_profiles(tmp_path):
     (tmp_path / "open").mkdir()
     os.chmod(str(tmp_path / "open"), 0o777)
+    with pytest.raises(OutputError, match="other accounts.*set NANOFACE_PROFILES"):
+        Profiles(str(tmp_path / "open"), of_facts).ready("me")
     with pytest.raises(OutputError, match="other accounts.*set NANOFACE_PROFILES"):
         Profiles(str(tmp_path / "open"), of_facts).save("me", facts())
 
