@@ -113,7 +113,7 @@ class Express(Stage):
             face = face.without(quantity, reason)
         face = _with_expression(face, memory, time_s if self._settings.learn else None)
         if memory.shapes is not None and face.expression is not None:
-            face = memory.shapes(face, time_s)
+            face = memory.shapes(face, time_s, memory.lids)
         looks = lines_of_sight(face, camera)  # before smoothing, which would move the irises against the lids
         looks = corrected(looks, neutral)
         if memory.smoother is not None:
