@@ -26,7 +26,8 @@ class Centre:
     def __init__(self, rest: np.ndarray, prior_s: np.ndarray, of_lids: np.ndarray) -> None:
         """All (M,): the mean face, how long each measure of it outweighs what is seen, and which tell how open an eye is."""
         self.neutral = rest.copy()
-        self._prior_s, self._of_lids = prior_s, of_lids
+        self._prior_worth_s = FIRST_WORTH * prior_s
+        self._rising = np.where(of_lids, RISING, 1.0)  # eyes look down at rest, but they do not open wide
         self._worth_s = self._age_s = 0.0
         self._time_s: Optional[float] = None
         self._turn_deg = (0.0, 0.0)
@@ -47,10 +48,11 @@ class Centre:
         self._age_s += dt
         worth = FIRST_WORTH if self._age_s <= FIRST_S else 1.0 / (1.0 + (doing / USUAL_ANSWER) ** 2)
         self._worth_s = min(MEMORY_S, self._worth_s + worth * dt)
-        weight = worth * dt / (self._worth_s + FIRST_WORTH * self._prior_s)
+        weight = worth * dt / (self._worth_s + self._prior_worth_s)
         step = measures - self.neutral
         with np.errstate(invalid="ignore"):  # what is not known is NaN
             usable = usable & (np.abs(step) < LARGEST_STEP)
         step = np.where(usable, step, 0.0)
-        rising = self._of_lids & (step > 0.0)  # eyes look down at rest, but they do not open wide
-        self.neutral += np.minimum(1.0, weight * np.where(rising, RISING, 1.0)) * step
+        weight *= np.where(step > 0.0, self._rising, 1.0)
+        step *= np.minimum(1.0, weight, out=weight)
+        self.neutral += step

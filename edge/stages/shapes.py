@@ -33,6 +33,7 @@ class ShapesOfTrack:
         at, names = shapes.measures.at, shapes.names
         self._eyes, self._lids, self._yaw = at[IRISES[0] + " x"], at[LIDS[0]], at[TURNS[0]]
         self._irises = [at[name + " x"] for name in IRISES]
+        self._all = np.ones(len(shapes.rest), bool)
         self._looks = [(0.0, 0.0), (0.0, 0.0)]
         self._of_eye = [[i for i, name in enumerate(names) if name.startswith("eye") and name.endswith(side.capitalize())]
                         for side in EYES]
@@ -67,7 +68,7 @@ class ShapesOfTrack:
         for i, blink in zip(self._blinks, blinks):
             values[i] = blink
         expression = dict(face.expression or ())
-        expression.update(zip(self._shapes.names, values))
+        expression.update(dict(zip(self._shapes.names, values)))  # of known size, which spares making room again and again
         face = face._replace(expression=expression)
         for i, side in enumerate(EYES):
             if moved[i] == 0.0 and math.isnan(measures[self._lids + i]):
@@ -113,10 +114,11 @@ class ShapesOfTrack:
         return blinks
 
     def _learn_rest(self, measures: np.ndarray, told: np.ndarray, time_s: float) -> None:
-        usable = np.ones(len(measures), bool)
-        for i, iris in enumerate(self._irises):
-            lids = self._lids + i
-            usable[lids] = usable[iris:iris + 2] = measures.item(lids) > OPEN_SHARE * self._centre.neutral.item(lids)
-        yaw, pitch = measures[self._yaw:self._yaw + 2].tolist()
+        usable = self._all
+        right, left, yaw, pitch = measures[self._lids:self._yaw + 2].tolist()
+        for i, lids in enumerate((right, left)):
+            if not lids > OPEN_SHARE * self._centre.neutral.item(self._lids + i):
+                usable = usable.copy()
+                usable[self._lids + i] = usable[self._irises[i]:self._irises[i] + 2] = False
         turned = yaw * TURN_UNIT_DEG, pitch * TURN_UNIT_DEG
         self._centre.learn(measures, usable, float((told * self._lively).max()), turned, time_s)
