@@ -52,20 +52,21 @@ class Blendshapes:
             else:
                 linear.append(weights if name in rows else turned)
                 out.append(np.concatenate((units, none) if name in rows else (none, units)))
+        dead, gain = (np.array([(rows.get(name) or rows[mate(name)])[of] for name in self.names]) for of in ("dead", "gain"))
         self._units = 2 * len(hidden)
-        self._first = np.concatenate((hidden, hidden[:, there] * signs, linear))
-        self._bias = np.concatenate((mine["bias"], mine["bias"], np.zeros(len(linear))))
-        self._out = np.array(out)
-        self._dead, self._gain = (np.array([(rows.get(name) or rows[mate(name)])[of] for name in self.names])
-                                  for of in ("dead", "gain"))
+        self._first = np.concatenate((hidden, hidden[:, there] * signs, gain[:, None] * linear))
+        self._bias = np.concatenate((mine["bias"], mine["bias"], -dead * gain))
+        self._out = gain[:, None] * out
         self._per_spread = 1.0 / np.array(mine["spread"])
         self.rest = np.array(mine["rest"])  # (M,) of a mean face
         self.prior_s = np.array([EYE_PRIOR_S if name.startswith(OF_EYES) else PRIOR_S for name in self.measures.names])
 
     def answer(self, change: np.ndarray) -> np.ndarray:
         """0..1 for each of `names`, from what Measures.change gives."""
-        given = np.minimum(np.maximum(change * self._per_spread, -WIDEST), WIDEST)
-        first = self._first.dot(given) + self._bias
-        told = first[self._units:] + self._out.dot(np.maximum(first[:self._units], 0.0))
-        told = (told - self._dead) * self._gain
+        given = change * self._per_spread
+        np.minimum(np.maximum(given, -WIDEST, out=given), WIDEST, out=given)
+        first = self._first.dot(given)
+        first += self._bias
+        told = self._out.dot(np.maximum(first[:self._units], 0.0))
+        told += first[self._units:]
         return np.minimum(np.maximum(told, 0.0, out=told), 1.0, out=told)

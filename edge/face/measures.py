@@ -13,7 +13,7 @@ from edge.core.packet import Face
 from edge.face.eyes import lid_distance
 from edge.face.mesh import EYE_CORNERS, distance
 from edge.face.neutral import Neutral
-from edge.face.still import placement
+from edge.face.still import fitted
 from edge.geometry.rotation import angles
 
 # mesh points whose mean is measured: of the right and of the left side, each as the other's mirror image
@@ -95,6 +95,7 @@ class Measures:
         self.at: Mapping[str, int] = {name: i for i, name in enumerate(self.names)}
         self._points = np.array(list(groups().values())).T.copy()  # (3, groups)
         self._ends = np.array([[list(groups()).index(end + side) for end in ("eyeOuter ", "eyeInner ")] for side in SIDES])
+        self._lids = self.at[LIDS[0]]
 
     def of(self, face: Face, lids: Optional[Sequence[Optional[float]]] = None) -> Optional[np.ndarray]:
         """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
@@ -102,27 +103,38 @@ class Measures:
         `lids`: their distances over the eye's width, of the right and the left one, where they are known already. None where
         the points are none of a face.
         """
-        if face.landmarks is None:
+        points = face.landmarks
+        placed = None if points is None else fitted(points)
+        if points is None or placed is None:
             return None
-        placed = placement(face.landmarks)
-        if placed is None:
-            return None
-        near = face.landmarks.take(self._points, axis=0)
-        points = np.empty((near.shape[1] + 2, 3))
-        np.add(near[0], near[1], out=points[:-2])
-        points[:-2] += near[2]
-        points[:-2] /= len(near)
-        apart = [math.nan if found is None else found for found in (lids_of(face) if lids is None else lids)]
-        for i, (a, b) in enumerate(EYE_CORNERS):
-            iris = None if face.irises is None else face.irises[i]
-            points[i - 2] = UNKNOWN
-            if iris is not None:
-                points[i - 2] = (iris.center[0], iris.center[1], (face.landmarks[a, 2] + face.landmarks[b, 2]) / 2.0)
+        near = points.take(self._points, axis=0)
+        groups = np.empty((near.shape[1], 3))
+        np.add(near[0], near[1], out=groups)
+        groups += near[2]
+        groups /= len(near)
+        found = np.empty(len(self.names))
+        still = found[:self._lids].reshape(-1, 3)
+        placed.still(groups, still[:-2])
+        still[-2:] = np.dot(self._irises(face, points, groups), placed.turn)
         yaw, pitch, _ = angles(placed.rotation)
-        turned, raised = yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG
-        still = placed.still(points)
-        still[-2:] -= still[self._ends].mean(axis=1)
-        return np.concatenate((still.ravel(), apart, (turned, raised, 0.0, 0.0, 0.0)))
+        right, left = [math.nan if known is None else known for known in (lids_of(face) if lids is None else lids)]
+        found[self._lids:] = right, left, yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
+        return found
+
+    def _irises(self, face: Face, points: np.ndarray, groups: np.ndarray) -> List[Sequence[float]]:
+        """From the middles of their eyes' corners, frame pixels, at the depth of those corners."""
+        if face.irises is None:
+            return [UNKNOWN, UNKNOWN]
+        places: List[Sequence[float]] = []
+        for iris, (a, b), ends in zip(face.irises, EYE_CORNERS, groups.take(self._ends, axis=0).tolist()):
+            if iris is None:
+                places.append(UNKNOWN)
+                continue
+            (ax, ay, az), (bx, by, bz) = ends
+            x, y = iris.center.tolist()
+            z = (points.item(a, 2) + points.item(b, 2)) / 2.0
+            places.append((x - (ax + bx) / 2.0, y - (ay + by) / 2.0, z - (az + bz) / 2.0))
+        return places
 
     def at_rest(self, neutral: Neutral, usual: np.ndarray) -> np.ndarray:
         """(M,) of a profile; an iris that it does not know lies as in a `usual` face."""
@@ -138,10 +150,11 @@ class Measures:
 
     def change(self, measures: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """What differs from the face at rest, as the matrices take it; 0 for what is not known."""
-        change = measures - neutral
-        lids, turns = self.at[LIDS[0]], self.at[TURNS[0]]
-        change[lids:turns] /= neutral[lids:turns]
-        yaw, pitch = measures[turns], change[turns + 1]
-        change[turns:] = yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch
-        change[change != change] = 0.0
+        change, at = measures - neutral, self._lids
+        right, left, _, pitch = change[at:at + 4].tolist()
+        rest_right, rest_left = neutral[at:at + 2].tolist()
+        yaw = measures.item(at + 2)
+        change[at:] = right / rest_right, left / rest_left, yaw, pitch, yaw * yaw, pitch * pitch, yaw * pitch
+        if not float(change.dot(change)) < math.inf:
+            change[change != change] = 0.0
         return change

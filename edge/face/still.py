@@ -30,7 +30,9 @@ FLAT = 1e-12  # of the squared distance from the corner of the frame: points so 
 _POINTS = ANCHORS[:, 0].astype(int)
 _WEIGHTS = ANCHORS[:, 4] / ANCHORS[:, 4].sum()
 _MIDDLE = _WEIGHTS.dot(ANCHORS[:, 1:4])
-_MOMENTS = _WEIGHTS[:, None] * (ANCHORS[:, 1:4] - _MIDDLE)
+_MOMENTS = _WEIGHTS[:, None] * (ANCHORS[:, 1:4] - _MIDDLE)  # sum to 0: the anchors need not be taken from their mean
+_SUMS = np.concatenate((_WEIGHTS[None], _MOMENTS.T))
+_EACH = np.repeat(_WEIGHTS, 3)
 
 
 class Placement(NamedTuple):
@@ -40,26 +42,35 @@ class Placement(NamedTuple):
     turn: np.ndarray  # (3, 3) millimetres of the head frame per pixel
     rotation: np.ndarray  # (3, 3) of the head as seen along its own line of sight, as that of a Pose
 
-    def still(self, landmarks: np.ndarray) -> np.ndarray:
-        """(N, 3) millimetres in the head frame, of any (N, 3) of the points."""
-        return (landmarks - self.middle).dot(self.turn) + _MIDDLE
+    def still(self, landmarks: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """(N, 3) millimetres in the head frame, of any (N, 3) of the points; written to `out` where it is given."""
+        found = np.dot(landmarks - self.middle, self.turn, out)
+        found += _MIDDLE
+        return found
 
 
 def placement(landmarks: np.ndarray) -> Optional[Placement]:
     """Of (468, 3) frame pixels; None where they are not finite, or no face."""
     with np.errstate(all="ignore"):
-        anchors = landmarks[_POINTS].astype(np.float64)
-        middle = _WEIGHTS.dot(anchors)
-        anchors -= middle
-        covariance = anchors.T.dot(_MOMENTS) * TO_HEAD_AXES[:, None]
-        spread = float(_WEIGHTS.dot(np.einsum("ij,ij->i", anchors, anchors)))
-        if not FLAT * float(middle.dot(middle)) < spread < math.inf or not math.isfinite(float(covariance.sum())):
-            return None
-        rotation = nearest(covariance)
-        scale = float((rotation * covariance).sum()) / spread
+        return fitted(landmarks)
+
+
+def fitted(landmarks: np.ndarray) -> Optional[Placement]:
+    """As `placement`, for who has silenced NumPy's warnings already."""
+    anchors = landmarks.take(_POINTS, axis=0).astype(np.float64)
+    sums = _SUMS.dot(anchors)
+    x, y, z = sums[0].tolist()
+    far = x * x + y * y + z * z
+    flat = anchors.ravel()
+    spread = float(_EACH.dot(flat * flat)) - far
+    if not FLAT * far < spread < math.inf:
+        return None
+    covariance = sums[1:]
+    back = nearest(covariance)  # from the head to the picture, in its axes
+    scale = float(back.ravel().dot(covariance.ravel())) / spread
     if not 0.0 < scale < math.inf:
         return None
-    return Placement(middle, rotation * (scale * TO_HEAD_AXES)[:, None], rotation)
+    return Placement(sums[0], back.T * scale, (back * TO_HEAD_AXES).T)
 
 
 def still_points(landmarks: np.ndarray) -> Optional[np.ndarray]:

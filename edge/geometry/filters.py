@@ -45,10 +45,20 @@ class OneEuro:
             filtered = value
         else:
             s = self._settings
-            speed = (value - self._value) / (dt * unit)
-            self._speed = self._speed + smoothing_factor(s.derivative_cutoff_hz, dt) * (speed - self._speed)
-            alpha = smoothing_factor(s.min_cutoff_hz + s.beta * np.abs(self._speed), dt)
-            filtered = self._value + alpha * (value - self._value)
+            step = value - self._value
+            speed = step / (dt * unit)
+            speed -= self._speed
+            speed *= smoothing_factor(s.derivative_cutoff_hz, dt)
+            speed += self._speed
+            self._speed = speed
+            weight = np.abs(speed)  # step by step in place: these arrays are as much work to get as to fill
+            weight *= s.beta
+            weight += s.min_cutoff_hz
+            weight *= 2.0 * math.pi * dt
+            weight /= weight + 1.0
+            weight *= step
+            weight += self._value
+            filtered = weight
         self._time_s, self._value = time_s, filtered
         return filtered
 

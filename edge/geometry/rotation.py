@@ -39,9 +39,8 @@ def from_angles(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 def angles(rotation: np.ndarray) -> Tuple[float, float, float]:
     """(yaw, pitch, roll) in degrees, yaw within +-90."""
-    yaw = -math.asin(min(1.0, max(-1.0, float(rotation[0, 2]))))
-    pitch = math.atan2(rotation[1, 2], rotation[2, 2])
-    roll = math.atan2(rotation[0, 1], rotation[0, 0])
+    (a, b, c), (_, _, f), (_, _, i) = rotation.tolist()
+    yaw, pitch, roll = -math.asin(min(1.0, max(-1.0, c))), math.atan2(f, i), math.atan2(b, a)
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 

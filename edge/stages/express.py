@@ -95,7 +95,8 @@ class Express(Stage):
         if self._events is None:
             return packet
         signals = [(face.track_id, of_face(face, self._memories[face.track_id].lids)) for face in faces]
-        return packet._replace(events=packet.events + self._events(time_s, signals))
+        events = self._events(time_s, signals)
+        return packet._replace(events=packet.events + events) if events else packet
 
     def last_events(self) -> Tuple[Event, ...]:
         """At the end of a run: the ends of what still goes on, marked as cut."""

@@ -1,4 +1,5 @@
 """The blend shapes of one track: against its own face at rest, with what a shut eye hides put back, smoothed."""
+import math
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -30,9 +31,10 @@ class ShapesOfTrack:
         self._smooth = OneEuro(SMOOTHING) if smooth else None
         self._profile: Optional[np.ndarray] = None  # measures of one; None: what is learned
         at, names = shapes.measures.at, shapes.names
-        self._irises = [slice(at[name + " x"], at[name + " x"] + 2) for name in IRISES]
-        self._lids, self._yaw = [at[name] for name in LIDS], at[TURNS[0]]
-        self._looks = [np.zeros(2), np.zeros(2)]
+        self._eyes, self._lids, self._yaw = at[IRISES[0] + " x"], at[LIDS[0]], at[TURNS[0]]
+        self._irises = [at[name + " x"] for name in IRISES]
+        self._all = np.ones(len(shapes.rest), bool)
+        self._looks = [(0.0, 0.0), (0.0, 0.0)]
         self._of_eye = [[i for i, name in enumerate(names) if name.startswith("eye") and name.endswith(side.capitalize())]
                         for side in EYES]
         self._blinks = [names.index("eyeBlink" + side.capitalize()) for side in EYES]
@@ -54,22 +56,22 @@ class ShapesOfTrack:
         if measures is None:
             return self._without(face, range(len(self._shapes.names)), NO_FACE)
         change = self._shapes.measures.change(measures, self._centre.neutral if self._profile is None else self._profile)
-        shut = [bool(change[lids] < NEARLY_SHUT) for lids in self._lids]
+        moved = change[self._lids:self._yaw].tolist()
+        shut = [moved[0] < NEARLY_SHUT, moved[1] < NEARLY_SHUT]
         self._see_through(change, measures, shut)
         told = self._shapes.answer(change)
-        self._blink(told, change)
-        self._look_down(told, shut)
-        if self._learn and self._profile is None:
-            self._learn_rest(measures, told, shut, time_s)
-        if self._smooth is not None:
-            blinks = told[self._blinks]
-            told = self._smooth(told, time_s).copy()
-            told[self._blinks] = blinks
+        blinks = self._blink(told, moved)
+        self._look_down(told, blinks, shut)
+        if self._learn and self._profile is None and self._centre.due(time_s):
+            self._learn_rest(measures, told, time_s)
+        values = (told if self._smooth is None else self._smooth(told, time_s)).tolist()
+        for i, blink in zip(self._blinks, blinks):
+            values[i] = blink
         expression = dict(face.expression or ())
-        expression.update(zip(self._shapes.names, told.tolist()))
+        expression.update(dict(zip(self._shapes.names, values)))  # of known size, which spares making room again and again
         face = face._replace(expression=expression)
         for i, side in enumerate(EYES):
-            if measures[self._lids[i]] != measures[self._lids[i]]:
+            if moved[i] == 0.0 and math.isnan(measures[self._lids + i]):
                 face = self._without(face, self._of_eye[i], face.missing.get("eye_open_" + side, "no eye contours"))
         return face
 
@@ -83,31 +85,40 @@ class ShapesOfTrack:
 
     def _see_through(self, change: np.ndarray, measures: np.ndarray, shut: List[bool]) -> None:
         """An eye that shuts looks where the other one does; when both do, where they last did."""
-        known = [not shut[i] and bool(measures[iris.start] == measures[iris.start]) for i, iris in enumerate(self._irises)]
+        known = [not shut[i] and not math.isnan(measures[iris]) for i, iris in enumerate(self._irises)]
+        seen = change[self._eyes:self._lids].tolist()
         for i, iris in enumerate(self._irises):
-            if known[i]:
-                self._looks[i] = change[iris].copy()
-            elif known[1 - i]:
-                self._looks[i] = change[self._irises[1 - i]].copy()
-            change[iris] = self._looks[i]
+            by = i if known[i] else 1 - i
+            if known[by]:
+                x, y = seen[3 * by:3 * by + 2]
+                self._looks[i] = x, y
+            if by != i:
+                change[iris:iris + 2] = self._looks[i]
 
-    def _look_down(self, told: np.ndarray, shut: List[bool]) -> None:
+    def _look_down(self, told: np.ndarray, blinks: Sequence[float], shut: List[bool]) -> None:
         """A lid that falls is no look down."""
         for i in (0, 1):
             if not shut[i]:
-                self._down[i] = float(told[self._downs[i]])
+                self._down[i] = told.item(self._downs[i])
             elif not shut[1 - i]:
-                self._down[i] = float(told[self._downs[1 - i]])
-            told[self._downs[i]] = self._down[i] * (1.0 - GONE_WITH_THE_EYE * float(told[self._blinks[i]]))
+                self._down[i] = told.item(self._downs[1 - i])
+            told[self._downs[i]] = self._down[i] * (1.0 - GONE_WITH_THE_EYE * blinks[i])
 
-    def _blink(self, told: np.ndarray, change: np.ndarray) -> None:
+    def _blink(self, told: np.ndarray, lids: Sequence[float]) -> List[float]:
         """Lids that are shut are, whatever else the face does."""
-        for blink, lids in zip(self._blinks, self._lids):
-            told[blink] = max(told[blink], min(1.0, (SHUT_FROM - float(change[lids])) / SHUT_WITHIN))
+        blinks = []
+        for i, moved in zip(self._blinks, lids):
+            blink = max(told.item(i), min(1.0, (SHUT_FROM - moved) / SHUT_WITHIN))
+            told[i] = blink
+            blinks.append(blink)
+        return blinks
 
-    def _learn_rest(self, measures: np.ndarray, told: np.ndarray, shut: List[bool], time_s: float) -> None:
-        usable = np.ones(len(measures), bool)
-        for i, lids in enumerate(self._lids):
-            usable[lids] = usable[self._irises[i]] = bool(measures[lids] > OPEN_SHARE * self._centre.neutral[lids])
-        turned = (float(measures[self._yaw]) * TURN_UNIT_DEG, float(measures[self._yaw + 1]) * TURN_UNIT_DEG)
+    def _learn_rest(self, measures: np.ndarray, told: np.ndarray, time_s: float) -> None:
+        usable = self._all
+        right, left, yaw, pitch = measures[self._lids:self._yaw + 2].tolist()
+        for i, lids in enumerate((right, left)):
+            if not lids > OPEN_SHARE * self._centre.neutral.item(self._lids + i):
+                usable = usable.copy()
+                usable[self._lids + i] = usable[self._irises[i]:self._irises[i] + 2] = False
+        turned = yaw * TURN_UNIT_DEG, pitch * TURN_UNIT_DEG
         self._centre.learn(measures, usable, float((told * self._lively).max()), turned, time_s)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge.face.centre import FIRST_S, Centre
+from edge.face.centre import EVERY_S, FIRST_S, Centre
 
 REST, SMILE = np.array([10.0, -5.0, 0.2]), np.array([14.0, -5.0, 0.2])
 FPS = 30.0
@@ -13,7 +13,8 @@ def learned(*parts, **options):
     for measures, doing, seconds in parts:
         for _ in range(int(seconds * FPS)):
             usable, turn = options.get("usable", np.ones(3, bool)), options.get("turn", (0.0, 0.0))
-            centre.learn(measures, usable, doing, turn, frame / FPS)
+            if not options.get("when_due") or centre.due(frame / FPS):
+                centre.learn(measures, usable, doing, turn, frame / FPS)
             frame += 1
     return centre.neutral
 
@@ -45,6 +46,23 @@ def test_a_head_that_turns_fast_and_a_track_that_comes_back_teach_nothing():
     centre.learn(SMILE, np.ones(3, bool), 0.0, (10.0, 0.0), 1.0 / FPS)
     centre.learn(SMILE, np.ones(3, bool), 0.0, (10.0, 0.0), 30.0)
     assert (centre.neutral == before).all()
+
+
+def test_the_first_second_is_learned_in_every_frame_and_later_ten_times_a_second():
+    centre, due = Centre(np.zeros(3), np.full(3, 0.05), np.zeros(3, bool)), []
+    for frame in range(int(5.0 * FPS)):
+        if centre.due(frame / FPS):
+            due.append(frame)
+            centre.learn(REST, np.ones(3, bool), 0.0, (0.0, 0.0), frame / FPS)
+    assert due[:int(FIRST_S * FPS)] == list(range(int(FIRST_S * FPS)))
+    later = np.diff([frame for frame in due if frame > 1.1 * FIRST_S * FPS])
+    assert (later == 3).all() and EVERY_S < 3.0 / FPS
+    assert centre.due(0.0)  # a film that begins again
+
+
+def test_ten_times_a_second_teaches_what_every_frame_does():
+    parts = (REST, 0.0, 5.0), (SMILE, 0.1, 60.0)
+    np.testing.assert_allclose(learned(*parts, when_due=True), learned(*parts), rtol=1e-3)
 
 
 def test_what_is_not_known_or_not_usable_is_not_learned():

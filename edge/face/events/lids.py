@@ -43,13 +43,14 @@ class Lids:
                 closures.append(eye.closure)
         least = CLOSED if not self._closed.holding else OPEN_AGAIN
         closure = min(closures) if closures else None
-        found = list(self._closed(time_s, None if closure is None else closure >= least,
-                                  0.0 if closure is None else beyond(closure, CLOSED, 1.0)))
+        shut = None if closure is None else closure >= least
+        found = list(self._closed(time_s, shut, beyond(closure, CLOSED, 1.0) if closure is not None and shut else 0.0))
         for one in found:
             if one.end_s is not None:
                 self._closed_for.pop()
             self._closed_for.append((one.start_s, math.inf if one.end_s is None else one.end_s))
-        blinks = [blink for blink in self._blinks(time_s) if not self._was_closed(blink)]
+        blinks = [] if self._dips == [None, None] else [
+            blink for blink in self._blinks(time_s) if not self._was_closed(blink)]
         return found + blinks + self._perclos(time_s, None if closure is None else closure >= CLOSED, len(blinks))
 
     def end(self) -> List[Found]:
@@ -131,13 +132,17 @@ class Perclos:
     def _told(self, time_s: float) -> List[Found]:
         seen = self._sums[0]
         if seen < ENOUGH_S:
-            return self._with_values(self._drowsy(time_s, None))
+            return self._with_values(self._drowsy(time_s, None)) if self._drowsy.holding else []
         share = self._sums[1] / seen
         least = self._least * (AWAKE_AGAIN if self._drowsy.holding else 1.0)
-        confidence = beyond(share, self._least, 2.0 * self._least) * min(1.0, seen / WINDOW_S)
+        confidence = 0.0
+        if share >= least:
+            confidence = beyond(share, self._least, 2.0 * self._least) * min(1.0, seen / WINDOW_S)
         return self._with_values(self._drowsy(time_s, share >= least, confidence))
 
     def _with_values(self, found: Tuple[Found, ...]) -> List[Found]:
+        if not found:
+            return []
         seen, shut, blinks = self._sums
         return [one.having(perclos=max(0.0, shut / seen), blinks_per_minute=60.0 * blinks / seen) if seen > 0.0 else one
                 for one in found]

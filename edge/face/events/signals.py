@@ -93,26 +93,23 @@ class Lasting:
 
     def __init__(self, name: str, enter_s: float, leave_s: float, hold_s: float) -> None:
         self._name, self._enter_s, self._leave_s, self._hold_s = name, enter_s, leave_s, hold_s
-        self.told = False
+        self.told = self.holding = False  # holding: it has started, told or not yet
         self._since_s = None  # type: Optional[float]
         self._out_s = None  # type: Optional[float]
         self._known_s = 0.0
         self._confidence = 0.0
 
-    @property
-    def holding(self) -> bool:
-        """Whether it has started, told or not yet."""
-        return self._since_s is not None
-
     def __call__(self, time_s: float, holds: Optional[bool], confidence: float = 1.0) -> Tuple[Found, ...]:
         """`holds` None: not known. The confidence of an end is the highest that there was."""
+        if not self.holding and not holds:
+            return ()
         over = self.end() if self.holding and time_s - self._known_s > self._hold_s + SLACK_S else ()
         if holds is None:
             return over
         self._known_s = time_s
         if holds:
             self._out_s = None
-            self._since_s = time_s if self._since_s is None else self._since_s
+            self._since_s, self.holding = time_s if self._since_s is None else self._since_s, True
             self._confidence = max(self._confidence, confidence)
             if not self.told and time_s - self._since_s >= self._enter_s - SLACK_S:
                 self.told = True
@@ -140,4 +137,4 @@ class Lasting:
         return over
 
     def _reset(self) -> None:
-        self.told, self._since_s, self._out_s, self._confidence = False, None, None, 0.0
+        self.told, self.holding, self._since_s, self._out_s, self._confidence = False, False, None, None, 0.0

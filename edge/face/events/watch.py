@@ -1,5 +1,5 @@
 """All detectors of all faces: what a frame brings goes in, the events that began or ended with it come out."""
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from edge.core.packet import END, START, Event
 from edge.face.events.lids import Lids
@@ -30,7 +30,8 @@ class _Face:
         if mouth is None:
             found += self._yawn(time_s, None)
         else:
-            found += self._yawn(time_s, mouth >= (NARROW if self._yawn.holding else WIDE), beyond(mouth, WIDE, 1.0))
+            wide = mouth >= (NARROW if self._yawn.holding else WIDE)
+            found += self._yawn(time_s, wide, beyond(mouth, WIDE, 1.0) if wide else 0.0)
         return found + self._away(time_s, signals) + self._distance(time_s, signals)
 
     def end(self) -> List[Found]:
@@ -59,7 +60,7 @@ class Events:
         else:
             events = ()
         self._time_s = time_s
-        events += self._gone(time_s, {i for i, _ in faces})
+        events += self._gone(time_s)
         events += self._events(None, self._somebody(time_s, bool(faces)))
         for track_id, signals in faces:
             face = self._faces.get(track_id)
@@ -77,15 +78,15 @@ class Events:
         self._faces, self._time_s = {}, None
         return events
 
-    def _gone(self, time_s: float, seen: Iterable[int]) -> Tuple[Event, ...]:
+    def _gone(self, time_s: float) -> Tuple[Event, ...]:
         events = ()  # type: Tuple[Event, ...]
         late = [i for i, face in self._faces.items() if time_s - face.seen_s > self._limits.lost_after_s]
         for track_id in late:
             events += self._events(track_id, self._faces.pop(track_id).end())
         return events
 
-    def _events(self, track_id: Optional[int], found: Iterable[Found], cut: bool = False) -> Tuple[Event, ...]:
-        return tuple([self._event(track_id, one.having(cut=True) if cut else one) for one in found])
+    def _events(self, track_id: Optional[int], found: Sequence[Found], cut: bool = False) -> Tuple[Event, ...]:
+        return () if not found else tuple([self._event(track_id, one.having(cut=True) if cut else one) for one in found])
 
     def _event(self, track_id: Optional[int], found: Found) -> Event:
         key = track_id, found.name, found.start_s

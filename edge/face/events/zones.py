@@ -30,7 +30,9 @@ class Away:
         self._away = Lasting("away", limits.away_s, BACK_S, HOLD_S)
 
     def __call__(self, time_s: float, signals: Signals) -> List[Found]:
-        found = self._with_zone(self._away(time_s, None))  # what was not known for too long is over
+        found = []  # type: List[Found]
+        if self._away.holding:  # what was not known for too long is over
+            found = self._with_zone(self._away(time_s, None))
         look = self._look(time_s, signals)
         if look is None:
             return found
@@ -112,15 +114,18 @@ class Distance:
         far, near_mm, far_mm = signals.distance_mm, self._limits.near_mm, self._limits.far_mm
         if far is None:
             return self._both(self._near(time_s, None), self._far(time_s, None))
-        near = self._near(time_s, far < near_mm * (NEAR if self._near.holding else 1.0),
-                          beyond(near_mm - far, 0.0, SURELY * near_mm))
-        return self._both(near, self._far(time_s, far > far_mm * (FAR if self._far.holding else 1.0),
-                                          beyond(far - far_mm, 0.0, SURELY * far_mm)), far)
+        is_near = far < near_mm * (NEAR if self._near.holding else 1.0)
+        is_far = far > far_mm * (FAR if self._far.holding else 1.0)
+        return self._both(
+            self._near(time_s, is_near, beyond(near_mm - far, 0.0, SURELY * near_mm) if is_near else 0.0),
+            self._far(time_s, is_far, beyond(far - far_mm, 0.0, SURELY * far_mm) if is_far else 0.0), far)
 
     def end(self) -> List[Found]:
         return self._both(self._near.end(), self._far.end())
 
     @staticmethod
     def _both(near: Tuple[Found, ...], far: Tuple[Found, ...], mm: Optional[float] = None) -> List[Found]:
+        if not near and not far:
+            return []
         found = [one.having(zone="near") for one in near] + [one.having(zone="far") for one in far]
         return found if mm is None else [one.having(distance_mm=mm) for one in found]
