@@ -1,4 +1,4 @@
-"""Pictures of a head: OpenGL without a window, by `pip install 'nanoface[render]'` and a Mesa or a GPU's driver (EGL)."""
+"""Pictures of a head: OpenGL without a window, by `pip install -e '.[render]'` and a Mesa or a GPU's driver (EGL)."""
 from ctypes.util import find_library
 from typing import Any, Dict, List, Tuple
 
@@ -101,7 +101,7 @@ def _context() -> Any:
     try:
         import moderngl
     except ImportError:
-        raise ModelError("nothing draws the head: pip install 'nanoface[render]'")
+        raise ModelError("nothing draws the head: pip install -e '.[render]'")
     if find_library("EGL") is None:
         raise ModelError("no OpenGL without a window: install Mesa's libEGL (sudo apt install libegl1 libgl1-mesa-dri)")
     settings: Any = {"backend": "egl"}
