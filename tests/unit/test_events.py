@@ -314,6 +314,12 @@ def test_a_nod_whose_head_is_lost_is_over_where_it_was_last_known(gap):
     assert [(e.values["swings"], e.values.get("cut")) for e in lost] == [(7, None)] and lost[0].end_s <= 4.0
 
 
+def test_what_is_told_meets_its_definition_and_is_sure_by_half_at_least():
+    drowsy = both(*(dip(t, hold=2.0) for t in range(20, 90, 10)))
+    events = [e for e in played(drowsy, 90, 15.0) if e.name == "perclos"]
+    assert [e.phase for e in events] == [START, END] and all(0.5 <= e.confidence <= 1.0 for e in events)
+
+
 @pytest.mark.parametrize("limits, expected", [
     (Limits(blink_closure=0.9), []), (Limits(blink_closure=0.3), [BLINK])], ids=["complete ones", "half ones"])
 def test_how_far_lids_must_fall_in_a_blink_is_for_the_user_to_say(limits, expected):
