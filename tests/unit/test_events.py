@@ -300,6 +300,26 @@ def test_an_eye_that_is_lost_in_mid_blink_costs_no_blink_and_is_no_wink():
     assert [e.values["seen"] for e in events] == ["right", "right"]
 
 
+def test_a_nod_that_the_end_of_the_run_cuts_off_is_told():
+    nodding = swing(8.0, 1.5, 2.0, 9.0)
+    cut = [e for e in played(head(pitch=nodding), 4) if e.name == "nod"]
+    assert [(e.phase, e.values["swings"], e.values.get("cut")) for e in cut] == [(END, 7, True)]
+    assert told(played(head(pitch=nodding), 2.6)) == []  # two swings are none
+
+
+@pytest.mark.parametrize("gap", [{}, None], ids=["no head", "no face"])
+def test_a_nod_whose_head_is_lost_is_over_where_it_was_last_known(gap):
+    nodding = head(pitch=swing(8.0, 1.5, 2.0, 9.0))
+    lost = [e for e in played(lambda t: nodding(t) if t < 4 else gap if t < 6 else head()(t), 8) if e.name == "nod"]
+    assert [(e.values["swings"], e.values.get("cut")) for e in lost] == [(7, None)] and lost[0].end_s <= 4.0
+
+
+def test_what_is_told_meets_its_definition_and_is_sure_by_half_at_least():
+    drowsy = both(*(dip(t, hold=2.0) for t in range(20, 90, 10)))
+    events = [e for e in played(drowsy, 90, 15.0) if e.name == "perclos"]
+    assert [e.phase for e in events] == [START, END] and all(0.5 <= e.confidence <= 1.0 for e in events)
+
+
 @pytest.mark.parametrize("limits, expected", [
     (Limits(blink_closure=0.9), []), (Limits(blink_closure=0.3), [BLINK])], ids=["complete ones", "half ones"])
 def test_how_far_lids_must_fall_in_a_blink_is_for_the_user_to_say(limits, expected):

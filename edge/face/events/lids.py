@@ -137,7 +137,8 @@ class Perclos:
         least = self._least * (AWAKE_AGAIN if self._drowsy.holding else 1.0)
         confidence = 0.0
         if share >= least:
-            confidence = beyond(share, self._least, 2.0 * self._least) * min(1.0, seen / WINDOW_S)
+            clear = beyond(share, self._least, 2.0 * self._least) - 0.5
+            confidence = max(0.0, 0.5 + clear * min(1.0, seen / WINDOW_S))
         return self._with_values(self._drowsy(time_s, share >= least, confidence))
 
     def _with_values(self, found: Tuple[Found, ...]) -> List[Found]:

@@ -65,11 +65,16 @@ class Swings:
         self._way, self._far = -self._way, (time_s, angle)
         return over
 
-    def _over(self, time_s: float, angle: float) -> List[Turn]:
+    def end(self) -> List[Turn]:
+        """The turns so far of a movement that goes on, because nothing more will be known of it."""
         turns = self._turns
-        if self._far[0] - turns[-1][0] <= LONGEST_SWING_S:
+        if self._way and self._far[0] - turns[-1][0] <= LONGEST_SWING_S:
             turns.append(self._far)
         self.reset()
+        return turns
+
+    def _over(self, time_s: float, angle: float) -> List[Turn]:
+        turns = self.end()
         self._low = self._high = time_s, angle
         return turns
 
@@ -85,21 +90,23 @@ class Nods:
         head = signals.head_deg
         if head is None:
             return []
-        if self._past and time_s - self._past[-1][0] > LONGEST_GAP_S:
-            self._past.clear()
-            for swings in self._swings:
-                swings.reset()
+        found = self.end() if self._past and time_s - self._past[-1][0] > LONGEST_GAP_S else []
         self._past.append((time_s, head))
         while self._past[0][0] < time_s - KEPT_S:
             self._past.popleft()
-        found = []
         for axis, swings in enumerate(self._swings):
-            turns = swings(time_s, head[axis])
-            if turns is not None and len(turns) > LEAST_SWINGS:
-                found.extend(self._told(axis, turns))
+            found.extend(self._told(axis, swings(time_s, head[axis]) or []))
+        return found
+
+    def end(self) -> List[Found]:
+        """What is over where it was last known."""
+        found = [one for axis, swings in enumerate(self._swings) for one in self._told(axis, swings.end())]
+        self._past.clear()
         return found
 
     def _told(self, axis: int, turns: List[Turn]) -> List[Found]:
+        if len(turns) <= LEAST_SWINGS:
+            return []
         start_s, end_s = turns[0][0], turns[-1][0]
         other = [head[1 - axis] for t, head in self._past if start_s <= t <= end_s]
         sizes = [abs(b - a) for (_, a), (_, b) in zip(turns, turns[1:])]

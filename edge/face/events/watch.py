@@ -35,7 +35,7 @@ class _Face:
         return found + self._away(time_s, signals) + self._distance(time_s, signals)
 
     def end(self) -> List[Found]:
-        return (self._lids.end() + list(self._yawn.end()) + self._away.end() + self._distance.end()
+        return (self._lids.end() + self._nods.end() + list(self._yawn.end()) + self._away.end() + self._distance.end()
                 + list(self._here.end()))
 
 
