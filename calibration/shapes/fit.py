@@ -25,7 +25,7 @@ SAME = {"facemesh_pth": "face_landmark"}  # networks whose points lie as those o
 AT_REST = 30  # first frames of a person
 PARTS = ("landmarks", "contours", "irises")
 MIXED, MIXTURES, CLIP_COUNTS = 900, 40, 8  # frames and number of the mixtures; how often a clip counts
-DEAD = 0.03
+DEAD, USUALLY = (0.03, 0.12), 85  # limits of a dead zone, and percentile of what pose and noise alone make
 PEAK, MOST_GAIN = 0.9, 1.6
 NOWHERE = Roi(0.0, 0.0, 1.0, 0.0)
 
@@ -85,6 +85,12 @@ def coefficients(path: str, names: Sequence[str]) -> np.ndarray:
         return np.array([[float(row[name]) for name in names] for row in csv.DictReader(f)])
 
 
+def dead_zones(trained: solve.Trained, seen: solve.Seen) -> np.ndarray:
+    """A face at rest reads 0, and so it mostly does while its head moves."""
+    rest, moved = trained.answer(np.zeros((1, len(seen.spread))))[0], trained.answer(seen.left * seen.spread)
+    return rest + np.clip(np.percentile(moved, USUALLY, axis=0) - rest, *DEAD)
+
+
 def gains(trained: solve.Trained, people: Sequence[solve.Frames], right: Sequence[int], dead: np.ndarray) -> List[float]:
     """That bring a shape that is nearly full to about PEAK, where that is not far."""
     change, truth = (np.concatenate(part) for part in zip(*people))
@@ -106,7 +112,7 @@ def entry(network: str, folder: str, truths: Sequence[str]) -> Dict[str, Any]:
     mean = np.mean([one.rest for one in people], axis=0)
     even = (mean + [sign * mean[measures.at[name]] for name, sign in map(mirrored, measures.names)]) / 2.0
     right = [k for k, name in enumerate(names) if not name.endswith(solve.OTHER_SIDE)]
-    dead = DEAD + trained.answer(np.zeros((1, len(mean))))[0]  # a face at rest reads 0
+    dead = dead_zones(trained, solve.seen_of(frames, solve.Mirror(measures, names)))
     gain = gains(trained, frames, right, dead)
     shapes = {names[k]: {"linear": rounded(trained.linear[:, j]), "hidden": rounded(trained.out[:, j]),
                          "dead": round(float(dead[j]), 3), "gain": round(gain[j], 2)} for j, k in enumerate(right)}

@@ -13,13 +13,14 @@ from edge.face.measures import IRISES, LIDS, Measures, mate, mirrored
 from edge.stages.shapes import NEARLY_SHUT
 
 OTHER_SIDE = "Left"
-UNITS, STEPS, BATCH, RATE = 64, 6000, 384, 2e-3
+UNITS, STEPS, BATCH, RATE = 64, 5000, 384, 3e-3
+REAL = 0.3  # share of a batch that was seen itself
+AT_REST = 0.15  # share of the others that do nothing, with whatever pose and noise do to the points
 BETWEEN = (-0.3, 1.3)  # share of the one person, when a frame lies between two; somewhat beyond them too
 DECAY_LINEAR, DECAY_HIDDEN = 1e-4, 3e-4
 TOWARD_ALL = 2.0  # frames that a person's own matrix is drawn toward that of all
 START_SHARE, RIDGE = 0.3, 0.01  # of the linear map that training starts from
 LEAST_SPREAD = 0.05  # millimetres and the like: a measure that never moves is not worth more
-MOST_WEIGHT = 5.0  # of a shape that moves little, against the mean one
 
 
 class Frames(NamedTuple):
@@ -112,8 +113,7 @@ def train(people: Sequence[Frames], imagined: np.ndarray, measures: Measures, sh
     seen, chance = seen_of(people, Mirror(measures, shapes)), np.random.RandomState(0)
     values = [start(seen, imagined, right, used), 0.05 * chance.randn(len(used), UNITS) * used[:, None], np.zeros(UNITS),
               np.zeros((UNITS, len(right)))]
-    weight = 1.0 / (imagined[:, right] ** 2).mean(axis=0)
-    batches = _Batches(seen, imagined, shapes, right, np.clip(weight / weight.mean(), 1.0 / MOST_WEIGHT, MOST_WEIGHT), chance)
+    batches = _Batches(seen, imagined, shapes, right, chance)
     means, squares = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
     for step in range(1, steps + 1):  # Adam (Kingma, Ba 2015)
         rate = RATE * min(1.0, step / 50.0) * (1.0 - step / (steps + 1.0))
@@ -142,23 +142,23 @@ def _slopes(values: List[np.ndarray], used: np.ndarray, change: np.ndarray, trut
 class _Batches:
     """Draws frames, the truth of their right shapes, and how much each counts."""
 
-    def __init__(self, seen: Seen, imagined: np.ndarray, shapes: Sequence[str], right: Sequence[int], weight: np.ndarray,
+    def __init__(self, seen: Seen, imagined: np.ndarray, shapes: Sequence[str], right: Sequence[int],
                  chance: np.random.RandomState) -> None:
-        self._seen, self._imagined, self._right, self._weight, self._chance = seen, imagined, list(right), weight, chance
-        self._blinks = [k for k, name in enumerate(shapes) if name.startswith("eyeBlink")]
+        self._seen, self._imagined, self._right, self._chance = seen, imagined, list(right), chance
+        self._blink = list(shapes).index("eyeBlinkRight")
         self._looks = np.array([shapes[k].startswith("eyeLook") for k in right])
 
     def draw(self) -> List[np.ndarray]:
         seen, chance = self._seen, self._chance
-        count = BATCH * 3 // 4
+        count = int(BATCH * (1.0 - REAL))
         truth = self._imagined[chance.randint(len(self._imagined), size=count)]
-        truth = np.clip(truth * chance.uniform(0.5, 1.2, (count, 1)), 0.0, 1.0)
+        truth = np.clip(truth * chance.uniform(0.5, 1.2, (count, 1)), 0.0, 1.0) * (chance.uniform(size=(count, 1)) > AT_REST)
         change = seen.left[chance.randint(len(seen.left), size=count)]
         for some in np.array_split(chance.permutation(count), 12):
             share, (a, b) = chance.uniform(*BETWEEN), chance.randint(len(seen.matrices), size=2)
             change[some] += truth[some].dot(share * seen.matrices[a] + (1.0 - share) * seen.matrices[b])
         real = chance.randint(len(seen.change), size=BATCH - count)
         change, truth = np.concatenate((change, seen.change[real])), np.concatenate((truth, seen.truth[real]))
-        weight = np.repeat(self._weight[None], BATCH, axis=0)
-        weight[np.ix_(truth[:, self._blinks].max(axis=1) > 0.25, self._looks)] = 0.0  # the stage holds the look
+        weight = np.ones((BATCH, len(self._right)))
+        weight[np.ix_(truth[:, self._blink] > 0.25, self._looks)] = 0.0  # the stage holds the look
         return [change, truth[:, self._right], weight]

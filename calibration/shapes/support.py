@@ -1,16 +1,24 @@
-"""Which shapes each network's points cannot tell, as measured on heads that were not in the fit; see docs/expressions.md."""
+"""Which shapes each network's points cannot tell: see docs/expressions.md, where the figures stand.
+
+Told is what reaches a correlation of 0.85, the mean over sweeps and mixtures of heads that were not in the fit.
+"""
 from typing import Dict
 
 MIXED = "the points cannot tell it from others when several are mixed"
+LOOK = "it moves lids and iris too little against how people differ; the gaze has a pitch"
 SMALL = "it moves the points less than they tremble"
+LIPS = "this network does not see the lips so closely; face_attention does"
 UNSUPPORTED: Dict[str, Dict[str, str]] = {
     "face_attention": {
-        "mouthPressRight": MIXED, "mouthLowerDownRight": MIXED, "eyeSquintRight": MIXED, "mouthStretchRight": MIXED,
-        "mouthFrownRight": MIXED, "mouthClose": MIXED, "jawForward": SMALL,
+        "eyeLookUpRight": LOOK, "jawForward": SMALL, "jawRight": MIXED, "mouthClose": MIXED,
+        "mouthDimpleRight": MIXED, "mouthFrownRight": MIXED, "mouthFunnel": MIXED, "mouthLowerDownRight": MIXED,
+        "mouthPressRight": SMALL, "mouthPucker": MIXED, "mouthStretchRight": MIXED, "mouthUpperUpRight": MIXED,
     },
     "face_landmark": {
-        "mouthPressRight": MIXED, "mouthLowerDownRight": MIXED, "eyeSquintRight": MIXED, "mouthStretchRight": MIXED,
-        "mouthFrownRight": MIXED, "mouthClose": MIXED, "jawForward": SMALL, "mouthPucker": MIXED, "mouthRollUpper": MIXED,
-        "mouthDimpleRight": MIXED, "cheekSquintRight": SMALL,
+        "browDownRight": MIXED, "cheekSquintRight": SMALL, "eyeLookUpRight": LOOK,
+        "eyeSquintRight": SMALL, "eyeWideRight": SMALL, "jawForward": SMALL, "jawRight": MIXED, "mouthClose": MIXED,
+        "mouthDimpleRight": MIXED, "mouthFrownRight": MIXED, "mouthFunnel": LIPS, "mouthLowerDownRight": MIXED,
+        "mouthPressRight": SMALL, "mouthPucker": LIPS, "mouthRollUpper": LIPS, "mouthShrugLower": MIXED,
+        "mouthStretchRight": MIXED, "mouthUpperUpRight": MIXED,
     },
 }

@@ -79,6 +79,14 @@ def names() -> List[str]:
     return [group + " " + axis for group in list(groups()) + list(IRISES) for axis in AXES] + list(LIDS + TURNS)
 
 
+def lids_of(face: Face) -> List[Optional[float]]:
+    """Distance of the lids of the right and the left eye over its width."""
+    if face.eye_contours is None or face.landmarks is None:
+        return [None, None]
+    return [None if contour is None else lid_distance(contour, distance(face.landmarks, corners))
+            for contour, corners in zip(face.eye_contours, EYE_CORNERS)]
+
+
 class Measures:
     """Takes them; knows of no face in particular."""
 
@@ -89,11 +97,11 @@ class Measures:
         self._ends = np.array([[list(groups()).index(end + side) for end in ("eyeOuter ", "eyeInner ")] for side in SIDES])
         self._lids = self.at[LIDS[0]]
 
-    def of(self, face: Face, lids: Sequence[Optional[float]] = (None, None)) -> Optional[np.ndarray]:
+    def of(self, face: Face, lids: Optional[Sequence[Optional[float]]] = None) -> Optional[np.ndarray]:
         """(M,) in the order of `names`, the products of the angles left 0; NaN for what is not known of an eye.
 
-        `lids`: the distances of the right and the left ones, from who knows them already. None where the points are none of a
-        face.
+        `lids`: their distances over the eye's width, of the right and the left one, where they are known already. None where
+        the points are none of a face.
         """
         points = face.landmarks
         placed = None if points is None else fitted(points)
@@ -109,7 +117,7 @@ class Measures:
         placed.still(groups, still[:-2])
         still[-2:] = np.dot(self._irises(face, points, groups), placed.turn)
         yaw, pitch, _ = angles(placed.rotation)
-        right, left = [_lids(face, i) if known is None else known for i, known in enumerate(lids)]
+        right, left = [math.nan if gap is None else gap for gap in (lids_of(face) if lids is None else lids)]
         found[self._lids:] = right, left, yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
         return found
 
@@ -150,12 +158,3 @@ class Measures:
         if not float(change.dot(change)) < math.inf:
             change[change != change] = 0.0
         return change
-
-
-def _lids(face: Face, i: int) -> float:
-    """How far the lids of one eye are apart, over its width; NaN where that is not known."""
-    contour = None if face.eye_contours is None else face.eye_contours[i]
-    found = None
-    if contour is not None and face.landmarks is not None:
-        found = lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
-    return math.nan if found is None else found

@@ -13,7 +13,7 @@ from edge.geometry.filters import OneEuro, OneEuroSettings
 
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
 NEARLY_SHUT = -0.55  # change of the lids below which an iris is not trusted, and a look down is that of the lids
-SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
+SHUT_FROM, SHUT_WITHIN = -0.5, 0.15  # change of the lids from which, and over which, a blink becomes certain
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
 EYES = ("right", "left")
@@ -46,12 +46,12 @@ class ShapesOfTrack:
         """The face at rest of a profile, or None: what is learned."""
         self._profile = None if neutral is None else self._shapes.measures.at_rest(neutral, self._shapes.rest)
 
-    def __call__(self, face: Face, time_s: float, lids: Sequence[Optional[float]] = (None, None)) -> Face:
-        """A face with an `expression`, before its points are smoothed; `lids`: see Measures.of."""
+    def __call__(self, face: Face, time_s: float, lids: Optional[Sequence[Optional[float]]] = None) -> Face:
+        """A face with an `expression`, before its points are smoothed; `lids` as Measures.of takes them."""
         with np.errstate(all="ignore"):  # points may be anything
             return self._with_shapes(face, time_s, lids)
 
-    def _with_shapes(self, face: Face, time_s: float, lids: Sequence[Optional[float]]) -> Face:
+    def _with_shapes(self, face: Face, time_s: float, lids: Optional[Sequence[Optional[float]]]) -> Face:
         measures = self._shapes.measures.of(face, lids)
         if measures is None:
             return self._without(face, range(len(self._shapes.names)), NO_FACE)
@@ -108,7 +108,7 @@ class ShapesOfTrack:
         """Lids that are shut are, whatever else the face does."""
         blinks = []
         for i, moved in zip(self._blinks, lids):
-            blink = max(told.item(i), min(1.0, (NEARLY_SHUT - moved) / SHUT_WITHIN))
+            blink = max(told.item(i), min(1.0, (SHUT_FROM - moved) / SHUT_WITHIN))
             told[i] = blink
             blinks.append(blink)
         return blinks
