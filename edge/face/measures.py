@@ -117,7 +117,7 @@ class Measures:
         placed.still(groups, still[:-2])
         still[-2:] = np.dot(self._irises(face, points, groups), placed.turn)
         yaw, pitch, _ = angles(placed.rotation)
-        right, left = [math.nan if known is None else known for known in (lids_of(face) if lids is None else lids)]
+        right, left = [math.nan if gap is None else gap for gap in (lids_of(face) if lids is None else lids)]
         found[self._lids:] = right, left, yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
         return found
 

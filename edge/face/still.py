@@ -44,7 +44,7 @@ class Placement(NamedTuple):
 
     def still(self, landmarks: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
         """(N, 3) millimetres in the head frame, of any (N, 3) of the points; written to `out` where it is given."""
-        found = np.dot(landmarks - self.middle, self.turn, out)
+        found = (landmarks - self.middle).dot(self.turn, out)
         found += _MIDDLE
         return found
 
