@@ -1,7 +1,7 @@
 """Taking a neutral face from a source of its own: the stages that see, and the capture."""
 import os
 from contextlib import ExitStack
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from edge.app.chain import camera_of, make_stages
 from edge.app.ends import source_options
@@ -10,7 +10,7 @@ from edge.config.load import Config
 from edge.core import clock
 from edge.core.contracts import Source, Stage
 from edge.core.errors import FrameError, SourceError
-from edge.core.packet import Frame, Packet
+from edge.core.packet import Face, Frame, Packet
 from edge.face.capture import NeutralCapture, Progress, told
 from edge.face.neutral import Taken
 from edge.host import commands
@@ -63,12 +63,10 @@ def take_neutral(config: Config, asked: Asked, report: Report, show: Show) -> Ta
             if frame is None:
                 progress = capture.finish()
                 break
-            packet = _seen(chain, frame)
-            if packet is not None:
-                here = camera.of_size(frame.image.shape[1], frame.image.shape[0])
-                faces = [signals_of(face, here, frame.image) for face in packet.faces]
-                progress = capture.feed(faces, frame.time_s)
-                show(progress.done, told(progress))
+            here = camera.of_size(frame.image.shape[1], frame.image.shape[0])
+            faces = [signals_of(face, here, frame.image) for face in _seen(chain, frame)]
+            progress = capture.feed(faces, frame.time_s)
+            show(progress.done, told(progress))
     if progress.taken is None:
         raise SourceError("the neutral face was not taken: {}".format(progress.failed))
     return progress.taken
@@ -110,11 +108,12 @@ def _read(source: Source) -> Optional[Frame]:
     raise SourceError("{} gives no pictures{}".format(source.name, ": " + source.trouble if source.trouble else ""))
 
 
-def _seen(chain: List[Stage], frame: Frame) -> Optional[Packet]:
+def _seen(chain: List[Stage], frame: Frame) -> Tuple[Face, ...]:
+    """None of a frame that a stage does not take."""
     packet: Optional[Packet] = Packet(frame)
     try:
         for stage in chain:
             packet = stage.process(packet) if packet is not None else None
     except FrameError:
-        return None
-    return packet
+        return ()
+    return () if packet is None else packet.faces

@@ -7,7 +7,8 @@ from in_process import InProcess
 from whole_runs import need_networks, need_runtime, quick
 
 from edge.cli.table import read_words
-from edge.core.errors import ConfigError
+from edge.core.errors import ConfigError, FrameError
+from edge.stages.detect import Detect
 
 SWEEP, HEAD = "media/shapes/sweep.mp4", "media/synth/head_seed1.mp4"
 TWO, NOBODY, DARK = "media/video/hysts_video02.mp4", "media/noface/noface_bottle-detection.mp4", "media/video/lp_d20.mp4"
@@ -70,6 +71,15 @@ def test_a_film_without_a_resting_face_is_refused_with_the_reason(command, share
     done = command("calibrate", "neutral", os.path.join(shared, film), *(words + quick()))
     assert reason in one_line(done, 3)
     assert not os.path.exists(os.path.join(done.folder, "profiles"))
+
+
+def test_frames_that_a_stage_refuses_count_as_without_a_face(command, monkeypatch):
+    def refused(stage, packet):
+        raise FrameError("refused")
+
+    monkeypatch.setattr(Detect, "process", refused)
+    done = command("calibrate", "neutral", "portrait", "--max-frames", "30", *quick())
+    assert "no face is seen" in one_line(done, 3)
 
 
 def test_a_picture_is_enough(command):
