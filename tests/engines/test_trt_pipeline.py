@@ -98,7 +98,9 @@ def test_the_faces_are_those_of_onnx_runtime(board, on_pc, shared, source, frame
     assert board.books()["clean"], board.books()
     theirs = on_pc(*words)
 
-    assert len(ours) == frames and all(r["faces"] and "iris" in r["faces"][0] for r in ours)
+    assert len(ours) == frames and all(r["faces"] for r in ours)
+    blind = [r["faces"][0]["missing"].get("iris") for r in ours if "iris" not in r["faces"][0]]
+    assert set(blind) <= {"no eye is open toward the camera"} and len(blind) <= 0.2 * frames, blind  # flame blinks
     pixels, degrees, irises = differences(ours, theirs)
     assert 0.0 < np.median(pixels) <= MOST_PX and np.median(degrees) <= MOST_DEG and np.median(irises) <= MOST_PX
 
