@@ -1,6 +1,7 @@
 """What the networks see of rendered heads: `python -m calibration.shapes.observe ict_head.npz OUT --identities 0:24`.
 
-One `train_ID.npz` a person: each shape alone at a few values, then loose mixtures, with mild and wider turns of the head.
+One `train_ID.npz` a person: each shape alone at a few values, then loose mixtures, with mild and wider turns of the head, and at
+last a face at rest whose head alone turns.
 """
 import argparse
 import os
@@ -24,7 +25,7 @@ from edge.face.eyes import lid_distance
 from edge.face.mesh import EYE_CORNERS, distance
 
 WAYS = {"attention": ("face_attention", "none"), "landmark": ("face_landmark", "iris_landmark")}  # align, iris
-STILL, EACH, MIXED, TURNED_SHARE = 30, 5, 200, 0.25
+STILL, EACH, MIXED, TURNED_SHARE, RESTING = 30, 5, 200, 0.25, 90
 WIDE_DEG = (30.0, 14.0, 10.0)
 FIELDS = {"landmarks": (468, 3), "contours": (2, 71, 2), "irises": (2, 3), "rotation": (3, 3), "translation": (3,),
           "gaze": (2, 2), "lids": (2,), "score": ()}  # per frame; the right eye first
@@ -35,8 +36,8 @@ def training_motion(names: List[str], random: np.random.RandomState) -> Motion:
     mixed = mixture(names, 2 * MIXED, random, loose=True).coefficients[::2]
     turned = int(TURNED_SHARE * MIXED)
     poses = head_motion(len(alone) + MIXED - turned, random, still=STILL, fps=12.0) + head_motion(
-        turned, random, WIDE_DEG, fps=12.0)
-    coefficients = np.concatenate((alone, mixed))
+        turned, random, WIDE_DEG, fps=12.0) + head_motion(RESTING, random, WIDE_DEG, fps=6.0)
+    coefficients = np.concatenate((alone, mixed, np.zeros((RESTING, len(names)))))
     coefficients[STILL:len(alone)] *= random.uniform(0.6, 1.0, (len(alone) - STILL, 1))
     return Motion(coefficients, poses)
 
