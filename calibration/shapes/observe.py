@@ -1,7 +1,7 @@
 """What the networks see of rendered heads: `python -m calibration.shapes.observe ict_head.npz OUT --identities 0:24`.
 
-One `train_ID.npz` a person: each shape alone at a few values, then loose mixtures, with mild and wider turns of the head, and at
-last a face at rest whose head alone turns.
+One `train_ID.npz` a person: each shape alone at a few values, then loose mixtures, with mild and wider turns of the head, and
+at last a face at rest whose head alone turns.
 """
 import argparse
 import os
