@@ -13,6 +13,7 @@ from edge.geometry.filters import OneEuro, OneEuroSettings
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
 NEARLY_SHUT = -0.55  # change of the lids below which an iris is not trusted, and a look down is that of the lids
 SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
+ASKEW, ASKEW_WITHIN = 0.3, 0.1  # of the one eye's change from the other's: a squeezed cheek keeps lids of a wink apart
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
 EYES = ("right", "left")
@@ -101,9 +102,11 @@ class ShapesOfTrack:
             told[self._downs[i]] = self._down[i] * (1.0 - GONE_WITH_THE_EYE * float(told[self._blinks[i]]))
 
     def _blink(self, told: np.ndarray, change: np.ndarray) -> None:
-        """Lids that are shut are, whatever else the face does."""
-        for blink, lids in zip(self._blinks, self._lids):
-            told[blink] = max(told[blink], min(1.0, (NEARLY_SHUT - float(change[lids])) / SHUT_WITHIN))
+        """Lids that are shut are, whatever else the face does; so are those much nearer to it than the other eye's."""
+        right, left = (float(change[lids]) for lids in self._lids)
+        for blink, lids, other in zip(self._blinks, (right, left), (left, right)):
+            shut, wink = (NEARLY_SHUT - lids) / SHUT_WITHIN, (other - lids - ASKEW) / ASKEW_WITHIN
+            told[blink] = max(told[blink], min(1.0, shut), min(1.0, wink) if lids and other else 0.0)
 
     def _learn_rest(self, measures: np.ndarray, told: np.ndarray, shut: List[bool], time_s: float) -> None:
         usable = np.ones(len(measures), bool)
