@@ -31,7 +31,7 @@ ON_PYTHON36 = {
         "unit/test_service_units.py", "unit/test_setup_sh.py", "unit/test_sources_spec.py", "unit/test_start_status.py",
         "unit/test_statuslog.py", "unit/test_systemd.py", "unit/test_table.py", "unit/test_targets.py",
         "unit/test_waiting.py", "unit/test_wheel.py", "unit/test_words.py", "unit/test_wrong_input.py"),
-    ON_A_PC: ("unit/test_rendered_head.py", "unit/test_shape_plots.py"),
+    ON_A_PC: ("pipeline/test_shapes_of_clips.py", "unit/test_rendered_head.py", "unit/test_shape_plots.py"),
     SAME_DECODERS: ("unit/test_films.py", "unit/test_films_damaged.py", "unit/test_picture_damage.py"),
 }
 LEFT_OUT = {PYTHON36: ON_THE_HOST, BOARD: dict(ON_THE_HOST, **ON_PYTHON36)}

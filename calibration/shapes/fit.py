@@ -18,15 +18,27 @@ import numpy as np
 from calibration.shapes import motion, solve, support
 from edge.core.packet import Eyes, Face, Iris, Roi
 from edge.face.blendshapes import TABLE
-from edge.face.measures import IRISES, Measures, mate, mirrored
+from edge.face.measures import IRISES, TURNS, Measures, mate, mirrored
 
-WAYS = {"face_attention": "attention", "face_landmark": "landmark"}  # network -> prefix of what it saw
+
+class Way(NamedTuple):
+    """How a network's points are used."""
+
+    prefix: str  # of what it saw
+    noise: float  # of training
+    usually: float  # percentile of what pose and noise alone tell of a face at rest
+    level: float  # the answer that it becomes
+
+
+WAYS = {"face_attention": Way("attention", 0.1, 99, 0.06), "face_landmark": Way("landmark", 0.03, 98, 0.07)}
 SAME = {"facemesh_pth": "face_landmark"}  # networks whose points lie as those of another
 AT_REST = 30  # first frames of a person
 PARTS = ("landmarks", "contours", "irises")
 MIXED, MIXTURES, CLIP_COUNTS = 900, 40, 8  # frames and number of the mixtures; how often a clip counts
-DEAD, USUALLY = (0.03, 0.12), 85  # limits of a dead zone, and percentile of what pose and noise alone make
-PEAK, MOST_GAIN = 0.9, 1.6
+FOLDS, FOLD_STEPS = 2, 1500
+LEAST_NOISE = 0.01
+MILD_TURN = 1.0  # of the head, in units of the measures
+PEAK, MOST_GAIN = 0.9, 2.5
 NOWHERE = Roi(0.0, 0.0, 1.0, 0.0)
 
 
@@ -85,37 +97,70 @@ def coefficients(path: str, names: Sequence[str]) -> np.ndarray:
         return np.array([[float(row[name]) for name in names] for row in csv.DictReader(f)])
 
 
-def dead_zones(trained: solve.Trained, seen: solve.Seen) -> np.ndarray:
-    """A face at rest reads 0, and so it mostly does while its head moves."""
-    rest, moved = trained.answer(np.zeros((1, len(seen.spread))))[0], trained.answer(seen.left * seen.spread)
-    return rest + np.clip(np.percentile(moved, USUALLY, axis=0) - rest, *DEAD)
+class Curves(NamedTuple):
+    """From what the network tells to the answer: max(low * told, gain * (told - dead)), each (R,)."""
+
+    low: np.ndarray
+    dead: np.ndarray
+    gain: np.ndarray
 
 
-def gains(trained: solve.Trained, people: Sequence[solve.Frames], right: Sequence[int], dead: np.ndarray) -> List[float]:
-    """That bring a shape that is nearly full to about PEAK, where that is not far."""
-    change, truth = (np.concatenate(part) for part in zip(*people))
-    told = trained.answer(change) - dead
-    found = []
-    for j, k in enumerate(right):
-        full = truth[:, k] > 0.75
-        slope = float(np.median(told[full, j] / truth[full, k])) if full.any() else 1.0
-        found.append(min(MOST_GAIN, max(1.0, PEAK / max(0.1, slope))))
-    return found
+def held_out(people: Sequence[solve.Frames], likely: np.ndarray, measures: Measures, names: List[str],
+             noise: float) -> List[np.ndarray]:
+    """What networks tell that were trained without the person (T, R), changes (T, M) and truth (T, S)."""
+    if len(people) < FOLDS:
+        raise SystemExit("at least {} persons are needed: calibration.shapes.observe makes them".format(FOLDS))
+    mirror, rows = solve.Mirror(measures, names), []
+    for fold in range(FOLDS):
+        others = [one for i, one in enumerate(people) if i % FOLDS != fold]
+        trained = solve.train(others, likely, measures, names, noise, FOLD_STEPS)
+        for one in people[fold::FOLDS]:
+            for way in (one, mirror(one)):
+                rows.append((trained.answer(way.change) - trained.zero(), way.change, way.truth))
+    return [np.concatenate(part) for part in zip(*rows)]
+
+
+def curves(told: np.ndarray, change: np.ndarray, truth: np.ndarray, measures: Measures, names: List[str],
+           way: Way) -> Curves:
+    """A face at rest usually reads at most way.level while its head moves mildly, and a shape that is nearly full about PEAK.
+
+    Small movements are told, only smaller: what a dead zone would swallow is a part of most that faces do.
+    """
+    turn = np.hypot(*change[:, [measures.at[name] for name in TURNS[:2]]].T)
+    quiet = told[(truth.max(axis=1) == 0.0) & (turn > solve.LEAST_TURN) & (turn < MILD_TURN)]
+    noise = np.maximum(LEAST_NOISE, np.percentile(quiet, way.usually, axis=0))
+    open_eye = truth[:, names.index("eyeBlinkRight")] < 0.25
+    rows = []
+    for j, k in enumerate(right_of(names)):
+        full = (truth[:, k] > 0.75) & (open_eye | (not names[k].startswith("eyeLook")))
+        usual = max(0.05, float(np.median(told[full, j] / truth[full, k]))) if full.any() else 1.0
+        gain = min(MOST_GAIN, max(1.0, PEAK / usual))
+        low, dead = min(gain, way.level / noise[j]), 0.0
+        if low < gain:
+            gain = min(MOST_GAIN, max(1.0, (PEAK - way.level) / max(0.05, usual - noise[j])))
+            low, dead = min(low, gain), max(0.0, noise[j] - way.level / gain)
+        rows.append((low, dead, gain))
+    return Curves(*np.array(rows).T)
+
+
+def right_of(names: Sequence[str]) -> List[int]:
+    """Columns of the shapes that have weights of their own."""
+    return [k for k, name in enumerate(names) if not name.endswith(solve.OTHER_SIDE)]
 
 
 def entry(network: str, folder: str, truths: Sequence[str]) -> Dict[str, Any]:
     """What the table says of one network."""
-    measures, unsupported = Measures(), support.UNSUPPORTED[network]
-    names, people = persons(folder, WAYS[network], measures)
-    frames = [one.frames for one in people]
-    trained = solve.train(frames, imagined(names, truths), measures, names)
+    measures, unsupported, way = Measures(), support.UNSUPPORTED[network], WAYS[network]
+    names, people = persons(folder, way.prefix, measures)
+    frames, likely = [one.frames for one in people], imagined(names, truths)
+    trained = solve.train(frames, likely, measures, names, way.noise)
     mean = np.mean([one.rest for one in people], axis=0)
     even = (mean + [sign * mean[measures.at[name]] for name, sign in map(mirrored, measures.names)]) / 2.0
-    right = [k for k, name in enumerate(names) if not name.endswith(solve.OTHER_SIDE)]
-    dead = dead_zones(trained, solve.seen_of(frames, solve.Mirror(measures, names)))
-    gain = gains(trained, frames, right, dead)
-    shapes = {names[k]: {"linear": rounded(trained.linear[:, j]), "hidden": rounded(trained.out[:, j]),
-                         "dead": round(float(dead[j]), 3), "gain": round(gain[j], 2)} for j, k in enumerate(right)}
+    told, change, truth = held_out(frames, likely, measures, names, way.noise)
+    curve = curves(told, change, truth, measures, names, way)
+    shapes = {names[k]: dict({field: round(float(values[j]), 3) for field, values in curve._asdict().items()},
+                             linear=rounded(trained.linear[:, j]), hidden=rounded(trained.out[:, j]))
+              for j, k in enumerate(right_of(names))}
     return {"unsupported": unsupported, "rest": rounded(even), "spread": rounded(trained.spread),
             "hidden": [rounded(unit) for unit in trained.hidden.T], "bias": rounded(trained.bias), "shapes": shapes}
 

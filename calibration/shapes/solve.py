@@ -9,17 +9,24 @@ from typing import List, NamedTuple, Sequence
 
 import numpy as np
 
-from edge.face.measures import IRISES, LIDS, Measures, mate, mirrored
+from edge.face.measures import IRISES, LIDS, TURNS, Measures, mate, mirrored
 from edge.stages.shapes import NEARLY_SHUT
 
 OTHER_SIDE = "Left"
-UNITS, STEPS, BATCH, RATE = 64, 5000, 384, 3e-3
+UNITS, STEPS, BATCH, RATE = 64, 3000, 384, 3e-3
+AVERAGED = 500  # steps whose weights are averaged: single ones tremble
 REAL = 0.3  # share of a batch that was seen itself
-AT_REST = 0.15  # share of the others that do nothing, with whatever pose and noise do to the points
+AT_REST = 0.2  # share of the others that do nothing, with whatever pose and noise do to the points
+QUIET = 0.5  # share of all the others whose pose and noise are those of a face at rest
+QUIET_WEIGHT = 2.0  # of an error of a face at rest: people look at it most of the time
+TIMES = (0.5, 1.2)  # of imagined coefficients: people move less than a sweep does
+QUIET_TIMES = (0.5, 1.3)  # how far a head turns, against what was seen
 BETWEEN = (-0.3, 1.3)  # share of the one person, when a frame lies between two; somewhat beyond them too
+BELOW = 0.05  # share of an error below 0, which the limit makes good; but from far below 0 little is told of small movements
 DECAY_LINEAR, DECAY_HIDDEN = 1e-4, 3e-4
 TOWARD_ALL = 2.0  # frames that a person's own matrix is drawn toward that of all
 START_SHARE, RIDGE = 0.3, 0.01  # of the linear map that training starts from
+LEAST_TURN = 0.15  # of the head, in units of the measures: less is a head that stands still
 LEAST_SPREAD = 0.05  # millimetres and the like: a measure that never moves is not worth more
 
 
@@ -45,6 +52,10 @@ class Trained(NamedTuple):
         given = change / self.spread
         return given.dot(self.linear) + np.maximum(given.dot(self.hidden) + self.bias, 0.0).dot(self.out)
 
+    def zero(self) -> np.ndarray:
+        """(R,) of a face at rest."""
+        return self.answer(np.zeros((1, len(self.spread))))[0]
+
 
 class Mirror:
     """Exchanges left and right."""
@@ -66,6 +77,7 @@ class Seen(NamedTuple):
     truth: np.ndarray  # (T, S)
     matrices: np.ndarray  # (P, S, M)
     left: np.ndarray  # (T, M) what the matrices left over
+    quiet: np.ndarray  # (T, M) frames of a face at rest whose head moves
     spread: np.ndarray
 
 
@@ -79,7 +91,7 @@ def see_through(change: np.ndarray, known: np.ndarray, measures: Measures) -> No
         change[:, look] = np.where(open_enough[:, i, None], seen[i], other)
 
 
-def seen_of(people: Sequence[Frames], mirror: Mirror) -> Seen:
+def seen_of(people: Sequence[Frames], mirror: Mirror, measures: Measures) -> Seen:
     people = [way for frames in people for way in (frames, mirror(frames))]
     change, truth = (np.concatenate(part) for part in zip(*people))
     spread = change.std(axis=0) + LEAST_SPREAD
@@ -91,7 +103,9 @@ def seen_of(people: Sequence[Frames], mirror: Mirror) -> Seen:
         own = of_all + np.linalg.solve(y.T.dot(y) + TOWARD_ALL * eye, y.T.dot(given - y.dot(of_all)))
         matrices.append(own)
         left.append(given - y.dot(own))
-    return Seen(change / spread, truth, np.array(matrices), np.concatenate(left), spread)
+    turns = change[:, [measures.at[name] for name in TURNS[:2]]]
+    quiet = change[(truth.max(axis=1) == 0.0) & (np.hypot(*turns.T) > LEAST_TURN)] / spread
+    return Seen(change / spread, truth, np.array(matrices), np.concatenate(left), quiet, spread)
 
 
 def start(seen: Seen, imagined: np.ndarray, right: Sequence[int], used: np.ndarray) -> np.ndarray:
@@ -105,23 +119,27 @@ def start(seen: Seen, imagined: np.ndarray, right: Sequence[int], used: np.ndarr
     return found
 
 
-def train(people: Sequence[Frames], imagined: np.ndarray, measures: Measures, shapes: Sequence[str],
+def train(people: Sequence[Frames], imagined: np.ndarray, measures: Measures, shapes: Sequence[str], noise: float,
           steps: int = STEPS) -> Trained:
-    """`imagined` (N, S): coefficients that faces are thought to have."""
+    """`imagined` (N, S): coefficients that faces are thought to have. `noise`: more of it on every measure, in units of its
+    spread, so that none is trusted alone: other renderers, other faces."""
     right = [k for k, name in enumerate(shapes) if not name.endswith(OTHER_SIDE)]
     used = np.array([not (name.startswith(IRISES) and name.endswith("z")) for name in measures.names])  # z: the eye's corners'
-    seen, chance = seen_of(people, Mirror(measures, shapes)), np.random.RandomState(0)
+    seen, chance = seen_of(people, Mirror(measures, shapes), measures), np.random.RandomState(0)
     values = [start(seen, imagined, right, used), 0.05 * chance.randn(len(used), UNITS) * used[:, None], np.zeros(UNITS),
               np.zeros((UNITS, len(right)))]
-    batches = _Batches(seen, imagined, shapes, right, chance)
-    means, squares = [np.zeros_like(v) for v in values], [np.zeros_like(v) for v in values]
+    values = [value.astype(np.float32) for value in values]
+    batches = _Batches(seen, imagined, shapes, right, noise, chance)
+    means, squares, averaged = ([np.zeros_like(value) for value in values] for _ in range(3))
     for step in range(1, steps + 1):  # Adam (Kingma, Ba 2015)
         rate = RATE * min(1.0, step / 50.0) * (1.0 - step / (steps + 1.0))
         for i, slope in enumerate(_slopes(values, used, *batches.draw())):
             means[i] += 0.1 * (slope - means[i])
             squares[i] += 0.003 * (slope * slope - squares[i])
             values[i] -= rate * means[i] / (1.0 - 0.9 ** step) / (np.sqrt(squares[i] / (1.0 - 0.997 ** step)) + 1e-7)
-    return Trained(*(values + [seen.spread]))
+        for mean, value in zip(averaged, values):
+            mean += (value - mean) / min(step, AVERAGED)
+    return Trained(*([value.astype(np.float64) for value in averaged] + [seen.spread]))
 
 
 def _slopes(values: List[np.ndarray], used: np.ndarray, change: np.ndarray, truth: np.ndarray,
@@ -132,7 +150,8 @@ def _slopes(values: List[np.ndarray], used: np.ndarray, change: np.ndarray, trut
     kept = np.maximum(raw, 0.0)
     told = change.dot(linear) + kept.dot(out)
     error = (told - truth) * weight * (2.0 / len(change))
-    error[((told < 0.0) & (truth <= 0.0)) | ((told > 1.0) & (truth >= 1.0))] = 0.0
+    error[(told < 0.0) & (truth <= 0.0)] *= BELOW
+    error[(told > 1.0) & (truth >= 1.0)] = 0.0
     through = error.dot(out.T) * (raw > 0.0)
     return [change.T.dot(error) * used[:, None] + DECAY_LINEAR * linear,
             change.T.dot(through) * used[:, None] + DECAY_HIDDEN * hidden, through.sum(axis=0),
@@ -143,8 +162,9 @@ class _Batches:
     """Draws frames, the truth of their right shapes, and how much each counts."""
 
     def __init__(self, seen: Seen, imagined: np.ndarray, shapes: Sequence[str], right: Sequence[int],
-                 chance: np.random.RandomState) -> None:
+                 noise: float, chance: np.random.RandomState) -> None:
         self._seen, self._imagined, self._right, self._chance = seen, imagined, list(right), chance
+        self._noise = noise
         self._blink = list(shapes).index("eyeBlinkRight")
         self._looks = np.array([shapes[k].startswith("eyeLook") for k in right])
 
@@ -152,13 +172,18 @@ class _Batches:
         seen, chance = self._seen, self._chance
         count = int(BATCH * (1.0 - REAL))
         truth = self._imagined[chance.randint(len(self._imagined), size=count)]
-        truth = np.clip(truth * chance.uniform(0.5, 1.2, (count, 1)), 0.0, 1.0) * (chance.uniform(size=(count, 1)) > AT_REST)
+        truth = np.clip(truth * chance.uniform(*TIMES, size=(count, 1)), 0.0, 1.0)
+        truth[chance.uniform(size=count) < AT_REST] = 0.0
         change = seen.left[chance.randint(len(seen.left), size=count)]
+        quiet = chance.uniform(size=count) < QUIET
+        change[quiet] = seen.quiet[chance.randint(len(seen.quiet), size=quiet.sum())] * chance.uniform(
+            *QUIET_TIMES, size=(quiet.sum(), 1))
         for some in np.array_split(chance.permutation(count), 12):
             share, (a, b) = chance.uniform(*BETWEEN), chance.randint(len(seen.matrices), size=2)
             change[some] += truth[some].dot(share * seen.matrices[a] + (1.0 - share) * seen.matrices[b])
         real = chance.randint(len(seen.change), size=BATCH - count)
         change, truth = np.concatenate((change, seen.change[real])), np.concatenate((truth, seen.truth[real]))
-        weight = np.ones((BATCH, len(self._right)))
+        change += chance.normal(0.0, self._noise, change.shape)
+        weight = np.where(truth.max(axis=1) > 0.0, 1.0, QUIET_WEIGHT)[:, None] * np.ones((BATCH, len(self._right)))
         weight[np.ix_(truth[:, self._blink] > 0.25, self._looks)] = 0.0  # the stage holds the look
-        return [change, truth[:, self._right], weight]
+        return [part.astype(np.float32) for part in (change, truth[:, self._right], weight)]

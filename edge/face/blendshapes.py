@@ -2,9 +2,9 @@
 
 The measures of a face less those of the same face at rest, over how far each usually moves, are the input of a network of
 one small hidden layer beside a linear map, so small that two matrix products are all it costs: the linear map tells a shape,
-the hidden units what takes it back where several move the same points. Then a dead zone, a gain, and the limits 0 and 1. The
-numbers were fitted to rendered heads with known coefficients (calibration/shapes) and stand in blendshapes.json for the right
-side; the left one is its mirror image, exactly.
+the hidden units what takes it back where several move the same points. Then a small gain for the little that pose and noise
+tell of a face at rest and a larger one beyond, and the limits 0 and 1. The numbers were fitted to rendered heads with known
+coefficients (calibration/shapes) and stand in blendshapes.json for the right side; the left one is its mirror image, exactly.
 """
 import json
 import os
@@ -15,8 +15,8 @@ import numpy as np
 from edge.face.measures import Measures, mate, mirrored
 
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "blendshapes.json")
-PRIOR_S, EYE_PRIOR_S = 0.05, 2.0  # what the mean face is worth: people differ more than they move at rest, but for these
-OF_EYES = ("iris", "lids", "yaw", "pitch")
+PRIOR_S, EYE_PRIOR_S = 0.05, 1.0  # what the mean face is worth: people differ more than they move at rest, but for these
+OF_EYES = ("iris", "lids", "upperLid", "lidFold", "lowerLid", "yaw", "pitch")
 WIDEST = 6.0  # of a change over its spread: what lies further is no face
 
 
@@ -52,11 +52,12 @@ class Blendshapes:
             else:
                 linear.append(weights if name in rows else turned)
                 out.append(np.concatenate((units, none) if name in rows else (none, units)))
-        dead, gain = (np.array([(rows.get(name) or rows[mate(name)])[of] for name in self.names]) for of in ("dead", "gain"))
         self._units = 2 * len(hidden)
-        self._first = np.concatenate((hidden, hidden[:, there] * signs, gain[:, None] * linear))
-        self._bias = np.concatenate((mine["bias"], mine["bias"], -dead * gain))
-        self._out = gain[:, None] * out
+        self._first = np.concatenate((hidden, hidden[:, there] * signs, linear))
+        self._out, bias = np.array(out), np.concatenate((mine["bias"], mine["bias"]))
+        self._bias = np.concatenate((bias, -self._out.dot(np.maximum(bias, 0.0))))  # a face at rest is told exactly 0
+        self._low, self._dead, self._gain = (np.array([(rows.get(name) or rows[mate(name)])[of] for name in self.names])
+                                             for of in ("low", "dead", "gain"))
         self._per_spread = 1.0 / np.array(mine["spread"])
         self.rest = np.array(mine["rest"])  # (M,) of a mean face
         self.prior_s = np.array([EYE_PRIOR_S if name.startswith(OF_EYES) else PRIOR_S for name in self.measures.names])
@@ -69,4 +70,8 @@ class Blendshapes:
         first += self._bias
         told = self._out.dot(np.maximum(first[:self._units], 0.0))
         told += first[self._units:]
+        small = told * self._low
+        told -= self._dead
+        told *= self._gain
+        np.maximum(told, small, out=told)
         return np.minimum(np.maximum(told, 0.0, out=told), 1.0, out=told)

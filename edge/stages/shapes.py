@@ -13,7 +13,8 @@ from edge.geometry.filters import OneEuro, OneEuroSettings
 
 SMOOTHING = OneEuroSettings(min_cutoff_hz=2.5, beta=3.0, derivative_cutoff_hz=2.0)  # speeds in shapes per second
 NEARLY_SHUT = -0.55  # change of the lids below which an iris is not trusted, and a look down is that of the lids
-SHUT_FROM, SHUT_WITHIN = -0.5, 0.15  # change of the lids from which, and over which, a blink becomes certain
+SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
+ASKEW, ASKEW_WITHIN = 0.3, 0.1  # of the one eye's change from the other's: a squeezed cheek keeps lids of a wink apart
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
 EYES = ("right", "left")
@@ -105,10 +106,11 @@ class ShapesOfTrack:
             told[self._downs[i]] = self._down[i] * (1.0 - GONE_WITH_THE_EYE * blinks[i])
 
     def _blink(self, told: np.ndarray, lids: Sequence[float]) -> List[float]:
-        """Lids that are shut are, whatever else the face does."""
+        """Lids that are shut are, whatever else the face does; so are those much nearer to it than the other eye's."""
         blinks = []
-        for i, moved in zip(self._blinks, lids):
-            blink = max(told.item(i), min(1.0, (SHUT_FROM - moved) / SHUT_WITHIN))
+        for i, moved, other in zip(self._blinks, lids, reversed(lids)):
+            shut, wink = (NEARLY_SHUT - moved) / SHUT_WITHIN, (other - moved - ASKEW) / ASKEW_WITHIN
+            blink = max(told.item(i), min(1.0, shut), min(1.0, wink) if moved and other else 0.0)
             told[i] = blink
             blinks.append(blink)
         return blinks

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -6,8 +7,9 @@ from test_still import face_of_points, seen
 
 from edge.core.packet import Eyes, Face, Iris, Roi
 from edge.face.blendshapes import Blendshapes
-from edge.face.measures import LIDS, SIDED, SIDES, Measures, mate, mirrored
+from edge.face.measures import LIDS, SIDED, SIDES, Measures, groups, mate, mirrored
 from edge.face.mesh import LEFT_EYE, POINTS, RIGHT_EYE
+from edge.face.still import ANCHORS
 from edge.stages.shapes import NO_FACE, ShapesOfTrack
 
 NETWORKS = ("face_attention", "face_landmark", "facemesh_pth")
@@ -15,7 +17,10 @@ SHIFTED_PX = (320.0, 240.0, 0.0)
 
 
 def face(points, open_by=(1.0, 1.0), irises=True, **pose):
-    """Eyes are as far open as `open_by` says, of a usual eye; irises stand between the corners."""
+    """Eyes are as far open as `open_by` says of a usual eye, and the mesh's lids with them; irises lie between the corners."""
+    points = points.copy()
+    for (group, fall_mm), (i, part) in itertools.product((("upperLid", 8.0), ("lidFold", 2.0)), enumerate(open_by)):
+        points[list(SIDED[group][i]), 1] -= fall_mm * max(0.0, 1.0 - part)
     landmarks = seen(points, **dict({"scale": 2.0, "shift": SHIFTED_PX}, **pose))
     contours, circles = [], []
     for around, part in zip((RIGHT_EYE, LEFT_EYE), open_by):
@@ -31,18 +36,18 @@ def face(points, open_by=(1.0, 1.0), irises=True, **pose):
 
 
 def symmetric_face():
-    points = face_of_points()
-    pairs = [(a, b) for right, left in SIDED.values() for a, b in zip(right, left)] + list(zip(RIGHT_EYE, LEFT_EYE))
-    for right, left in pairs:
-        points[left] = points[right] * (-1.0, 1.0, 1.0)
-    points[np.unique(np.setdiff1d(np.arange(POINTS), np.array(pairs).ravel()))] *= (0.0, 1.0, 1.0)
+    """Its measures are about those of the mean face."""
+    shapes, points = Blendshapes("face_attention"), face_of_points()
+    for i, group in enumerate(groups().values()):
+        points[list(group)] = shapes.rest[3 * i:3 * i + 3]
+    points[ANCHORS[:, 0].astype(int)] = ANCHORS[:, 1:4]
     return points
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_table_is_complete(network):
     shapes = Blendshapes(network)
-    assert len(shapes.names) >= (20 if network == "face_attention" else 17)
+    assert len(shapes.names) >= (23 if network == "face_attention" else 15)
     assert not set(shapes.names) & set(shapes.unsupported)
     assert len(shapes.names) + len(shapes.unsupported) == 51
     assert {mate(name) for name in shapes.names} == set(shapes.names)
@@ -99,12 +104,20 @@ def told(track, *faces):
 def test_a_wink_is_of_its_own_eye_alone(network, shut):
     points, track = symmetric_face(), ShapesOfTrack(Blendshapes(network), smooth=True, centre=True)
     wink = face(points, open_by=(0.02, 1.0) if shut == "right" else (1.0, 0.02))
-    expression = told(track, face(points), face(points), wink).expression
+    expression = told(track, *([face(points)] * 12 + [wink])).expression
     name = "eyeBlink" + shut.capitalize()
     assert expression[name] > 0.9
     assert expression[mate(name)] < 0.1
     assert expression["eyeLookDown" + shut.capitalize()] < 0.2
     assert expression["mouth_open"] == 0.0
+
+
+@pytest.mark.parametrize("open_part, low, high", [(0.9, 0.0, 0.2), (0.55, 0.8, 1.0)])
+def test_a_wink_whose_lids_a_squeezed_cheek_keeps_apart_is_a_wink(open_part, low, high):
+    points, track = symmetric_face(), ShapesOfTrack(Blendshapes("face_attention"), smooth=True, centre=True)
+    expression = told(track, *([face(points)] * 12 + [face(points, open_by=(open_part, 1.0))])).expression
+    assert low <= expression["eyeBlinkRight"] <= high
+    assert expression["eyeBlinkLeft"] < 0.1
 
 
 def test_an_unsupported_name_is_never_told():
@@ -118,7 +131,7 @@ def test_an_eye_that_is_not_known_has_its_reason_and_the_rest_is_told():
     shapes, one = Blendshapes("face_attention"), face(symmetric_face())
     one = one._replace(eye_contours=Eyes(None, one.eye_contours.left), missing={"eye_open_right": "turned away"})
     result = ShapesOfTrack(shapes, True, True)(one, 0.0)
-    assert result.missing["eyeBlinkRight"] == result.missing["eyeWideRight"] == "turned away"
+    assert result.missing["eyeBlinkRight"] == result.missing["eyeLookDownRight"] == "turned away"
     assert not [name for name in result.expression if name.startswith("eye") and name.endswith("Right")]
     assert {"eyeBlinkLeft", "jawOpen"} <= set(result.expression)
 
