@@ -24,6 +24,7 @@ UNSUPPORTED: Dict[str, Dict[str, str]] = {
         "eyeSquintRight": SMALL, "eyeWideRight": SMALL, "jawForward": SMALL, "jawRight": MIXED, "mouthClose": MIXED,
         "mouthDimpleRight": MIXED, "mouthFrownRight": FACES, "mouthFunnel": LIPS, "mouthLowerDownRight": MIXED,
         "mouthPressRight": SMALL, "mouthPucker": LIPS, "mouthRight": MIXED, "mouthRollLower": FACES,
-        "mouthRollUpper": LIPS, "mouthShrugLower": FACES, "mouthShrugUpper": LIPS, "mouthStretchRight": MIXED, "mouthUpperUpRight": MIXED, "noseSneerRight": MIXED,
+        "mouthRollUpper": LIPS, "mouthShrugLower": FACES, "mouthShrugUpper": LIPS,
+        "mouthStretchRight": MIXED, "mouthUpperUpRight": MIXED, "noseSneerRight": MIXED,
     },
 }
