@@ -47,7 +47,7 @@ def symmetric_face():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_table_is_complete(network):
     shapes = Blendshapes(network)
-    assert len(shapes.names) >= (23 if network == "face_attention" else 15)
+    assert len(shapes.names) >= (20 if network == "face_attention" else 14)
     assert not set(shapes.names) & set(shapes.unsupported)
     assert len(shapes.names) + len(shapes.unsupported) == 51
     assert {mate(name) for name in shapes.names} == set(shapes.names)
