@@ -161,7 +161,8 @@ def entry(network: str, folder: str, truths: Sequence[str]) -> Dict[str, Any]:
     shapes = {names[k]: dict({field: round(float(values[j]), 3) for field, values in curve._asdict().items()},
                              linear=rounded(trained.linear[:, j]), hidden=rounded(trained.out[:, j]))
               for j, k in enumerate(right_of(names))}
-    return {"unsupported": unsupported, "rest": rounded(even), "spread": rounded(trained.spread),
+    return {"unsupported": unsupported, "coarse": list(support.COARSE[network]), "rest": rounded(even),
+            "spread": rounded(trained.spread),
             "hidden": [rounded(unit) for unit in trained.hidden.T], "bias": rounded(trained.bias), "shapes": shapes}
 
 

@@ -88,9 +88,13 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          shapes=Blendshapes(mesh.name) if wanted.shapes else None,
+                                          shapes=_blendshapes(config, mesh.name) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
+
+
+def _blendshapes(config: Config, network: str) -> Blendshapes:
+    return Blendshapes(network, coarse=config.output.coarse_shapes)
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:

@@ -130,6 +130,7 @@ class EventsConfig(NamedTuple):
 class OutputConfig(NamedTuple):
     landmarks: bool
     shapes: bool
+    coarse_shapes: bool
     events: bool
     mirror: bool
     draw_times: bool

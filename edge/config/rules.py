@@ -216,6 +216,7 @@ RULES: Dict[str, Rule] = {
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
     "output.landmarks": flag(),
     "output.shapes": flag(),
+    "output.coarse_shapes": flag(),
     "output.events": flag(),
     "output.mirror": flag(),
     "output.draw_times": flag(),

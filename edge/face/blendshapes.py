@@ -29,17 +29,20 @@ def read_table() -> Dict[str, Any]:
 class Blendshapes:
     """For one network that gives the points; knows of no face in particular."""
 
-    def __init__(self, network: str, table: Optional[Mapping[str, Any]] = None) -> None:
-        """`table`: instead of the installed one. Raises KeyError where it has none for that network."""
+    def __init__(self, network: str, table: Optional[Mapping[str, Any]] = None, coarse: bool = False) -> None:
+        """`table`: instead of the installed one. `coarse`: also what the points tell roughly. Raises KeyError where the table
+        knows nothing of that network."""
         table = read_table() if table is None else table
         mine = table["networks"][table["same"].get(network, network)]
         self.network = network
         self.measures = Measures()
         pairs = [mirrored(name) for name in self.measures.names]
         there, signs = [self.measures.at[name] for name, _ in pairs], np.array([sign for _, sign in pairs])
-        rows = {name: row for name, row in mine["shapes"].items() if name not in mine["unsupported"]}
+        also = mine["coarse"] if coarse else ()
+        unsupported = {name: why for name, why in mine["unsupported"].items() if name not in also}
+        rows = {name: row for name, row in mine["shapes"].items() if name not in unsupported}
         self.names = tuple(sorted(set(rows) | set(map(mate, rows))))
-        self.unsupported = {side: why for name, why in mine["unsupported"].items() for side in (name, mate(name))}
+        self.unsupported = {side: why for name, why in unsupported.items() for side in (name, mate(name))}
         hidden = np.array(mine["hidden"])
         linear, out = [], []
         for name in self.names:

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from whole_runs import need_networks, need_runtime
 
 cv2 = pytest.importorskip("cv2")
 
@@ -28,6 +29,8 @@ SEEN = {
 @pytest.fixture(scope="module")
 def tracked(models_home, shared):
     """tracked(clip, network) -> the packets' faces by frame, and all events; each clip is tracked once."""
+    need_runtime("onnxruntime", "openvino")
+    need_networks(models_home, "yunet_s", "face_attention", "face_landmark", "mb05", "iris_landmark")
     done = {}
 
     def run(clip, network):

@@ -54,6 +54,16 @@ def test_the_table_is_complete(network):
     assert all(shapes.unsupported.values())
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_coarse_shapes_are_told_to_who_asks_for_them_beside_the_others_which_stay_as_they_are(network):
+    shapes, also = Blendshapes(network), Blendshapes(network, coarse=True)
+    assert set(shapes.names) < set(also.names) and len(also.names) >= (46 if network == "face_attention" else 28)
+    assert not set(also.names) & set(also.unsupported) and len(also.names) + len(also.unsupported) == 51
+    change = np.random.RandomState(3).uniform(-2.0, 2.0, len(shapes.measures.names))
+    told = dict(zip(also.names, also.answer(change)))
+    assert [told[name] for name in shapes.names] == pytest.approx(shapes.answer(change).tolist(), abs=1e-9)
+
+
 def test_a_network_without_a_table_is_a_key_error():
     with pytest.raises(KeyError):
         Blendshapes("no_such_network")

@@ -108,10 +108,10 @@ def test_a_missing_line_of_another_size_does_not_shift_the_pixels(broken):
 
 def test_while_nobody_reads_ffmpeg_writes_no_reports_of_its_own(tmp_path):
     """Twice a second, they made one endless line, which hid that of a frame."""
-    path = films.make(tmp_path / "a.avi", ("-c:v", "mjpeg", "-vf", "scale=640:480"), frames=60)
+    path = films.make(tmp_path / "a.avi", ("-c:v", "mjpeg", "-vf", "scale=640:480"), frames=160)
     source = make_source(SourceOptions(spec=path))
     source.open()
-    source.read(10.0)
+    source.read(10.0)  # and what memory allows ahead of it
     lines, told = source._recording._decoder._child._process.stderr, ""
     give_up = time.monotonic() + 60
     while "showinfo" not in told and time.monotonic() < give_up:

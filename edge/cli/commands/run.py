@@ -16,6 +16,7 @@ OUTPUT_OPTIONS = (
            False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),
     Option("--shapes", "output.shapes", "", "measure the blend shapes (ARKit's names), too", True),
+    Option("--coarse-shapes", "output.coarse_shapes", "", "the shapes, also those that the points tell roughly", True),
     Option("--events", "output.events", "", "tell events too: blinks, nods, looking away ...", True),
     Option("--mirror", "output.mirror", "", "show pictures as in a mirror; left and right stay the subject's", True),
     Option("--status", "status.path", "PATH", "the status log; none writes no log"),
