@@ -1,4 +1,5 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
+import re
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from edge.app.networks import Networks, Report
@@ -88,13 +89,18 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          shapes=_blendshapes(config, mesh.name) if wanted.shapes else None,
+                                          shapes=_blendshapes(config, mesh.name, report) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 
 
-def _blendshapes(config: Config, network: str) -> Blendshapes:
-    return Blendshapes(network, coarse=config.output.coarse_shapes)
+def _blendshapes(config: Config, network: str, report: Report) -> Blendshapes:
+    """Reports what their user will look for in vain."""
+    shapes = Blendshapes(network, coarse=config.output.coarse_shapes)
+    never = sorted({re.sub("(?<!jaw)(?<!mouth)(Left|Right)$", "", name) for name in shapes.unsupported})
+    report("note", "{} tells {} of ARKit's {} shapes; not {}".format(
+        network, len(shapes.names), len(shapes.names) + len(shapes.unsupported), ", ".join(never)))
+    return shapes
 
 
 def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report: Report) -> bool:

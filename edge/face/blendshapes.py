@@ -43,6 +43,7 @@ class Blendshapes:
         rows = {name: row for name, row in mine["shapes"].items() if name not in unsupported}
         self.names = tuple(sorted(set(rows) | set(map(mate, rows))))
         self.unsupported = {side: why for name, why in unsupported.items() for side in (name, mate(name))}
+        self.unsupported["tongueOut"] = "no network here sees a tongue"
         hidden = np.array(mine["hidden"])
         linear, out = [], []
         for name in self.names:

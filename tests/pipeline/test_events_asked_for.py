@@ -78,3 +78,12 @@ def test_events_are_in_the_files_that_asked_for_them(nanoface, asked, tmp_path, 
 def test_the_stages_are_told_only_where_an_output_asks(nanoface, asked, words, expected):
     run(nanoface, "--no-window", *words)
     assert asked == [expected]
+
+
+@pytest.mark.parametrize("word, told, missing", [("--shapes", 20, "jawLeft"), ("--coarse-shapes", 46, "mouthPress")])
+def test_which_shapes_are_not_told_is_said(nanoface, tmp_path, word, told, missing):
+    done = nanoface("run", "--source", "portrait", "--max-frames", "2", "--status", "none", word, "--output", "jsonl:a.jsonl",
+                    *(quick() + ("--aligner", "face_attention")))
+    assert "face_attention tells {} of ARKit's 52 shapes; not ".format(told) in done.err and missing in done.err
+    face = read_line((tmp_path / "a.jsonl").read_text().splitlines()[-1]).faces[0]
+    assert len(face.shapes) == told and missing not in face.shapes

@@ -6,6 +6,7 @@ import pytest
 from test_still import face_of_points, seen
 
 from edge.core.packet import Eyes, Face, Iris, Roi
+from edge.core.parts import SHAPES
 from edge.face.blendshapes import Blendshapes
 from edge.face.measures import LIDS, SIDED, SIDES, Measures, groups, mate, mirrored
 from edge.face.mesh import LEFT_EYE, POINTS, RIGHT_EYE
@@ -49,7 +50,7 @@ def test_the_table_is_complete(network):
     shapes = Blendshapes(network)
     assert len(shapes.names) >= (20 if network == "face_attention" else 14)
     assert not set(shapes.names) & set(shapes.unsupported)
-    assert len(shapes.names) + len(shapes.unsupported) == 51
+    assert set(shapes.names) | set(shapes.unsupported) == set(SHAPES)
     assert {mate(name) for name in shapes.names} == set(shapes.names)
     assert all(shapes.unsupported.values())
 
@@ -58,7 +59,7 @@ def test_the_table_is_complete(network):
 def test_coarse_shapes_are_told_to_who_asks_for_them_beside_the_others_which_stay_as_they_are(network):
     shapes, also = Blendshapes(network), Blendshapes(network, coarse=True)
     assert set(shapes.names) < set(also.names) and len(also.names) >= (46 if network == "face_attention" else 28)
-    assert not set(also.names) & set(also.unsupported) and len(also.names) + len(also.unsupported) == 51
+    assert not set(also.names) & set(also.unsupported) and set(also.names) | set(also.unsupported) == set(SHAPES)
     change = np.random.RandomState(3).uniform(-2.0, 2.0, len(shapes.measures.names))
     told = dict(zip(also.names, also.answer(change)))
     assert [told[name] for name in shapes.names] == pytest.approx(shapes.answer(change).tolist(), abs=1e-9)
