@@ -135,10 +135,7 @@ class Profiles:
                 raise ConfigError(self._unknown(name))
             try:
                 if not older:
-                    _delete(path)
-                    shutil.rmtree(os.path.dirname(self._version(name, 1)), ignore_errors=True)
-                    if self.in_use() == name:
-                        self._write(os.path.join(self.folder, USE), b"none\n")
+                    self._forget(name)
                     return False
                 os.replace(older[0], path)
                 for n, version in enumerate(older[1:], 1):
@@ -154,14 +151,18 @@ class Profiles:
             if not any(map(os.path.lexists, [path, os.path.dirname(self._version(name, 1))] + self._damaged(name))):
                 raise ConfigError(self._unknown(name))
             try:
-                _delete(path)
-                shutil.rmtree(os.path.dirname(self._version(name, 1)), ignore_errors=True)
                 for aside in self._damaged(name):
                     _delete(aside)
+                self._forget(name)
             except OSError as e:
                 raise OutputError(self._unwritten(e))
-            if self.in_use() == name:
-                self._write(os.path.join(self.folder, USE), b"none\n")
+
+    def _forget(self, name: str) -> None:
+        """The profile and its versions; no run uses it any more."""
+        _delete(self.path(name))
+        shutil.rmtree(os.path.dirname(self._version(name, 1)), ignore_errors=True)
+        if self.in_use() == name:
+            self._write(os.path.join(self.folder, USE), b"none\n")
 
     def in_use(self) -> Optional[str]:
         """The name that was chosen for every run; None for none."""
