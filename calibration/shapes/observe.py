@@ -21,8 +21,7 @@ from edge.config.load import load_config
 from edge.core.contracts import Stage
 from edge.core.errors import EdgeError
 from edge.core.packet import Face, Frame, Packet
-from edge.face.eyes import lid_distance
-from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.eyes import lids_of
 
 WAYS = {"attention": ("face_attention", "none"), "landmark": ("face_landmark", "iris_landmark")}  # align, iris
 STILL, EACH, MIXED, TURNED_SHARE, RESTING = 30, 5, 200, 0.25, 90
@@ -89,7 +88,7 @@ def _fill(found: Dict[str, np.ndarray], face: Face) -> None:
         contour = None if face.eye_contours is None else face.eye_contours[i]
         if contour is not None and face.landmarks is not None:
             found["contours"][i] = contour
-            lids = lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
+            lids = lids_of(face, i)
             found["lids"][i] = np.nan if lids is None else lids
         iris = None if face.irises is None else face.irises[i]
         if iris is not None:

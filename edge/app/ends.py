@@ -35,8 +35,7 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
-                            shapes=config.output.shapes or config.output.coarse_shapes,
-                            events=config.output.events)
+                            shapes=config.output.any_shapes, events=config.output.events)
     senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))

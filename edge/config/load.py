@@ -136,6 +136,10 @@ class OutputConfig(NamedTuple):
     draw_times: bool
     window: Union[str, bool]
 
+    @property
+    def any_shapes(self) -> bool:
+        return self.shapes or self.coarse_shapes
+
 
 class StatusConfig(NamedTuple):
     path: Optional[str]

@@ -8,6 +8,9 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
+from edge.core.packet import Face
+from edge.face.mesh import EYE_CORNERS, distance
+
 LID_POINTS = 16
 OUTER, INNER = 0, 8
 LOWER, UPPER = slice(2, 7), slice(10, 15)  # the middle of the lids: their ends hardly move
@@ -41,6 +44,15 @@ def lid_distance(contour: np.ndarray, width: float) -> Optional[float]:
     down_x, down_y = (ay - by) / seen, (bx - ax) / seen
     gaps = [(low[0] - up[0]) * down_x + (low[1] - up[1]) * down_y for low, up in zip(lids[LOWER], lids[UPPER])]
     return abs(sum(gaps)) / len(gaps) / width
+
+
+def lids_of(face: Face, i: int) -> Optional[float]:
+    """Lid distance over the width of the subject's right (0) or left (1) eye."""
+    contour = None if face.eye_contours is None else face.eye_contours[i]
+    if contour is None or face.landmarks is None:
+        return None
+    lids = lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
+    return lids if lids is not None and math.isfinite(lids) else None
 
 
 def middle(contour: np.ndarray, steady_corners: bool) -> Tuple[float, float]:

@@ -9,9 +9,9 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from edge.core.packet import Face
-from edge.face.eyes import lid_distance
-from edge.face.mesh import EYE_CORNERS, distance
+from edge.core.packet import Eyes, Face
+from edge.face.eyes import lids_of
+from edge.face.mesh import EYE_CORNERS
 from edge.face.neutral import Neutral
 from edge.face.still import fitted
 from edge.geometry.rotation import angles
@@ -45,7 +45,7 @@ MIDDLE: Mapping[str, Tuple[int, ...]] = {
     "lowerInner": (14, 14, 15), "lowerLip": (17, 16, 15), "chinDimple": (18, 200, 18), "chinFront": (199, 175, 200),
     "chin": (152, 152, 175),
 }
-SIDES = ("right", "left")
+SIDES = Eyes._fields
 AXES = ("x", "y", "z")
 LIDS, IRISES = ("lids right", "lids left"), ("iris right", "iris left")
 TURNS = ("yaw", "pitch", "yaw yaw", "pitch pitch", "yaw pitch")
@@ -79,14 +79,6 @@ def names() -> List[str]:
     return [group + " " + axis for group in list(groups()) + list(IRISES) for axis in AXES] + list(LIDS + TURNS)
 
 
-def lids_of(face: Face) -> List[Optional[float]]:
-    """Distance of the lids of the right and the left eye over its width."""
-    if face.eye_contours is None or face.landmarks is None:
-        return [None, None]
-    return [None if contour is None else lid_distance(contour, distance(face.landmarks, corners))
-            for contour, corners in zip(face.eye_contours, EYE_CORNERS)]
-
-
 class Measures:
     """Takes them; knows of no face in particular."""
 
@@ -117,7 +109,8 @@ class Measures:
         placed.still(groups, still[:-2])
         still[-2:] = np.dot(self._irises(face, points, groups), placed.turn)
         yaw, pitch, _ = angles(placed.rotation)
-        right, left = [math.nan if gap is None else gap for gap in (lids_of(face) if lids is None else lids)]
+        gaps = (lids_of(face, 0), lids_of(face, 1)) if lids is None else lids
+        right, left = [math.nan if gap is None else gap for gap in gaps]
         found[self._lids:] = right, left, yaw / TURN_UNIT_DEG, pitch / TURN_UNIT_DEG, 0.0, 0.0, 0.0
         return found
 

@@ -65,7 +65,7 @@ class StageChain:
     def __init__(self, config: Config, stills: bool, live: bool, report: Report) -> None:
         """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
-        self._parts = Parts(True, config.output.shapes or config.output.coarse_shapes, config.output.events)
+        self._parts = Parts(True, config.output.any_shapes, config.output.events)
         stages = make_stages(config, stills, report, live, self._parts, lambda network: named(config, network, report))
         self._last_events = stages.express.last_events
         self._packet: Optional[Packet] = None  # the newest, without its picture, where events are wanted

@@ -17,7 +17,7 @@ from edge.face.neutral import Neutral
 from edge.geometry import rotation
 from edge.geometry.camera import Camera, CameraGuess
 from edge.geometry.filters import OneEuro, OneEuroNumbers, OneEuroRotation, OneEuroSettings
-from edge.stages.resting import Looks, NeutralSource, corrected, lids_of, lines_of_sight, with_rest
+from edge.stages.resting import Looks, NeutralSource, corrected, lines_of_sight, with_rest
 from edge.stages.shapes import ShapesOfTrack
 
 SHUT = 0.2  # an eye less open than this shows no iris
@@ -151,7 +151,7 @@ def _lids(face: Face, i: int, hidden: bool) -> Tuple[str, Optional[float]]:
         return face.missing.get("iris", NO_CONTOURS), None
     if hidden:
         return TURNED_AWAY, None
-    lids = lids_of(face, i)
+    lids = eyes.lids_of(face, i)
     if lids is None:
         return NO_CONTOURS, None
     return "", lids

@@ -1,5 +1,4 @@
 """Where a run has its neutral face from, what a capture is told of a frame, and what a neutral face changes."""
-import math
 from abc import ABC, abstractmethod
 from typing import Dict, List, Optional, Tuple
 
@@ -7,7 +6,7 @@ import numpy as np
 
 from edge.core.packet import Face, Packet, Pose
 from edge.face import eyes, gaze, mouth
-from edge.face.mesh import EYE_CORNERS, distance
+from edge.face.mesh import EYE_CORNERS
 from edge.face.neutral import Neutral, Signals
 from edge.face.still import Placement, placement
 from edge.geometry import rotation
@@ -46,7 +45,7 @@ def signals_of(face: Face, camera: Camera, image: np.ndarray) -> Signals:
     found = Signals(face.track_id, face.score, _light(face, image))
     if face.landmarks is None:
         return found
-    found = found._replace(mouth=mouth.opening(face.landmarks), lids=(lids_of(face, 0), lids_of(face, 1)))
+    found = found._replace(mouth=mouth.opening(face.landmarks), lids=(eyes.lids_of(face, 0), eyes.lids_of(face, 1)))
     placed = placement(face.landmarks)
     if placed is not None:
         yaw, pitch, _ = rotation.angles(placed.rotation)
@@ -86,15 +85,6 @@ def _light(face: Face, image: np.ndarray) -> float:
     x0, y0, x1, y1 = (int(min(max(0.0, v), most)) for v, most in zip(face.box, (width, height, width, height)))
     seen = image[y0:y1:LIGHT_STEP, x0:x1:LIGHT_STEP]
     return float(seen.mean()) if seen.size else 0.0
-
-
-def lids_of(face: Face, i: int) -> Optional[float]:
-    """Lid distance over the width of the subject's right (0) or left (1) eye."""
-    contour = None if face.eye_contours is None else face.eye_contours[i]
-    if contour is None or face.landmarks is None:
-        return None
-    lids = eyes.lid_distance(contour, distance(face.landmarks, EYE_CORNERS[i]))
-    return lids if lids is not None and math.isfinite(lids) else None
 
 
 def lines_of_sight(face: Face, camera: Camera) -> Looks:

@@ -4,7 +4,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
-from edge.core.packet import Face
+from edge.core.packet import Eyes, Face
 from edge.face.blendshapes import Blendshapes
 from edge.face.centre import Centre
 from edge.face.measures import IRISES, LIDS, TURN_UNIT_DEG, TURNS
@@ -17,7 +17,7 @@ SHUT_WITHIN = 0.2  # change beyond that, over which a blink becomes certain
 ASKEW, ASKEW_WITHIN = 0.3, 0.1  # of the one eye's change from the other's: a squeezed cheek keeps lids of a wink apart
 GONE_WITH_THE_EYE = 0.8  # of a look down, when the eye is shut
 OPEN_SHARE = 0.75  # of the open level: the lids of an eye below it tell nothing of rest
-EYES = ("right", "left")
+EYES = Eyes._fields
 DOING = 0.3  # of the largest answers of the eyes, which move at rest, counts as doing something
 NO_FACE = "the points are none of a face"
 

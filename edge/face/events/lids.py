@@ -3,11 +3,11 @@ import math
 from collections import deque
 from typing import Deque, List, Optional, Tuple
 
-from edge.core.packet import END
+from edge.core.packet import END, Eyes
 from edge.face.events.dips import LONGEST_S, Dip, EyeLids
 from edge.face.events.signals import LONGEST_GAP_S, Found, Lasting, Limits, Signals, beyond
 
-SIDES = ("right", "left")
+SIDES = Eyes._fields
 LEAST_DEPTH = 0.3  # of the other eye's dip, to be looked at beside the deeper one
 OVERLAP = 0.5  # of the shorter of two dips: what overlaps less is not one blink of both eyes
 WINK = 0.45  # one eye dips less than this share of the other's depth: the other winks
