@@ -39,6 +39,10 @@ setup(
         "PyYAML>=3.12,<7",
         "Pillow>=8,<14",  # reads pictures: sizes before pixels, EXIF in every format, what is cut off
         "imageio-ffmpeg>=0.5.1,<1",  # brings the program ffmpeg, which reads and writes films
+        # what live outputs speak with; each is loaded where such an output is made, in a process of its own
+        "python-osc>=1.8,<1.9; " + OLD, "python-osc>=1.8,<2; " + NEW,  # VMC, VRChat, OSC
+        "paho-mqtt>=1.6,<2; " + OLD, "paho-mqtt>=1.6,<3; " + NEW,
+        "aiohttp>=3.8,<3.9; " + OLD, "aiohttp>=3.8,<4; " + NEW,  # WebSockets: VTube Studio, socket.io, ws
     ],
     extras_require={
         "onnxruntime": ["onnxruntime>=1.10,<1.11; " + OLD, "onnxruntime>=1.14,<2; " + NEW],
@@ -58,6 +62,7 @@ setup(
         "dev": [
             "pytest>=7,<10", "hypothesis>=6.31,<7",
             "av>=10,<20; python_version >= '3.8'",  # a second decoder, to check what was read
+            "websockets>=9,<18",  # peers that the live outputs did not write themselves
             # compiles the crop kernel for the Nano's GPU on a machine that has none
             "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
         ],

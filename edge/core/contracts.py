@@ -152,6 +152,8 @@ class Output(Asking, ABC):
     blocking = False  # True: never drop; the pipeline waits (a file written from a file)
     note = ""  # after open(): what one would not expect of what it writes
     over = False  # True once it wants no more, which is no failure
+    tick_s = None  # type: Optional[float]  # call tick() when nothing came for so long
+    condition = ""  # what the status says instead of "ok", such as that nobody receives it; for any thread
 
     @abstractmethod
     def open(self) -> None:
@@ -165,6 +167,13 @@ class Output(Asking, ABC):
         those that no frame came for any more. The events of an item that was dropped, or raised OutputError, come with the
         next one.
         """
+
+    def tick(self) -> None:
+        """Nothing came for `tick_s`: go on with what does not wait for a frame. Raises OutputError."""
+
+    def more_counts(self) -> Dict[str, int]:
+        """Cumulative counts for the status record beside those of the sender, such as {"refused": 3}. For any thread."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:

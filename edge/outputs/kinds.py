@@ -7,12 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, flag, whole
+from edge.core.rules import Address, Rule, flag, number, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
 
-FILE, FOLDER, ADDRESS, NOTHING = "file", "folder", "address", "nothing"  # what an output needs as its target
+# what an output needs as its target; BROKER: an address, and behind a slash the topic
+FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
+# when an output waits at its address for those who ask, instead of sending there; WITHOUT_HOST: where none is named, or all
+NEVER, ALWAYS, WITHOUT_HOST = "never", "always", "without host"
 STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
 QUALITY = 92  # of JPEG and WebP
 
@@ -35,12 +38,20 @@ class Kind(NamedTuple):
     suffixes: Tuple[str, ...] = ()  # by which a path without a kind is known
     only_suffixes: bool = False  # no other name is taken
     port: Optional[int] = None  # of an ADDRESS that names none
+    live: bool = False  # it speaks to other programs, in the relay's process
+    listens: str = NEVER
+    package: str = ""  # that must be installed for it
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
 RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
 PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
+# of live outputs
+RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
+AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
+RECORDS = dict(RATE, **RECORD)
+OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
                   "jsonl:clip.jsonl?landmarks=true", RECORD, (".jsonl", ".json")),
@@ -52,6 +63,32 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
+    "vmc": Kind(ADDRESS, "live.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
+                "vmc://192.0.2.7:39540", AVATAR, port=39540, live=True, package=OSC),
+    "vrchat": Kind(ADDRESS, "live.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
+                   "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
+    "openseeface": Kind(ADDRESS, "live.openseeface:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
+                        "openseeface://192.0.2.7", RATE, port=11573, live=True),
+    "vts": Kind(ADDRESS, "live.vts:make", "VTube Studio's own interface", "vts://192.0.2.7:8001", AVATAR, port=8001, live=True,
+                package=AIOHTTP),
+    "vts-phone": Kind(ADDRESS, "live.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",
+                      "vts-phone://0.0.0.0", AVATAR, port=21412, live=True, listens=ALWAYS),
+    "ifacialmocap": Kind(ADDRESS, "live.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
+                         "ifacialmocap://0.0.0.0", AVATAR, port=49983, live=True, listens=WITHOUT_HOST),
+    "socketio": Kind(ADDRESS, "live.socketio:make", "to the server of OpenVtuber or DLVYF", "socketio://192.0.2.7:6789",
+                     AVATAR, port=6789, live=True, package=AIOHTTP),
+    "socketio-server": Kind(ADDRESS, "live.socketio:make_server", "as the server of OpenVtuber or DLVYF, for their pages",
+                            "socketio-server://:6789", AVATAR, port=6789, live=True, listens=ALWAYS, package=AIOHTTP),
+    "opentrack": Kind(ADDRESS, "live.opentrack:make", "the head's pose for games", "opentrack://192.0.2.7", AVATAR, port=4242,
+                      live=True),
+    "osc": Kind(ADDRESS, "live.osc:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
+                package=OSC),
+    "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765", RECORDS, port=8765,
+               live=True, listens=ALWAYS, package=AIOHTTP),
+    "udp-json": Kind(ADDRESS, "live.udpjson:make", "the records as datagrams of JSON", "udp-json://192.0.2.7:5005", RECORDS,
+                     live=True),
+    "mqtt": Kind(BROKER, "live.mqtt:make", "an MQTT broker, with Home Assistant's discovery", "mqtt://192.0.2.7/nanoface",
+                 RATE, port=1883, live=True, package=PAHO),
 }
 
 
@@ -63,6 +100,8 @@ class OutputSpec(NamedTuple):
     text: str
     keys: Mapping[str, Any] = {}  # those that were given
     address: Optional[Address] = None
+    listens: bool = False  # at the address, for those who ask
+    topic: str = ""  # of a BROKER
 
     @property
     def path(self) -> str:
@@ -91,8 +130,8 @@ class OutputOptions(NamedTuple):
 def form_of(name: str) -> str:
     """How such an output is written."""
     kind = KINDS[name]
-    target = {FILE: ":PATH", FOLDER: ":FOLDER", ADDRESS: ":HOST:PORT", NOTHING: ""}[kind.target]
-    return name + target + (kind.suffixes[0] if kind.only_suffixes else "")
+    target = {FILE: ":PATH", FOLDER: ":FOLDER", ADDRESS: "://HOST:PORT", BROKER: "://HOST:PORT/TOPIC", NOTHING: ""}
+    return name + target[kind.target] + (kind.suffixes[0] if kind.only_suffixes else "")
 
 
 def forms() -> str:
@@ -101,7 +140,7 @@ def forms() -> str:
 
 def explained() -> str:
     """The table, for people: the kinds, then each option once."""
-    lines = ["{:<16}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
+    lines = ["{:<32}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
     having: Dict[str, List[str]] = {}
     for name, kind in KINDS.items():
         for key, (rule, text) in kind.keys.items():

@@ -14,6 +14,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 NEW, OPENING, OK, DOWN, FAILED, CLOSED, HANGING = "new", "opening", "ok", "down", "failed", "closed", "hanging"
 LEFT = "its reader has left"
 ENDED = (FAILED, CLOSED, LEFT)
+TICK = object()  # in the place of an item: nothing came
 MOST_KEPT = 10000  # events of what was dropped, the newest: some hours of one face, a few MB
 
 
@@ -102,7 +103,9 @@ class Sender(contracts.Sender):
     def stats(self) -> Dict[str, Any]:
         with self._changed:
             state = self._state if self.error is None or self._state == OK else "{}: {}".format(self._state, self.error)
-            return dict(self._counts, state=state)
+            if self._state == OK:
+                state = self._output.condition or OK
+            return dict(self._counts, state=state, **self._output.more_counts())
 
     def _over(self) -> bool:
         return self._closing or self._state in ENDED
@@ -129,13 +132,17 @@ class Sender(contracts.Sender):
             if item is None:
                 return
             try:
+                if item is TICK:
+                    self._output.tick()
+                    continue
                 self._output.emit(item)
                 pause_s = FIRST_RETRY_S
                 self._count("sent")
             except OutputError as e:
-                self._count("dropped" if isinstance(e, ReaderLeft) else "failed")
-                with self._changed:
-                    self._kept = self._events(item) + self._kept
+                if item is not TICK:
+                    self._count("dropped" if isinstance(e, ReaderLeft) else "failed")
+                    with self._changed:
+                        self._kept = self._events(item) + self._kept
                 if self.fatal:
                     self._give_up(e)
                     return
@@ -151,9 +158,10 @@ class Sender(contracts.Sender):
             self._become(FAILED, error)
 
     def _next(self) -> Any:
-        """The oldest item; None at the end."""
+        """The oldest item; TICK where the output wants to go on without one; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._changed.wait_for(lambda: self._waiting or self._closing, self._output.tick_s):
+                return TICK
             if not self._waiting and self._kept and not self.needs_picture:  # what could not be written before
                 self._waiting.append({"schema": SCHEMA, "events": []})
             if not self._waiting:

@@ -11,12 +11,27 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 from edge.core.errors import ConfigError
 from edge.core.rules import parse_address
 from edge.core.spelling import did_you_mean, nearest
-from edge.outputs.kinds import ADDRESS, FILE, FOLDER, KINDS, NOTHING, STDOUT, Kind, OutputSpec, form_of, forms
+from edge.outputs.kinds import (
+    ADDRESS,
+    ALWAYS,
+    BROKER,
+    FILE,
+    FOLDER,
+    KINDS,
+    NOTHING,
+    STDOUT,
+    WITHOUT_HOST,
+    Kind,
+    OutputSpec,
+    form_of,
+    forms,
+)
 
 KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
 ESCAPES = re.compile("%(25|26|3F)", re.IGNORECASE)
 # extensions that a picture keeps when it is written again, and how OpenCV calls the format
 FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}
+EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
 LONGEST_NAME = 200  # bytes: a file system takes 255, and a part that is being written has more in its name
 
 
@@ -79,7 +94,7 @@ class PictureNames:
 
 def _split(rest: str, kind: Kind) -> Tuple[str, Optional[str]]:
     """Target, and the text of its options; None where there are none."""
-    if kind.target in (ADDRESS, NOTHING):
+    if kind.target in (ADDRESS, BROKER, NOTHING):
         target, mark, options = rest.partition("?")
         return target, options if mark else None
     found = KEYS.match(rest)
@@ -129,12 +144,20 @@ def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
         if target:
             raise ValueError("a {} takes no target; write it as {}".format(spec.kind, form))
         return spec
-    if kind.target == ADDRESS:
+    if kind.target in (ADDRESS, BROKER):
+        place = target[2:] if target.startswith("//") else target
+        topic = ""
+        if kind.target == BROKER:
+            place, _, topic = place.partition("/")
         try:
-            address = parse_address(target[2:] if target.startswith("//") else target, kind.port)
+            address = parse_address(place, kind.port)
         except ValueError as e:
             raise ValueError("{}; write it as {}".format(e, form))
-        return spec._replace(target=address.text, address=address)
+        host = place.strip()[:-len(str(address.port))] if place.strip().endswith(":{}".format(address.port)) else place.strip()
+        everywhere = host.rstrip(":") == "" or address.host in EVERYWHERE or host.isdigit()
+        listens = kind.listens == ALWAYS or kind.listens == WITHOUT_HOST and everywhere
+        shown = address.text + ("/" + topic if topic else "")
+        return spec._replace(target=shown, address=address, listens=listens, topic=topic)
     if not target.strip():
         standard = " ({}:- is standard output)".format(spec.kind) if kind.target == FILE and not kind.only_suffixes else ""
         raise ValueError("where to? Write it as {}{}".format(form, standard))

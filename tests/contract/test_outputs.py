@@ -64,7 +64,7 @@ def frames_in(kind, path):
 
 
 def test_every_kind_that_can_be_named_can_be_made(tmp_path):
-    for kind in KINDS:
+    for kind in (name for name, line in KINDS.items() if not line.live):
         target = "" if kind == "window" else ":" + str(tmp_path / FILES[kind])
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target

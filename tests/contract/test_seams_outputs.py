@@ -78,10 +78,10 @@ def test_records_go_to_a_new_output_and_its_options_come_with_it(program, models
 
 
 @pytest.mark.parametrize("words, code, reported", [
-    (("help", "run"), 0, ("toy:HOST:PORT   records for a toy: toy://127.0.0.1:4321?every=2", "?every=VALUE")),
+    (("help", "run"), 0, ("toy://HOST:PORT                 records for a toy: toy://127.0.0.1:4321?every=2", "?every=VALUE")),
     (("completion", "bash"), 0, ("jsonl:", "toy:")),
     (("run", "portrait", "--output", "toy?evry=2"), 2, ("toy has no option 'evry', did you mean every?",)),
-    (("run", "portrait", "--output", "toi:4321"), 2, ("did you mean toy:HOST:PORT?",)),
+    (("run", "portrait", "--output", "toi:4321"), 2, ("did you mean toy://HOST:PORT?",)),
 ], ids=str)
 def test_whatever_lists_outputs_knows_the_new_one(program, tmp_path, words, code, reported):
     done = run(program, tmp_path, *words)

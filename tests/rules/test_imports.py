@@ -36,8 +36,9 @@ ABOVE_ALL = ("cli", "library")  # what a person uses, and what a program does: b
 
 # package -> files that may import it
 THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
-           "edge/outputs/direct.py", "edge/outputs/pictures/*", "edge/stages/tracks.py", "edge/telemetry/*",
-           "edge/runtimes/gpu/context.py", "edge/library/*")  # starts none: it distinguishes its callers' threads
+           "edge/outputs/direct.py", "edge/outputs/pictures/*", "edge/outputs/live/*", "edge/outputs/relay/*",
+           "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
+           "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
     # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/geometry/rotation.py", "edge/sources/*",
@@ -51,6 +52,9 @@ BEHIND = {
     "jtop": ("edge/telemetry/board/jtop.py",),
     "moderngl": ("calibration/shapes/render.py",),
     "prometheus_client": ("edge/telemetry/metrics*.py",),
+    "pythonosc": ("edge/outputs/live/*",),
+    "paho": ("edge/outputs/live/*",),
+    "aiohttp": ("edge/outputs/live/*",),
     "threading": THREADS,
     "multiprocessing": THREADS,
     "queue": THREADS,
@@ -59,7 +63,8 @@ BEHIND = {
 }
 NEVER = {"torch", "tensorflow", "mxnet", "mediapipe", "scipy", "pytest", "hypothesis",
          "concurrent"}  # its waits follow the wall clock, see test_waits.py
-LAZY = {"tensorrt", "pycuda", "jtop", "moderngl", "prometheus_client", "PIL", "pygame"}  # slow, or absent: inside a function
+LAZY = {"tensorrt", "pycuda", "jtop", "moderngl", "prometheus_client", "PIL", "pygame", "pythonosc", "paho",
+        "aiohttp"}  # slow, or absent: inside a function
 # these report their use to their makers, unless they are loaded with edge.host.analytics.load_runtime(), by these files
 NO_TELEMETRY = ("onnxruntime", "openvino")
 LOADERS = ("edge/runtimes/cpu/*", "edge/runtimes/choose.py", "engines/*", "calibration/*")

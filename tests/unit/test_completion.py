@@ -57,7 +57,7 @@ def in_bash(folder, *words):
     (["run", "--runtime", "o"], ["openvino", "onnxruntime"]),
     (["run", "--detector", "rf"], ["rfb320"]),
     (["run", "--pose", ""], ["mb05", "none"]),
-    (["run", "--output", "i"], ["images:", "image:"]),
+    (["run", "--output", "i"], ["images:", "image:", "ifacialmocap:"]),
     (["run", "--output", "jsonl", ":", "cl"], []),  # the shell's own names of files
     (["run", "--max-faces", ""], []),
     (["run", "--set", "source.fl"], ["source.flip="]),

@@ -1,0 +1,114 @@
+"""Datagrams: to one address, and a socket that listens. Neither ever waits."""
+import errno
+import socket
+from typing import Iterator, Optional, Tuple
+
+from edge.core.errors import OutputError
+from edge.core.rules import Address
+from edge.host.reading import reason
+
+MOST_AT_ONCE = 64  # datagrams that are read at a time: a flood takes no more, the kernel drops the rest
+LARGEST = 65507
+
+
+class UdpTarget:
+    """Where datagrams are sent to."""
+
+    def __init__(self, name: str, address: Address) -> None:
+        self._name, self._address = name, address
+        self._socket: Optional[socket.socket] = None
+        self.refused = False  # the machine is there, and nothing listens at the port
+
+    def open(self) -> None:
+        """Raises OutputError where the name is not known or no network leads there."""
+        family, address = _resolved(self._name, self._address)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        try:
+            self._socket.connect(address)
+        except OSError as e:
+            self.close()
+            raise OutputError("output {}: {} cannot be reached: {}".format(self._name, self._address.text, reason(e)))
+
+    def send(self, data: bytes) -> None:
+        """A datagram that the network has no room for is dropped, as the network does itself. Raises OutputError."""
+        if self._socket is None:
+            raise OutputError("output {} is closed".format(self._name))
+        try:
+            self._socket.send(data)
+            self.refused = False
+        except ConnectionRefusedError:  # what was sent before came to no one
+            self.refused = True
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as e:
+            if e.errno != errno.ENOBUFS:
+                raise OutputError("output {}: {} cannot be reached: {}".format(self._name, self._address.text, reason(e)))
+
+    @property
+    def condition(self) -> str:
+        return "nothing listens at {}".format(self._address.text) if self.refused else ""
+
+    def close(self) -> None:
+        """May be called twice."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class UdpListener:
+    """A socket that programs send to."""
+
+    def __init__(self, name: str, address: Address) -> None:
+        self._name, self._address = name, address
+        self._socket: Optional[socket.socket] = None
+
+    def open(self) -> None:
+        """Raises OutputError where something else listens there."""
+        family, address = _resolved(self._name, self._address)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        try:
+            self._socket.bind(address)
+        except OSError as e:
+            self.close()
+            raise OutputError("output {} cannot listen at {}: {}".format(self._name, self._address.text, reason(e)))
+
+    @property
+    def port(self) -> int:
+        return 0 if self._socket is None else int(self._socket.getsockname()[1])
+
+    def received(self) -> Iterator[Tuple[bytes, Tuple[str, int]]]:
+        """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE."""
+        for _ in range(MOST_AT_ONCE):
+            if self._socket is None:
+                return
+            try:
+                data, sender = self._socket.recvfrom(LARGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # an answer of ours was refused: no datagram
+                continue
+            yield data, (sender[0], sender[1])
+
+    def send(self, data: bytes, to: Tuple[str, int]) -> bool:
+        """False: it cannot be sent now."""
+        try:
+            return self._socket is not None and self._socket.sendto(data, to) == len(data)
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """May be called twice."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _resolved(name: str, address: Address) -> Tuple[int, Tuple[str, int]]:
+    try:
+        found = socket.getaddrinfo(address.host, address.port, 0, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as e:
+        raise OutputError("output {}: there is no host {}: {}".format(name, address.host, getattr(e, "strerror", None) or e))
+    family, _, _, _, place = found[0]
+    return family, place[:2] if len(place) == 2 else place  # type: ignore[return-value]
