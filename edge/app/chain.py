@@ -84,19 +84,19 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
     if "irises" not in filled:
         absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else "no network was fetched for it"
-    smoothing = config.smoothing
+    smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          shapes=_blendshapes(config, mesh.name, report) if wanted.shapes else None,
+                                          shapes=_blendshapes(mesh.name, coarse, report) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 
 
-def _blendshapes(config: Config, network: str, report: Report) -> Blendshapes:
+def _blendshapes(network: str, coarse: bool, report: Report) -> Blendshapes:
     """Reports what their user will look for in vain."""
-    shapes = Blendshapes(network, coarse=config.output.coarse_shapes)
+    shapes = Blendshapes(network, coarse=coarse)
     never = sorted({re.sub("(?<!jaw)(?<!mouth)(Left|Right)$", "", name) for name in shapes.unsupported})
     report("note", "{} tells {} of ARKit's {} shapes; not {}".format(
         network, len(shapes.names), len(shapes.names) + len(shapes.unsupported), ", ".join(never)))

@@ -35,7 +35,8 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
-                            shapes=config.output.any_shapes, events=config.output.events)
+                            shapes=config.output.any_shapes, events=config.output.events,
+                            coarse=config.output.coarse_shapes)
     senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
@@ -46,7 +47,7 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
 def asked(senders: Sequence[contracts.Sender]) -> Parts:
     """What the stages are to make: what any output wants to know. Pictures show the points."""
     return Parts(any(s.landmarks or s.needs_picture for s in senders), any(s.shapes for s in senders),
-                 any(s.events for s in senders))
+                 any(s.events for s in senders), any(s.parts.coarse for s in senders))
 
 
 def _sender(output: Output, direct: bool = False) -> contracts.Sender:

@@ -1,6 +1,7 @@
 """One run, from a configuration to the status record of the whole."""
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Dict, Optional
 
 from edge.app.chain import make_stages, steps_of
@@ -90,7 +91,8 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
             report("note", made)
         this.on_state(state, reason)
 
-    plan = Plan(source, groups, senders, encode, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
+    written = partial(encode, coarse=stages.express.coarse)
+    plan = Plan(source, groups, senders, written, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
                 limit=config.source.max_frames, capture_thread=source.live or not reads,
                 output_thread=len(groups) > 1 and not writes, last_events=stages.express.last_events)

@@ -136,11 +136,12 @@ class Asking:
     needs_picture = False  # True: it gets the Packet; False: the frame record (a dict)
     landmarks = False  # the frame record is to have the points and eye contours
     shapes = False  # the faces' expression is to have the blend shapes
+    coarse = False  # with the shapes those that the points tell roughly, which is better for an avatar than none
     events = False  # the frame record is to have "events", a list of event records; also what a picture shows
 
     @property
     def parts(self) -> Parts:
-        return Parts(self.landmarks, self.shapes, self.events)
+        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
 
 
 class Output(Asking, ABC):

@@ -20,6 +20,7 @@ class Parts(NamedTuple):
     landmarks: bool = False  # the 468 points and the eye contours
     shapes: bool = False  # the blend shapes among a face's expression
     events: bool = False
+    coarse: bool = False  # with the shapes those that the points tell roughly
 
 
 NO_PARTS, POINTS_ONLY = Parts(), Parts(landmarks=True)

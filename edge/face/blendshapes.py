@@ -39,6 +39,7 @@ class Blendshapes:
         pairs = [mirrored(name) for name in self.measures.names]
         there, signs = [self.measures.at[name] for name, _ in pairs], np.array([sign for _, sign in pairs])
         also = mine["coarse"] if coarse else ()
+        self.coarse = frozenset(side for name in also for side in (name, mate(name)))
         unsupported = {name: why for name, why in mine["unsupported"].items() if name not in also}
         rows = {name: row for name, row in mine["shapes"].items() if name not in unsupported}
         self.names = tuple(sorted(set(rows) | set(map(mate, rows))))

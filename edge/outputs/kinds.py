@@ -121,10 +121,11 @@ class OutputOptions(NamedTuple):
     note: Optional[Callable[[str], None]] = None  # of a window that opens by itself: why it did not
     shapes: bool = False  # the records have the blend shapes, pictures show them
     events: bool = False  # the same
+    coarse: bool = False  # the shapes with those that the points tell roughly
 
     @property
     def parts(self) -> Parts:
-        return Parts(self.landmarks, self.shapes, self.events)
+        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
 
 
 def form_of(name: str) -> str:

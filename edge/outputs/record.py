@@ -4,7 +4,7 @@ Every number is finite and rounded to what it is worth, so that lines are short 
 known is absent, and the face's `missing` says why; a part of a quantity is named with a dot, such as `iris.right`.
 """
 import math
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -16,16 +16,18 @@ TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT
 NOT_FINITE = "not finite"
 NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
 NAMES_OF_SHAPES = frozenset(SHAPES)
+NO_NAMES = frozenset()  # type: AbstractSet[str]
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
 
 
-def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True) -> Record:
+def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True, coarse: AbstractSet[str] = NO_NAMES) -> Record:
     """The record of one frame, with the parts that are wanted; `now` is the monotonic time of writing.
 
     `as_lists` False leaves points and eye contours as arrays, rounded in the same way: for this process's own reader, which
-    would make arrays of the lists again. Either takes more time than all the rest.
+    would make arrays of the lists again. Either takes more time than all the rest. `coarse`: the shapes that only who wants
+    them gets.
     """
     frame = packet.frame
     times = (("captured_at", frame.captured_at, TIME), ("time_s", frame.time_s, TIME),
@@ -39,7 +41,8 @@ def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True) -> R
             record[key] = number
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
-    record["faces"] = [_face(face, parts, as_lists) for face in packet.faces]
+    hidden = NAMES_OF_SHAPES if not parts.shapes else NO_NAMES if parts.coarse else coarse
+    record["faces"] = [_face(face, parts, hidden, as_lists) for face in packet.faces]
     if parts.events:
         record["events"] = [_event(event, frame) for event in packet.events]
     return record
@@ -65,11 +68,10 @@ def _event(event: Event, frame: Frame) -> Record:
     return record
 
 
-def _face(face: Face, parts: Parts, as_lists: bool) -> Record:
-    missing = {str(key): str(reason) for key, reason in face.missing.items()
-               if parts.shapes or key not in NAMES_OF_SHAPES}
+def _face(face: Face, parts: Parts, hidden: AbstractSet[str], as_lists: bool) -> Record:
+    missing = {str(key): str(reason) for key, reason in face.missing.items() if key not in hidden}
     record: Record = {"id": int(face.track_id)}
-    for key, value, encoder in _quantities(face, parts, as_lists):
+    for key, value, encoder in _quantities(face, parts, hidden, as_lists):
         if key in missing:  # a stage does not trust it, whatever it left there
             continue
         encoded = None if value is None else encoder(value, missing)
@@ -81,7 +83,8 @@ def _face(face: Face, parts: Parts, as_lists: bool) -> Record:
     return record
 
 
-def _quantities(face: Face, parts: Parts, as_lists: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
+def _quantities(face: Face, parts: Parts, hidden: AbstractSet[str],
+                as_lists: bool) -> Iterable[Tuple[str, Any, Callable[[Any, Missing], Any]]]:
     """(key, value or None, encoder) in the order of the record."""
     yield "score", face.score, _score
     yield "box", face.box, _box
@@ -90,7 +93,7 @@ def _quantities(face: Face, parts: Parts, as_lists: bool) -> Iterable[Tuple[str,
     yield "pose", face.pose, _pose
     yield "iris", _known(face.irises), _irises
     yield "gaze", face.gaze, _gaze
-    yield "expression", face.expression, lambda values, missing: _expression(values, missing, parts.shapes)
+    yield "expression", face.expression, lambda values, missing: _expression(values, missing, hidden)
     if parts.landmarks:
         yield "eye_contours", _known(face.eye_contours), lambda eyes, missing: _contours(eyes, missing, as_lists)
 
@@ -208,11 +211,11 @@ def _sight(angles: Iterable[float]) -> Optional[Record]:
     return None if numbers is None else {"yaw": numbers[0], "pitch": numbers[1]}
 
 
-def _expression(expression: Mapping[str, float], missing: Missing, shapes: bool) -> Record:
+def _expression(expression: Mapping[str, float], missing: Missing, hidden: AbstractSet[str]) -> Record:
     """Names to 0..1. A stage may give the reason of a single name as the name itself or as `expression.NAME`."""
     record: Record = {}
     for name, value in expression.items():
-        if name not in missing and (shapes or name not in NAMES_OF_SHAPES):
+        if name not in missing and name not in hidden:
             number = None if value is None else _number(value, SCORE)
             _put(record, missing, "expression", name, number, NOT_MEASURED if value is None else NOT_FINITE)
     return record

@@ -2,7 +2,7 @@
 
 What depends on the past (learned ranges, filters) is kept for each track and follows `time_s`.
 """
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -97,6 +97,11 @@ class Express(Stage):
         signals = [(face.track_id, of_face(face, self._memories[face.track_id].lids)) for face in faces]
         events = self._events(time_s, signals)
         return packet._replace(events=packet.events + events) if events else packet
+
+    @property
+    def coarse(self) -> AbstractSet[str]:
+        """The shapes that the points tell roughly, where they are told at all."""
+        return frozenset() if self._settings.shapes is None else self._settings.shapes.coarse
 
     def last_events(self) -> Tuple[Event, ...]:
         """At the end of a run: the ends of what still goes on, marked as cut."""

@@ -4,7 +4,7 @@ import pytest
 from test_outputs_overlay import BARE, changed, face, packet
 
 from edge.core.packet import END, START, Event
-from edge.core.parts import SHAPES
+from edge.core.parts import SHAPES, Parts
 from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.pictures.overlay import draw
 from edge.outputs.pictures.shapepanel import LINES, PAIRS, ROWS, Recent, rows_of
@@ -78,8 +78,8 @@ def test_a_picture_asks_for_what_the_run_or_its_own_option_says(kind):
         options = OutputOptions(True, False, True, lambda: 30.0, **reported)
         return make_output(parse_output(kind + keys), options).parts
 
-    assert parts("") == (False, False, False) and parts("", shapes=True) == (False, True, False)
-    assert parts("?events=yes&shapes=no", shapes=True) == (False, False, True)
+    assert parts("") == Parts() and parts("", shapes=True) == Parts(shapes=True)
+    assert parts("?events=yes&shapes=no", shapes=True) == Parts(events=True)
 
 
 def test_only_the_corners_are_used():

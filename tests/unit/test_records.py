@@ -145,6 +145,19 @@ def test_keys_of_a_later_version_are_passed_over():
     assert read_record(later) == read_record(record)
 
 
+@pytest.mark.parametrize("parts, told, missing", [
+    (Parts(shapes=True, coarse=True), {"jawOpen", "cheekPuff"}, {"mouthPucker", "mouthSmileLeft"}),
+    (Parts(shapes=True), {"jawOpen"}, {"mouthSmileLeft"}),
+    (Parts(), set(), set()),
+])
+def test_coarse_shapes_are_in_the_records_of_who_wants_them_alone(parts, told, missing):
+    whole = face(expression={"jawOpen": 0.5, "cheekPuff": 0.25, "mouth_open": 0.5},
+                 missing={"mouthPucker": "the mouth is hidden", "mouthSmileLeft": "the mouth is hidden"})
+    record = encode(packet(whole), NOW, parts, coarse=frozenset({"cheekPuff", "mouthPucker"}))["faces"][0]
+    assert set(record["expression"]) == told | {"mouth_open"}
+    assert {name for name in record["missing"] if name.startswith("mouth")} == missing
+
+
 def broken(path, value):
     record = json.loads(json.dumps(encode(packet(face(missing={"x": "y"})), NOW, POINTS_ONLY)))
     at = record

@@ -81,7 +81,7 @@ class CsvOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, parts: Parts) -> None:
         self.name, self.blocking = spec.text, blocking
-        self.landmarks, self.shapes, self.events = parts
+        self.landmarks, self.shapes, self.events, self.coarse = parts
         self._face_columns = (FACE_COLUMNS + (SHAPE_COLUMNS if parts.shapes else ())
                               + (landmark_columns() if parts.landmarks else ()))
         self._file = LineFile(spec, _lines([self.header()]))

@@ -60,7 +60,7 @@ class AvatarOutput(LiveOutput):
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.landmarks = False
+        self.landmarks, self.coarse = False, True
         self._follower = Follower(spec.keys.get("mirror", options.mirror))
 
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
