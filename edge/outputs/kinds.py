@@ -141,15 +141,15 @@ def forms() -> str:
 
 
 def explained() -> str:
-    """The table, for people: the kinds, then each option once."""
-    lines = ["{:<32}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
-    having: Dict[str, List[str]] = {}
-    for name, kind in KINDS.items():
-        for key, (rule, text) in kind.keys.items():
-            row = "?{:<22} {}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
-            having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
-    lines += ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()]
-    return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
+    """The table, for people: a line for each kind."""
+    width = 2 + max(len(form_of(name)) for name in KINDS)
+
+    def lines(live: bool) -> List[str]:
+        return ["  {:<{}}{}".format(form_of(name), width, kind.text) for name, kind in KINDS.items() if kind.live == live]
+
+    return "\n".join(["files and pictures:"] + lines(False) + ["other programs:"] + lines(True) + [
+        "`nanoface outputs KIND` shows an example, the options and what to mind of one. In a TARGET that has options,",
+        "and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
