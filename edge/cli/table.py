@@ -14,6 +14,7 @@ from edge.core.errors import ConfigError
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
     "status": "show what a running tracker does",
+    "outputs": "list what it can be told to, and try one with a test face",
     "models": "list, fetch, check or lint the networks",
     "bench": "measure the pipeline and each network alone",
     "doctor": "check this machine, with the cure for what is missing",

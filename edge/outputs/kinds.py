@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, flag, number, whole
+from edge.core.rules import Address, Rule, choice, flag, number, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -51,6 +51,8 @@ STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
 RECORDS = dict(RATE, **RECORD)
+VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
+           case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -63,9 +65,9 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
-    "vmc": Kind(ADDRESS, "live.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
-                "vmc://192.0.2.7:39540", AVATAR, port=39540, live=True, package=OSC),
-    "vrchat": Kind(ADDRESS, "live.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
+    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
+                "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
+    "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
     "openseeface": Kind(ADDRESS, "live.openseeface:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
                         "openseeface://192.0.2.7", RATE, port=11573, live=True),
@@ -81,7 +83,7 @@ KINDS: Dict[str, Kind] = {
                             "socketio-server://:6789", AVATAR, port=6789, live=True, listens=ALWAYS, package=AIOHTTP),
     "opentrack": Kind(ADDRESS, "live.opentrack:make", "the head's pose for games", "opentrack://192.0.2.7", AVATAR, port=4242,
                       live=True),
-    "osc": Kind(ADDRESS, "live.osc:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
+    "osc": Kind(ADDRESS, "live.osc.values:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
                 package=OSC),
     "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765", RECORDS, port=8765,
                live=True, listens=ALWAYS, package=AIOHTTP),
@@ -140,15 +142,15 @@ def forms() -> str:
 
 
 def explained() -> str:
-    """The table, for people: the kinds, then each option once."""
-    lines = ["{:<32}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
-    having: Dict[str, List[str]] = {}
-    for name, kind in KINDS.items():
-        for key, (rule, text) in kind.keys.items():
-            row = "?{:<22} {}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
-            having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
-    lines += ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()]
-    return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
+    """The table, for people: a line for each kind."""
+    width = 2 + max(len(form_of(name)) for name in KINDS)
+
+    def lines(live: bool) -> List[str]:
+        return ["  {:<{}}{}".format(form_of(name), width, kind.text) for name, kind in KINDS.items() if kind.live == live]
+
+    return "\n".join(["files and pictures:"] + lines(False) + ["other programs:"] + lines(True) + [
+        "`nanoface outputs KIND` shows an example, the options and what to mind of one. In a TARGET that has options,",
+        "and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
