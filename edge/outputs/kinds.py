@@ -67,6 +67,8 @@ MQTT = dict(RATE, **{
     "ca_file": Key(matching(PRINTED, "a path"), "certificate of who signed the broker's"),
 })
 ORIGIN = {"origin": Key(origins(), "of web pages that may connect beside those of this machine")}
+OPENSEEFACE = {"mirror": AVATAR["mirror"], "face_id_offset": Key(whole(-10 ** 6, 10 ** 6), "added to the number of each face"),
+               "freeze_s": Key(number(0, 1e7), "how long what is usual for a face is learnt, s (900; 0: always)")}
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -83,8 +85,10 @@ KINDS: Dict[str, Kind] = {
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
-    "openseeface": Kind(ADDRESS, "live.openseeface:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
-                        "openseeface://192.0.2.7", RATE, port=11573, live=True),
+    "openseeface": Kind(ADDRESS, "live.openseeface.output:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
+                        "openseeface://192.0.2.7", dict(RATE, **OPENSEEFACE), port=11573, live=True),
+    "openseeface-csv": Kind(FILE, "live.openseeface.table:make", "OpenSeeFace's table of its data (--log-data)",
+                            "openseeface-csv:log.csv", OPENSEEFACE),
     "vts": Kind(ADDRESS, "live.vts:make", "VTube Studio's own interface", "vts://192.0.2.7:8001", AVATAR, port=8001, live=True,
                 package=AIOHTTP),
     "vts-phone": Kind(ADDRESS, "live.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",

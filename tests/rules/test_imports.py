@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
     "sources": BELOW,
-    "outputs": "geometry face.mesh " + BELOW,
+    "outputs": "geometry face.mesh face.still " + BELOW,  # still: a program may want the points in the head's axes
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
     "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,

@@ -4,6 +4,8 @@ The record: x_C = F R x_H + t, F = diag(1, -1, -1), millimetres (docs/records.md
 from the face, x to the subject's left, y up, z out of the face; right-handed.
 Unity: x right, y up, z forward, left-handed, metres. An avatar faces along z, and its right is x:
 x_U = -x_H, y_U = y_H, z_U = z_H.
+OpenSeeFace: a head with x to the picture's left, y up, z out of the face, seen behind a camera whose first axis is the
+picture's row; in its own unit.
 """
 import math
 from typing import Tuple
@@ -15,6 +17,8 @@ from edge.geometry.rotation import FLIP, angles
 Vector = Tuple[float, float, float]
 Quaternion = Tuple[float, float, float, float]  # x, y, z, w
 UNITY = np.diag([-1.0, 1.0, 1.0])
+OPENSEEFACE_MM = 139.0  # of its unit: its head laid onto MediaPipe's canonical face
+ROWS_FIRST = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
 def quaternion(rotation: np.ndarray) -> Quaternion:
@@ -74,3 +78,29 @@ def flight(rotation: np.ndarray, position_mm: Vector) -> Tuple[float, ...]:
     x, y, z = position_mm
     yaw, pitch, roll = head_angles(rotation)
     return -x / 10.0, -y / 10.0, z / 10.0, yaw, pitch, -roll
+
+
+def openseeface_rotation(rotation: np.ndarray) -> np.ndarray:
+    """(3, 3): N S (F R) M, with S rows before columns, N = diag(-1, -1, 1) and M = diag(-1, 1, 1): the solution with the head
+    behind the camera, which its solver finds."""
+    return np.diag([-1.0, -1.0, 1.0]).dot(ROWS_FIRST).dot(camera_rotation(rotation)).dot(UNITY)
+
+
+def openseeface_position(position_mm: Vector) -> Vector:
+    """-S t, in its unit."""
+    x, y, z = position_mm
+    return 0.0 - y / OPENSEEFACE_MM, 0.0 - x / OPENSEEFACE_MM, 0.0 - z / OPENSEEFACE_MM  # no -0.0
+
+
+def openseeface_quaternion(turned: np.ndarray) -> Quaternion:
+    """The conjugate of that of openseeface_rotation(), its largest part positive."""
+    x, y, z, w = quaternion(turned)
+    found = -x, -y, -z, w
+    x, y, z, w = found if max(found, key=abs) > 0.0 else (x, y, z, -w)
+    return x, y, z, w
+
+
+def rq_angles(matrix: np.ndarray) -> Vector:
+    """x, y, z in degrees of Rz Ry Rx, as OpenCV's RQDecomp3x3 gives them of a rotation."""
+    (a, _, _), (b, _, _), (c, d, e) = np.asarray(matrix, np.float64).tolist()
+    return math.degrees(math.atan2(d, e)), math.degrees(math.atan2(-c, math.hypot(d, e))), math.degrees(math.atan2(b, a))

@@ -1,0 +1,1 @@
+"""OpenSeeFace's packets, and its table of them."""
