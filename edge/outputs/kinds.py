@@ -63,6 +63,8 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
+    "record": Kind(FILE, "files.record:make", "all that was found, points too, to be replayed; no pictures",
+                   "record:run.nfr", {}, (".nfr",)),
     "vmc": Kind(ADDRESS, "live.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
                 "vmc://192.0.2.7:39540", AVATAR, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -121,6 +123,7 @@ class OutputOptions(NamedTuple):
     note: Optional[Callable[[str], None]] = None  # of a window that opens by itself: why it did not
     shapes: bool = False  # the records have the blend shapes, pictures show them
     events: bool = False  # the same
+    stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
 
     @property
     def parts(self) -> Parts:
