@@ -39,6 +39,8 @@ class Shot(NamedTuple):
 def take(spec: str, count: int) -> List[Frame]:
     """At most `count` frames, spread over the source. Raises SourceError or ConfigError."""
     source = make_source(SourceOptions(spec=spec))
+    if source.facts is not None:
+        raise SourceError("{} holds points and no pictures: give a film, a camera or a picture".format(spec))
     source.open()
     try:
         apart = max(1, source.frame_count // count) if source.frame_count else APART_UNKNOWN

@@ -43,6 +43,9 @@ def take_neutral(config: Config, asked: Asked, report: Report, show: Show) -> Ta
     use_one_thread()
     config = config._replace(tracking=config.tracking._replace(max_faces=max(FACES, config.tracking.max_faces)))
     source = make_source(source_options(config))
+    if source.facts is not None:
+        raise SourceError("a neutral face is taken from pictures, and {} holds points alone: give a film, a camera or a "
+                          "picture".format(source.name))
     stages = make_stages(config, source.stills, report, source.live)
     chain: List[Stage] = [stage for stage in stages[:-1] if stage is not None]
     camera = camera_of(config)

@@ -21,11 +21,13 @@ from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
 from edge.stages.pose import PoseNetwork, PoseStage
+from edge.stages.replay import Replayed
 from edge.stages.resting import NeutralSource
 from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
 GIVEN = "{} gives its values"
+OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.", "output.coarse_shapes")
 
 
 class Stages(NamedTuple):
@@ -42,6 +44,24 @@ class Stages(NamedTuple):
         by_name = self._asdict()
         groups = [tuple(by_name[n] for n in group if by_name[n] is not None) for group in names]
         return [g for g in groups if g]
+
+
+class ReplayStages(NamedTuple):
+    """In their place: what was recorded needs no network."""
+
+    express: Replayed  # as the last one of those, it tells the last events
+
+    def groups(self, names: Sequence[Sequence[str]]) -> List[Tuple[Stage, ...]]:
+        return [(self.express,)]
+
+
+def replay_stages(config: Config, report: Report) -> ReplayStages:
+    """Reports what the user asked of networks, in vain."""
+    given = sorted(key for key in config.chosen if key.startswith(OF_NETWORKS))
+    if given:
+        report("note", "a recording is replayed as it is: {} {} no effect".format(
+            ", ".join(given), "have" if len(given) > 1 else "has"))
+    return ReplayStages(Replayed())
 
 
 def camera_of(config: Config) -> CameraGuess:

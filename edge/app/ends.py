@@ -1,7 +1,7 @@
 """Both ends of a pipeline, from the configuration: the options of the source, and the senders of the outputs."""
 import os
 import sys
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from edge.app.networks import Report
 from edge.config.load import Config
@@ -28,7 +28,7 @@ def source_options(config: Config) -> SourceOptions:
 
 
 def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, report: Optional[Report] = None,
-                 direct: bool = False) -> List[contracts.Sender]:
+                 direct: bool = False, stamp: Callable[[], Mapping[str, Any]] = dict) -> List[contracts.Sender]:
     """One thread for each output; files wait for a file, nothing waits for anything else. With `report` a live picture
     may open by itself. `direct`: records go into files in the pipeline's own thread; what takes long, as points and
     pictures do, or may wait for its reader, keeps a thread."""
@@ -36,7 +36,7 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
                             shapes=config.output.any_shapes, events=config.output.events,
-                            coarse=config.output.coarse_shapes)
+                            coarse=config.output.coarse_shapes, stamp=stamp)
     senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))

@@ -2,12 +2,13 @@
 import os
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Union
 
-from edge.app.chain import make_stages, steps_of
+from edge.app.chain import ReplayStages, Stages, make_stages, replay_stages, steps_of
 from edge.app.ends import NOTHING, asked, make_senders, source_options
 from edge.app.networks import Report
 from edge.app.neutral import InUse, named
+from edge.app.stamp import Stamp
 from edge.app.targets import NewFolders, check_targets
 from edge.config.load import Config
 from edge.core import clock
@@ -20,6 +21,7 @@ from edge.outputs.spec import parse_outputs
 from edge.pipeline.governor import Governor, Steering, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
 from edge.sources.choose import make_source
+from edge.sources.spec import is_replay
 from edge.store import lock, models, renewal
 from edge.telemetry.board.reader import BoardReader
 from edge.telemetry.health import Health
@@ -46,8 +48,10 @@ def run(config: Config, stop: Any, report: Report) -> Dict[str, Any]:
         before.write(STARTING, text)
 
     try:
-        unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
-        with lock.tracking(home, waiting, stop.is_set):
+        with ExitStack() as held:
+            if not is_replay(config.source.spec):  # which needs no engine
+                unfit = renewal.settle(home, config, os.environ, waiting, stop.is_set)
+                held.enter_context(lock.tracking(home, waiting, stop.is_set))
             if before.waited and stop.is_set():
                 return before.write(STOPPED, "")
             return _run(config, stop, report, health, before, unfit)
@@ -67,21 +71,24 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     check_targets(specs, config)
     folders = NewFolders(specs, config)
     source = make_source(source_options(config))
+    stamp = Stamp(config, source)
     reads, writes = config.pipeline.ends()
-    senders = make_senders(specs, config, source, report, direct=writes)
+    senders = make_senders(specs, config, source, report, direct=writes, stamp=stamp.facts)
     health.opening("the networks")
-    stages = make_stages(config, source.stills, report, source.live, asked(senders), lambda network: (
-        named(config, network, report) if source.stills else InUse(config, network, report, source.live)))
+    stages: Union[Stages, ReplayStages] = replay_stages(config, report) if source.facts else make_stages(
+        config, source.stills, report, source.live, asked(senders), lambda network: (
+            named(config, network, report) if source.stills else InUse(config, network, report, source.live)))
     groups = stages.groups(config.pipeline.groups())
     chain = [stage for group in groups for stage in group]
     meter = Meter(chain, clock.monotonic())
     this = Run(source, config.source.max_frames, senders, meter, chain, report)
     this.unfit = unfit
+    stamp.stages = chain
     if stages.express.neutral is not None:
-        this.profile = stages.express.neutral.record
+        this.profile = stamp.profile = stages.express.neutral.record
     this.hint = "" if senders or config.output.window is False else NOTHING
     halve_output = Switch()
-    steps = steps_of(stages, halve_output) if config.governor.enabled and source.live else []
+    steps = steps_of(stages, halve_output) if config.governor.enabled and source.live and isinstance(stages, Stages) else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
     this.governor = steering.record if steps else None
 
@@ -94,7 +101,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     written = partial(encode, coarse=stages.express.coarse)
     plan = Plan(source, groups, senders, written, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
                 on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
-                limit=config.source.max_frames, capture_thread=source.live or not reads,
+                limit=config.source.max_frames, capture_thread=source.live and not source.facts or not reads,
                 output_thread=len(groups) > 1 and not writes, last_events=stages.express.last_events)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)

@@ -15,6 +15,8 @@ from edge.sources.choose import make_source
 def decoded(config: Config, count: int) -> List[np.ndarray]:
     """The first frames of a recorded source. Raises SourceError, also where a camera was asked for."""
     source = make_source(source_options(config))
+    if source.facts is not None:
+        raise SourceError("bench needs pictures, and a recording has points alone: give a film, or --source portrait")
     if source.live:
         raise SourceError("bench needs frames that can be repeated: give a file, or --source portrait")
     frames = []  # type: List[np.ndarray]

@@ -109,6 +109,7 @@ class Source(ABC):
     frame_count = None  # type: Optional[int]  # for progress, where it is known
     fps = None  # type: Optional[float]  # nominal, where it is known
     stills = False  # unrelated pictures: nothing is tracked from one to the next
+    facts = None  # type: Optional[Mapping[str, Any]]  # of a replay: what made it; its frames hold their faces, and no picture
     warning = ""  # one line for the user, while something is not as it should be
     doubt = ""  # what is wrong with the pictures that come
     trouble = ""  # why none come

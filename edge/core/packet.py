@@ -17,6 +17,7 @@ class Frame(NamedTuple):
     time_s: float  # seconds since the first frame: presentation time of a file, captured_at of a camera
     image: np.ndarray
     file: str = ""  # of a picture: its path, as it was given or found
+    recorded: Any = None  # of a replay: the edge.core.records.Recorded of this frame
 
 
 class Roi(NamedTuple):
@@ -111,6 +112,12 @@ class Event(NamedTuple):
     values: Mapping[str, Any] = NOTHING_MISSING  # what is told of this kind alone, plain numbers and texts
 
 
+class ToldEvent(Event):
+    """One of a replay."""
+
+    record: Mapping[str, Any] = NOTHING_MISSING  # as it was told
+
+
 START, END = "start", "end"
 
 
@@ -130,7 +137,7 @@ class Packet(NamedTuple):
 
     def bare(self) -> "Packet":
         """Its events and the times of its frame alone: what may be kept, as it holds no picture."""
-        return Packet(self.frame._replace(image=NO_IMAGE), events=self.events)
+        return Packet(self.frame._replace(image=NO_IMAGE, recorded=None), events=self.events)
 
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)

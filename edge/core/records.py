@@ -143,6 +143,15 @@ class Event(NamedTuple):
     values: Mapping[str, Any]  # what is told of this kind alone, such as side
 
 
+class Recorded(NamedTuple):
+    """A frame record that was read back: as it was, and its values. Its points are arrays in both."""
+
+    time_s: float
+    record: Dict[str, Any]
+    faces: Tuple[Face, ...]
+    events: Tuple[Any, ...]  # Event; on their way through a replay those of a packet
+
+
 Line = Union[str, bytes, Mapping[str, Any]]  # a line of JSON, or its dict
 EVENT_KEYS = frozenset(Event._fields[1:-1]) | {"schema", "event"}
 

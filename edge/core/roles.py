@@ -3,6 +3,7 @@ from typing import Dict, Tuple
 
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
 STAGES = (DETECT, ALIGN, POSE, IRIS, EXPRESS)  # in the order of the pipeline
+REPLAY = "replay"  # in the place of them all, where the source is a recording
 CAPTURE, OUTPUT = "capture", "output"  # the two ends
 OFF = "none"
 # role -> the networks that its stage can run: those of engines/manifest/manifest.yaml

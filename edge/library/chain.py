@@ -8,9 +8,9 @@ import os
 import threading
 from collections import deque
 from contextlib import ExitStack
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
-from edge.app.chain import make_stages
+from edge.app.chain import ReplayStages, Stages, make_stages, replay_stages
 from edge.app.neutral import named
 from edge.config.load import Config
 from edge.core import clock
@@ -62,11 +62,15 @@ class StageChain:
     On a GPU the context is the thread's: what was opened there is closed there, or it stays until the process ends.
     """
 
-    def __init__(self, config: Config, stills: bool, live: bool, report: Report) -> None:
-        """Raises ModelError for networks that are not there, EngineError where nothing runs them."""
+    def __init__(self, config: Config, stills: bool, live: bool, report: Report, replays: bool = False) -> None:
+        """`replays`: the frames are those of a recording.
+
+        Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
+        self._replays = replays
         self._parts = Parts(True, config.output.any_shapes, config.output.events)
-        stages = make_stages(config, stills, report, live, self._parts, lambda network: named(config, network, report))
+        stages: Union[Stages, ReplayStages] = replay_stages(config, report) if replays else make_stages(
+            config, stills, report, live, self._parts, lambda network: named(config, network, report))
         self._last_events = stages.express.last_events
         self._packet: Optional[Packet] = None  # the newest, without its picture, where events are wanted
         self._events: Deque[Event] = deque(maxlen=MOST_EVENTS)
@@ -135,7 +139,8 @@ class StageChain:
 
     def _open(self) -> None:
         with ExitStack() as closing:
-            closing.enter_context(lock.tracking(home_dir(), self._waiting, lambda: False))
+            if not self._replays:
+                closing.enter_context(lock.tracking(home_dir(), self._waiting, lambda: False))
             for stage in self.stages:
                 closing.callback(stage.close)
                 stage.open()

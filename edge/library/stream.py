@@ -13,6 +13,7 @@ from edge.library.chain import Report, StageChain
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, stream_config, timeout
 from edge.sources.choose import make_source
+from edge.sources.spec import is_replay
 
 READ_S = 0.2  # how soon close() of another thread is seen
 
@@ -46,10 +47,11 @@ class Stream(Generic[Given]):
         self._over, self._process = False, os.getpid()
         self._config, self._report = stream_config(source, config, options, keywords), report
         self._timeout_s = timeout(timeout_s)
-        if fetch:
+        if fetch and not is_replay(self._config.source.spec):
             fetch_missing(self._config.models, report)
         self._source: Any = make_source(source_options(self._config))
-        self._chain = StageChain(self._config, self._source.stills, self._source.live, report)
+        self._chain = StageChain(self._config, self._source.stills, self._source.live, report,
+                                 is_replay(self._config.source.spec))
         self._opened, self._last_warning = False, ""
         self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at

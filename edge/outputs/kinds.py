@@ -81,6 +81,8 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
+    "record": Kind(FILE, "files.record:make", "all that was found, points too, to be replayed; no pictures",
+                   "record:run.nfr", {}, (".nfr",)),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -143,6 +145,7 @@ class OutputOptions(NamedTuple):
     shapes: bool = False  # the records have the blend shapes, pictures show them
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
+    stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
 
     @property
     def parts(self) -> Parts:

@@ -8,16 +8,13 @@ from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, Op
 
 import numpy as np
 
-from edge.core.packet import Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose
-from edge.core.parts import SHAPES, Parts
+from edge.core.packet import Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, ToldEvent
+from edge.core.parts import Parts
 from edge.core.records import SCHEMA, Turn
+from edge.outputs.replayed import NAMES_OF_SHAPES, NOT_FINITE, NOT_MEASURED, POINTS, replayed
 
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
-NOT_FINITE = "not finite"
-NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
-NAMES_OF_SHAPES = frozenset(SHAPES)
 NO_NAMES = frozenset()  # type: AbstractSet[str]
-POINTS = ("landmarks", "eye_contours")
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
@@ -43,7 +40,8 @@ def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True, coar
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
     hidden = NAMES_OF_SHAPES if not parts.shapes else NO_NAMES if parts.coarse else coarse
-    record["faces"] = [_face(face, parts, hidden, as_lists) for face in packet.faces]
+    record["faces"] = ([_face(face, parts, hidden, as_lists) for face in packet.faces] if frame.recorded is None else
+                       replayed(frame.recorded.record["faces"], parts, hidden, as_lists))
     if parts.events:
         record["events"] = [_event(event, frame) for event in packet.events]
     return record
@@ -70,6 +68,8 @@ def _face_without(face: Record, parts: Parts) -> Record:
 
 def _event(event: Event, frame: Frame) -> Record:
     """A record of its own; `frame` is the one that it was told with. What is not finite is absent."""
+    if isinstance(event, ToldEvent) and event.record:
+        return dict(event.record, captured_at=_number(frame.captured_at, TIME))
     record: Record = {"schema": SCHEMA, "event": event.name, "id": int(event.id), "phase": event.phase}
     if event.face is not None:
         record["face"] = int(event.face)

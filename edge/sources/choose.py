@@ -23,6 +23,7 @@ from edge.sources.picture import FrameTransform
 from edge.sources.pictures.images import Pictures
 from edge.sources.portrait import Portrait
 from edge.sources.recorded import RecordedSource, Recording
+from edge.sources.replay import Replay, check_replay
 from edge.sources.spec import Kind, SourceOptions
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ def make_source(options: SourceOptions, factory: Factory = cv2.VideoCapture) -> 
     if hidden:
         log.warning("--source %s is not the file of that name here, which is ./%s", hidden, hidden)
     kind = spec.classify(options.spec)
+    if kind.kind == spec.RECORD:
+        check_replay(options)
     if kind.kind not in spec.LIVE_KINDS:
         return RecordedSource(_recording(kind, options), options)
     spec.check_live(options, options.spec)
@@ -80,6 +83,8 @@ def _live(opener: Opener, transform: FrameTransform, options: SourceOptions,
 def _recording(kind: Kind, options: SourceOptions) -> Recording:
     if kind.kind == spec.PORTRAIT:
         return Portrait(options.fps)
+    if kind.kind == spec.RECORD:
+        return Replay(kind.target, options.fps, options.most_pixels)
     if kind.kind == spec.IMAGES:
         return Pictures(kind.target, kind.paths, options.fps, options.most_pixels, kind.passed)
     return VideoFile(kind.target, options.fps, options.most_pixels)

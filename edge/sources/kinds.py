@@ -8,6 +8,7 @@ from edge.core.errors import SourceError
 from edge.core.roles import PICTURE_SUFFIXES
 from edge.host.ownership import UnsafePath
 from edge.host.reading import open_regular, reason
+from edge.recording.format import MAGIC
 
 RAW_FILMS = (".mjpg", ".mjpeg")  # pictures one behind the other, without a container
 HEAD_BYTES = 512
@@ -88,6 +89,15 @@ def is_animated(path: str) -> str:
     kind = look(head, path).picture
     moves = kind == PNG and b"acTL" in head or kind == WEBP and head[12:16] == b"VP8X" and len(head) > 20 and head[20] & 2
     return kind if moves else ""
+
+
+def is_recording(path: str) -> bool:
+    """By how it begins."""
+    try:
+        with open_file(path) as f:
+            return f.read(len(MAGIC)) == MAGIC
+    except (SourceError, OSError):
+        return False
 
 
 def passed_over(names: List[str]) -> str:

@@ -1,7 +1,7 @@
 """Whatever has an end: a video file, pictures, the demo. Each frame in order, or at its own pace like a camera."""
 import threading
 from abc import ABC, abstractmethod
-from typing import NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from edge.core import clock
 from edge.core.contracts import Source
 from edge.core.errors import SourceError
 from edge.core.packet import Frame
+from edge.core.records import Recorded
 from edge.host import waiting
 from edge.sources.picture import FrameTransform
 from edge.sources.spec import REALTIME, SourceOptions
@@ -28,6 +29,9 @@ class Recording(ABC):
     lost = 0  # frames or pictures so far that could not be read; `warning` names them, at the end of a film
     warning = ""
     file = ""  # of a picture: the path of the one that advance() went to
+    step = 1  # numbers from the frame before to the one that advance() went to: of a replay more, where a camera dropped some
+    origin_s: Optional[float] = None  # time that counts as 0; None: that of the first frame that is wanted
+    facts: Optional[Mapping[str, Any]] = None  # of a replay
 
     @abstractmethod
     def open(self) -> None:
@@ -40,6 +44,10 @@ class Recording(ABC):
     @abstractmethod
     def picture(self) -> Optional[np.ndarray]:
         """The frame that advance() went to, in memory of its own; None where it cannot be read."""
+
+    def recorded(self, seq: int, time_s: float) -> Optional[Recorded]:
+        """Of a replay: what was found in the frame that advance() went to, which has this number and time now."""
+        return None
 
     @abstractmethod
     def rewind(self) -> None:
@@ -71,6 +79,7 @@ class Taken(NamedTuple):
     time_s: float
     image: np.ndarray
     file: str
+    recorded: Optional[Recorded]
 
 
 class RecordedSource(Source):
@@ -79,7 +88,7 @@ class RecordedSource(Source):
     def __init__(self, recording: Recording, options: SourceOptions) -> None:
         self._recording, self._options = recording, options
         self._transform = FrameTransform(options, scale=True)
-        self.name = recording.name
+        self.name, self.facts = recording.name, recording.facts
         self.live = options.pace == REALTIME
         self.stills = recording.stills and not options.sequence
         self.fps = recording.fps
@@ -134,7 +143,7 @@ class RecordedSource(Source):
         if self._closed.is_set():
             raise EOFError(self.name + " was closed")
         taken, self._waiting = self._waiting, None
-        return Frame(taken.seq, clock.monotonic(), taken.time_s, taken.image, taken.file)
+        return Frame(taken.seq, clock.monotonic(), taken.time_s, taken.image, taken.file, taken.recorded)
 
     def close(self) -> None:
         self._closed.set()
@@ -154,7 +163,10 @@ class RecordedSource(Source):
                 continue
             image = self._recording.picture()
             if image is not None:
-                return Taken(self._seq, self._time_s, self._transform(image), self._recording.file)
+                recorded = self._recording.recorded(self._seq, self._time_s)
+                if recorded is None:
+                    image = self._transform(image)
+                return Taken(self._seq, self._time_s, image, self._recording.file, recorded)
 
     def _advance(self) -> None:
         """To the next frame between start and end; from the end to the start where the recording loops."""
@@ -168,8 +180,9 @@ class RecordedSource(Source):
                 continue
             if time_s < (float("inf") if options.end_s is None else options.end_s - SAME_TIME_S):
                 if self._pass_origin_s is None:
-                    self._pass_origin_s = time_s
-                self._seq += 1
+                    origin_s = None if options.start_s else self._recording.origin_s
+                    self._pass_origin_s = time_s if origin_s is None else origin_s
+                self._seq += self._recording.step
                 self._time_s = self._pass_time_s + time_s - self._pass_origin_s
                 return
             self._next_pass()

@@ -12,6 +12,7 @@ from edge.sources import kinds, names
 from edge.sources.live.controls import NO_CONTROLS, Controls
 
 CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
+RECORD, RECORD_SUFFIX = "record", ".nfr"
 LIVE_KINDS = (CAMERA, RTSP, CSI, GST)
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 WEBP_FILMS = (9, 0)  # the first FFmpeg that reads animated WebP
@@ -117,7 +118,28 @@ def classify(spec: str) -> Kind:
         if not text[4:].strip():
             raise SourceError("--source gst: the pipeline is missing; write it as gst:videotestsrc ! videoconvert")
         return Kind(GST, text[4:].strip())
+    if is_replay(spec):
+        return _of_recording(spec.strip() if text.lower().startswith(RECORD + ":") else spec)
     return _of_path(spec if names.exists(os.path.expanduser(spec)) else text)
+
+
+def is_replay(spec: Optional[str]) -> bool:
+    """Whether it is a recorded run, by the text alone or by what the file begins with."""
+    if spec is None:
+        return False
+    text = spec.strip().lower()
+    return text.startswith(RECORD + ":") or text.endswith(RECORD_SUFFIX) or kinds.is_recording(os.path.expanduser(spec))
+
+
+def _of_recording(text: str) -> Kind:
+    path = text[len(RECORD) + 1:] if text.lower().startswith(RECORD + ":") else text
+    if not path.strip():
+        raise SourceError("--source record: the file is missing; write it as record:run{}".format(RECORD_SUFFIX))
+    names.check_name(path)
+    path = os.path.expanduser(path)
+    if not names.exists(path):
+        raise SourceError(names.missing(path))
+    return Kind(RECORD, path)
 
 
 def hides_file(spec: str) -> str:

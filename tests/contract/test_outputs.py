@@ -15,7 +15,7 @@ from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 
-FILES = {"jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
+FILES = {"record": "a.nfr", "jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
 FULL = Face(
     1, Roi(80.0, 60.0, 90.0, 0.0), 0.9, (50.0, 30.0, 110.0, 90.0),
     landmarks=np.random.RandomState(0).uniform(40.0, 100.0, (468, 3)),

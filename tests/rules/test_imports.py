@@ -12,6 +12,7 @@ FACE = "nanoface.py"
 MAY_IMPORT = {
     "core": "",
     "host": "core",
+    "recording": BELOW,
     "config": "outputs.spec " + BELOW,  # what an --output may say is checked as every other key is
     "store": BELOW,
     "geometry": BELOW,
@@ -19,8 +20,8 @@ MAY_IMPORT = {
     "models": "face.mesh geometry " + BELOW,
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
-    "sources": BELOW,
-    "outputs": "geometry face.mesh face.still " + BELOW,  # still: a program may want the points in the head's axes
+    "sources": "recording " + BELOW,
+    "outputs": "recording geometry face.mesh face.still " + BELOW,  # still: a program may want the points in the head's axes
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
     "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,

@@ -36,7 +36,7 @@ def failure(spec: OutputSpec, error: OSError) -> OutputError:
 
 
 class LineFile:
-    """A text file, pipe or standard output that is written in whole lines, each with one call to the system.
+    """A file, pipe or standard output that is written in whole lines, or pieces, each with one call to the system.
 
     So a process that is killed leaves whole lines. So does a full disk: what there is of the last line is taken back. An older
     file stays until the first record replaces it. All methods raise OutputError.
@@ -61,7 +61,7 @@ class LineFile:
                     return
                 self._fd = open_new(self._spec.target, make=True)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
-            self._write(self._header)
+            self._write(encoded(self._header))
         except OSError as e:
             raise failure(self._spec, e)
 
@@ -80,17 +80,20 @@ class LineFile:
 
     def write(self, lines: str) -> None:
         """`lines` ends with a newline."""
+        self.write_bytes(encoded(lines))
+
+    def write_bytes(self, piece: bytes) -> None:
         try:
             if self._due:
                 self._due, self._regular = False, True
-                self._replace(self._header + lines)
+                self._replace(encoded(self._header) + piece)
             else:
-                self._write(lines)
+                self._write(piece)
         except OSError as e:
             raise failure(self._spec, e)
 
-    def _replace(self, lines: str) -> None:
-        """The older file by one with these lines; it stays where that does not go well."""
+    def _replace(self, piece: bytes) -> None:
+        """The older file by one with this piece; it stays where that does not go well."""
         folder, name = resolve(self._spec.target, make=True)
         with folder:
             found = folder.check(name)
@@ -99,26 +102,26 @@ class LineFile:
             except PermissionError:
                 if folder.shared:
                     raise
-                self._overwrite(folder, name, lines)  # a file that may be written to, in a folder that may not
+                self._overwrite(folder, name, piece)  # a file that may be written to, in a folder that may not
                 return
             try:
                 if found is not None and not folder.shared:
                     _make_like(self._fd, found)
-                self._write(lines)
+                self._write(piece)
                 folder.replace(part, name)
             except OSError as e:
                 folder.unlink(part)
                 if e.errno != errno.EBUSY:
                     raise
                 os.close(self._fd)
-                self._overwrite(folder, name, lines)  # mounted there by a container
+                self._overwrite(folder, name, piece)  # mounted there by a container
 
-    def _overwrite(self, folder: Folder, name: str, lines: str) -> None:
+    def _overwrite(self, folder: Folder, name: str, piece: bytes) -> None:
         self._fd = folder.open(name, os.O_WRONLY | os.O_TRUNC)
-        self._write(lines)
+        self._write(piece)
 
-    def _write(self, lines: str) -> None:
-        data = memoryview(lines.encode("utf-8", "surrogateescape"))  # names are bytes
+    def _write(self, piece: bytes) -> None:
+        data = memoryview(piece)
         written = 0
         try:
             while written < len(data):
@@ -149,6 +152,10 @@ class LineFile:
                 os.close(fd)
             except OSError as e:  # network file systems report a full disk only here
                 raise failure(self._spec, e)
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # names are bytes
 
 
 def prove(folder: Folder, name: str) -> None:

@@ -1,0 +1,41 @@
+"""The run itself, to be replayed: the frame records with points, shapes and events, and no picture."""
+from typing import Any, Callable, Dict, Mapping
+
+from edge.core.contracts import Output
+from edge.outputs.files.file import LineFile
+from edge.outputs.kinds import OutputOptions, OutputSpec
+from edge.recording.writing import Writer
+
+
+class RecordOutput(Output):
+    """One chunk for each frame. A killed process leaves whole ones, at most the last one short."""
+
+    fatal = True
+    landmarks = shapes = events = True
+
+    def __init__(self, spec: OutputSpec, blocking: bool, stamp: Callable[[], Mapping[str, Any]]) -> None:
+        """`stamp`: what makes the recording; asked once frames come."""
+        self.name, self.blocking = spec.text, blocking
+        self._file, self._stamp = LineFile(spec), stamp
+        self._writer = Writer()
+        self._began = self._done = False
+
+    def open(self) -> None:
+        self._file.open()
+
+    def emit(self, item: Dict[str, Any]) -> None:
+        head = b"" if self._began else self._writer.head(self._stamp())
+        self._file.write_bytes(head + self._writer.frame(item))
+        self._began = True
+
+    def close(self) -> None:
+        try:
+            if self._began and not self._done:
+                self._done = True
+                self._file.write_bytes(self._writer.end())
+        finally:
+            self._file.close()
+
+
+def make(spec: OutputSpec, options: OutputOptions) -> Output:
+    return RecordOutput(spec, options.blocking, options.stamp)

@@ -1,0 +1,1 @@
+"""A recorded run as a file: its format, and both directions."""
