@@ -19,7 +19,7 @@ MOST_PACKETS = 64  # that are read at a time
 ALLOWED, ALLOWED_PER_S = 1 << 18, 1 << 10
 REFUSED = (4, 5, 134, 135)  # codes of MQTT 3.1.1, and what paho 2 makes of them
 # of a broker that does not keep to the protocol, paho raises whatever its parsing stumbles over
-BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, struct.error)
 
 
 class Login(NamedTuple):
@@ -83,8 +83,8 @@ class Connection:
 
     def _check_code(self) -> None:
         if self._code in REFUSED:
-            cure = "check its options user and password_file" if self._login.user else "it wants the options user and password_file"
-            raise self._error("the broker at {} refuses the login: {}".format(self._address.text, cure))
+            raise self._error("the broker at {} refuses the login: {} the options user and password_file".format(
+                self._address.text, "check" if self._login.user else "it wants"))
         if self._code != 0:
             raise self._error("the broker at {} refuses: {}".format(self._address.text, self._code))
 
