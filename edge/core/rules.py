@@ -8,6 +8,7 @@ from edge.core.spelling import nearest
 LOOPBACK = "127.0.0.1"
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}\Z")
 
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]{1,253}|\[[0-9a-f:.]+\])(:[0-9]{1,5})?\Z")
 PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}\Z")  # the name of a neutral face: also that of a file
 
 
@@ -96,6 +97,18 @@ def flag() -> Rule:
         return value
 
     return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
+
+
+def origins() -> Rule:
+    """Of web pages, as a browser tells them; several with commas between. "null" is that of a page opened as a file."""
+
+    def read(value: Any) -> Tuple[str, ...]:
+        found = tuple(one.strip().rstrip("/").lower() for one in value.split(","))
+        if not all(one == "null" or ORIGIN.match(one) for one in found):
+            raise ValueError
+        return found
+
+    return Rule("http://HOST:PORT or https://HOST, several with commas, or null for pages opened as files", read, str)
 
 
 def is_profile(name: str) -> bool:

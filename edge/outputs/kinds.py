@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, choice, flag, matching, number, whole
+from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -66,6 +66,7 @@ MQTT = dict(RATE, **{
     "tls": Key(flag(), "encrypted; name the port, which is 8883 as a rule"),
     "ca_file": Key(matching(PRINTED, "a path"), "certificate of who signed the broker's"),
 })
+ORIGIN = {"origin": Key(origins(), "of web pages that may connect beside those of this machine")}
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -90,16 +91,17 @@ KINDS: Dict[str, Kind] = {
                       "vts-phone://0.0.0.0", AVATAR, port=21412, live=True, listens=ALWAYS),
     "ifacialmocap": Kind(ADDRESS, "live.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
                          "ifacialmocap://0.0.0.0", AVATAR, port=49983, live=True, listens=WITHOUT_HOST),
-    "socketio": Kind(ADDRESS, "live.socketio:make", "to the server of OpenVtuber or DLVYF", "socketio://192.0.2.7:6789",
+    "socketio": Kind(ADDRESS, "live.socketio.client:make", "to the server of OpenVtuber or DLVYF", "socketio://192.0.2.7:6789",
                      AVATAR, port=6789, live=True, package=AIOHTTP),
-    "socketio-server": Kind(ADDRESS, "live.socketio:make_server", "as the server of OpenVtuber or DLVYF, for their pages",
-                            "socketio-server://:6789", AVATAR, port=6789, live=True, listens=ALWAYS, package=AIOHTTP),
+    "socketio-server": Kind(ADDRESS, "live.socketio.server:make", "as the server of OpenVtuber or DLVYF, for their pages",
+                            "socketio-server://:6789", dict(AVATAR, **ORIGIN), port=6789, live=True, listens=ALWAYS,
+                            package=AIOHTTP),
     "opentrack": Kind(ADDRESS, "live.opentrack:make", "the head's pose for games", "opentrack://192.0.2.7", AVATAR, port=4242,
                       live=True),
     "osc": Kind(ADDRESS, "live.osc.values:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
                 package=OSC),
-    "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765", RECORDS, port=8765,
-               live=True, listens=ALWAYS, package=AIOHTTP),
+    "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765",
+               dict(RECORDS, **ORIGIN), port=8765, live=True, listens=ALWAYS, package=AIOHTTP),
     "udp-json": Kind(ADDRESS, "live.udpjson:make", "the records as datagrams of JSON", "udp-json://192.0.2.7:5005", RECORDS,
                      live=True),
     "mqtt": Kind(BROKER, "live.mqtt.output:make", "an MQTT broker, with Home Assistant's discovery",

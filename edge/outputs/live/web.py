@@ -1,0 +1,272 @@
+"""An HTTP and WebSocket server of an output: whoever connects is bounded in number, bytes and time.
+
+aiohttp reads the requests; this file accepts the connections, so that none of them costs anything before it has said what it
+wants: a web page of a stranger, a name that was made to lead here (DNS rebinding), a request that never ends.
+"""
+import asyncio
+import ipaddress
+import logging
+import re
+import socket
+from importlib import import_module
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from edge.core import clock
+from edge.core.errors import OutputError
+from edge.core.rules import Address
+from edge.host.reading import reason
+from edge.outputs.live.loop import Loop
+
+MOST_CONNECTIONS = 128  # the oldest that has asked for nothing yet gives way to a new one
+HANDSHAKE_S = 5.0  # for the head of a request, and between two requests
+MOST_HEAD = 16384  # bytes of it
+SEND_BUFFER = 65536  # bytes that the kernel holds for a peer: what lies there is old when it is read
+BACKLOG, PAUSE_S, START_S, CLOSE_S = 128, 0.1, 5.0, 1.0
+# of WebSockets: what a peer may say, in bytes and messages, and how often it is asked whether it is there
+LARGEST_MESSAGE, SAID_AT_ONCE, SAID_A_SECOND, HEARTBEAT_S = 4096, 100, 10.0, 30.0
+LOCAL_ORIGIN = re.compile(r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?\Z", re.IGNORECASE)
+Handler = Callable[[Any], Any]  # a coroutine function: aiohttp's request -> response
+
+
+def host_is_ours(header: Optional[str], own: Iterable[str]) -> bool:
+    """Whether the Host of a request names this machine: loopback, one of `own` names and addresses. A page whose name was
+    made to lead here sends its own name."""
+    host = re.sub(r":\d*\Z", "", header or "").lower().rstrip(".")
+    names = {name.lower() for name in own}
+    if host == "localhost" or host in names:
+        return True
+    try:
+        address: Any = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return bool(address.is_loopback) or str(getattr(address, "ipv4_mapped", None) or address) in names
+
+
+def origin_is_allowed(headers: Mapping[str, str], named: Iterable[str]) -> bool:
+    """A page says its Origin, but for pictures and the like, which browsers mark; it is one of this machine, or was named by
+    the user. Programs say none."""
+    origin = headers.get("Origin")
+    if origin is None:
+        return headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin") or headers.get("Sec-Fetch-Mode") == "navigate"
+    return LOCAL_ORIGIN.match(origin) is not None or origin.lower() in {name.lower() for name in named}
+
+
+class _Connection(asyncio.Protocol):
+    """Hands on to aiohttp's protocol what may come: `allowance` bytes, until `timer` ends it."""
+
+    def __init__(self, server: "WebServer", inner: Any) -> None:
+        self._server, self._inner = server, inner
+        self.transport: Any = None
+        self.timer: Any = None
+        self.allowance: Optional[int] = MOST_HEAD
+        self.asked = False  # a request of it is being answered
+        self.known = False  # it has asked for something that it may have
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self._server.made(self)
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.allowance is not None:
+            self.allowance -= len(data)
+            if self.allowance < 0:
+                self._server.refuse(self)
+                return
+        self._inner.data_received(data)
+
+    def eof_received(self) -> Any:
+        return self._inner.eof_received()
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self._server.lost(self)
+        self._inner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """It does not read what it asked for."""
+        if self.allowance is not None:
+            self._server.refuse(self)
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+
+class WebServer:
+    """Opened and closed by the thread of its output, once or again; all else happens in the thread of its loop."""
+
+    def __init__(self, name: str, address: Address, handler: Handler, origins: Iterable[str] = (), body: int = 0) -> None:
+        """`handler` gets the requests whose Host and Origin are right; `body`: bytes of one at most."""
+        self.refused = 0  # connections and requests, for whatever reason
+        self.port = 0
+        self.loop = Loop(name)
+        self._name, self._address, self._handler = name, address, handler
+        self._origins, self._body = tuple(origins), body
+        self._socket: Optional[socket.socket] = None
+        self._http: Any = None  # aiohttp's
+        self._connections: Dict[Any, _Connection] = {}  # by transport, the oldest first
+
+    def open(self) -> None:
+        """Raises OutputError."""
+        import_module("aiohttp.web")  # takes seconds on a board
+        self._socket = self._bound()
+        self.port = int(self._socket.getsockname()[1])
+        self.loop = Loop(self._name).start()
+        try:
+            self.loop.run(self._begin(), START_S)
+        except TimeoutError as e:
+            self.close()
+            raise OutputError("output {}: {}".format(self._name, e))
+
+    def close(self) -> None:
+        """May be called twice."""
+        if self._socket is not None:
+            try:
+                self.loop.run(self._end(), 1.0)
+            except TimeoutError:
+                pass
+            self.loop.close(0.5)
+            self._socket.close()
+            self._socket = None
+            self._connections.clear()
+
+    def _bound(self) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(self._address.host, self._address.port, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as e:
+            raise OutputError("output {}: there is no host {}: {}".format(self._name, self._address.host, reason(e)))
+        family, kind, protocol, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(place)
+            made.listen(BACKLOG)
+            made.setblocking(False)
+        except OSError as e:
+            made.close()
+            raise OutputError("output {} cannot listen at {}: {}".format(self._name, self._address.text, reason(e)))
+        return made
+
+    async def _begin(self) -> None:
+        from aiohttp import web
+
+        silent = logging.Logger("peers", logging.CRITICAL + 1)  # what they do wrong is counted
+        self._http = web.Server(self._handle, logger=silent, access_log=None, lingering_time=0.0, auto_decompress=False,
+                                keepalive_timeout=HANDSHAKE_S)
+        self.loop.spawn(self._accept(asyncio.get_event_loop()))
+
+    async def _accept(self, loop: Any) -> None:
+        while True:
+            try:
+                peer, _ = await loop.sock_accept(self._socket)
+            except OSError:  # no descriptor is left, or it has gone again
+                await asyncio.sleep(PAUSE_S)
+                continue
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+            if len(self._connections) >= MOST_CONNECTIONS:
+                unasked = (one for one in self._connections.values() if not one.asked)
+                idle = min(unasked, key=lambda one: one.known, default=None)
+                self.refuse(idle)
+                if idle is None:
+                    peer.close()
+                    continue
+            try:
+                await loop.connect_accepted_socket(lambda: _Connection(self, self._http()), peer)
+            except OSError:
+                peer.close()
+
+    async def _end(self) -> None:
+        for one in list(self._connections.values()):
+            one.transport.abort()
+        await asyncio.sleep(0)
+        await self._http.shutdown(0.5)
+
+    # of a connection
+
+    def made(self, one: _Connection) -> None:
+        self._connections[one.transport] = one
+        self._wait_for_request(one)
+
+    def lost(self, one: _Connection) -> None:
+        one.timer.cancel()
+        self._connections.pop(one.transport, None)
+
+    def refuse(self, one: Optional[_Connection]) -> None:
+        self.refused += 1
+        if one is not None:
+            one.transport.abort()
+            self._connections.pop(one.transport, None)
+
+    def _wait_for_request(self, one: _Connection) -> None:
+        one.asked, one.allowance = False, MOST_HEAD
+        one.timer = asyncio.get_event_loop().call_later(HANDSHAKE_S, self.refuse, one)
+
+    # of a request
+
+    async def _handle(self, request: Any) -> Any:
+        one = self._connections.get(request.transport)
+        if one is None:
+            return line(503, "closed")
+        one.timer.cancel()
+        one.asked, one.allowance = True, MOST_HEAD + self._body
+        try:
+            if not host_is_ours(request.headers.get("Host"), self._own_names(request.transport)):
+                return self.refusal(403, "this machine is not called that: use its address")
+            if not origin_is_allowed(request.headers, self._origins):
+                return self.refusal(403, "pages of this origin may not connect: name it with origin=")
+            one.known = True
+            return await self._handler(request)
+        finally:
+            if request.transport in self._connections:
+                self._wait_for_request(one)
+
+    def refusal(self, status: int, text: str) -> Any:
+        self.refused += 1
+        return line(status, text)
+
+    def _own_names(self, transport: Any) -> List[str]:
+        """What people may call this machine: the address that was named, that of this connection, and its host's name."""
+        name = socket.gethostname()
+        place: Tuple[Any, ...] = transport.get_extra_info("sockname") or ("",)
+        return [self._address.host, str(place[0]).replace("::ffff:", ""), name, name + ".local"]
+
+    async def websocket(self, request: Any, joined: Callable[[], Any], heard: Callable[[Any], Any]) -> Any:
+        """The response, when it is over. `joined` is called as it begins, `heard` with each message, text or bytes. Both must
+        not wait. A peer that says more than SAID_A_SECOND for long is cut off."""
+        from aiohttp import WSMsgType, web
+
+        response = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, heartbeat=HEARTBEAT_S, compress=False,
+                                         max_msg_size=LARGEST_MESSAGE)
+        try:
+            await response.prepare(request)
+        except web.HTTPException:
+            self.refused += 1
+            raise
+        one = self._connections.get(request.transport)
+        if one is None:
+            return response
+        one.allowance = None
+        joined()
+        spare, before = float(SAID_AT_ONCE), clock.monotonic()
+        while True:
+            message = await response.receive()
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return response
+            now = clock.monotonic()
+            spare, before = min(float(SAID_AT_ONCE), spare + SAID_A_SECOND * (now - before)) - 1.0, now
+            if spare < 0.0:
+                self.refuse(one)
+                return response
+            if message.type == WSMsgType.PING and one.transport.get_write_buffer_size() == 0:
+                await response.pong(message.data)
+            elif message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                heard(message.data)
+
+
+def line(status: int, text: str, headers: Optional[Mapping[str, str]] = None) -> Any:
+    """A response of one line; the connection ends with it."""
+    from aiohttp import web
+
+    response = web.Response(status=status, text=text + "\n", headers=headers)
+    response.force_close()
+    return response
