@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, flag, number, whole
+from edge.core.rules import Address, Rule, choice, flag, number, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -51,6 +51,10 @@ STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
 RECORDS = dict(RATE, **RECORD)
+PHONE = dict(AVATAR, anywhere=Key(flag(), "answer who asks from beyond the local networks too"))
+IFACIAL = dict(PHONE, version=Key(choice("v1", "v2"), "of the text that a host gets (v1)"),
+               port=Key(whole(1, 65535), "where those who ask listen (49983)"))
+VTS = dict(AVATAR, own=Key(flag(), "also shapes and events, as inputs that nanoface adds (true)"))
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -69,12 +73,12 @@ KINDS: Dict[str, Kind] = {
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
     "openseeface": Kind(ADDRESS, "live.openseeface:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
                         "openseeface://192.0.2.7", RATE, port=11573, live=True),
-    "vts": Kind(ADDRESS, "live.vts:make", "VTube Studio's own interface", "vts://192.0.2.7:8001", AVATAR, port=8001, live=True,
-                package=AIOHTTP),
-    "vts-phone": Kind(ADDRESS, "live.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",
-                      "vts-phone://0.0.0.0", AVATAR, port=21412, live=True, listens=ALWAYS),
-    "ifacialmocap": Kind(ADDRESS, "live.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
-                         "ifacialmocap://0.0.0.0", AVATAR, port=49983, live=True, listens=WITHOUT_HOST),
+    "vts": Kind(ADDRESS, "live.vts.output:make", "VTube Studio's own interface; without a host it is found",
+                "vts://192.0.2.7:8001", VTS, port=8001, live=True, listens=WITHOUT_HOST, package=AIOHTTP),
+    "vts-phone": Kind(ADDRESS, "live.phone.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",
+                      "vts-phone://0.0.0.0", PHONE, port=21412, live=True, listens=ALWAYS),
+    "ifacialmocap": Kind(ADDRESS, "live.phone.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
+                         "ifacialmocap://0.0.0.0", IFACIAL, port=49983, live=True, listens=WITHOUT_HOST),
     "socketio": Kind(ADDRESS, "live.socketio:make", "to the server of OpenVtuber or DLVYF", "socketio://192.0.2.7:6789",
                      AVATAR, port=6789, live=True, package=AIOHTTP),
     "socketio-server": Kind(ADDRESS, "live.socketio:make_server", "as the server of OpenVtuber or DLVYF, for their pages",
