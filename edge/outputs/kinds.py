@@ -65,7 +65,7 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
-    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
+    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
@@ -148,8 +148,8 @@ def explained() -> str:
         return ["  {:<{}}{}".format(form_of(name), width, kind.text) for name, kind in KINDS.items() if kind.live == live]
 
     return "\n".join(["files and pictures:"] + lines(False) + ["other programs:"] + lines(True) + [
-        "`nanoface outputs KIND` shows an example, the options and what to mind of one. In a TARGET that has options,",
-        "and in a VALUE, %25 %26 %3F stand for % & ?"])
+        "`nanoface outputs KIND` shows an example, the options and what to mind of one.",
+        "In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":

@@ -4,6 +4,7 @@ import numpy as np
 from edge.core.parts import SHAPES
 from edge.geometry.rotation import from_angles
 
+
 def face(number=1, yaw=0.0, pitch=0.0, roll=0.0, place=(0.0, 0.0, 600.0), gaze=(0.0, 0.0), expression=None, box=None):
     """Whole, with all shapes at 0 where `expression` does not have them."""
     sight = {"yaw": gaze[0], "pitch": gaze[1]}
