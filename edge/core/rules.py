@@ -77,6 +77,16 @@ def choice(*values: Any) -> Rule:
     return Rule("one of " + ", ".join(words), read, numeral if isinstance(values[0], int) else str, words)
 
 
+def matching(pattern: str, allowed: str) -> Rule:
+    """All of which the pattern matches."""
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not re.match("(?:{})\\Z".format(pattern), value):
+            raise ValueError
+        return value
+
+    return Rule(allowed, read, str)
+
+
 def flag() -> Rule:
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, choice, flag, number, whole
+from edge.core.rules import Address, Rule, choice, flag, matching, number, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -53,6 +53,19 @@ AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mi
 RECORDS = dict(RATE, **RECORD)
 VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
            case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
+PRINTED, TOPIC = r"[^\x00-\x1f\x7f]{1,500}", r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,199}"
+MQTT = dict(RATE, **{
+    "id": Key(matching(r"[a-z0-9][a-z0-9_-]{0,31}", "small letters, digits, - and _"), "of this box, unlike any other's"),
+    "every": Key(number(0.0, 3600.0, "seconds"), "between two messages of a value (5)"),
+    "deadband": Key(number(0.0, 100.0), "how many times as far as usual a value must move to be told (1)"),
+    "shapes": FACE["shapes"],
+    "homeassistant": Key(flag(), "tell Home Assistant what there is"),
+    "discovery_prefix": Key(matching(TOPIC, "a topic without + and #"), "of Home Assistant (homeassistant)"),
+    "user": Key(matching(PRINTED, "a name"), "of the broker's account"),
+    "password_file": Key(matching(PRINTED, "a path"), "holds its password"),
+    "tls": Key(flag(), "encrypted; name the port, which is 8883 as a rule"),
+    "ca_file": Key(matching(PRINTED, "a path"), "certificate of who signed the broker's"),
+})
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -89,8 +102,8 @@ KINDS: Dict[str, Kind] = {
                live=True, listens=ALWAYS, package=AIOHTTP),
     "udp-json": Kind(ADDRESS, "live.udpjson:make", "the records as datagrams of JSON", "udp-json://192.0.2.7:5005", RECORDS,
                      live=True),
-    "mqtt": Kind(BROKER, "live.mqtt:make", "an MQTT broker, with Home Assistant's discovery", "mqtt://192.0.2.7/nanoface",
-                 RATE, port=1883, live=True, package=PAHO),
+    "mqtt": Kind(BROKER, "live.mqtt.output:make", "an MQTT broker, with Home Assistant's discovery",
+                 "mqtt://192.0.2.7?user=face&password_file=/etc/nanoface/mqtt", MQTT, port=1883, live=True, package=PAHO),
 }
 
 

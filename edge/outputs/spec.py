@@ -20,6 +20,7 @@ from edge.outputs.kinds import (
     KINDS,
     NOTHING,
     STDOUT,
+    TOPIC,
     WITHOUT_HOST,
     Kind,
     OutputSpec,
@@ -149,6 +150,9 @@ def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
         topic = ""
         if kind.target == BROKER:
             place, _, topic = place.partition("/")
+            topic = topic.strip("/")
+            if topic and not re.match(TOPIC + r"\Z", topic):
+                raise ValueError("{} is no topic: up to 200 characters, none of them + or #".format(topic))
         try:
             address = parse_address(place, kind.port)
         except ValueError as e:
