@@ -106,6 +106,9 @@ KINDS: Dict[str, Kind] = {
                  "mqtt://192.0.2.7?user=face&password_file=/etc/nanoface/mqtt", MQTT, port=1883, live=True, package=PAHO),
 }
 
+UDP, TCP = "UDP", "TCP"
+OVER_TCP = frozenset(("vts", "socketio", "socketio-server", "ws", "mqtt"))  # the other live ones send datagrams
+
 
 class OutputSpec(NamedTuple):
     """One `--output`. `target` is a path, "-", HOST:PORT or empty; `text` is what the user wrote and the status shows."""
@@ -140,6 +143,11 @@ class OutputOptions(NamedTuple):
     @property
     def parts(self) -> Parts:
         return Parts(self.landmarks, self.shapes, self.events)
+
+
+def protocol(name: str) -> str:
+    """Of a live kind."""
+    return TCP if name in OVER_TCP else UDP
 
 
 def form_of(name: str) -> str:
