@@ -126,6 +126,13 @@ class OutputSpec(NamedTuple):
         """The file or folder that is written; "" for any other target."""
         return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
 
+    @property
+    def bound(self) -> Optional[Tuple[str, int]]:
+        """UDP or TCP, and the port at which it waits for those who ask; None for one that sends or connects, also one that
+        looks for its server first."""
+        looks = KINDS[self.kind].listens == WITHOUT_HOST and protocol(self.kind) == TCP
+        return (protocol(self.kind), self.address.port) if self.listens and self.address is not None and not looks else None
+
 
 class OutputOptions(NamedTuple):
     """What every output of a run gets."""

@@ -26,7 +26,6 @@ from edge.outputs.kinds import (
     OutputSpec,
     form_of,
     forms,
-    protocol,
 )
 
 KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
@@ -189,8 +188,8 @@ def _read_address(spec: OutputSpec, kind: Kind) -> OutputSpec:
 def _places(spec: OutputSpec) -> Iterator[Any]:
     """What no other output of the run may have, too."""
     yield os.path.realpath(spec.path) if spec.path else STDOUT if spec.target == STDOUT else spec.kind + spec.target
-    if spec.listens and spec.address is not None:
-        yield spec.address.port, protocol(spec.kind)
+    if spec.bound is not None:
+        yield spec.bound
 
 
 def _hint(name: str, text: str, colon: bool) -> str:
