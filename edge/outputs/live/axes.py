@@ -79,3 +79,11 @@ def live2d_angles(rotation: np.ndarray) -> Vector:
     subject's right; Y > 0 up; Z > 0 leans its crown to the screen's right."""
     yaw, pitch, roll = head_angles(rotation)
     return yaw, pitch, -roll
+
+
+def flight(rotation: np.ndarray, position_mm: Vector) -> Tuple[float, ...]:
+    """x, y, z in centimetres and yaw, pitch, roll in degrees, as a pilot calls them: x > 0 to the subject's right, y > 0 up,
+    z > 0 away from the camera; yaw > 0 the nose to the subject's right, pitch > 0 up, roll > 0 the crown to the right."""
+    x, y, z = position_mm
+    yaw, pitch, roll = head_angles(rotation)
+    return -x / 10.0, -y / 10.0, z / 10.0, yaw, pitch, -roll
