@@ -2,23 +2,24 @@
 import json
 from typing import Any, Dict, List, Optional
 
-from edge.outputs.kinds import OutputOptions, OutputSpec
+import numpy as np
+
 from edge.outputs.live.datagrams import ToAddress
 from edge.outputs.live.output import LiveOutput, Record
-from edge.outputs.live.records import POINTS, parts_of, told
 from edge.outputs.live.udp import LARGEST
+from edge.outputs.record import POINTS
 
 TOO_LARGE = "the record has no room for it in a datagram"
 
 
 def encode(record: Record) -> bytes:
-    """Of a record that has lists. Where it would be too large the points are left out, and `missing` says so."""
+    """Where it would be too large the points are left out, and `missing` says so."""
     data = _json(record)
     return data if len(data) <= LARGEST else _json(dict(record, faces=[_without_points(face) for face in record["faces"]]))
 
 
 def _json(record: Record) -> bytes:
-    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return json.dumps(record, separators=(",", ":"), allow_nan=False, default=np.ndarray.tolist).encode("ascii")
 
 
 def _without_points(face: Record) -> Dict[str, Any]:
@@ -27,14 +28,10 @@ def _without_points(face: Record) -> Dict[str, Any]:
 
 
 class UdpJson(ToAddress, LiveOutput):
-    def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
-        super().__init__(spec, options)
-        self.landmarks, self.shapes, self.events = parts_of(spec, options)
-
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
         if record is not None:
-            self.target.send(encode(told(record, self.parts)))
-        for event in events if self.events else ():
+            self.target.send(encode(record))
+        for event in events:
             self.target.send(encode(event))
 
 

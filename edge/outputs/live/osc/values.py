@@ -8,7 +8,6 @@ from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.datagrams import ToAddress
 from edge.outputs.live.osc.messages import Encoder
 from edge.outputs.live.output import LiveOutput, Record
-from edge.outputs.live.records import parts_of, told
 
 ANGLES = ("yaw", "pitch", "roll")
 
@@ -29,7 +28,7 @@ class Places:
 
 
 def encode(record: Record, places: Places, encoder: Encoder) -> List[bytes]:
-    """The datagrams of a frame record that has lists; one of the points is larger than others."""
+    """The datagrams of a frame record; one with points is larger than the others."""
     return encoder.bundles(_messages(record, places, encoder))
 
 
@@ -92,12 +91,11 @@ def encode_event(event: Record, encoder: Encoder) -> bytes:
 class Osc(ToAddress, LiveOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.landmarks, self.shapes, self.events = parts_of(spec, options)
         self._encoder, self._places = Encoder(), Places()
 
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
-        datagrams = [] if record is None else encode(told(record, self.parts), self._places, self._encoder)
-        if self.events and events:
+        datagrams = [] if record is None else encode(record, self._places, self._encoder)
+        if events:
             datagrams += self._encoder.bundles(encode_event(event, self._encoder) for event in events)
         for datagram in datagrams:
             self.target.send(datagram)
