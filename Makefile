@@ -38,7 +38,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board tools networks-twin lint bench bench-growth rehearse fuzz soak clean
+.PHONY: run test test-host test-twin test-board tools peers networks-twin lint bench bench-growth rehearse fuzz soak clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -81,7 +81,7 @@ folders = $(if $(filter rest,$1),$(REST),tests/$1)
 part = @echo "== $1 begins"; $2 > $(LOGS)/$1.log 2>&1 && touch $(LOGS)/$1.passed; \
 	echo "== $1"; cat $(LOGS)/$1.log; test -e $(LOGS)/$1.passed
 
-test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test) tools
+test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test) tools peers
 	@rm -rf $(LOGS) && mkdir -p $(LOGS)
 	@$(BIN)/nanoface models fetch --all
 	@$(MAKE) --no-print-directory --keep-going --jobs $(TEST_JOBS) $(TWINS) $(PARTS:%=part-%); all=$$?; \
@@ -94,17 +94,35 @@ test: $(VENV)/.dev $(if $(filter 36,$(VERSION)),.venv-py36/.test) tools
 part-host-%: $(VENV)/.dev
 	$(call part,host-$*,$(HOST) $(call folders,$*))
 
-test-host: $(VENV)/.dev tools
+test-host: $(VENV)/.dev tools peers
 	@$(BIN)/nanoface models fetch --all
 	@echo "== tests on $$($(BIN)/python --version)"
 	@$(HOST)
 
-# with debootstrap a whole boot of the service is tried, with strace whom a process asks, with Xvfb the window; a machine for
-# tests gets them
+# with debootstrap a whole boot of the service is tried, with strace whom a process asks, with Xvfb the window, with npm a peer of
+# node; a machine for tests gets them
 tools:
-	@lacks=$$(for tool in debootstrap strace Xvfb; do command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
+	@lacks=$$(for tool in debootstrap strace Xvfb npm; do command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
 	if [ -n "$$CI" ] && [ -n "$$lacks" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
+
+# Other people's programs that the outputs speak to, each in an environment of its own: tests name those that are not there.
+# socket.io of Engine.IO 3 and of 4, in Python and on node
+PEERS := $(addprefix .venv-peers/,eio3 eio4 node)
+PEER_eio3 := python-socketio==4.6.0 python-engineio==3.13.0 aiohttp
+PEER_eio4 := python-socketio==5.18.1 python-engineio==4.15.1 aiohttp
+PEER_node := $(foreach server,2.5.1 3.1.2 4.8.4,server$(basename $(basename $(server)))@npm:socket.io@$(server)) \
+	$(foreach client,2.5.0 4.8.4,client$(basename $(basename $(client)))@npm:socket.io-client@$(client))
+PEER_PIP = $(PEER_PYTHON) -m venv $(@D) && PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_FLAGS) $(PEER_$(@D:.venv-peers/%=%))
+PEER_NPM = npm install --silent --no-audit --no-fund --no-save --no-package-lock --prefix $(@D) $(PEER_node)
+
+peers:
+	@$(MAKE) --no-print-directory --silent --jobs 4 $(PEERS:%=%/.peer)
+
+.venv-peers/%/.peer: Makefile
+	@mkdir -p $(@D)
+	@echo "== $(@D)"; if { $(if $(filter node,$*),$(PEER_NPM),$(PEER_PIP)); } >$(@D)/log 2>&1; then touch $@; \
+		else echo "== the peer $* cannot be installed here (see $(@D)/log): the tests with it are skipped"; fi
 
 ifeq ($(PYTHON36),)
 test-twin test-board:

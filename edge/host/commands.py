@@ -2,9 +2,11 @@
 import os
 import shutil
 import sys
+from typing import Mapping
 
 from edge.host.process import CODE, is_tegra
 
+DATA = "/var/lib/nanoface"  # of the service, beside its versions, so that it outlives them
 PROGRAMS = "/opt/nanoface"  # below it the program of the service, a folder for each version
 INSTALLED = PROGRAMS + "/current/bin/nanoface"
 CONFIG = "/etc/nanoface/nanoface.yaml"  # of the service
@@ -17,6 +19,14 @@ CONFIGURED = ("build", "bench", "doctor", "report")  # take --config
 def is_installed() -> bool:
     """This is the program of the service, also where a user runs it."""
     return sys.prefix.startswith(PROGRAMS + os.sep)
+
+
+def data_folder(environ: Mapping[str, str]) -> str:
+    """Where what outlives the versions of the program lies: the service's, or the user's."""
+    if is_installed():
+        return DATA
+    data = environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "nanoface")
 
 
 def run(arguments: str) -> str:

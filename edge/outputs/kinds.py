@@ -40,6 +40,7 @@ class Kind(NamedTuple):
     port: Optional[int] = None  # of an ADDRESS that names none
     live: bool = False  # it speaks to other programs, in the relay's process
     listens: str = NEVER
+    tells_at: Optional[int] = None  # where none is named it listens there, UDP, until such a program tells of itself
     package: str = ""  # that must be installed for it
 
 
@@ -51,6 +52,10 @@ STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
 RECORDS = dict(RATE, **RECORD)
+PHONE = dict(AVATAR, anywhere=Key(flag(), "answer who asks from beyond the local networks too"))
+IFACIAL = dict(PHONE, version=Key(choice("v1", "v2"), "of the text that a host gets (v1)"),
+               port=Key(whole(1, 65535), "where those who ask listen (49983)"))
+VTS = dict(AVATAR, own=Key(flag(), "also shapes and events, as inputs that nanoface adds (true)"))
 VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
            case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
 PRINTED, TOPIC = r"[^\x00-\x1f\x7f]{1,500}", r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,199}"
@@ -83,7 +88,7 @@ KINDS: Dict[str, Kind] = {
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "all that was found, points too, to be replayed; no pictures",
                    "record:run.nfr", {}, (".nfr",)),
-    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
+    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
@@ -91,12 +96,13 @@ KINDS: Dict[str, Kind] = {
                         "openseeface://192.0.2.7", dict(RATE, **OPENSEEFACE), port=11573, live=True),
     "openseeface-csv": Kind(FILE, "live.openseeface.table:make", "OpenSeeFace's table of its data (--log-data)",
                             "openseeface-csv:log.csv", OPENSEEFACE),
-    "vts": Kind(ADDRESS, "live.vts:make", "VTube Studio's own interface", "vts://192.0.2.7:8001", AVATAR, port=8001, live=True,
+    "vts": Kind(ADDRESS, "live.vts.output:make", "VTube Studio's own interface; without a host it is found",
+                "vts://192.0.2.7:8001", VTS, port=8001, live=True, listens=WITHOUT_HOST, tells_at=47779,
                 package=AIOHTTP),
-    "vts-phone": Kind(ADDRESS, "live.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",
-                      "vts-phone://0.0.0.0", AVATAR, port=21412, live=True, listens=ALWAYS),
-    "ifacialmocap": Kind(ADDRESS, "live.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
-                         "ifacialmocap://0.0.0.0", AVATAR, port=49983, live=True, listens=WITHOUT_HOST),
+    "vts-phone": Kind(ADDRESS, "live.phone.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",
+                      "vts-phone://0.0.0.0", PHONE, port=21412, live=True, listens=ALWAYS),
+    "ifacialmocap": Kind(ADDRESS, "live.phone.ifacialmocap:make", "as the phone of iFacialMocap: answers, or sends to a host",
+                         "ifacialmocap://0.0.0.0", IFACIAL, port=49983, live=True, listens=WITHOUT_HOST),
     "socketio": Kind(ADDRESS, "live.socketio.client:make", "to the server of OpenVtuber or DLVYF", "socketio://192.0.2.7:6789",
                      AVATAR, port=6789, live=True, package=AIOHTTP),
     "socketio-server": Kind(ADDRESS, "live.socketio.server:make", "as the server of OpenVtuber or DLVYF, for their pages",
@@ -114,6 +120,9 @@ KINDS: Dict[str, Kind] = {
                  "mqtt://192.0.2.7?user=face&password_file=/etc/nanoface/mqtt", MQTT, port=1883, live=True, package=PAHO),
 }
 
+UDP, TCP = "UDP", "TCP"
+OVER_TCP = frozenset(("vts", "socketio", "socketio-server", "ws", "mqtt"))  # the other live ones send datagrams
+
 
 class OutputSpec(NamedTuple):
     """One `--output`. `target` is a path, "-", HOST:PORT or empty; `text` is what the user wrote and the status shows."""
@@ -130,6 +139,13 @@ class OutputSpec(NamedTuple):
     def path(self) -> str:
         """The file or folder that is written; "" for any other target."""
         return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
+
+    @property
+    def bound(self) -> Optional[Tuple[str, int]]:
+        """UDP or TCP, and the port at which it waits for those who ask; None for one that sends or connects, also one that
+        looks for its server first."""
+        looks = KINDS[self.kind].tells_at is not None
+        return (protocol(self.kind), self.address.port) if self.listens and self.address is not None and not looks else None
 
 
 class OutputOptions(NamedTuple):
@@ -152,6 +168,11 @@ class OutputOptions(NamedTuple):
         return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
 
 
+def protocol(name: str) -> str:
+    """Of a live kind."""
+    return TCP if name in OVER_TCP else UDP
+
+
 def form_of(name: str) -> str:
     """How such an output is written."""
     kind = KINDS[name]
@@ -171,8 +192,8 @@ def explained() -> str:
         return ["  {:<{}}{}".format(form_of(name), width, kind.text) for name, kind in KINDS.items() if kind.live == live]
 
     return "\n".join(["files and pictures:"] + lines(False) + ["other programs:"] + lines(True) + [
-        "`nanoface outputs KIND` shows an example, the options and what to mind of one. In a TARGET that has options,",
-        "and in a VALUE, %25 %26 %3F stand for % & ?"])
+        "`nanoface outputs KIND` shows an example, the options and what to mind of one.",
+        "In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":

@@ -20,7 +20,6 @@ from edge.store import profilefile
 from edge.store.profilefile import MOST_BYTES, Damaged, encoded
 
 FOLDER = "NANOFACE_PROFILES"  # of the environment
-SERVICE_FOLDER = "/var/lib/nanoface/profiles"  # beside the versions, so that it outlives them
 DEFAULT = "me"
 SUFFIX, DAMAGED, PREVIOUS, USE = ".json", ".damaged", "previous", "use"
 KEPT = 3  # versions before the present one
@@ -38,10 +37,7 @@ class Stored(NamedTuple):
 def default_folder(environ: Mapping[str, str]) -> str:
     if environ.get(FOLDER):
         return os.path.abspath(os.path.expanduser(environ[FOLDER]))
-    if commands.is_installed():
-        return SERVICE_FOLDER
-    data = environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "nanoface", "profiles")
+    return os.path.join(commands.data_folder(environ), "profiles")
 
 
 def checked_name(name: str) -> str:

@@ -7,7 +7,7 @@ from live_web import event, exchange, made, record, upgrade
 from patience import wait_until
 
 from edge.core.errors import OutputError
-from edge.outputs.live.receivers import MOST_EVENTS, STALLED_S, Receivers, text_frame
+from edge.outputs.live.receivers import MOST_EVENTS, STALLED_S, Message, Receivers, WebSocketPeer, message
 from edge.outputs.live.web import host_is_ours, origin_is_allowed
 from edge.outputs.live.ws import encode
 
@@ -58,7 +58,7 @@ def test_it_asks_for_what_its_keys_say(text, parts):
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 70000])
 def test_a_frame_reads_back(size):
-    frame = text_frame("x" * size)
+    frame = message("x" * size).frame
     assert frame[0] == 0x81
     short, rest = frame[1], frame[2:]
     length = int.from_bytes(rest[:{126: 2, 127: 8}[short]], "big") if short > 125 else short
@@ -69,6 +69,7 @@ def test_a_frame_reads_back(size):
 class Transport:
     def __init__(self):
         self.waits, self.sent, self.aborted = 0, [], False
+        self.peer = WebSocketPeer(self)
 
     def get_write_buffer_size(self):
         return self.waits
@@ -83,13 +84,18 @@ class Transport:
         self.aborted = True
 
 
+def frames(*texts):
+    return [Message(text, text.encode()) for text in texts]
+
+
 def test_a_client_that_does_not_read_gets_the_newest_message_and_all_events_later_and_others_lose_nothing():
     receivers, slow, quick = Receivers(), Transport(), Transport()
-    receivers.add(slow)
-    receivers.add(quick)
+    receivers.add(slow.peer)
+    receivers.add(quick.peer)
     slow.waits = 1
     for i in range(5):
-        receivers.tell(b"m%d" % i, [b"e%d" % i], float(i))
+        newest, told = frames("m{}".format(i), "e{}".format(i))
+        receivers.tell(newest, [told], float(i))
     assert slow.sent == [] and quick.sent == [b"m%de%d" % (i, i) for i in range(5)] and receivers.skipped == 4
     slow.waits = 0
     receivers.tell(None, [], 5.0)
@@ -99,18 +105,18 @@ def test_a_client_that_does_not_read_gets_the_newest_message_and_all_events_late
 
 def test_a_client_that_stands_still_is_cut_off_and_what_waits_for_it_is_bounded():
     receivers, slow = Receivers(), Transport()
-    receivers.add(slow)
+    receivers.add(slow.peer)
     slow.waits = 1
-    receivers.tell(None, [b"e"] * (3 * MOST_EVENTS), 0.0)
-    receivers.tell(None, [b"f"], STALLED_S)
+    receivers.tell(None, frames("e") * (3 * MOST_EVENTS), 0.0)
+    receivers.tell(None, frames("f"), STALLED_S)
     assert not slow.aborted and len(receivers) == 1
     slow.waits = 0
     receivers.tell(None, [], STALLED_S)
     assert slow.sent == [b"e" * (MOST_EVENTS - 1) + b"f"]
     slow.waits = 1
-    receivers.tell(b"m", [], 100.0)
-    receivers.tell(b"m", [], 100.1 + STALLED_S)
-    assert slow.aborted and len(receivers) == 0 and receivers.cut_off == 1
+    receivers.tell(frames("m")[0], [], 100.0)
+    receivers.tell(frames("m")[0], [], 100.1 + STALLED_S)
+    assert slow.aborted and len(receivers) == 0 and receivers.counts() == {"cut_off": 1, "skipped": 1}
 
 
 @pytest.mark.parametrize("host, ours", [
@@ -125,7 +131,8 @@ def test_the_host_of_a_request_is_this_machine_or_it_is_refused(host, ours):
 
 @pytest.mark.parametrize("headers, allowed", [
     ({}, True), ({"Origin": "http://localhost:3000"}, True), ({"Origin": "https://127.0.0.1"}, True),
-    ({"Origin": "http://[::1]:80"}, True), ({"Origin": "https://example.org"}, True), ({"Origin": "https://EXAMPLE.org"}, True),
+    ({"Origin": "http://[::1]:80"}, True), ({"Origin": "https://example.org"}, True),
+    ({"Origin": "https://EXAMPLE.org"}, True),
     ({"Origin": "http://example.org"}, False), ({"Origin": "null"}, False), ({"Origin": ""}, False),
     ({"Origin": "http://localhost.evil.example"}, False), ({"Origin": "http://127.0.0.1.evil.example"}, False),
     ({"Origin": "http://localhost:3000\n"}, False), ({"Origin": "file://"}, False),

@@ -18,6 +18,7 @@ LONGEST_S = 86400.0
 CLOSE_S = 3.0
 LISTENS = {ALWAYS: "nanoface listens", WITHOUT_HOST: "nanoface listens, or sends where a host is named"}
 # of a state: nothing of what was sent came to anybody
+LOOKS = "nanoface connects; where no host is named it listens at UDP 0.0.0.0:{} until the program tells of itself"
 NOT_RECEIVED = re.compile("nothing listens|nobody|waits|no answer|new$|opening|down|failed|hanging")
 RECEIVED = re.compile(r"[1-9]\d* receiver")
 FACE = "test face"  # in the place of a source
@@ -81,7 +82,8 @@ def _described(name: str) -> List[str]:
     lines = ["{}  {}".format(facts["form"], facts["text"]), "  example  {}".format(facts["example"])]
     if kind.live:
         lines.append("  port     {}; {}".format("{} by itself".format(kind.port) if kind.port else "has to be named",
-                                                LISTENS.get(kind.listens, "nanoface sends")))
+                                                LISTENS.get(kind.listens, "nanoface sends") if kind.tells_at is None
+                                                else LOOKS.format(kind.tells_at)))
     lines += ["  option   {:<16} {}; {}".format(key + "=", option["text"], option["allowed"])
               for key, option in facts["options"].items()]
     if kind.package:

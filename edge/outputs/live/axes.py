@@ -12,7 +12,7 @@ from typing import Tuple
 
 import numpy as np
 
-from edge.geometry.rotation import FLIP, angles
+from edge.geometry.rotation import FLIP, angles, from_angles
 
 Vector = Tuple[float, float, float]
 Quaternion = Tuple[float, float, float, float]  # x, y, z, w
@@ -70,6 +70,19 @@ def head_angles(rotation: np.ndarray) -> Vector:
 def camera_rotation(rotation: np.ndarray) -> np.ndarray:
     """F R: from head axes to OpenCV's camera axes, x right, y down, z forward."""
     return FLIP.dot(np.asarray(rotation, np.float64))
+
+
+def eye_euler(sight: Tuple[float, float]) -> Vector:
+    """As unity_euler(), of an eye in the head: `sight` is its (yaw, pitch) in the signs of the record."""
+    yaw, pitch = sight
+    return unity_euler(from_angles(yaw, pitch, 0.0))
+
+
+def live2d_angles(rotation: np.ndarray) -> Vector:
+    """X, Y, Z of a Live2D model, degrees: X > 0 turns it to the screen's right, as a mirror shows a nose that goes to the
+    subject's right; Y > 0 up; Z > 0 leans its crown to the screen's right."""
+    yaw, pitch, roll = head_angles(rotation)
+    return yaw, pitch, -roll
 
 
 def flight(rotation: np.ndarray, position_mm: Vector) -> Tuple[float, ...]:

@@ -37,7 +37,8 @@ class LiveOutput(Output):
         if "frame" not in item:  # events alone, at the end
             self._pass_on(None, events, now)
         elif now >= self._due_at - EARLY * self._gap_s:
-            self._due_at = max(self._due_at, now - self._gap_s) + self._gap_s
+            next_s = self._due_at + self._gap_s
+            self._due_at = next_s if next_s > now else now + self._gap_s
             self._pass_on(item, events, now)
         else:
             self._events += events

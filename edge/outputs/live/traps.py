@@ -22,18 +22,21 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "nothing is sent while there is no face, as OpenSeeFace does",
     ),
     "vts": (
-        "in VTube Studio allow plugins first (settings, start API), then its question about nanoface, once",
+        "in VTube Studio switch on Start API in its settings, then click Allow at its question about nanoface, once",
+        "name its machine where it is not in this network, or is this one without a network: vts://127.0.0.1",
         "an input that another plugin drives is left to it: the status says so",
+        "turns the wrong way? Exchange the two ends of that input's range in VTube Studio, or set mirror=true",
     ),
     "vts-phone": (
         "type this machine's address into the program, not the program's here: it asks, nanoface answers",
         LISTENS,
-        "two programs at once may ask; only one nanoface or phone can have port 21412 of this machine",
+        "several programs may ask at once; only one nanoface or phone can have port 21412 of this machine",
     ),
     "ifacialmocap": (
         "type this machine's address into the program (its iPhone field), or name the program's machine here, not both",
         LISTENS,
-        "the answer goes to port 49983 of who asked: one receiver a PC",
+        "where the program runs on this machine it has the port: write ifacialmocap://127.0.0.1",
+        "the answer goes to port 49983 of who asked, over UDP: one receiver a PC; its firewall has to let that in",
     ),
     "socketio": (
         "the server of OpenVtuber or DLVYF has to run; both generations of socket.io are understood",

@@ -67,14 +67,17 @@ class UdpTarget:
 class UdpListener:
     """A socket that programs send to."""
 
-    def __init__(self, name: str, address: Address) -> None:
-        self._name, self._address = name, address
+    def __init__(self, name: str, address: Address, shared: bool = False) -> None:
+        """`shared`: others may listen there too, each of which gets what is sent to all."""
+        self._name, self._address, self._shared = name, address, shared
         self._socket: Optional[socket.socket] = None
 
     def open(self) -> None:
         """Raises OutputError where something else listens there."""
         family, address = _resolved(self._name, self._address)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        if self._shared:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setblocking(False)
         try:
             self._socket.bind(address)

@@ -93,13 +93,13 @@ class _Connection(asyncio.Protocol):
 
 
 class WebServer:
-    """Opened and closed once, by the thread of its output; everything else happens in the thread of its loop."""
+    """Opened and closed by the thread of its output, once or again; all else happens in the thread of its loop."""
 
     def __init__(self, name: str, address: Address, handler: Handler, origins: Iterable[str] = (), body: int = 0) -> None:
         """`handler` gets the requests whose Host and Origin are right; `body`: bytes of one at most."""
         self.refused = 0  # connections and requests, for whatever reason
-        self.loop = Loop(name)
         self.port = 0
+        self.loop = Loop(name)
         self._name, self._address, self._handler = name, address, handler
         self._origins, self._body = tuple(origins), body
         self._socket: Optional[socket.socket] = None
@@ -111,7 +111,7 @@ class WebServer:
         import_module("aiohttp.web")  # takes seconds on a board
         self._socket = self._bound()
         self.port = int(self._socket.getsockname()[1])
-        self.loop.start()
+        self.loop = Loop(self._name).start()
         try:
             self.loop.run(self._begin(), START_S)
         except TimeoutError as e:
@@ -128,6 +128,7 @@ class WebServer:
             self.loop.close(0.5)
             self._socket.close()
             self._socket = None
+            self._connections.clear()
 
     def _bound(self) -> socket.socket:
         try:
@@ -229,9 +230,9 @@ class WebServer:
         place: Tuple[Any, ...] = transport.get_extra_info("sockname") or ("",)
         return [self._address.host, str(place[0]).replace("::ffff:", ""), name, name + ".local"]
 
-    async def websocket(self, request: Any, joined: Callable[[Any], Any], heard: Callable[[Any], Any]) -> Any:
-        """The response, when it is over. `joined` gets it as it begins, `heard` each message: text or bytes. Both must not
-        wait. A peer that says more than SAID_A_SECOND for long is cut off."""
+    async def websocket(self, request: Any, joined: Callable[[], Any], heard: Callable[[Any], Any]) -> Any:
+        """The response, when it is over. `joined` is called as it begins, `heard` with each message, text or bytes. Both must
+        not wait. A peer that says more than SAID_A_SECOND for long is cut off."""
         from aiohttp import WSMsgType, web
 
         response = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, heartbeat=HEARTBEAT_S, compress=False,
@@ -245,7 +246,7 @@ class WebServer:
         if one is None:
             return response
         one.allowance = None
-        joined(response)
+        joined()
         spare, before = float(SAID_AT_ONCE), clock.monotonic()
         while True:
             message = await response.receive()

@@ -5,10 +5,12 @@ from typing import Any, Dict, Iterator, List, Optional
 from edge.core.parts import SHAPES
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.output import LiveOutput, Record, peers
-from edge.outputs.live.receivers import Receivers, text_frame
+from edge.outputs.live.receivers import Receivers, WebSocketPeer, message
 from edge.outputs.live.web import WebServer, line
 
 MOST_CLIENTS = 32
+to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False,
+                           default=lambda array: array.tolist()).encode
 WHAT = "nanoface: a WebSocket client that connects here gets one JSON text message for each frame (docs/records.md)"
 
 
@@ -16,13 +18,9 @@ def encode(record: Optional[Record], events: List[Record], landmarks: bool, shap
     """The record without its events, where there is one, then each event: as the lines of `jsonl:`."""
     if record is not None:
         faces = [_narrowed(face, landmarks, shapes) for face in record["faces"]]
-        yield _text(dict((item for item in record.items() if item[0] != "events"), faces=faces))
+        yield to_text(dict((item for item in record.items() if item[0] != "events"), faces=faces))
     for event in events:
-        yield _text(event)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, check_circular=False, default=lambda points: points.tolist())
+        yield to_text(event)
 
 
 def _narrowed(face: Record, landmarks: bool, shapes: bool) -> Record:
@@ -39,57 +37,50 @@ class WsOutput(LiveOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
         self.shapes, self.events = spec.keys.get("shapes", True), spec.keys.get("events", True)
-        self._server: Optional[WebServer] = None
+        assert spec.address is not None
+        self._server = WebServer(self.name, spec.address, self._serve, spec.keys.get("origin", ()))
         self._receivers = Receivers()
         self._unasked = 0
 
     def open(self) -> None:
-        assert self.spec.address is not None
-        server = WebServer(self.name, self.spec.address, self._serve, self.spec.keys.get("origin", ()))
-        server.refused = 0 if self._server is None else self._server.refused
-        server.open()
-        self._server = server
+        self._server.open()
 
     @property
     def port(self) -> int:
-        return 0 if self._server is None else self._server.port
+        return self._server.port
 
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
-        if self._server is None or not len(self._receivers):
+        if not len(self._receivers):
             return
         told = list(encode(record, events if self.events else [], self.landmarks, self.shapes))
-        frames = [text_frame(text) for text in told]
-        message = frames.pop(0) if record is not None else None
-        self._server.loop.call(self._receivers.tell, message, frames, now)
+        first = told.pop(0) if record is not None else None
+        newest = None if first is None else message(first)
+        self._server.loop.call(self._receivers.tell, newest, [message(text) for text in told], now)
 
     @property
     def condition(self) -> str:  # type: ignore[override]
         return peers(len(self._receivers))
 
     def more_counts(self) -> Dict[str, int]:
-        refused = 0 if self._server is None else self._server.refused
-        return {"refused": refused, "unasked": self._unasked, "skipped": self._receivers.skipped,
-                "cut_off": self._receivers.cut_off}
+        return dict(self._receivers.counts(), refused=self._server.refused, unasked=self._unasked)
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._server.close()
 
     async def _serve(self, request: Any) -> Any:
-        server = self._server
-        assert server is not None
         if request.path != "/" or request.method != "GET":
             return line(404, "there is nothing here but /")
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return line(200, WHAT)
         if len(self._receivers) >= MOST_CLIENTS:
-            return server.refusal(503, "{} clients are the most".format(MOST_CLIENTS))
+            return self._server.refusal(503, "{} clients are the most".format(MOST_CLIENTS))
+        peer = WebSocketPeer(request.transport)
         try:
-            return await server.websocket(request, lambda _: self._receivers.add(request.transport), self._heard)
+            return await self._server.websocket(request, lambda: self._receivers.add(peer), self._heard)
         finally:
-            self._receivers.discard(request.transport)
+            self._receivers.discard(peer)
 
-    def _heard(self, message: Any) -> None:
+    def _heard(self, said: Any) -> None:
         self._unasked += 1
 
 

@@ -27,6 +27,7 @@ class Claim:
         self.state = ASKING
         self._began = self._changed_at = self._answered_at = self._asked_at = float("-inf")
         self._echoed = False  # what was retained has come before
+        self._unanswered = False
         self._other: Optional[str] = None
 
     def begin(self, now: float) -> List[Saying]:
@@ -46,8 +47,7 @@ class Claim:
             self._echoed = self._echoed or word == "ask"
         elif word == "ask":
             if self.state == OURS:
-                self._asked_at = now
-                return self._answer(now)
+                self._asked_at, self._unanswered = now, True
         elif retained:
             self._other = run
         elif self.state == OURS:  # both began at the same time
@@ -64,7 +64,11 @@ class Claim:
             return self.begin(now)
         if self.state == ASKING and (self._echoed and self._other is None or now - self._began >= ANSWER_S):
             self._become(OURS, now)
-            return self._answer(now)
+            return [self._owner()]
+        # once a second at most: a flood of questions is not answered by one of answers
+        if self._unanswered and now - self._answered_at >= 1.0:
+            self._unanswered, self._answered_at = False, now
+            return [self._owner()]
         return []
 
     def own(self, now: float) -> None:
@@ -72,14 +76,7 @@ class Claim:
         self._become(OURS, now)
 
     def _become(self, state: str, now: float) -> None:
-        self.state, self._changed_at = state, now
-
-    def _answer(self, now: float) -> List[Saying]:
-        """Once a second at most: a flood of questions is not answered by one of answers."""
-        if now - self._answered_at < 1.0:
-            return []
-        self._answered_at = now
-        return [self._owner()]
+        self.state, self._changed_at, self._unanswered = state, now, False
 
     def _owner(self) -> Saying:
         return Saying("owner:{}".format(self._run).encode("ascii"), True)

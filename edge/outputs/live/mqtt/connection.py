@@ -19,7 +19,7 @@ MOST_PACKETS = 64  # that are read at a time
 ALLOWED, ALLOWED_PER_S = 1 << 18, 1 << 10
 REFUSED = (4, 5, 134, 135)  # codes of MQTT 3.1.1, and what paho 2 makes of them
 # of a broker that does not keep to the protocol, paho raises whatever its parsing stumbles over
-BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, struct.error)
 
 
 class Login(NamedTuple):
@@ -83,8 +83,8 @@ class Connection:
 
     def _check_code(self) -> None:
         if self._code in REFUSED:
-            cure = "check user= and password_file=" if self._login.user else "it wants user= and password_file="
-            raise self._error("the broker at {} refuses the login: {}".format(self._address.text, cure))
+            raise self._error("the broker at {} refuses the login: {} the options user and password_file".format(
+                self._address.text, "check" if self._login.user else "it wants"))
         if self._code != 0:
             raise self._error("the broker at {} refuses: {}".format(self._address.text, self._code))
 
@@ -97,6 +97,7 @@ class Connection:
         self._do(lambda: self._client.subscribe([(topic, 0) for topic in topics]))
 
     def publish(self, message: Message) -> None:
+        """At most once: what is lost with the connection is published again with the next, and events are not."""
         self._do(lambda: self._client.publish(message.topic, message.payload, 0, message.retain))
 
     def step(self) -> List[Received]:
@@ -110,21 +111,28 @@ class Connection:
         received, self._received = self._received, []
         return received
 
-    def close(self, flush: bool = True) -> None:
-        """A clean end: the will is not told. May be called twice."""
+    def part(self, last: Message) -> None:
+        """Say it, and end when the broker has confirmed that, or did not within FLUSH_S.
+
+        paho closes the socket at once; where something is unread in it, what was sent before would be lost with it.
+        """
+        try:
+            told = self._client.publish(last.topic, last.payload, 1, last.retain)
+            end = clock.monotonic() + FLUSH_S
+            while not told.is_published() and clock.monotonic() < end:
+                self._turn(0.05)
+        except BROKEN + (OutputError,):
+            pass  # it has gone before
+        self.close()
+
+    def close(self) -> None:
+        """The will is told where the broker did not read all. May be called twice."""
         client, self._client = self._client, None
         self._selector.close()
         if client is None:
             return
         try:
-            end = clock.monotonic() + FLUSH_S
             client.disconnect()
-            with selectors.DefaultSelector() as writable:
-                if flush and client.socket() is not None and client.want_write():
-                    writable.register(client.socket(), selectors.EVENT_WRITE)
-                    while client.socket() is not None and client.want_write() and clock.monotonic() < end:
-                        writable.select(0.1)
-                        client.loop_write()
             if client.socket() is not None:
                 client.socket().close()
         except BROKEN:

@@ -71,7 +71,7 @@ class MqttOutput(LiveOutput):
                 connection.subscribe(self.topics.owners + (self.topics.status,) + (
                     (self.topics.birth,) if self._discovery else ()))
         except OutputError:
-            connection.close(flush=False)
+            connection.close()
             raise
         self._connection, self._online = connection, False
         now = clock.monotonic()
@@ -85,16 +85,16 @@ class MqttOutput(LiveOutput):
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        online, self._online = self._online, False
         try:
-            if self._online:
-                connection.publish(messages.status(self.topics, False))
-                for topic, claim in self._claims.items():
-                    if claim.state == OURS and not self._deaf:
-                        connection.publish(Message(topic, *RELEASE))
+            for topic in self._claims if online and not self._deaf else ():
+                connection.publish(Message(topic, *RELEASE))
         except OutputError:
             pass  # it has gone before
-        self._online = False
-        connection.close()
+        if online:
+            connection.part(messages.status(self.topics, False))
+        else:
+            connection.close()
 
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
         connection = self._open_one()

@@ -103,7 +103,7 @@ class Reading:
         share = drowsy[-1].get("perclos") if drowsy else None
         values.update(drowsy=bool(drowsy), perclos=None if share is None else 100.0 * float(share))
         if self._watched_from is not None and now - self._watched_from >= MINUTE_S:
-            values["blinks_per_minute"] = float(sum(now - at <= MINUTE_S for at in self._blinks))
+            values["blinks_per_minute"] = float(sum(now - at < MINUTE_S for at in self._blinks))
         return values
 
     def shapes(self, now: float) -> Dict[str, Optional[float]]:

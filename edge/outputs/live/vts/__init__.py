@@ -1,0 +1,1 @@
+"""VTube Studio's public interface: JSON over a WebSocket, with a permission that its user gives once."""

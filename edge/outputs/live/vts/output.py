@@ -1,0 +1,56 @@
+"""The output to VTube Studio: hands the newest values to the connection, which lives in a thread of its own."""
+from typing import Dict, Mapping, Optional, Tuple
+
+from edge.outputs.kinds import OutputOptions, OutputSpec
+from edge.outputs.live.loop import Loop
+from edge.outputs.live.output import AvatarOutput
+from edge.outputs.live.signals import Signals
+from edge.outputs.live.vts.connection import EVERYWHERE, Connection
+from edge.outputs.live.vts.parameters import Values
+
+
+class VtubeStudio(AvatarOutput):
+    """Never fails: what is wrong is its condition, and the connection is made again by itself, so that a question that waits
+    for somebody's click is not asked anew."""
+
+    broadcasts = EVERYWHERE
+
+    def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
+        super().__init__(spec, options)
+        self._values = Values(spec.keys.get("own", True))
+        self._connection = Connection(self.name, None if spec.listens else spec.address, spec.keys.get("own", True),
+                                      self.broadcasts)
+        self._loop: Optional[Loop] = None
+        self._newest: Optional[Tuple[Mapping[str, float], bool]] = None  # not taken over by the connection yet
+
+    @property
+    def condition(self) -> str:  # type: ignore
+        return self._connection.condition
+
+    def more_counts(self) -> Dict[str, int]:
+        return dict(self._connection.counts)
+
+    def open(self) -> None:
+        self._loop = Loop("output " + self.name).start()
+        self._loop.spawn(self._connection.run())
+
+    def show(self, signals: Signals, now: float) -> None:
+        taken = self._newest is None
+        self._newest = self._values.of(signals, now), signals.tracked
+        if taken and self._loop is not None:
+            self._loop.call(self._hand_over)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+        self._newest = None
+
+    def _hand_over(self) -> None:
+        """In the loop's thread."""
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            self._connection.values(*newest)
+
+
+make = VtubeStudio
