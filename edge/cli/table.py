@@ -25,6 +25,7 @@ COMMANDS = {
     "outputs": "list the kinds of outputs, and try one with a moving test face",
     "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
+    "openseeface": "track with the options of OpenSeeFace's facetracker.py",
     "completion": "print what completes all of this in bash, zsh or fish",
     "help": "show this, or the options of a command",
     "version": "print the version",
@@ -41,7 +42,7 @@ def load(name: str) -> Command:
 
 def top() -> ArgumentParser:
     """Of `nanoface` without a command."""
-    commands = "\n".join("  {:<11}{}".format(name, text) for name, text in COMMANDS.items())
+    commands = "\n".join("  {:<10} {}".format(name, text) for name, text in COMMANDS.items())
     parser = ArgumentParser(
         "nanoface", "Face, head pose, gaze and blinks from a camera.\n\ncommands:\n" + commands +
         "\n\nA source without a command is tracked: `nanoface clip.mp4` is `nanoface run --source clip.mp4`.",

@@ -147,7 +147,7 @@ def test_a_packet_holds_what_the_record_says(head):
 def test_the_3d_points_are_the_heads_whatever_the_pose(head, turn):
     seen, = sent(face_of(head, *turn, look=(0.0, 0.0)))
     expected = (head[MESH] - head[4]) * (-1.0, -1.0, -1.0) / 139.0
-    assert np.abs(seen.points[:66] - expected).max() < 0.08  # the points are seen in perspective
+    assert np.abs(seen.points[:66] - expected).max() < 0.02
     assert seen.points[0, 0] > 0.3 > -0.3 > seen.points[16, 0]  # the subject's right is at +X
     assert seen.points[8, 1] > 0.3 > seen.points[27, 1]  # chin, bridge: Y is down on the wire
     assert seen.points[30] == pytest.approx((0.0, 0.0, 0.0), abs=1e-6)
@@ -178,6 +178,24 @@ def test_the_eyes_look_where_the_irises_do(head, turn, look):
     for eye in (0, 1):
         right, up = looks(seen, eye)
         assert right == pytest.approx(-look[0], abs=6.0) and up == pytest.approx(look[1], abs=6.0)
+
+
+@pytest.mark.shared(CANONICAL)
+def test_the_gaze_of_the_record_is_that_of_the_3d_pupils(head):
+    gaze = {"yaw": 0.0, "pitch": 0.0, "right": {"yaw": 12.0, "pitch": -7.0}, "left": {"yaw": -12.0, "pitch": 7.0}}
+    seen, = sent(face_of(head, 12.0, 5.0, 8.0, look=(0.0, 0.0), gaze=gaze))
+    assert looks(seen, 0) == pytest.approx((-12.0, -7.0), abs=0.3) and looks(seen, 1) == pytest.approx((12.0, 7.0), abs=0.3)
+
+
+@pytest.mark.shared(CANONICAL)
+@pytest.mark.parametrize("pose", [dict(yaw=25.0), dict(pitch=-15.0), dict(roll=20.0), dict(at=(-80.0, 40.0, 450.0))])
+def test_a_head_that_turns_or_moves_has_no_other_features(head, pose):
+    encoder = Encoder()
+    for _ in range(30):
+        encoder.datagram(record(face_of(head)), 0.0)
+    for _ in range(5):
+        seen, = decoded(encoder.datagram(record(face_of(head, **pose)), 0.0))
+    assert max(map(abs, seen.features.values())) < 0.2
 
 
 @pytest.mark.shared(CANONICAL)

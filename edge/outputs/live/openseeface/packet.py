@@ -103,7 +103,7 @@ class Encoder:
         return [by_track[track] for track in tracks]
 
     def _face(self, face: Record, slot: int, record: Record) -> WireFace:
-        points = points_of(face, np.asarray(face["landmarks"], np.float64))
+        points = points_of(face, np.asarray(face["landmarks"], np.float64), record["size"])
         if self._mirror:
             points = mirrored(points, record["size"][0])
         features = self._features(slot, points, record.get("captured_at", 0.0))

@@ -6,7 +6,7 @@ first; of the 3D points 68 and 69 the centres of the eyeballs. All but the corne
 subject's right to the left, lower lips back.
 """
 import math
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -23,6 +23,7 @@ POINTS, LANDMARKS, POINTS_3D = len(MESH), len(MESH) + 2, len(MESH) + 4
 NOSE_TIP, BRIDGE = 30, 27
 PUPILS, EYEBALLS = (66, 67), (68, 69)
 CORNERS = ((36, 39), (42, 45))  # of the right and of the left eye
+AHEAD = np.array([0.0, 0.0, 1.0])
 TO_UNITS = np.array([-1.0, 1.0, 1.0]) / OPENSEEFACE_MM
 EYEBALL_DEPTH = 0.385  # of the distance of the corners, behind their middle
 # what each point is in a mirror
@@ -37,8 +38,21 @@ class Points(NamedTuple):
     head: Optional[np.ndarray]  # (70, 3) units of OpenSeeFace, from the tip of the nose; None where the points are no face
 
 
-def points_of(face: Mapping[str, Any], landmarks: np.ndarray) -> Points:
-    """`landmarks`: (468, 3) frame pixels."""
+class _Lens(NamedTuple):
+    """What brings points to where they would be seen from far away: near ones are nearer to the picture's middle there."""
+
+    middle: np.ndarray  # (2,) frame pixels
+    nearer: float  # by which share for a pixel of depth
+
+    def flat(self, points: np.ndarray) -> np.ndarray:
+        """Of (N, 3) pixels with their depth."""
+        found = points.copy()
+        found[:, :2] += (points[:, :2] - self.middle) * (points[:, 2:] * self.nearer)
+        return found
+
+
+def points_of(face: Mapping[str, Any], landmarks: np.ndarray, size: Sequence[float]) -> Points:
+    """`landmarks`: (468, 3) frame pixels, of a frame of that size."""
     irises = [(face.get("iris") or {}).get(side) for side in Eyes._fields]
     picture, confidence = np.zeros((LANDMARKS, 2)), np.zeros(LANDMARKS)
     chosen = landmarks[MESH]
@@ -46,9 +60,19 @@ def points_of(face: Mapping[str, Any], landmarks: np.ndarray) -> Points:
     for at, iris in zip(PUPILS, irises):
         if iris is not None:
             picture[at], confidence[at] = iris["center"], iris["score"]
-    placed = placement(landmarks)
-    head = None if placed is None else _head(face, chosen, picture, placed)
+    lens = _lens(face, placement(landmarks), size)
+    placed = None if lens is None else placement(lens.flat(landmarks))
+    head = None if lens is None or placed is None else _head(face, chosen, picture, lens, placed)
     return Points(picture, confidence, head)
+
+
+def _lens(face: Mapping[str, Any], placed: Optional[Placement], size: Sequence[float]) -> Optional[_Lens]:
+    """None where the points are no face. Without a place nothing is known of the lens, and all is left as it is."""
+    if placed is None:
+        return None
+    away_mm = ((face.get("pose") or {}).get("translation_mm") or (0.0, 0.0, 0.0))[2]
+    pixel_mm = float(np.linalg.norm(placed.turn[0]))
+    return _Lens(np.array([size[0] - 1.0, size[1] - 1.0]) / 2.0, pixel_mm / away_mm if away_mm > 0.0 else 0.0)
 
 
 def mirrored(points: Points, width: float) -> Points:
@@ -59,15 +83,19 @@ def mirrored(points: Points, width: float) -> Points:
     return Points(picture, points.confidence[MIRRORED[:LANDMARKS]], head)
 
 
-def _head(face: Mapping[str, Any], chosen: np.ndarray, picture: np.ndarray, placed: Placement) -> np.ndarray:
+def _head(face: Mapping[str, Any], chosen: np.ndarray, picture: np.ndarray, lens: _Lens, placed: Placement) -> np.ndarray:
     """(70, 3), the nose upright as in OpenSeeFace's own."""
     head = np.empty((POINTS_3D, 3))
-    placed.still(chosen, head[:POINTS])
+    placed.still(lens.flat(chosen), head[:POINTS])
     for i, (a, b) in enumerate(CORNERS):
         middle, apart = (head[a] + head[b]) / 2.0, float(np.linalg.norm(head[a] - head[b]))
         depth = EYEBALL_DEPTH * apart
         head[EYEBALLS[i]] = middle - (0.0, 0.0, depth)
-        head[PUPILS[i]] = _pupil(face, i, chosen, picture, placed, head[EYEBALLS[i]], depth)
+        iris, sight = _iris(face, i, chosen, picture), _sight(face, Eyes._fields[i])
+        if iris is not None and sight is None:
+            head[PUPILS[i]] = placed.still(lens.flat(iris))[0]
+        else:  # told by the gaze, which is better; and so that an eye that shuts looks where the other one does
+            head[PUPILS[i]] = head[EYEBALLS[i]] + depth * (AHEAD if sight is None else sight)
     head = (head - head[NOSE_TIP]) * TO_UNITS
     x, y = head[BRIDGE, :2].tolist()
     length = math.hypot(x, y)
@@ -77,22 +105,19 @@ def _head(face: Mapping[str, Any], chosen: np.ndarray, picture: np.ndarray, plac
     return head
 
 
-def _pupil(face: Mapping[str, Any], eye: int, chosen: np.ndarray, picture: np.ndarray, placed: Placement, eyeball: np.ndarray,
-           depth: float) -> np.ndarray:
-    """Millimetres in the head frame. Of an iris that is not known it lies where the face looks, so that a blink does not
-    turn the eye."""
-    side = Eyes._fields[eye]
-    if (face.get("iris") or {}).get(side) is None:
-        return eyeball + depth * _sight(face, side)
+def _iris(face: Mapping[str, Any], eye: int, chosen: np.ndarray, picture: np.ndarray) -> Optional[np.ndarray]:
+    """(1, 3) frame pixels, at the depth that the line of its eye's corners has there."""
+    if (face.get("iris") or {}).get(Eyes._fields[eye]) is None:
+        return None
     (ax, ay, az), (bx, by, bz) = (chosen[at].tolist() for at in CORNERS[eye])
     x, y = picture[PUPILS[eye]].tolist()
     square = (bx - ax) ** 2 + (by - ay) ** 2
     share = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / square if square > 0.0 else 0.5
-    return placed.still(np.array([[x, y, az + (bz - az) * min(1.0, max(0.0, share))]]))[0]
+    return np.array([[x, y, az + (bz - az) * min(1.0, max(0.0, share))]])
 
 
-def _sight(face: Mapping[str, Any], side: str) -> np.ndarray:
-    """A unit vector in the head frame: of the eye, else of both, else straight ahead."""
+def _sight(face: Mapping[str, Any], side: str) -> Optional[np.ndarray]:
+    """A unit vector in the head frame: of the eye, else of both."""
     gaze = face.get("gaze") or {}
-    sight = gaze.get(side) or gaze or {"yaw": 0.0, "pitch": 0.0}
-    return from_angles(sight["yaw"], sight["pitch"], 0.0)[:, 2]
+    sight = gaze.get(side) or gaze
+    return from_angles(sight["yaw"], sight["pitch"], 0.0)[:, 2] if sight else None
