@@ -9,11 +9,16 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 import numpy as np
 
 from edge.core.packet import Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, ToldEvent
-from edge.core.parts import Parts
+from edge.core.parts import SHAPES, Parts
 from edge.core.records import SCHEMA, Turn
-from edge.outputs.replayed import NAMES_OF_SHAPES, NOT_FINITE, NOT_MEASURED, replayed
 
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
+NOT_FINITE = "not finite"
+NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
+NAMES_OF_SHAPES = frozenset(SHAPES)
+POINTS = ("landmarks", "eye_contours")
+OF_POINTS = frozenset(POINTS + tuple("eye_contours." + side for side in Eyes._fields))
+OF_SHAPES = frozenset("expression." + name for name in SHAPES)
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
@@ -37,11 +42,41 @@ def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True) -> R
             record[key] = number
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
-    record["faces"] = ([_face(face, parts, as_lists) for face in packet.faces] if frame.recorded is None else
-                       replayed(frame.recorded.record["faces"], parts, as_lists))
+    if frame.recorded is None:
+        record["faces"] = [_face(face, parts, as_lists) for face in packet.faces]
+    else:
+        faces = [_face_without(face, parts) for face in frame.recorded.record["faces"]]
+        record["faces"] = [_with_lists(face) for face in faces] if as_lists else faces
     if parts.events:
         record["events"] = [_event(event, frame) for event in packet.events]
     return record
+
+
+def without(record: Record, parts: Parts) -> Record:
+    """A record of encode() with no more than these parts; shares what it leaves as it is."""
+    less = {key: value for key, value in record.items() if key != "events" or parts.events}
+    if "faces" in record and not (parts.landmarks and parts.shapes):
+        less["faces"] = [_face_without(face, parts) for face in record["faces"]]
+    return less
+
+
+def _face_without(face: Record, parts: Parts) -> Record:
+    gone = () if parts.landmarks else POINTS
+    less = {key: value for key, value in face.items() if key not in gone}
+    if not parts.shapes and "expression" in less:
+        less["expression"] = {name: value for name, value in less["expression"].items() if name not in NAMES_OF_SHAPES}
+    unasked = (frozenset() if parts.landmarks else OF_POINTS) | (frozenset() if parts.shapes else OF_SHAPES)
+    less["missing"] = {name: reason for name, reason in face.get("missing", {}).items() if not (
+        name in unasked and reason in (NOT_FINITE, NOT_MEASURED) or not parts.shapes and name in NAMES_OF_SHAPES)}
+    return less
+
+
+def _with_lists(face: Record) -> Record:
+    for name in POINTS:
+        points = face.get(name)
+        if points is not None:
+            face[name] = {side: each.tolist() for side, each in points.items()} if isinstance(points, dict) else points.tolist()
+    return face
 
 
 def _event(event: Event, frame: Frame) -> Record:

@@ -14,6 +14,7 @@ from edge.outputs.kinds import KINDS, OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
+from edge.recording.reading import Reader
 
 FILES = {"record": "a.nfr", "jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
 FULL = Face(
@@ -51,6 +52,9 @@ def frames_in(kind, path):
     if kind == "csv":
         with open(path, newline="") as f:
             return len({row["frame"] for row in csv.DictReader(f)})
+    if kind == "record":
+        with open(path, "rb") as f:
+            return Reader(f, path).totals[0]
     if kind == "images":
         return len(os.listdir(path))
     if kind == "image":
@@ -69,7 +73,7 @@ def test_every_kind_that_can_be_named_can_be_made(tmp_path):
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target
         assert output.fatal == (kind != "window")
-        assert output.needs_picture == (kind not in ("jsonl", "csv"))
+        assert output.needs_picture == (kind not in ("jsonl", "csv", "record"))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
