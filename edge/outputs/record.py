@@ -73,9 +73,9 @@ def _face_without(face: Record, parts: Parts) -> Record:
 
 def _with_lists(face: Record) -> Record:
     for name in POINTS:
-        points = face.get(name)
-        if points is not None:
-            face[name] = {side: each.tolist() for side, each in points.items()} if isinstance(points, dict) else points.tolist()
+        if name in face:
+            sides = face[name] if isinstance(face[name], dict) else None
+            face[name] = face[name].tolist() if sides is None else {side: each.tolist() for side, each in sides.items()}
     return face
 
 
