@@ -34,4 +34,5 @@ ROTATIONS = (0, 90, 180, 270)  # degrees clockwise, after the flip
 # extensions in lower case
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".jp2", ".j2k",
                     ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".heic", ".heif", ".avif", ".mpo")
+RECORDING_SUFFIX = ".nfr"
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".gif", ".m4v", ".mpg", ".ts")  # for hints only

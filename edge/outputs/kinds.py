@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
+from edge.core.roles import RECORDING_SUFFIX
 from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ KINDS: Dict[str, Kind] = {
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "all that was found, points too, to be replayed; no pictures",
-                   "record:run.nfr", {}, (".nfr",)),
+                   "record:run.nfr", {}, (RECORDING_SUFFIX,)),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",

@@ -9,12 +9,17 @@ from typing import AbstractSet, Any, Callable, Dict, Iterable, List, Mapping, Op
 import numpy as np
 
 from edge.core.packet import Event, Eyes, Face, Frame, Gaze, Iris, Packet, Pose, ToldEvent
-from edge.core.parts import Parts
+from edge.core.parts import SHAPES, Parts
 from edge.core.records import SCHEMA, Turn
-from edge.outputs.replayed import NAMES_OF_SHAPES, NOT_FINITE, NOT_MEASURED, POINTS, replayed
 
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
+NOT_FINITE = "not finite"
+NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
+NAMES_OF_SHAPES = frozenset(SHAPES)
 NO_NAMES = frozenset()  # type: AbstractSet[str]
+POINTS = ("landmarks", "eye_contours")
+OF_POINTS = frozenset(POINTS + tuple("eye_contours." + side for side in Eyes._fields))
+OF_EXPRESSION = "expression."  # before the name of a part
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
@@ -39,31 +44,49 @@ def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True, coar
             record[key] = number
     height, width = frame.image.shape[:2]
     record["size"] = [int(width), int(height)]
-    hidden = NAMES_OF_SHAPES if not parts.shapes else NO_NAMES if parts.coarse else coarse
-    record["faces"] = ([_face(face, parts, hidden, as_lists) for face in packet.faces] if frame.recorded is None else
-                       replayed(frame.recorded.record["faces"], parts, hidden, as_lists))
+    hidden = _hidden(parts, coarse)
+    if frame.recorded is None:
+        record["faces"] = [_face(face, parts, hidden, as_lists) for face in packet.faces]
+    else:
+        faces = [_face_without(face, parts, hidden) for face in frame.recorded.record["faces"]]
+        record["faces"] = [_with_lists(face) for face in faces] if as_lists else faces
     if parts.events:
         record["events"] = [_event(event, frame) for event in packet.events]
     return record
 
 
-def without(record: Record, parts: Parts) -> Record:
+def _hidden(parts: Parts, coarse: AbstractSet[str]) -> AbstractSet[str]:
+    """The names of the shapes that are not wanted."""
+    return NAMES_OF_SHAPES if not parts.shapes else NO_NAMES if parts.coarse else coarse
+
+
+def without(record: Record, parts: Parts, coarse: AbstractSet[str] = NO_NAMES) -> Record:
     """A record of encode() with no more than these parts; shares what it leaves as it is."""
+    hidden = _hidden(parts, coarse)
     less = {key: value for key, value in record.items() if key != "events" or parts.events}
-    if "faces" in record and not (parts.landmarks and parts.shapes):
-        less["faces"] = [_face_without(face, parts) for face in record["faces"]]
+    if "faces" in record and (hidden or not parts.landmarks):
+        less["faces"] = [_face_without(face, parts, hidden) for face in record["faces"]]
     return less
 
 
-def _face_without(face: Record, parts: Parts) -> Record:
+def _face_without(face: Record, parts: Parts, hidden: AbstractSet[str]) -> Record:
     gone = () if parts.landmarks else POINTS
     less = {key: value for key, value in face.items() if key not in gone}
-    if not parts.shapes:
-        for key in ("expression", "missing"):
-            if key in less:
-                less[key] = {name: value for name, value in less[key].items()
-                             if name not in NAMES_OF_SHAPES and name.partition("expression.")[2] not in NAMES_OF_SHAPES}
+    if hidden and "expression" in less:
+        less["expression"] = {name: value for name, value in less["expression"].items() if name not in hidden}
+    unasked = NO_NAMES if parts.landmarks else OF_POINTS
+    less["missing"] = {name: reason for name, reason in face.get("missing", {}).items() if not (
+        name in hidden or reason in (NOT_FINITE, NOT_MEASURED) and (
+            name in unasked or name.partition(OF_EXPRESSION)[2] in hidden))}
     return less
+
+
+def _with_lists(face: Record) -> Record:
+    for name in POINTS:
+        if name in face:
+            sides = face[name] if isinstance(face[name], dict) else None
+            face[name] = face[name].tolist() if sides is None else {side: each.tolist() for side, each in sides.items()}
+    return face
 
 
 def _event(event: Event, frame: Frame) -> Record:

@@ -137,7 +137,8 @@ class Reader:
         if len(payload) < length:
             raise self._cut_off(torn=True)
         if SUM.unpack_from(head, HEAD.size)[0] != sum_of(head[:HEAD.size], payload):
-            if not any(payload[-8:]) and not any(self._file.read(1 << 16)):  # blocks that a power cut left empty
+            rest = self._file.read(1 << 16)
+            if not any(rest or payload[-8:]):  # blocks that a power cut left empty
                 raise self._cut_off(torn=True)
             raise self._damaged("its checksum is another one")
         return kind, flags, time_s, payload

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple, Optional, Tuple
 
 from edge.core.errors import ConfigError, SourceError
-from edge.core.roles import FLIPS, OFF, ROTATIONS
+from edge.core.roles import FLIPS, OFF, RECORDING_SUFFIX, ROTATIONS
 from edge.core.spelling import nearest
 from edge.host import ffmpeg
 from edge.host.process import is_tegra
@@ -12,7 +12,7 @@ from edge.sources import kinds, names
 from edge.sources.live.controls import NO_CONTROLS, Controls
 
 CAMERA, VIDEO, IMAGES, RTSP, CSI, GST, PORTRAIT = "camera", "video", "images", "rtsp", "csi", "gst", "portrait"
-RECORD, RECORD_SUFFIX = "record", ".nfr"
+RECORD = "record"
 LIVE_KINDS = (CAMERA, RTSP, CSI, GST)
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 WEBP_FILMS = (9, 0)  # the first FFmpeg that reads animated WebP
@@ -128,13 +128,13 @@ def is_replay(spec: Optional[str]) -> bool:
     if spec is None:
         return False
     text = spec.strip().lower()
-    return text.startswith(RECORD + ":") or text.endswith(RECORD_SUFFIX) or kinds.is_recording(os.path.expanduser(spec))
+    return text.startswith(RECORD + ":") or text.endswith(RECORDING_SUFFIX) or kinds.is_recording(os.path.expanduser(spec))
 
 
 def _of_recording(text: str) -> Kind:
     path = text[len(RECORD) + 1:] if text.lower().startswith(RECORD + ":") else text
     if not path.strip():
-        raise SourceError("--source record: the file is missing; write it as record:run{}".format(RECORD_SUFFIX))
+        raise SourceError("--source record: the file is missing; write it as record:run{}".format(RECORDING_SUFFIX))
     names.check_name(path)
     path = os.path.expanduser(path)
     if not names.exists(path):

@@ -23,6 +23,7 @@ from engines.progress import Report
 from engines.report import facts, readings
 from engines.report.engines import OPTIONAL, REQUIRED, Engines, against_estimate, board_name
 from engines.report.privacy import Privacy, of_this_user
+from engines.report.recording import Along
 from engines.report.run import RunResult, Watch, board_lines, run_lines, track
 
 TITLE = "nanoface field report"
@@ -126,19 +127,22 @@ class Sections:
         return readings.lines(readings.read(self._machine))
 
 
-def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str = "/") -> int:
+def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str = "/", recording: str = "") -> int:
     """Write the report to `path` with the progress on `out`; `seconds` of tracking. Main thread only.
 
-    The board's own files are looked for below `root`.
+    The board's own files are looked for below `root`. `recording`: a file that is described, and copied beside the report.
 
-    Raises OutputError where the file cannot be written. A first Ctrl-C ends the run and leaves out what follows it.
+    Raises OutputError where the file cannot be written, SourceError for what is no recording. A first Ctrl-C ends the run and leaves out what follows it.
     """
     report, stop = Report(out, PROGRESS_S), Stop()
-    machine = Machine(os.environ, root)
+    machine, along = Machine(os.environ, root), Along(recording, path) if recording else None
     with stopped_by_signals(stop), ReportFile(path, of_this_user(os.environ)) as file:
         made = Sections(config, machine, this_software(), Watch(seconds, stop, machine, report))
         file.add([TITLE, "{} UTC, nanoface {}, {:g} s of tracking".format(_now(), __version__, seconds)])
         sections = made.all()
+        if along is not None:
+            along.take()
+            sections.insert(0, Section("recording", along.lines))
         for number, section in enumerate(sections, 1):
             if stop.is_set():
                 file.add(["", "== interrupted before: {}".format(section.title)])
@@ -148,6 +152,8 @@ def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str
             file.add(["", "== " + section.title] + _lines_of(section))
         file.add(["", "== end"])
     report.line("{} is written; it names no user, host or address: paste all of it into an issue".format(path))
+    if along is not None:
+        report.line("{} goes with it: it has the points of a face, which are somebody's, and no picture".format(along.copy))
     return 0
 
 

@@ -14,6 +14,7 @@ from edge.outputs.kinds import KINDS, OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
+from edge.recording.reading import Reader
 
 FILES = {"record": "a.nfr", "jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
 FULL = Face(
@@ -51,6 +52,9 @@ def frames_in(kind, path):
     if kind == "csv":
         with open(path, newline="") as f:
             return len({row["frame"] for row in csv.DictReader(f)})
+    if kind == "record":
+        with open(path, "rb") as f:
+            return Reader(f, path).totals[0]
     if kind == "images":
         return len(os.listdir(path))
     if kind == "image":

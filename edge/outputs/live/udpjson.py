@@ -7,7 +7,7 @@ import numpy as np
 from edge.outputs.live.datagrams import ToAddress
 from edge.outputs.live.output import LiveOutput, Record
 from edge.outputs.live.udp import LARGEST
-from edge.outputs.replayed import POINTS
+from edge.outputs.record import POINTS
 
 TOO_LARGE = "the record has no room for it in a datagram"
 
