@@ -1,5 +1,5 @@
 """In the place of all stages, where the source is a recorded run: what was found in a frame then."""
-from typing import Dict, Optional, Tuple
+from typing import AbstractSet, Dict, Optional, Tuple
 
 from edge.core import records
 from edge.core.contracts import Stage
