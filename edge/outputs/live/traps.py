@@ -35,8 +35,8 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
     "ifacialmocap": (
         "type this machine's address into the program (its iPhone field), or name the program's machine here, not both",
         LISTENS,
-        "where the program runs on this machine it has the port: write ifacialmocap://127.0.0.1",
-        "the answer goes to port 49983 of who asked, over UDP: one receiver a PC; its firewall has to let that in",
+        "the answer goes to port 49983 of who asked: one receiver a PC; one on this machine has that port itself, so write "
+        "ifacialmocap://127.0.0.1 for it",
     ),
     "socketio": (
         "the server of OpenVtuber or DLVYF has to run; both generations of socket.io are understood",
@@ -63,7 +63,7 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "one record a datagram: with landmarks it is too large for most networks' packets; ask for them on one machine only",
     ),
     "mqtt": (
-        "a password stands in a file, never in the address",
+        "a password stands in a file, password_file=PATH, never in the address",
         "events are never retained: a subscriber sees those that happen while it is there",
     ),
 }
