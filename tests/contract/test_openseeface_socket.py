@@ -1,4 +1,5 @@
 """The output openseeface against sockets: who receives, who does not, and a place that changes."""
+import itertools
 import socket
 
 import numpy as np
@@ -54,8 +55,9 @@ def test_that_nothing_listens_is_told_until_something_does(sender):
     started.put(item(0))
     assert len(receiver.recv(70000)) == 1785 and started.stats()["state"] == "ok"
     receiver.close()
+    frames = itertools.count(1)
 
-    def told(state, frames=iter(range(1, 100000))):
+    def told(state):
         started.put(item(next(frames)))
         return started.stats()["state"] == state
 
