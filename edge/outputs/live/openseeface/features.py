@@ -12,10 +12,9 @@ NAMES = ("eye_l", "eye_r", "eyebrow_steepness_l", "eyebrow_updown_l", "eyebrow_q
 LIDS = (((37, 38), (40, 41)), ((43, 44), (46, 47)))  # upper and lower, of the right and of the left eye
 BROWS = ((21, 17), (22, 26))  # inner and outer end
 # Share of the median by which a measure must differ from it for its range to begin, and the smallest number that counts as
-# the median there: an angle may well be 0.
-STEEPNESS, USUAL, SMALL = (0.05, 10.0), (0.15, 0.05), (0.05, 0.05)
-SIDEWAYS = (0.02, 0.05)
-BEGINS, FLOOR = np.array([USUAL, USUAL] + [STEEPNESS, USUAL, SMALL] * 2 + [USUAL, SIDEWAYS] * 2 + [USUAL, SIDEWAYS]).T
+# the median there: an angle, and the gap of a mouth that is shut, may well be 0.
+STEEPNESS, USUAL, SMALL, SIDEWAYS, GAP = (0.05, 10.0), (0.15, 0.05), (0.05, 0.05), (0.02, 0.05), (0.15, 0.3)
+BEGINS, FLOOR = np.array([USUAL, USUAL] + [STEEPNESS, USUAL, SMALL] * 2 + [USUAL, SIDEWAYS] * 2 + [GAP, SIDEWAYS]).T
 INSIDE = 0.15  # of the range: how far an extreme that does not come again moves toward the median
 DECAY = 0.001  # of that way, an update
 SMOOTH = 0.2  # of the last value, that stays in the next

@@ -12,11 +12,9 @@ from edge.outputs.live.udp import UdpTarget
 class OpenSeeFaceOutput(LiveOutput):
     """A datagram for each frame that has a face; nothing is sent while there is none."""
 
-    shapes = events = False
-
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.landmarks = True
+        self.landmarks, self.shapes, self.events = True, False, False
         assert spec.address is not None
         self._target = UdpTarget(spec.text, spec.address)
         self._encoder = make_encoder(spec, options)
