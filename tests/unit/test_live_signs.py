@@ -23,7 +23,7 @@ SIGNS = {  # of the field, while the person does what the column says
     "osc":          Fields(+1, +1, +1, -1, -1, -1, -1, +1),
     "vmc":          Fields(+1, -1, +1, NONE, NONE, NONE, -1, +1),
     "vrchat":       Fields(NONE, NONE, NONE, NONE, NONE, NONE, +1, +1),
-    "opentrack":    Fields(+1, +1, -1, +1, +1, -1, NONE, NONE),
+    "opentrack":    Fields(+1, +1, +1, +1, +1, -1, NONE, NONE),
     "openseeface":  Fields(-1, -1, -1, +1, +1, +1, +1, -1),
     "vts":          Fields(+1, +1, -1, +1, +1, +1, -1, -1),
     "vts-phone":    Fields(+1, -1, +1, -1, +1, +1, -1, +1),

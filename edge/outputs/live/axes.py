@@ -86,11 +86,11 @@ def live2d_angles(rotation: np.ndarray) -> Vector:
 
 
 def flight(rotation: np.ndarray, position_mm: Vector) -> Tuple[float, ...]:
-    """x, y, z in centimetres and yaw, pitch, roll in degrees, as a pilot calls them: x > 0 to the subject's right, y > 0 up,
-    z > 0 away from the camera; yaw > 0 the nose to the subject's right, pitch > 0 up, roll > 0 the crown to the right."""
+    """x, y, z in centimetres and yaw, pitch, roll in degrees: x > 0 to the subject's right, y > 0 up, z > 0 away from the
+    camera; the angles in the signs of the record, since no convention for them is written down anywhere."""
     x, y, z = position_mm
     yaw, pitch, roll = head_angles(rotation)
-    return -x / 10.0, -y / 10.0, z / 10.0, yaw, pitch, -roll
+    return -x / 10.0, -y / 10.0, z / 10.0, yaw, pitch, roll
 
 
 def openseeface_rotation(rotation: np.ndarray) -> np.ndarray:
