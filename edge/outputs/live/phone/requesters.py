@@ -33,9 +33,10 @@ class Requesters:
 
     def take(self, host: str, port: int, form: str, until: float, now: float) -> bool:
         """Whether datagrams of this form go there from now on. Asked again, it is the later request that holds."""
-        self._end(lambda requester: now >= requester.until)
         found = self._served.get((host, port))
         if found is None:
+            if len(self._served) >= self._most:
+                self._end(lambda requester: now >= requester.until)
             link = _connected(host, port) if len(self._served) < self._most and (self._anywhere or is_near(host)) else None
             if link is None:
                 self.refused += 1
