@@ -100,6 +100,15 @@ def is_near(host: str) -> bool:
                 or address.version == 4 and address in TAILNETS)
 
 
+def is_here(host: str) -> bool:
+    """An address of this machine: what goes there comes from it."""
+    link = _connected(host, 9)
+    if link is None:
+        return False
+    with link:
+        return bool(link.getsockname()[0] == host)
+
+
 def _connected(host: str, port: int) -> Any:
     """None where no datagram can go there, as to a broadcast address."""
     link = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
