@@ -80,7 +80,7 @@ def _check_target(spec: OutputSpec, machine: Machine, taken: Sequence[Listener])
         answer = machine.command("getent", "ahosts", host)
         if answer is not None and answer.code != 0:
             why = "there is no host {}".format(host) if answer.code is not None else "no answer where {} is".format(host)
-            return Finding(NAME, WARN, "{}: {}".format(spec.text, why), "write the address of the machine where the program runs")
+            return Finding(NAME, WARN, "{}: {}".format(spec.text, why), "name the address of the program's machine")
     return Finding(NAME, OK, what)
 
 

@@ -1,11 +1,14 @@
 """`nanoface outputs`: what it lists, and what the test face does at real sockets."""
 import json
+import signal
 import socket
 import struct
 import threading
 
 import pytest
 from in_process import InProcess
+from patience import PATIENCE_S
+from whole_runs import finish, launch
 
 from edge.outputs.kinds import KINDS, form_of
 from edge.outputs.live.traps import TRAPS
@@ -124,3 +127,15 @@ def test_it_leaves_no_thread_behind(nanoface, receiver):
     before = set(threading.enumerate())
     nanoface("outputs", "test", "vmc://127.0.0.1:{}".format(port_of(receiver)), "--seconds", "0.2")
     assert not [thread for thread in set(threading.enumerate()) - before if thread.is_alive()]
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_it_with_the_table(tmp_path, receiver, signal_number):
+    address = "osc://127.0.0.1:{}".format(port_of(receiver))
+    process = launch(str(tmp_path), str(tmp_path / "home"), ("outputs", "test", address))
+    receiver.settimeout(PATIENCE_S)
+    assert receiver.recv(2048)
+    process.send_signal(signal_number)
+    done = finish(str(tmp_path), process)
+    assert done.code == 0 and done.err == ""
+    assert done.out.splitlines()[-1].split()[0] == address and done.out.splitlines()[-1].split()[1] != "0"

@@ -63,7 +63,7 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "one record a datagram: with landmarks it is too large for most networks' packets; ask for them on one machine only",
     ),
     "mqtt": (
-        "a password stands in a file, never in the address",
+        "a password stands in a file, password_file=PATH, never in the address",
         "events are never retained: a subscriber sees those that happen while it is there",
     ),
 }
