@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.live.signals import at_rest
@@ -160,6 +161,23 @@ def test_a_studio_that_tells_of_itself_is_found(monkeypatch):
             return studio.injected
         run.until(heard)
         assert run.output.condition == "" and studio.connections == 1
+
+
+def test_a_lacking_package_and_a_connection_that_ended_are_failures(monkeypatch):
+    output = VtubeStudio(parse_output("vts://127.0.0.1:9"), OutputOptions(False, False, False, lambda: None))
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.outputs.live.vts.output.absent", list)
+        with pytest.raises(OutputError, match="the package aiohttp is not installed: .*pip install"):
+            output.open()
+
+    async def ends():
+        raise KeyError("x")
+    monkeypatch.setattr(output._connection, "run", ends)
+    output.open()
+    wait_until(lambda: output._begun.get("task") is not None and output._begun["task"].done())
+    with pytest.raises(OutputError, match="KeyError"):
+        output.show(REST, 0.0)
+    output.close()
 
 
 class Hostile:

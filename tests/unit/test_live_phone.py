@@ -10,7 +10,7 @@ from edge.core.parts import SHAPES
 from edge.geometry.rotation import from_angles
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.live.phone import ifacialmocap, vtsphone
-from edge.outputs.live.phone.requesters import CLOSED_S, Requesters, is_near
+from edge.outputs.live.phone.requesters import CLOSED_S, Requesters, is_here, is_near
 from edge.outputs.live.signals import at_rest, mirrored
 from edge.outputs.spec import parse_output
 
@@ -128,6 +128,11 @@ def test_some_programs_call_the_time_otherwise():
     ("224.0.0.1", False), ("255.255.255.255", False), ("0.0.0.0", False), ("2001:4860:4860::8888", False), ("ff02::1", False)])
 def test_who_is_near(host, near):
     assert is_near(host) == near
+
+
+@pytest.mark.parametrize("host, here", [("127.0.0.1", True), ("192.0.2.7", False), ("255.255.255.255", False)])
+def test_which_addresses_are_this_machine_s(host, here):
+    assert is_here(host) == here
 
 
 def receiver():

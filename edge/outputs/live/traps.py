@@ -35,8 +35,8 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
     "ifacialmocap": (
         "type this machine's address into the program (its iPhone field), or name the program's machine here, not both",
         LISTENS,
-        "the answer goes to port 49983 of who asked: one receiver a PC; one on this machine has that port itself, so write "
-        "ifacialmocap://127.0.0.1 for it",
+        "where the program runs on this machine it has the port: write ifacialmocap://127.0.0.1",
+        "the answer goes to port 49983 of who asked, over UDP: one receiver a PC; its firewall has to let that in",
     ),
     "socketio": (
         "the server of OpenVtuber or DLVYF has to run; both generations of socket.io are understood",

@@ -13,7 +13,7 @@ from edge.core.parts import SHAPES
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.axes import eye_euler, unity_euler, unity_position
 from edge.outputs.live.output import AvatarOutput, peers
-from edge.outputs.live.phone.requesters import Requesters
+from edge.outputs.live.phone.requesters import Requesters, is_here
 from edge.outputs.live.signals import Signals
 from edge.outputs.live.udp import UdpListener, UdpTarget
 
@@ -108,7 +108,7 @@ class IFacialMocap(AvatarOutput):
             self._invalid += 1
             if text.startswith(OVER_TCP):
                 self._hint = "{} asks over TCP: choose UDP there".format(host)
-        elif self._port == self._listener.port and host in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        elif self._port == self._listener.port and is_here(host):
             self._invalid += 1  # the line would come back to us
             self._hint = "a program on this machine asks: write ifacialmocap://127.0.0.1"
         else:

@@ -33,9 +33,10 @@ class Requesters:
 
     def take(self, host: str, port: int, form: str, until: float, now: float) -> bool:
         """Whether datagrams of this form go there from now on. Asked again, it is the later request that holds."""
-        self._end(lambda requester: now >= requester.until)
         found = self._served.get((host, port))
         if found is None:
+            if len(self._served) >= self._most:
+                self._end(lambda requester: now >= requester.until)
             link = _connected(host, port) if len(self._served) < self._most and (self._anywhere or is_near(host)) else None
             if link is None:
                 self.refused += 1
@@ -97,6 +98,15 @@ def is_near(host: str) -> bool:
         return False
     return bool(address.is_loopback or address.is_private or address.is_link_local
                 or address.version == 4 and address in TAILNETS)
+
+
+def is_here(host: str) -> bool:
+    """An address of this machine: what goes there comes from it."""
+    link = _connected(host, 9)
+    if link is None:
+        return False
+    with link:
+        return bool(link.getsockname()[0] == host)
 
 
 def _connected(host: str, port: int) -> Any:

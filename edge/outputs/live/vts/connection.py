@@ -28,7 +28,7 @@ class Connection:
 
     def __init__(self, name: str, address: Optional[Address], own: bool, broadcasts: Address = EVERYWHERE) -> None:
         """`address` None: that of the first that tells of itself. `own`: nanoface's inputs are added."""
-        self.condition = ""
+        self.condition = "waits for VTube Studio"
         self.counts = {"injected": 0, "rejected": 0, "connections": 0}
         self._address, self._own = address, own
         self._listener = UdpListener(name, broadcasts, shared=True)

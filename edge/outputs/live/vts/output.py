@@ -1,7 +1,9 @@
 """The output to VTube Studio: hands the newest values to the connection, which lives in a thread of its own."""
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from edge.outputs.kinds import OutputOptions, OutputSpec
+from edge.core.errors import OutputError
+from edge.host.packages import absent, install
+from edge.outputs.kinds import AIOHTTP, OutputOptions, OutputSpec
 from edge.outputs.live.loop import Loop
 from edge.outputs.live.output import AvatarOutput
 from edge.outputs.live.signals import Signals
@@ -10,7 +12,7 @@ from edge.outputs.live.vts.parameters import Values
 
 
 class VtubeStudio(AvatarOutput):
-    """Never fails: what is wrong is its condition, and the connection is made again by itself, so that a question that waits
+    """What is wrong is its condition, no failure, and the connection is made again by itself, so that a question that waits
     for somebody's click is not asked anew."""
 
     broadcasts = EVERYWHERE
@@ -21,6 +23,7 @@ class VtubeStudio(AvatarOutput):
         self._connection = Connection(self.name, None if spec.listens else spec.address, spec.keys.get("own", True),
                                       self.broadcasts)
         self._loop: Optional[Loop] = None
+        self._begun: Dict[str, Any] = {}
         self._newest: Optional[Tuple[Mapping[str, float], bool]] = None  # not taken over by the connection yet
 
     @property
@@ -31,10 +34,15 @@ class VtubeStudio(AvatarOutput):
         return dict(self._connection.counts)
 
     def open(self) -> None:
+        if absent([AIOHTTP]):
+            raise OutputError("output {}: the package {} is not installed: {}".format(self.name, AIOHTTP, install(AIOHTTP)))
         self._loop = Loop("output " + self.name).start()
-        self._loop.spawn(self._connection.run())
+        self._begun = self._loop.spawn(self._connection.run())
 
     def show(self, signals: Signals, now: float) -> None:
+        task = self._begun.get("task")
+        if task is not None and task.done() and not task.cancelled():  # it has no end of its own
+            raise OutputError("output {}: {!r}".format(self.name, task.exception()))
         taken = self._newest is None
         self._newest = self._values.of(signals, now), signals.tracked
         if taken and self._loop is not None:

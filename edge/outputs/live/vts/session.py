@@ -62,7 +62,7 @@ class Session:
     """One connection. What it returns are texts to be sent; SessionOver ends it."""
 
     def __init__(self, permission: Permission, own: Iterable[Mapping[str, Any]] = ()) -> None:
-        self.condition = "connects to VTube Studio"
+        self.condition = "waits for VTube Studio"
         self.ready_since: Optional[float] = None
         self.counts = {"injected": 0, "rejected": 0}
         self._permission = permission
