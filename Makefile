@@ -102,17 +102,18 @@ test-host: $(VENV)/.dev tools peers
 	@$(HOST)
 
 # with debootstrap a whole boot of the service is tried, with strace whom a process asks, with Xvfb the window, with npm a peer of
-# node; a machine for tests gets them
+# node, with mosquitto a broker; a machine for tests gets them
 tools:
-	@lacks=$$(for tool in debootstrap strace Xvfb npm; do command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
+	@lacks=$$(for tool in debootstrap strace Xvfb npm mosquitto; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || echo $$tool; done | tr A-Z a-z | xargs); \
 	if [ -n "$$CI" ] && [ -n "$$lacks" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
 
 # Other people's programs that the outputs speak to, each in an environment of its own: tests name those that are not there.
 # socket.io of Engine.IO 3 and of 4, in Python and on node
-PEERS := $(addprefix .venv-peers/,eio3 eio4 node)
+PEERS := $(addprefix .venv-peers/,eio3 eio4 node ha)
 PEER_eio3 := python-socketio==4.6.0 python-engineio==3.13.0 aiohttp
 PEER_eio4 := python-socketio==5.18.1 python-engineio==4.15.1 aiohttp
+PEER_ha := ha-mqtt-discoverable==0.26.0
 PEER_node := $(foreach server,2.5.1 3.1.2 4.8.4,server$(basename $(basename $(server)))@npm:socket.io@$(server)) \
 	$(foreach client,2.5.0 4.8.4,client$(basename $(basename $(client)))@npm:socket.io-client@$(client))
 PEER_PIP = $(PEER_PYTHON) -m venv $(@D) && PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_FLAGS) $(PEER_$(@D:.venv-peers/%=%))

@@ -20,6 +20,8 @@ from edge.outputs.spec import parse_output
 
 OPTIONS = OutputOptions(False, False, False, lambda: None, events=True)
 HERE = os.path.dirname(os.path.abspath(__file__))
+HA_READER = os.path.join(os.path.dirname(HERE), "peers", "ha_reader.py")
+HA_PYTHON = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".venv-peers", "ha", "bin", "python")
 
 
 @pytest.fixture
@@ -94,6 +96,23 @@ def test_home_assistant_reads_the_device_its_states_and_events(broker):
             home.take(one.topic, one.payload, one.retained)
     assert home.complaints == [] and ("event.nanoface_desk_blink_event", "left") in [told[:2] for told in home.triggered]
     assert home.components["sensor.nanoface_desk_yaw"]["unit_of_measurement"] == "°"
+
+
+@needs_mosquitto
+@pytest.mark.skipif(not os.path.exists(HA_PYTHON), reason="ha-mqtt-discoverable is not there: make peers")
+def test_the_models_of_ha_mqtt_discoverable_take_every_entity(broker):
+    """It has Python types for what Home Assistant's entities may say: names, types, and which options go together."""
+    with Reader(broker.port) as reader, Running(output(broker.port)):
+        reader.wait("rooms/desk/status", b"online")
+        topic = "homeassistant/device/desk/config"
+        said = subprocess.check_output([HA_PYTHON, HA_READER, str(broker.port), topic], env={"PATH": os.defpath})
+        sent = json.loads(reader.of(topic)[0].decode())
+    taken = json.loads(said.decode())
+    assert taken["device"] == sent["dev"] and set(taken["entities"]) == set(sent["cmps"])
+    for key, entity in taken["entities"].items():
+        known = {name: value for name, value in sent["cmps"][key].items() if name in entity}
+        assert {name: entity[name] for name in known} == known and entity["component"] == sent["cmps"][key]["p"]
+    assert taken["entities"]["yaw"]["unit_of_measurement"] == "°" and taken["entities"]["presence"]["payload_on"] == "True"
 
 
 @needs_mosquitto
