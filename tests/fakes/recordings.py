@@ -32,7 +32,7 @@ def packets():
     cases = [(0, ()), (1, (face(1, 100.0),)), (2, (face(1, 101.0), face(2, 400.0))), (5, (face(2, 401.0), face(1, 103.5))),
              (6, (far,)), (7, (odd, bare)), (9, (face(1, 104.0),))] + [(n, (face(1, 100.0 + n),)) for n in range(10, 140)]
     for seq, faces in cases:
-        frame = Frame(seq, 1000.0 + seq, seq / 30.0, IMAGE, "/home/anna/secret.jpg" if seq == 2 else "")
+        frame = Frame(seq, 1000.0 + seq, seq / 30.0, IMAGE, "/media/anna/secret.jpg" if seq == 2 else "")
         yield Packet(frame, faces, (), told if seq == 5 else ())
 
 

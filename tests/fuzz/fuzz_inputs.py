@@ -396,9 +396,11 @@ def record(random, folder):
         pieces[at] = head + layout.SUM.pack(layout.sum_of(head, payload)) + payload
         data = b"".join(pieces)
     path = write(folder, random.choice(("a.nfr", "a.mp4")), data)
-    return words(*["run", "--source", path, "--status", "none", "--output", "jsonl:a.jsonl?landmarks=yes&shapes=yes&events=yes",
-                   "--output", "csv:a.csv", "--output", random.choice(("image:a.jpg", "record:b.nfr", "jsonl:b.jsonl"))] +
-                 random.choice(([], ["--start", "0.1"], ["--fps", "5"], ["--loop", "--max-frames", "40"])))
+    outputs = ("jsonl:a.jsonl?landmarks=yes&shapes=yes&events=yes", "csv:a.csv",
+               random.choice(("image:a.jpg", "record:b.nfr", "jsonl:b.jsonl")))
+    part = random.choice(((), ("--start", "0.1"), ("--fps", "5"), ("--loop", "--max-frames", "40")))
+    return words("run", "--source", path, "--status", "none", "--output", outputs[0], "--output", outputs[1],
+                 "--output", outputs[2], *part)
 
 
 def _recording(random, folder, names):
