@@ -6,6 +6,7 @@
 # make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
 # make fuzz    20000 wrong inputs of every kind, each in a process of its own: some minutes; COUNT=, SEED= for others
 # make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
+# make receivers  eight live outputs, with peers that are dead, deaf, fickle and hostile: a quarter of an hour; MINUTES=, SOURCE=
 # make clean   remove what the above made
 # TEST_JOBS=N: how many parts of the tests run at once, where it is not one and a half for each core
 # PYTHON=/path/to/python chooses the interpreter; its virtual environment stands beside the others.
@@ -38,7 +39,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board tools networks-twin lint bench bench-growth rehearse fuzz soak clean
+.PHONY: run test test-host test-twin test-board tools networks-twin lint bench bench-growth rehearse fuzz soak receivers clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: setup.py tests/pins/py36.txt
@@ -175,6 +176,12 @@ fuzz: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python tests/pipeline/soak.py
+
+MINUTES ?= 10
+SOURCE ?= $(BENCH_SOURCE)
+receivers: $(VENV)/.dev
+	@$(BIN)/nanoface models fetch
+	@$(BIN)/python tests/pipeline/receivers.py --minutes $(MINUTES) --source $(SOURCE)
 
 clean:
 	rm -rf .venv .venv-* out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

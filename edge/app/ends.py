@@ -9,8 +9,9 @@ from edge.core import contracts
 from edge.core.contracts import Output, Source
 from edge.core.parts import Parts
 from edge.outputs.direct import DirectSender
-from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
+from edge.outputs.kinds import KINDS, OutputOptions, OutputSpec, make_output
 from edge.outputs.pictures.window import DisplayState, opens_by_itself
+from edge.outputs.relay.sender import RelaySender
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 from edge.sources.live.controls import Controls
@@ -29,14 +30,18 @@ def source_options(config: Config) -> SourceOptions:
 
 def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, report: Optional[Report] = None,
                  direct: bool = False, stamp: Callable[[], Mapping[str, Any]] = dict) -> List[contracts.Sender]:
-    """One thread for each output; files wait for a file, nothing waits for anything else. With `report` a live picture
+    """One thread for each output, and one process for all that speak to other programs; files wait for a file, nothing waits
+    for anything else. With `report` a live picture
     may open by itself. `direct`: records go into files in the pipeline's own thread; what takes long, as points and
     pictures do, or may wait for its reader, keeps a thread."""
     blocking = not source.live
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
                             shapes=config.output.any_shapes, events=config.output.events, stamp=stamp)
-    senders = [_sender(make_output(spec, options), direct and _is_plain_file(spec.path)) for spec in specs]
+    live = [spec for spec in specs if KINDS[spec.kind].live]
+    senders: List[contracts.Sender] = [RelaySender(live, options, report)] if live else []
+    senders += [_sender(make_output(spec, options), direct and _is_plain_file(spec.path))
+                for spec in specs if spec not in live]
     if report is not None and not any(spec.kind == "window" for spec in specs):
         here = DisplayState(os.environ, sys.platform, sys.stderr.isatty(), source.live, source.stills, bool(specs))
         senders += map(_sender, live_picture(config.output.window, here, options, lambda text: report("note", text)))

@@ -1,6 +1,6 @@
 """What a stage, a runner, a source and an output promise each other. The pipeline knows nothing else of them."""
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -138,6 +138,7 @@ class Asking:
     landmarks = False  # the frame record is to have the points and eye contours
     shapes = False  # the faces' expression is to have the blend shapes
     events = False  # the frame record is to have "events", a list of event records; also what a picture shows
+    arrays = False  # points and eye contours of the record are to be arrays, not lists
 
     @property
     def parts(self) -> Parts:
@@ -211,3 +212,11 @@ class Sender(Asking, ABC):
     @abstractmethod
     def stats(self) -> Dict[str, Any]:
         """Cumulative counts "sent", "failed", "dropped", and the "state": "ok", or what is wrong."""
+
+    def rows(self) -> Dict[str, Dict[str, Any]]:
+        """stats() by name, for the status record; of one that serves several outputs, those of each."""
+        return {self.name: self.stats()}
+
+    def down(self) -> List[str]:
+        """The names of those that the run does without at present."""
+        return [self.name] if not self.fatal and self.error is not None and self.stats()["state"] != "ok" else []

@@ -1,6 +1,6 @@
 """The two ends of the pipeline: packets come from a source, and go to senders."""
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
@@ -16,7 +16,9 @@ from edge.telemetry.meter import Meter
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
 RECEIVER_S = 2.0  # for the last frames to leave through an output that the run can do without
 HANG_S = 3.0  # a read that ignores its time-out for so long hangs
-Encode = Callable[[Packet, float, Parts], Dict[str, Any]]  # (packet, now, parts) -> frame record
+# (packet, now, parts, as_lists=True) -> frame record
+Encode = Callable[..., Dict[str, Any]]
+Variant = Tuple[Parts, bool]  # of a record: which parts, and whether points are arrays
 EVENTS_ONLY = Parts(events=True)
 SETTLE = 0.25  # share of the time left that the stages may take to be done with their last frame
 
@@ -123,8 +125,8 @@ class Delivery(Stage):
         self._skipped_in_a_row = 0
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
-        self._wanted = [(s, None if s.needs_picture else s.parts) for s in senders]
-        self._variants = {parts for _, parts in self._wanted if parts is not None}
+        self._wanted = [(s, None if s.needs_picture else (s.parts, s.arrays and s.landmarks)) for s in senders]
+        self._variants: Set[Variant] = {variant for _, variant in self._wanted if variant is not None}
         self._last_events, self._settled = last_events, settled
         self._with_events = any(s.events for s in senders)
         self._missed: Deque[Packet] = deque()  # bare, in their order
@@ -142,16 +144,17 @@ class Delivery(Stage):
             return None
         self._skipped_in_a_row = 0
         now = self._now() if self._variants else 0.0
-        records = {parts: self._encode(packet, now, parts) for parts in self._variants}
+        records = {(parts, arrays): self._encode(packet, now, parts, as_lists=False) if arrays else
+                   self._encode(packet, now, parts) for parts, arrays in self._variants}
         shown = packet
         if self._with_events:
             earlier, self._last = self._take_missed(), packet.bare()
             if earlier:
                 shown = packet._replace(events=sum((p.events for p in earlier + [packet]), ()))
                 told = self._encoded(earlier)
-                for parts in self._variants:
-                    if parts.events:
-                        records[parts]["events"] = told + records[parts]["events"]
+                for variant in self._variants:
+                    if variant[0].events:
+                        records[variant]["events"] = told + records[variant]["events"]
         failed = None
         for sender, wanted in self._wanted:
             taken = sender.put(shown if wanted is None else records[wanted])
@@ -201,8 +204,8 @@ class Delivery(Stage):
         if settled:  # else a stage that hangs still owns what it knows
             packets.append((packets or [self._last])[-1]._replace(events=tuple(self._last_events())))
         events = self._encoded(packets)
-        for sender, parts in self._wanted if events else ():
-            if parts is not None and parts.events:
+        for sender, variant in self._wanted if events else ():
+            if variant is not None and variant[0].events:
                 sender.put_last({"schema": SCHEMA, "events": events})
 
     def _finish(self, sender: Sender) -> Optional[BaseException]:

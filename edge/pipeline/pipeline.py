@@ -197,8 +197,7 @@ class Pipeline:
         reasons = [self._capture.lost()]
         reasons += ["{} hangs".format(name) for name, at in sorted(self.heartbeats().items()) if now - at > HANG_S]
         for sender in self._plan.senders:
-            if not sender.fatal and sender.error is not None and sender.stats()["state"] != "ok":
-                reasons.append("output {} down".format(sender.name))
+            reasons += ["output {} down".format(name) for name in sender.down()]
         reasons += self._plan.reasons()
         reason = ", ".join(text for text in reasons if text)
         self._become(DEGRADED if reason else RUNNING, reason)

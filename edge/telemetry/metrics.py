@@ -3,7 +3,7 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from edge import __version__
 from edge.core.errors import ConfigError
-from edge.core.roles import STATES
+from edge.core.roles import OUTPUT_AT_REST, STATES
 from edge.host.packages import install
 from edge.telemetry.board import files as boardfiles
 from edge.telemetry.histogram import Histogram
@@ -114,10 +114,10 @@ def _outputs(record: Mapping[str, Any]) -> List[Any]:
     items = CounterMetricFamily("nanoface_output_items", "What became of what an output was given", labels=["output", "was"])
     up = GaugeMetricFamily("nanoface_output_up", "1 while an output works", labels=["output"])
     for name, stats in (record.get("outputs") or {}).items():
-        up.add_metric([name], float(stats.get("state") == "ok"))
-        for was in ("sent", "dropped", "failed"):
-            if was in stats:
-                items.add_metric([name, was], stats[was])
+        up.add_metric([name], float(stats.get("state", "down").partition(":")[0] not in OUTPUT_AT_REST))
+        for was, count in stats.items():
+            if was != "state":
+                items.add_metric([name, was], count)
     lost = CounterMetricFamily("nanoface_status_records_lost", "Records that the status log's disk did not take")
     lost.add_metric([], (record.get("log") or {}).get("failed", 0))
     return [items, up, lost]

@@ -10,6 +10,7 @@ from whole_runs import DEFAULT_NETWORKS, ROOT, RUNTIMES, finish, launch, need_ne
 
 LINE = '''    "toy": Kind(ADDRESS, "toy:make", "records for a toy", "toy://127.0.0.1:4321?every=2",
                 {"every": Key(whole(1, 30), "send every n-th record")}, port=4321),
+    "toylive": Kind(ADDRESS, "toylive:make", "records, by the relay", "toylive://127.0.0.1:4321", RECORDS, live=True),
 '''
 FILE = '''
 import json
@@ -43,6 +44,34 @@ class ToyOutput(Output):
 make = ToyOutput
 '''
 
+LIVE = '''
+import json
+import os
+
+from edge.outputs.live.output import LiveOutput
+from edge.outputs.live.udp import UdpTarget
+
+
+class ToyLive(LiveOutput):
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self._target = UdpTarget(self.name, spec.address)
+
+    def open(self):
+        self._target.open()
+
+    def send(self, record, events, now):
+        if record is not None:
+            face = record["faces"][0] if record["faces"] else {}
+            self._target.send(json.dumps([os.getpid(), record["frame"], sorted(face.get("expression", {}))]).encode("ascii"))
+
+    def close(self):
+        self._target.close()
+
+
+make = ToyLive
+'''
+
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
@@ -50,6 +79,7 @@ def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
     shutil.copytree(os.path.join(ROOT, "edge"), str(folder / "edge"), ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "edge" / "outputs" / "toy.py").write_text(FILE)
+    (folder / "edge" / "outputs" / "toylive.py").write_text(LIVE)
     table = folder / "edge" / "outputs" / "kinds.py"
     before, begin, lines = table.read_text().partition("KINDS: Dict[str, Kind] = {\n")
     table.write_text(before + begin + LINE + lines)
@@ -75,6 +105,34 @@ def test_records_go_to_a_new_output_and_its_options_come_with_it(program, models
         with peer, peer.makefile("r") as lines:
             records = [json.loads(line) for line in lines]
     assert [record["frame"] for record in records] == [0, 2] and len(records[1]["faces"]) == 1
+
+
+def test_a_live_output_is_served_by_a_process_of_its_own_and_has_its_row(program, models_home):
+    need_networks(models_home, *DEFAULT_NETWORKS)
+    need_runtime(*RUNTIMES)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(PATIENCE_S)
+        good, gone = ("toylive://127.0.0.1:{}?shapes=false&events=false".format(peer.getsockname()[1]),
+                      "toylive://127.0.0.1:1?rate=10")
+        refused = "toylive://name.invalid:1"
+        words = ("run", "--source", "portrait", "--max-frames", "40", "--set", "source.pace=realtime", "--set",
+                 "output.shapes=true", "--output", good, "--output", gone, "--output", refused, "--status", "s.jsonl")
+        done = run(program, models_home, *(words + quick()))
+        assert done.code == 0, done.err
+        peer.setblocking(False)
+        told = []
+        with pytest.raises(BlockingIOError):
+            while True:
+                told.append(json.loads(peer.recv(1 << 16).decode("ascii")))
+    frames = [frame for _, frame, _ in told]
+    assert frames == sorted(set(frames)) and frames[-1] == 39 and len({pid for pid, _, _ in told}) == 1
+    assert told[-1][2] == ["eye_open_left", "eye_open_right", "mouth_open"]
+    rows = done.records("s.jsonl")[-1]["outputs"]
+    assert set(rows) == {good, gone, refused} and rows[good]["state"] == "closed"
+    assert rows[good]["sent"] == len(frames) and rows[good]["sent"] + rows[good]["dropped"] == 40
+    assert done.err.count("there is no host name.invalid") == 1 and "Traceback" not in done.err
+    assert any("output {} down".format(refused) in record["reason"] for record in done.records("s.jsonl"))
 
 
 @pytest.mark.parametrize("words, code, reported", [

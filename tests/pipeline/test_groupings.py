@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.packet import Packet
+from edge.pipeline.pipeline import Pipeline, Plan
+from edge.telemetry.meter import Meter
 
 FRAMES = 60
 
@@ -129,9 +131,6 @@ def test_each_variant_of_the_record_is_made_once_and_only_where_somebody_wants_i
         made.append((packet.frame.seq, parts.landmarks))
         return {"frame": packet.frame.seq, "landmarks": parts.landmarks}
 
-    from edge.pipeline.pipeline import Pipeline, Plan
-    from edge.telemetry.meter import Meter
-
     for senders, expected_calls in (
             ([FakeSender(needs_picture=True)], []), ([], []),
             ([FakeSender(), FakeSender(), FakeSender(needs_picture=True)], [(0, False), (1, False)]),
@@ -144,3 +143,18 @@ def test_each_variant_of_the_record_is_made_once_and_only_where_somebody_wants_i
         assert all(len(sender.items) == 2 for sender in senders)
     assert [sender.items[0]["landmarks"] for sender in senders] == [False, True, True]
     assert senders[1].items[0] is senders[2].items[0]
+
+
+def test_points_stay_arrays_for_who_wants_them_so_and_one_variant_serves_all_who_want_no_points():
+    made = []
+
+    def encode(packet, now, parts, as_lists=True):
+        made.append((parts.landmarks, as_lists))
+        return {"frame": packet.frame.seq, "lists": as_lists}
+
+    senders = [FakeSender(landmarks=landmarks) for landmarks in (True, True, False, False)]
+    senders[0].arrays = senders[2].arrays = True
+    plan = Plan(FakeSource(1), [[FakeStage("a")]], senders, encode, Meter([], 0.0))
+    assert Pipeline(plan).run(threading.Event()).delivered == 1
+    assert sorted(made) == [(False, True), (True, False), (True, True)]
+    assert [sender.items[0]["lists"] for sender in senders] == [False, True, True, True]

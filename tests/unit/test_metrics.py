@@ -15,7 +15,7 @@ from edge.core.errors import ConfigError, OutputError
 from edge.core.packet import Frame, Packet, Span
 from edge.telemetry.histogram import Histogram
 from edge.telemetry.meter import Meter
-from edge.telemetry.metrics import Metrics
+from edge.telemetry.metrics import Metrics, _outputs
 
 ANY_PORT = ("127.0.0.1", 0)
 RECORD = {
@@ -165,3 +165,14 @@ def test_a_histogram_reports_its_sum_and_what_lies_below_a_limit():
     histogram.merge(other)
     assert histogram.total_s == pytest.approx(20000.5109)
     assert histogram.up_to([0.0005, 0.002, 0.0101, 1.0, 1e9]) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("state, up", [
+    ("ok", 1), ("2 receivers", 1), ("nobody receives it", 1), ("waits: for permission", 1), ("down: no route", 0),
+    ("down", 0), ("failed: KeyError", 0), ("opening", 0), ("closed", 0), ("its reader has left", 0), (None, 0),
+])
+def test_an_output_is_up_however_it_says_that_it_works(state, up):
+    stats = {"sent": 1, "refused": 4} if state is None else {"sent": 1, "refused": 4, "state": state}
+    items, is_up, _ = _outputs({"outputs": {"x": stats}})
+    assert [sample.value for sample in is_up.samples] == [up]
+    assert {sample.labels["was"]: sample.value for sample in items.samples} == {"sent": 1, "refused": 4}

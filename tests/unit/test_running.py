@@ -4,6 +4,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from fakes.pipeline import FakeSender
 from patience import PATIENCE_S, wait_until
 
 from edge.core.packet import Frame, Packet, Span
@@ -13,9 +14,11 @@ from edge.telemetry.status.log import StatusLog
 from edge.telemetry.status.read import read_last
 from edge.telemetry.status.run import Run
 
+ROWS = {"vmc://a": "2 receivers", "osc://b": "down: the relay has ended (signal 9)"}
+
 
 def a_run(**source):
-    sender = SimpleNamespace(name="jsonl:x", note="", stats=lambda: {"sent": 1, "failed": 0, "dropped": 0, "state": "ok"})
+    sender = FakeSender("jsonl:x")
     source = SimpleNamespace(**dict({"name": "camera", "live": True, "lost": 0, "warning": "", "doubt": ""}, **source))
     return Run(source, None, [sender], Meter([], time.monotonic()), [], lambda event, text: None)
 
@@ -113,3 +116,11 @@ def test_rate_of_a_run_counts_the_time_in_which_a_camera_gave_nothing(live, expe
     for n in range(5):
         arrives(meter, n, 100.0 + 0.01 * n)
     assert meter.summary(104.0, live)["fps"]["output"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_sender_of_several_outputs_has_a_row_for_each():
+    run = a_run()
+    relay = FakeSender("relay")
+    relay.rows = lambda: {name: {"sent": 2, "failed": 0, "dropped": 0, "state": state} for name, state in ROWS.items()}
+    run._senders.append(relay)
+    assert {name: row["state"] for name, row in run.final()["outputs"].items()} == dict(ROWS, **{"jsonl:x": "ok"})

@@ -122,3 +122,8 @@ def test_the_speed_follows_a_change():
 def test_records_that_the_disk_did_not_take_are_reported_where_there_are_any():
     assert "log      7 records could not be written" in render({"state": "RUNNING", "log": {"written": 3, "failed": 7}})
     assert "could not be written" not in render({"state": "RUNNING"})
+
+
+def test_what_an_output_counts_itself_is_shown_where_it_has_counted_any():
+    rows = {"ws://:8765": {"sent": 5, "failed": 0, "dropped": 1, "refused": 7, "too_long": 0, "state": "2 receivers"}}
+    assert "ws://:8765: 2 receivers (5 sent, 1 dropped, 0 failed, 7 refused)" in render({"outputs": rows})

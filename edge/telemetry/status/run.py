@@ -117,7 +117,7 @@ class Run:
         return self._record(self._meter.summary(now, self._source.live), state, reason)
 
     def _record(self, measured: Dict[str, Any], state: str, reason: str) -> Dict[str, Any]:
-        outputs = {sender.name: sender.stats() for sender in self._senders}
+        outputs = {name: row for sender in self._senders for name, row in sender.rows().items()}
         uptime_s = clock.monotonic() - self._began
         run_state = RunState(state, reason, uptime_s, self._source.name, outputs, self.board())
         record = status_record(run_state, measured, clock.wall())

@@ -9,6 +9,7 @@ LABEL = 9  # characters in front of every line of text
 GAP = "  "
 UNKNOWN = "-"
 WRONG = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)  # JSON of other kinds of values
+OUTPUT_KEYS = ("state", "sent", "dropped", "failed")
 PLAIN_KEYS = ("count", "dropped", "skipped", "wait_ms", "work_ms", "device_ms", "backend", "model", "note")
 
 
@@ -118,7 +119,9 @@ def _other_counters(rows: Sequence[Mapping[str, Any]]) -> List[str]:
 def _outputs(outputs: Mapping[str, Mapping[str, Any]], width: int) -> List[str]:
     lines: List[str] = []
     for name, stats in outputs.items():
-        counts = ", ".join("{} {}".format(stats[key], key) for key in ("sent", "dropped", "failed") if key in stats)
+        more = sorted(key for key, count in stats.items() if key not in OUTPUT_KEYS and count)
+        counts = ", ".join("{} {}".format(stats[key], key.replace("_", " "))
+                           for key in list(OUTPUT_KEYS[1:]) + more if key in stats)
         text = "{}: {} ({})".format(name, stats.get("state", UNKNOWN), counts)
         lines += _text("output" if not lines else "", text, width)
     return lines

@@ -1,0 +1,112 @@
+"""What waits for the relay: the newest frame, and the events of all that gave way to newer ones."""
+import errno
+import socket
+import threading
+from typing import Any, Dict, List, Optional
+
+from edge.core import clock
+from edge.core.parts import Parts
+from edge.core.records import SCHEMA
+from edge.outputs.record import without
+from edge.outputs.relay import messages
+from edge.outputs.sender import MOST_KEPT
+
+MOST_AT_ONCE = 200  # events in one message
+NO_POINTS = Parts(shapes=True, events=True)
+
+
+class Outbox:
+    """For any thread. Nothing here waits: what the socket does not take stays, until something newer comes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._link: Optional[socket.socket] = None
+        self._newest: Optional[Dict[str, Any]] = None
+        self._kept: List[Any] = []
+        self._ending = False
+        self.finished = False  # the relay was told to end
+        self._handed = 0
+        self.dropped = 0  # frames that gave way, since the run began
+
+    def attach(self, link: socket.socket) -> None:
+        """To a relay that has started."""
+        with self._lock:
+            self._link, self._handed = link, 0
+
+    def detach(self) -> int:
+        """It is gone; how many frames were handed to it."""
+        with self._lock:
+            self._link = None
+            return self._handed
+
+    def put(self, record: Dict[str, Any]) -> bool:
+        """False: it is not sent yet."""
+        with self._lock:
+            if self._newest is not None:
+                self.dropped += 1
+            self._newest = record
+            self._keep(record.get("events", ()))
+            return self._send()
+
+    def put_last(self, record: Dict[str, Any]) -> bool:
+        """Events that no frame comes for any more."""
+        with self._lock:
+            self._keep(record["events"])
+            self._ending = True
+            return self._flushed()
+
+    def flush(self) -> bool:
+        """Send what waits; False where the socket does not take all of it."""
+        with self._lock:
+            return self._flushed()
+
+    def _flushed(self) -> bool:
+        while self._newest is not None or self._ending and self._kept:
+            if not self._send():
+                return False
+        return True
+
+    def finish(self, timeout_s: float) -> bool:
+        """Everything, and then that the relay is to end within that time. False: not yet. May be called until it is True."""
+        with self._lock:
+            if self._link is None or not self._flushed():
+                return self.finished
+            if not self.finished:
+                try:
+                    self._link.send(messages.pack(messages.CLOSE, max(0.0, timeout_s)))
+                    self.finished = True
+                except OSError:
+                    pass
+            return self.finished
+
+    def give_up(self) -> None:
+        """What waits is lost, and counted."""
+        with self._lock:
+            self.dropped += self._newest is not None
+            self._newest, self._kept = None, []
+
+    def _keep(self, events: Any) -> None:
+        if events:
+            self._kept = (self._kept + list(events))[-MOST_KEPT:]
+
+    def _send(self) -> bool:
+        if self._link is None:
+            return False
+        frame = self._newest is not None
+        record = dict(self._newest or {"schema": SCHEMA}, events=self._kept[:MOST_AT_ONCE])
+        try:
+            self._deliver(self._link, messages.FRAME if frame else messages.LAST, record)
+        except OSError:
+            return False
+        self._kept, self._newest = self._kept[MOST_AT_ONCE:], None
+        self._handed += frame
+        return True
+
+    def _deliver(self, link: socket.socket, kind: str, record: Dict[str, Any]) -> None:
+        """Raises OSError where the socket has no room, or the other end is gone."""
+        try:
+            link.send(messages.pack(kind, clock.monotonic(), record))
+        except OSError as e:
+            if e.errno != errno.EMSGSIZE:
+                raise
+            link.send(messages.pack(kind, clock.monotonic(), without(record, NO_POINTS)))  # those of dozens of faces
