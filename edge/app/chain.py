@@ -27,7 +27,7 @@ from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
 GIVEN = "{} gives its values"
-OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.", "output.coarse_shapes")
+OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
 
 
 class Stages(NamedTuple):

@@ -45,6 +45,13 @@ class Recording(ABC):
     def picture(self) -> Optional[np.ndarray]:
         """The frame that advance() went to, in memory of its own; None where it cannot be read."""
 
+    def skip(self) -> None:
+        """The frame that advance() went to is not asked for: it is late."""
+
+    def back(self) -> bool:
+        """To the last one that was skipped, where that may be; there is none after it."""
+        return False
+
     def recorded(self, seq: int, time_s: float) -> Optional[Recorded]:
         """Of a replay: what was found in the frame that advance() went to, which has this number and time now."""
         return None
@@ -157,9 +164,18 @@ class RecordedSource(Source):
     def _take(self) -> Taken:
         """The next frame that can be read and is not late. One that cannot be read keeps its number."""
         entered_at = clock.monotonic()
+        late = False
         while True:
-            self._advance()
-            if self._is_late(entered_at):
+            try:
+                self._advance()
+            except EOFError:
+                if not (late and self._recording.back()):
+                    raise
+                late = False
+            else:
+                late = self._is_late(entered_at)
+            if late:
+                self._recording.skip()
                 continue
             image = self._recording.picture()
             if image is not None:

@@ -10,7 +10,7 @@ from edge.core.roles import OFF
 from edge.host.reading import reason
 from edge.recording.reading import Reader
 from edge.sources import kinds
-from edge.sources.recorded import SAME_TIME_S, Recording
+from edge.sources.recorded import Recording
 from edge.sources.spec import SourceOptions
 
 FPS = 30.0  # where the recording does not know better
@@ -39,9 +39,9 @@ class Replay(Recording):
         self.name = path
         self._wanted_fps, self._most_pixels = fps, most_pixels
         self._file: Optional[BinaryIO] = None
-        self._start_s = 0.0
         self._last_seq: Optional[int] = -1
-        self._events: List[ToldEvent] = []  # since the last frame that was taken
+        self._events: List[ToldEvent] = []  # of frames that were skipped since the last one that was taken
+        self._skipped: Optional[Recorded] = None  # the last one of these
         self._passed, self._used = (0, 0), (0, 0)  # numbers of faces and events of earlier passes, and of this one
         self._now: Optional[Recorded] = None
         self._reader = self._opened()
@@ -88,11 +88,18 @@ class Replay(Recording):
         if width * height > self._most_pixels:
             raise SourceError("{}: frame {} has {}x{} pixels, which is more than source.max_pixels, {}".format(
                 self.name, seq, width, height, self._most_pixels))
-        time_s: float = seq / self._wanted_fps if self._wanted_fps else found.time_s
         self._now = found
-        if time_s >= self._start_s - SAME_TIME_S:
-            self._events += map(_event, found.record["events"])
-        return time_s
+        return seq / self._wanted_fps if self._wanted_fps else found.time_s
+
+    def skip(self) -> None:
+        assert self._now is not None, "skip() before advance()"
+        self._events += map(_event, self._now.record["events"])
+        self._skipped = self._now
+
+    def back(self) -> bool:
+        if self._skipped is not None:
+            self._now = self._skipped._replace(record=dict(self._skipped.record, events=[]))
+        return self._skipped is not None
 
     def picture(self) -> Optional[np.ndarray]:
         """Read-only, and of three bytes of memory."""
@@ -101,8 +108,10 @@ class Replay(Recording):
         return np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (height, width, 3))
 
     def recorded(self, seq: int, time_s: float) -> Optional[Recorded]:
-        found, events, self._events = self._now, self._events, []
+        found = self._now
         assert found is not None, "recorded() before advance()"
+        events = self._events + list(map(_event, found.record["events"]))
+        self._events, self._skipped = [], None
         numbers = [[face.id for face in found.faces], [event.id for event in events]]
         first, second = (max([used] + those) for used, those in zip(self._used, numbers))
         self._used = first, second
@@ -120,7 +129,7 @@ class Replay(Recording):
         self.seek(0.0)
 
     def seek(self, time_s: float) -> None:
-        self._start_s, self._events = time_s, []
+        self._events, self._skipped = [], None
         if self._wanted_fps or time_s <= 0.0:
             self._reader.rewind()
             self._last_seq = -1

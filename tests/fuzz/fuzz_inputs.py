@@ -371,6 +371,38 @@ def picture(random, folder):
     return _recording(random, folder, ("a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"))
 
 
+def record(random, folder):
+    """A recorded run with bytes changed, or with one chunk whose checksum is right and whose content is not."""
+    import zlib
+
+    from edge.recording import format as layout
+
+    with open(os.path.join(os.environ["FUZZ_SEEDS"], "a.nfr"), "rb") as f:
+        data = f.read()
+    if random.random() < 0.5:
+        data = mutated(random, data)
+    else:
+        from fakes.recordings import records, written
+        pieces = written(records()[:8])
+        at = random.randrange(1, len(pieces) - 1)
+        raw = zlib.decompressobj(zdict=layout.WORDS).decompress(pieces[at][layout.SIZE:])
+        size = layout.LENGTH.unpack_from(raw)[0]
+        changed = json_of(random, json.loads(raw[4:4 + size].decode()))
+        packer = zlib.compressobj(zdict=layout.WORDS)
+        points = random.choice((raw[4 + size:], mutated(random, raw[4 + size:]), b"", b"\0" * (5 << 20)))
+        payload = packer.compress(layout.LENGTH.pack(len(changed)) + changed + points) + packer.flush()
+        time_s = random.choice((0.0, 1.0, -1.0, 1e300, float("nan")))
+        head = layout.HEAD.pack(random.choice((b"F", b"F", b"F", b"H", b"Z")), random.randrange(4), time_s, len(payload))
+        pieces[at] = head + layout.SUM.pack(layout.sum_of(head, payload)) + payload
+        data = b"".join(pieces)
+    path = write(folder, random.choice(("a.nfr", "a.mp4")), data)
+    outputs = ("jsonl:a.jsonl?landmarks=yes&shapes=yes&events=yes", "csv:a.csv",
+               random.choice(("image:a.jpg", "record:b.nfr", "jsonl:b.jsonl")))
+    part = random.choice(((), ("--start", "0.1"), ("--fps", "5"), ("--loop", "--max-frames", "40")))
+    return words("run", "--source", path, "--status", "none", "--output", outputs[0], "--output", outputs[1],
+                 "--output", outputs[2], *part)
+
+
 def _recording(random, folder, names):
     from edge.sources.choose import make_source
     from edge.sources.spec import SourceOptions
@@ -406,4 +438,5 @@ def network(random, folder):
 KINDS = {
     configuration: 30, intrinsics: 12, index: 12, sidecars: 12, status: 14, picture_list: 8, command_line: 14, environment: 8,
     address: 12, replies: 8, rewritten: 4, wheel: 8, references: 6, board: 6, secrets: 6, film: 6, picture: 8, network: 1,
+    record: 12,
 }

@@ -18,7 +18,7 @@ import traceback
 from collections import Counter
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.dirname(os.path.dirname(HERE))]
+sys.path[:0] = [HERE, os.path.dirname(HERE), os.path.dirname(os.path.dirname(HERE))]
 
 MOST_CPU_S, MOST_BYTES, LONGEST_S = 10, 400 << 20, 120.0
 CODES = (0, 1, 2, 3, 4, 5, 6)
@@ -42,6 +42,8 @@ def make_seeds(folder):
     for name in ("a.mp4", "a.avi", "a.mkv", "a.gif"):
         subprocess.check_call([program.path, "-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=1",
                                os.path.join(folder, name)])
+    from fakes.recordings import records, replayed
+    replayed(os.path.join(folder, "a.nfr"), records()[:8])
     try:
         import onnx
     except ImportError:
