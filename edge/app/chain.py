@@ -1,11 +1,11 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
 import re
-from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
-from edge.core.parts import POINTS_ONLY, Parts
+from edge.core.parts import POINTS_ONLY, SHAPES, Parts
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
 from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
@@ -55,13 +55,15 @@ class ReplayStages(NamedTuple):
         return [(self.express,)]
 
 
-def replay_stages(config: Config, report: Report) -> ReplayStages:
-    """Reports what the user asked of networks, in vain."""
+def replay_stages(config: Config, facts: Mapping[str, Any], report: Report) -> ReplayStages:
+    """`facts`: what the recording says of itself. Reports what the user asked of networks, in vain."""
     given = sorted(key for key in config.chosen if key.startswith(OF_NETWORKS))
     if given:
         report("note", "a recording is replayed as it is: {} {} no effect".format(
             ", ".join(given), "have" if len(given) > 1 else "has"))
-    return ReplayStages(Replayed())
+    coarse = facts.get("coarse")
+    return ReplayStages(Replayed(frozenset(SHAPES).intersection(
+        name for name in coarse if isinstance(name, str)) if isinstance(coarse, list) else frozenset()))
 
 
 def camera_of(config: Config) -> CameraGuess:

@@ -75,7 +75,7 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
     reads, writes = config.pipeline.ends()
     senders = make_senders(specs, config, source, report, direct=writes, stamp=stamp.facts)
     health.opening("the networks")
-    stages: Union[Stages, ReplayStages] = replay_stages(config, report) if source.facts else make_stages(
+    stages: Union[Stages, ReplayStages] = replay_stages(config, source.facts, report) if source.facts else make_stages(
         config, source.stills, report, source.live, asked(senders), lambda network: (
             named(config, network, report) if source.stills else InUse(config, network, report, source.live)))
     groups = stages.groups(config.pipeline.groups())
@@ -98,10 +98,13 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
             report("note", made)
         this.on_state(state, reason)
 
-    written = partial(encode, coarse=stages.express.coarse)
-    plan = Plan(source, groups, senders, written, meter, on_state=on_state, on_tick=this.on_tick, on_watch=health.tick,
-                on_open=health.opening, on_work=steering.on_work, halved=halve_output, reasons=this.reasons,
-                limit=config.source.max_frames, capture_thread=source.live and not source.facts or not reads,
+    coarse = stamp.coarse = stages.express.coarse
+    for sender in senders:
+        sender.know(coarse)
+    plan = Plan(source, groups, senders, partial(encode, coarse=coarse), meter, on_state=on_state, on_tick=this.on_tick,
+                on_watch=health.tick, on_open=health.opening, on_work=steering.on_work, halved=halve_output,
+                reasons=this.reasons, limit=config.source.max_frames,
+                capture_thread=source.live and not source.facts or not reads,
                 output_thread=len(groups) > 1 and not writes, last_events=stages.express.last_events)
     with ExitStack() as closing:
         start_telemetry(config, this, meter, closing)

@@ -1,6 +1,6 @@
 """What made a recording: for who gets it with a bug report. No path, name, address or text of a user."""
 import platform
-from typing import Any, Callable, Dict, Mapping, Sequence
+from typing import AbstractSet, Any, Callable, Dict, Mapping, Sequence
 
 from edge import __version__
 from edge.config.load import Config
@@ -16,6 +16,7 @@ class Stamp:
     def __init__(self, config: Config, source: Source) -> None:
         self._config, self._source = config, source
         self.stages: Sequence[Stage] = ()
+        self.coarse: AbstractSet[str] = frozenset()  # the shapes that are told roughly
         self.profile: Callable[[], Mapping[str, str]] = dict  # whose face it is, which is not told
 
     def facts(self) -> Dict[str, Any]:
@@ -30,7 +31,7 @@ class Stamp:
             "networks": {stage.name: ["{} {}".format(runner.model, runner.backend).strip() for runner in stage.runners]
                          for stage in self.stages if stage.runners},
             "fov_deg": config.camera.fov_deg, "smoothing": config.smoothing.enabled, "shapes": config.output.any_shapes,
-            "coarse_shapes": config.output.coarse_shapes, "max_faces": config.tracking.max_faces,
+            "coarse": sorted(self.coarse), "max_faces": config.tracking.max_faces,
             "profile": bool(self.profile()),
         }
         if config.camera.intrinsics:

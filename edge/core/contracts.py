@@ -1,6 +1,6 @@
 """What a stage, a runner, a source and an output promise each other. The pipeline knows nothing else of them."""
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -197,6 +197,9 @@ class Sender(Asking, ABC):
     @abstractmethod
     def start(self) -> None:
         """Returns when the output is open. Raises what open() raised, an OutputError."""
+
+    def know(self, coarse: AbstractSet[str]) -> None:
+        """Before the first put(): which shapes are told roughly, for one that leaves parts out of records itself."""
 
     @abstractmethod
     def put(self, item: Any) -> bool:

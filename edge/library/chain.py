@@ -8,7 +8,7 @@ import os
 import threading
 from collections import deque
 from contextlib import ExitStack
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
 
 from edge.app.chain import ReplayStages, Stages, make_stages, replay_stages
 from edge.app.neutral import named
@@ -62,16 +62,17 @@ class StageChain:
     On a GPU the context is the thread's: what was opened there is closed there, or it stays until the process ends.
     """
 
-    def __init__(self, config: Config, stills: bool, live: bool, report: Report, replays: bool = False) -> None:
-        """`replays`: the frames are those of a recording.
+    def __init__(self, config: Config, stills: bool, live: bool, report: Report,
+                 facts: Optional[Mapping[str, Any]] = None) -> None:
+        """`facts`: where the frames are those of a recording, what it says of itself.
 
         Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
-        self._replays = replays
-        self._parts = Parts(True, config.output.any_shapes, config.output.events)
-        stages: Union[Stages, ReplayStages] = replay_stages(config, report) if replays else make_stages(
+        self._replays = facts is not None
+        self._parts = Parts(True, config.output.any_shapes, config.output.events, config.output.coarse_shapes)
+        stages: Union[Stages, ReplayStages] = replay_stages(config, facts, report) if facts is not None else make_stages(
             config, stills, report, live, self._parts, lambda network: named(config, network, report))
-        self._last_events = stages.express.last_events
+        self._last_events, self._coarse = stages.express.last_events, stages.express.coarse
         self._packet: Optional[Packet] = None  # the newest, without its picture, where events are wanted
         self._events: Deque[Event] = deque(maxlen=MOST_EVENTS)
         self.stages: Tuple[Stage, ...] = tuple(
@@ -155,7 +156,7 @@ class StageChain:
             packet = stage.process(packet)
             if packet is None:
                 return []
-        record = encode(packet, clock.monotonic(), self._parts, as_lists=False)
+        record = encode(packet, clock.monotonic(), self._parts, as_lists=False, coarse=self._coarse)
         if self._parts.events:
             self._packet = packet.bare()
             self._events.extend(map(read_event, record["events"]))

@@ -51,7 +51,7 @@ class Stream(Generic[Given]):
             fetch_missing(self._config.models, report)
         self._source: Any = make_source(source_options(self._config))
         self._chain = StageChain(self._config, self._source.stills, self._source.live, report,
-                                 is_replay(self._config.source.spec))
+                                 self._source.facts)
         self._opened, self._last_warning = False, ""
         self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at

@@ -15,9 +15,10 @@ class Replayed(Stage):
     name = REPLAY
     fills = Face._fields
     neutral = None  # no profile is used anew
-    coarse = frozenset()  # type: AbstractSet[str]
 
-    def __init__(self) -> None:
+    def __init__(self, coarse: AbstractSet[str] = frozenset()) -> None:
+        """`coarse`: the shapes that the points told roughly when it was recorded."""
+        self.coarse = coarse
         self._open: Dict[int, Event] = {}  # by their id
         self._time_s = 0.0
 

@@ -44,6 +44,8 @@ class Played(Stage):
         packet = packet._replace(events=self.tells)
         return packet.with_faces((Face(len(self.seen), Roi(1.0, 1.0, 1.0, 0.0), packet.frame.image.mean() / 255.0, box),))
 
+    coarse = frozenset()
+
     def last_events(self):
         return self.last
 

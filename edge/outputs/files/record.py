@@ -11,7 +11,7 @@ class RecordOutput(Output):
     """One chunk for each frame. A killed process leaves whole ones, at most the last one short."""
 
     fatal = True
-    landmarks = shapes = events = arrays = True
+    landmarks = shapes = events = coarse = arrays = True
 
     def __init__(self, spec: OutputSpec, blocking: bool, stamp: Callable[[], Mapping[str, Any]]) -> None:
         """`stamp`: what makes the recording; asked once frames come."""

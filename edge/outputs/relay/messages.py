@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from edge.host.reading import parse_json
 
-SERVE, FRAME, LAST, CLOSE = "serve", "frame", "last", "close"  # from the tracker, with what its functions below say
+SERVE, KNOW, FRAME, LAST, CLOSE = "serve", "know", "frame", "last", "close"  # from the tracker: pack() has what with
 STATUS, WARNING, NOTE = "status", "warning", "note"  # from the relay
 PROTOCOL = 4  # of pickle: both ends are the same Python, and bytes of arrays go as they are, unlike in 2
 SEND_BUFFER = 1 << 17  # Linux makes twice as much of it: some frames with all points, and no more
@@ -41,7 +41,8 @@ def ends() -> Tuple[socket.socket, socket.socket]:
 
 
 def pack(kind: str, *values: Any) -> bytes:
-    """SERVE: specs, options. FRAME and LAST: monotonic time, record. CLOSE: how long it may take, seconds."""
+    """SERVE: specs, options. KNOW: names of coarse shapes. FRAME and LAST: monotonic time, record. CLOSE: how long it may
+    take, seconds."""
     return pickle.dumps((kind,) + values, PROTOCOL)
 
 

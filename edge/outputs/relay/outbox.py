@@ -2,7 +2,7 @@
 import errno
 import socket
 import threading
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from edge.core import clock
 from edge.core.parts import Parts
@@ -12,7 +12,7 @@ from edge.outputs.relay import messages
 from edge.outputs.sender import MOST_KEPT
 
 MOST_AT_ONCE = 200  # events in one message
-NO_POINTS = Parts(shapes=True, events=True)
+NO_POINTS = Parts(shapes=True, events=True, coarse=True)
 
 
 class Outbox:
@@ -24,6 +24,8 @@ class Outbox:
         self._newest: Optional[Dict[str, Any]] = None
         self._kept: List[Any] = []
         self._ending = False
+        self.coarse: Tuple[str, ...] = ()  # names of shapes; told to each relay before its first frame
+        self._knows: Tuple[str, ...] = ()  # what the one that runs was told
         self.finished = False  # the relay was told to end
         self._handed = 0
         self.dropped = 0  # frames that gave way, since the run began
@@ -31,7 +33,7 @@ class Outbox:
     def attach(self, link: socket.socket) -> None:
         """To a relay that has started."""
         with self._lock:
-            self._link, self._handed = link, 0
+            self._link, self._handed, self._knows = link, 0, ()
 
     def detach(self) -> int:
         """It is gone; how many frames were handed to it."""
@@ -95,6 +97,9 @@ class Outbox:
         frame = self._newest is not None
         record = dict(self._newest or {"schema": SCHEMA}, events=self._kept[:MOST_AT_ONCE])
         try:
+            if self._knows != self.coarse:
+                self._link.send(messages.pack(messages.KNOW, self.coarse))
+                self._knows = self.coarse
             self._deliver(self._link, messages.FRAME if frame else messages.LAST, record)
         except OSError:
             return False

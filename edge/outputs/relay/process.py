@@ -74,6 +74,8 @@ class Relay:
         if kind == messages.CLOSE:
             self._pass_on()
             self._end(value)
+        elif kind == messages.KNOW:
+            self._served.coarse = frozenset(value)
         elif kind == messages.LAST:
             self._pass_on()
             self._served.put_last(record)

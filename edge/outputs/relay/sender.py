@@ -5,7 +5,7 @@ once a second, and starts another one where it has ended or hangs.
 """
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, Set
 
 from edge.core import clock, contracts
 from edge.core.errors import ConfigError
@@ -44,9 +44,11 @@ class RelaySender(contracts.Sender):
             learn(spec.text)
             check_package(spec)
         outputs = [make_output(spec, options) for spec in specs]  # also: a mistake shows before anything is opened
-        self.landmarks, self.shapes, self.events = (any(wanted) for wanted in zip(*[output.parts for output in outputs]))
+        self.landmarks, self.shapes, self.events, self.coarse = (
+            any(wanted) for wanted in zip(*[output.parts for output in outputs]))
         self._specs = list(specs)
-        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)  # what goes into a message
+        # what goes into a message
+        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)
         self._outbox, self._ledger = Outbox(), Ledger(names(specs))
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")
@@ -61,6 +63,9 @@ class RelaySender(contracts.Sender):
         self._ledger.become(OPENING)
         self._thread.start()
         self._started.wait(REAP_S)
+
+    def know(self, coarse: AbstractSet[str]) -> None:
+        self._outbox.coarse = tuple(sorted(coarse))
 
     def put(self, item: Any) -> bool:
         return not self._closing.is_set() and self._outbox.put(item)

@@ -1,7 +1,7 @@
 """Live outputs in this process: a Sender for each, the parts that each asked for, and its row of the status."""
 import os
 import traceback
-from typing import Any, Dict, List, Optional, Sequence
+from typing import AbstractSet, Any, Dict, List, Optional, Sequence
 
 from edge.core import clock
 from edge.core.parts import Parts
@@ -22,6 +22,7 @@ class Served:
 
     def __init__(self, specs: Sequence[OutputSpec], options: OutputOptions) -> None:
         self._lines = [_Line(spec, options) for spec in specs]
+        self.coarse: AbstractSet[str] = frozenset()  # the shapes that only who wants them gets
 
     def start(self) -> None:
         """Does not wait for any of them."""
@@ -33,13 +34,13 @@ class Served:
         variants: Dict[Parts, Dict[str, Any]] = {}
         for line in self._lines:
             if line.parts not in variants:
-                variants[line.parts] = without(record, line.parts)
+                variants[line.parts] = without(record, line.parts, self.coarse)
             line.sender.put(variants[line.parts])
 
     def put_last(self, record: Dict[str, Any]) -> None:
         """Events that no frame comes for any more."""
         for line in self._lines:
-            line.put_last(without(record, line.parts))
+            line.put_last(without(record, line.parts, self.coarse))
 
     def mend(self) -> None:
         """Start anew what a fault of its own code has ended; to be called about once a second."""
