@@ -46,7 +46,8 @@ class RelaySender(contracts.Sender):
         outputs = [make_output(spec, options) for spec in specs]  # also: a mistake shows before anything is opened
         self.landmarks, self.shapes, self.events = (any(wanted) for wanted in zip(*[output.parts for output in outputs]))
         self._specs = list(specs)
-        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)  # what goes into a message
+        # what goes into a message
+        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)
         self._outbox, self._ledger = Outbox(), Ledger(names(specs))
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")
