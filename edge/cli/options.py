@@ -155,8 +155,8 @@ def add_source(parser: ArgumentParser, alone: bool = False) -> None:
     group = parser.add_argument_group("source")
     group.add_argument(
         "--source", dest="settings", action=_PutSource, nargs="+", metavar="SPEC",
-        help="a camera (0, /dev/video0, csi://0), a video, pictures, a folder, rtsp://..., gst:PIPELINE, or portrait "
-        "(the built-in demo); without it $NANOFACE_SOURCE, else the first camera that opens")
+        help="a camera (0, /dev/video0, csi://0), a video, pictures, a folder, rtsp://..., gst:PIPELINE, record:FILE, or "
+        "portrait (the built-in demo); without it $NANOFACE_SOURCE, else the first camera that opens")
     group.add_argument("--size", dest="settings", action=_PutSize, metavar="WxH", help="such as 640x480")
     add(group, SOURCE_OPTIONS)
     add(group.add_mutually_exclusive_group(), PACE_OPTIONS)

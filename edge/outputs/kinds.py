@@ -87,7 +87,7 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
-    "record": Kind(FILE, "files.record:make", "all that was found, points too, to be replayed; no pictures",
+    "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),

@@ -132,7 +132,8 @@ def run_report(config: Config, path: str, seconds: float, out: TextIO, root: str
 
     The board's own files are looked for below `root`. `recording`: a file that is described, and copied beside the report.
 
-    Raises OutputError where the file cannot be written, SourceError for what is no recording. A first Ctrl-C ends the run and leaves out what follows it.
+    Raises OutputError where the file cannot be written, SourceError for what is no recording. A first Ctrl-C ends the run and
+    leaves out what follows it.
     """
     report, stop = Report(out, PROGRESS_S), Stop()
     machine, along = Machine(os.environ, root), Along(recording, path) if recording else None

@@ -13,6 +13,7 @@ from fakes.board import CLOCK, GPU, RAIL, RUNNING, THERMAL
 
 pytest.importorskip("cv2")
 
+from fakes.recordings import replayed
 from patience import wait_until
 from whole_runs import (
     DEFAULT_NETWORKS,
@@ -25,7 +26,7 @@ from whole_runs import (
     python_path,
 )
 
-from edge.core.errors import EngineError, OutputError
+from edge.core.errors import EngineError, OutputError, SourceError
 from edge.doctor.machine import Machine
 from edge.doctor.packages import Probe, Software
 from edge.store import plans
@@ -33,6 +34,7 @@ from edge.store.models import StoredNetwork
 from engines.report import engines, facts, readings
 from engines.report.command import TITLE, ReportFile
 from engines.report.privacy import Privacy
+from engines.report.recording import Along
 from engines.verify import timing
 
 SOFTWARE = {
@@ -330,3 +332,37 @@ def test_a_line_of_many_addresses_is_looked_through_once():
     began_at = time.process_time()
     assert "1.1" not in Privacy("/h/bob", "bob", "box").hide("1.1.1.1 " * 25000)
     assert time.process_time() - began_at < 20.0
+
+
+def test_a_recording_is_read_through_described_and_copied_beside_the_report(tmp_path):
+    path, report = replayed(tmp_path / "mine.nfr", source="camera"), str(tmp_path / "out.txt")
+    along = Along(path, report)
+    along.take()
+    assert (tmp_path / "out.nfr").read_bytes() == (tmp_path / "mine.nfr").read_bytes()
+    text = "\n".join(along.lines())
+    assert "out.nfr: {} bytes".format(os.path.getsize(path)) in text and "137 frames in 4.6 s, 139 faces" in text
+    assert "no picture" in text and "source: camera" in text and "mine" not in text and "cut off" not in text
+    along.take()  # an older copy
+    Along(str(tmp_path / "out.nfr"), report).take()  # the copy itself
+    assert (tmp_path / "out.nfr").read_bytes() == (tmp_path / "mine.nfr").read_bytes()
+
+
+def test_a_recording_that_was_cut_off_goes_along_and_a_damaged_one_does_not(tmp_path):
+    path, report = replayed(tmp_path / "mine.nfr"), str(tmp_path / "out.txt")
+    data = (tmp_path / "mine.nfr").read_bytes()
+    (tmp_path / "mine.nfr").write_bytes(data[:20000])
+    assert any("it was cut off behind frame" in line for line in Along(path, report).lines())
+    for wrong in (b"GIF89a", b"", data[:9000] + b"??" + data[9002:]):
+        (tmp_path / "mine.nfr").write_bytes(wrong)
+        with pytest.raises(SourceError, match="mine.nfr"):
+            Along(path, report)
+    for absent in (str(tmp_path), str(tmp_path / "none.nfr")):
+        with pytest.raises(SourceError, match="cannot be read"):
+            Along(absent, report)
+
+
+def test_no_file_of_somebody_else_is_replaced_by_the_copy(tmp_path):
+    (tmp_path / "out.nfr").write_text("mine")
+    with pytest.raises(OutputError, match="out.nfr is there and is no recording: name another place for the report"):
+        Along(replayed(tmp_path / "a.nfr"), str(tmp_path / "out.txt")).take()
+    assert (tmp_path / "out.nfr").read_text() == "mine"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import wait_until
 from whole_runs import ROOT, one_line, whole_program
 
 cv2 = pytest.importorskip("cv2")
@@ -143,3 +144,16 @@ def test_a_recording_that_is_cut_off_is_replayed_and_says_so(program, recorded, 
     (tmp_path / "a.nfr").write_bytes(data[:5000] + b"?" + data[5001:])
     damaged = program.call("run", "--source", str(tmp_path / "a.nfr"), "--status", "none", "--quiet")
     assert damaged.code == 3 and "a.nfr is damaged behind frame" in one_line(damaged.err)
+
+
+def test_a_run_that_is_killed_leaves_a_recording_that_plays(program):
+    folder, process = program.start("run", "portrait", "--loop", "--realtime", "--output", "record:a.nfr", "--status", "none",
+                                    "--quiet")
+    path = os.path.join(folder, "a.nfr")
+    try:
+        wait_until(lambda: os.path.exists(path) and os.path.getsize(path) > 30000, "the recording")
+    finally:
+        process.kill()
+        process.communicate()
+    done = program.run("--source", path, "--output", "jsonl:a.jsonl")
+    assert len(done.records("a.jsonl")) >= 8 and any("it was cut off behind frame" in note for note in done.notes())

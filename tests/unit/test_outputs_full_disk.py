@@ -7,15 +7,18 @@ import time
 
 import numpy as np
 import pytest
+from fakes.recordings import records
 from films_back import frames_of, times_of
 
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
+from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.pictures import film, mp4
 from edge.outputs.pictures.overlay import Style
 from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
+from edge.recording.reading import Reader
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NOISE = np.random.RandomState(0).randint(0, 256, (240, 320, 3)).astype(np.uint8)
@@ -147,3 +150,25 @@ def test_a_power_cut_before_the_last_write_leaves_the_film_in_fragments(tmp_path
     assert path.read_bytes().count(b"moof") == 20 and path.read_bytes().count(b"moov") == 2
     assert_plays(path, 50)
     assert len(frames_of(path)) == 20
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_full_disk_leaves_a_recording_of_whole_frames(small_disk, older):
+    path = small_disk / "a.nfr"
+    if older:
+        path.write_text("old")
+    made = make_output(parse_output("record:{}".format(path)), OutputOptions(False, False, True, lambda: None))
+    made.open()
+    each, written = records(), 0
+    with pytest.raises(OutputError, match="a.nfr: No space left on device: free some space or choose another place"):
+        while written < 9999:
+            made.emit(dict(each[1 + written % 100], frame=written))
+            written += 1
+    made.close()
+    with open(str(path), "rb") as f:
+        reader, found = Reader(f, "a.nfr"), 0
+        with pytest.raises(EOFError):
+            while True:
+                reader.next()
+                found += 1
+    assert found == written > 100 and "cut off" in reader.cut and not reader.torn

@@ -18,20 +18,21 @@ class RecordOutput(Output):
         self.name, self.blocking = spec.text, blocking
         self._file, self._stamp = LineFile(spec), stamp
         self._writer = Writer()
-        self._began = self._done = False
+        self._began = self._whole = False
 
     def open(self) -> None:
         self._file.open()
 
     def emit(self, item: Dict[str, Any]) -> None:
         head = b"" if self._began else self._writer.head(self._stamp())
+        self._whole = False
         self._file.write_bytes(head + self._writer.frame(item))
-        self._began = True
+        self._began = self._whole = True
 
     def close(self) -> None:
         try:
-            if self._began and not self._done:
-                self._done = True
+            if self._whole:  # else a frame is missing, and it has no end
+                self._whole = False
                 self._file.write_bytes(self._writer.end())
         finally:
             self._file.close()
