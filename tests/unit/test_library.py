@@ -367,7 +367,7 @@ def test_a_source_is_tracked_to_its_end(made):
 class Source:
     """A source that is played: what read() gives or raises, in order."""
 
-    live, stills, name, warning, lost, fps = True, False, "played", "", 0, None
+    live, stills, name, warning, lost, fps, facts = True, False, "played", "", 0, None, None
 
     def __init__(self, *given):
         self.given, self.calls = list(given), []
