@@ -256,7 +256,7 @@ def test_a_stopped_relay_is_ended_at_the_end_of_the_run(relay, peer):
     pid = run.sender.pid
     os.kill(pid, signal.SIGSTOP)
     assert run.sender.close(0.3)
-    assert not os.path.exists("/proc/{}".format(pid))
+    assert not os.path.exists("/proc/{}".format(pid)) and run.states() == ["hanging"]
 
 
 TRACKER = """
@@ -307,11 +307,36 @@ def test_what_a_hostile_relay_says_is_refused(spoken):
         messages.read(spoken, 1)
 
 
+def test_a_relay_that_floods_the_tracker_with_garbage_costs_it_little_and_is_ended(relay, monkeypatch):
+    monkeypatch.setattr(sender, "MODULE", "fakes.hostile_relay")
+    monkeypatch.setattr(watch, "START_S", 2.0)
+    run = relay("toy://127.0.0.1:9", "toy://127.0.0.1:10")
+    first, began, cpu_s = run.sender.pid, time.monotonic(), time.process_time()
+    run.until(lambda: "the relay hangs; it is started again" in run.warnings())
+    assert time.process_time() - cpu_s < 0.5 * (time.monotonic() - began)
+    assert run.warnings()[0].startswith("the relay said what it cannot say: ") and len(run.warnings()) < 8
+    assert all(row["sent"] == 0 for row in run.rows())
+    wait_until(lambda: not os.path.exists("/proc/{}".format(first)))
+
+
 def test_what_the_relay_says_is_read_back():
     rows = [{"sent": 1, "failed": 2, "dropped": 3, "refused": 4, "state": "caf\u00e9 " * 200}]
     told = messages.read(messages.status(rows), 1)
     assert told.rows[0]["refused"] == 4 and told.rows[0]["state"] == rows[0]["state"][:messages.LONGEST_TEXT]
     assert messages.read(messages.line(messages.WARNING, "a\nb"), 1).text == "a b"
+
+
+def test_a_frame_comes_back_as_it_was_and_its_arrays_lie_behind_the_rest():
+    eyes = {"right": np.arange(142.0).reshape(71, 2), "left": np.arange(142.0).reshape(2, 71).T}
+    faces = [{"id": 1, "landmarks": POINTS + 0.25, "eye_contours": eyes, "missing": {}}, {"id": 2, "landmarks": [[1, 2, 3]]},
+             {"id": 3, "eye_contours": {"left": eyes["right"]}}]
+    for count in (0, 1, 2, 3):
+        kind, at, found = messages.unpack(b"".join(map(bytes, messages.pack_frame(1.5, dict(record(7), faces=faces[:count])))))
+        assert (kind, at, found["frame"]) == (messages.FRAME, 1.5, 7) and len(found["faces"]) == count
+        for face, there in zip(faces, found["faces"]):
+            assert set(face) == set(there) and np.array_equal(face.get("landmarks", 0), there.get("landmarks", 0))
+            for eye, array in face.get("eye_contours", {}).items():
+                assert np.array_equal(array, there["eye_contours"][eye])
 
 
 def test_a_package_that_is_missing_is_named_with_its_cure_before_anything_is_opened(monkeypatch):

@@ -29,6 +29,7 @@ GOING = ("RUNNING", "DEGRADED")
 AIM = 1.02
 PLAIN, FILE, LIVE = "none", "a file", "eight live"
 PLAIN_KEYS = ("sent", "failed", "dropped", "state")
+ROW = "{:<12}{:>8}{:>12}{:>12}{:>12}{:>12}{:>10}"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,7 +45,7 @@ class Turn:
     """One run, watched from outside."""
 
     def __init__(self, kind, folder, minutes, source, outputs):
-        self.kind, self.samples, self._read = kind, [], 0
+        self.kind, self.samples, self.ended, self._read = kind, [], None, 0
         status = os.path.join(folder, "status.jsonl")
         if os.path.exists(status):
             os.unlink(status)
@@ -57,6 +58,7 @@ class Turn:
         self._status = status
         self._watch()
         self.done = finish(folder, self._process)
+        self._new()
 
     def _watch(self):
         pid, relay = self._process.pid, None
@@ -77,7 +79,9 @@ class Turn:
                 self._read += len(text) + (1 if text else 0)  # it is ASCII
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in text.split("\n") if line]
+        records = [json.loads(line) for line in text.split("\n") if line]
+        self.ended = records[-1] if records else self.ended
+        return records
 
     def _settled(self):
         return self.samples[SETTLED:]
@@ -94,6 +98,10 @@ class Turn:
     def frame_ms(self, key="p50"):
         return median([sample.record["latency_ms"][key] for sample in self._settled() if "latency_ms" in sample.record])
 
+    def output_ms(self):
+        """To make the record and hand it over, median."""
+        return median([sample.record["stages"]["output"]["work_ms"]["p50"] for sample in self._settled()])
+
     def growth(self, of="mb"):
         """From the second fifth to the last: MB before, MB after."""
         sizes = [getattr(sample, of) for sample in self._settled()]
@@ -104,8 +112,8 @@ class Turn:
         return self.samples[at].record["outputs"]
 
     def line(self):
-        return "{:<12}{:>8}{:>12.2f}{:>12.2f}{:>12.2f}{:>10.1f}".format(
-            self.kind, self.frames, self.cpu_ms(), self.frame_ms(), self.frame_ms("p95"), self.samples[-1].mb)
+        return ROW.format(self.kind, self.frames, *["{:.2f}".format(number) for number in (
+            self.cpu_ms(), self.frame_ms(), self.frame_ms("p95"), self.output_ms(), self.samples[-1].mb)])
 
 
 def cpu_s(pid):
@@ -142,8 +150,9 @@ def faults_of(turn, peers):
         row, before = last[peer.address], first[peer.address]
         if peer.role == COUNTS:
             lost = row["dropped"] + row["failed"] - before["dropped"] - before["failed"]
-            if lost or peer.missing():
-                faults.append("{} lost {} frames in its sender, {} on the way".format(peer.address, lost, peer.missing()))
+            missing = peer.missing(turn.ended["outputs"][peer.address]["sent"])
+            if lost or missing:
+                faults.append("{} lost {} frames in its sender, {} on the way".format(peer.address, lost, missing))
             if peer.longest_gap_s > LONGEST_GAP_S:
                 faults.append("{} got nothing for {:.2f} s".format(peer.address, peer.longest_gap_s))
             if not row["state"].startswith(("ok", "1 receiver")):
@@ -174,7 +183,7 @@ def compared(turns):
 
 def tell(turns, peers):
     live = [turn for turn in turns if turn.kind == LIVE][-1]
-    lines = ["{:<12}{:>8}{:>12}{:>12}{:>12}{:>10}".format("outputs", "frames", "cpu ms", "p50 ms", "p95 ms", "MB")]
+    lines = [ROW.format("outputs", "frames", "cpu ms", "p50 ms", "p95 ms", "output ms", "MB")]
     lines += [turn.line() for turn in turns] + [""]
     for peer in peers.all:
         row = live.rows()[peer.address]

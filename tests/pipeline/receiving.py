@@ -38,8 +38,8 @@ class Peer:
             self.longest_gap_s = max(self.longest_gap_s, now - self._last)
         self._last, self.count = now, self.count + 1
 
-    def missing(self):
-        """Frames that did not arrive, where the format tells."""
+    def missing(self, sent):
+        """How many frames of those that were sent did not arrive, where the format tells."""
         return 0
 
     def close(self):
@@ -77,9 +77,8 @@ class Records(Datagrams):
             self._frames.append(frame)
             super().got(data)
 
-    def missing(self):
-        frames = sorted(set(self._frames))
-        return frames[-1] - frames[0] + 1 - len(frames) if frames else 0
+    def missing(self, sent):
+        return max(0, sent - len(set(self._frames)) - 1)  # the last may be of events alone
 
 
 class Dead(Peer):
@@ -133,7 +132,7 @@ class ComesAndGoes(Peer):
         while not self._over.is_set():
             try:
                 page = upgraded(self._port, "/socket.io/?EIO=4&transport=websocket", 1 << 16)
-                page.sendall(masked(b"40"))  # to the name space of all
+                page.sendall(masked(b"40/kizuna,"))  # joins where OpenVtuber's pages are
                 until = time.monotonic() + ROUND_S
                 while time.monotonic() < until and not self._over.is_set():
                     try:
@@ -154,12 +153,12 @@ class Floods(Peer):
     role = FLOODS
 
     def __init__(self):
-        self._port = free(socket.SOCK_DGRAM)
-        super().__init__("ifacialmocap://:{}".format(self._port))
+        self._port, self._receiver = free(socket.SOCK_DGRAM), bound(socket.SOCK_DGRAM)
+        super().__init__("ifacialmocap://:{}?port={}".format(self._port, self._receiver.getsockname()[1]))
 
     def _run(self):
         dice, place = random.Random(5), ("127.0.0.1", self._port)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hostile, bound(socket.SOCK_DGRAM) as receiver:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hostile, self._receiver as receiver:
             receiver.setblocking(False)
             asked_at = 0.0
             while not self._over.wait(FLOOD_EVERY_S):

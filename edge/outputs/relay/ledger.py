@@ -41,7 +41,7 @@ class Ledger:
     def close(self) -> None:
         """Nothing more comes. What the relay itself said of the end stays."""
         with self._lock:
-            if self._state:
+            if self._state not in ("", HANGING):
                 self._state = CLOSED
             for row in self._now:
                 if row.get("state") not in (None, CLOSED, HANGING):

@@ -94,24 +94,25 @@ class Outbox:
     def _send(self) -> bool:
         if self._link is None:
             return False
-        frame = self._newest is not None
-        record = dict(self._newest or {"schema": SCHEMA}, events=self._kept[:MOST_AT_ONCE])
+        now, events = clock.monotonic(), self._kept[:MOST_AT_ONCE]
         try:
             if self._knows != self.coarse:
                 self._link.send(messages.pack(messages.KNOW, self.coarse))
                 self._knows = self.coarse
-            self._deliver(self._link, messages.FRAME if frame else messages.LAST, record)
-        except OSError:
+            if self._newest is None:
+                self._link.send(messages.pack(messages.LAST, now, {"schema": SCHEMA, "events": events}))
+            else:
+                self._send_frame(self._link, now, dict(self._newest, events=events))
+                self._handed += 1
+        except OSError:  # it has no room, or the other end is gone
             return False
         self._kept, self._newest = self._kept[MOST_AT_ONCE:], None
-        self._handed += frame
         return True
 
-    def _deliver(self, link: socket.socket, kind: str, record: Dict[str, Any]) -> None:
-        """Raises OSError where the socket has no room, or the other end is gone."""
+    def _send_frame(self, link: socket.socket, now: float, record: Dict[str, Any]) -> None:
         try:
-            link.send(messages.pack(kind, clock.monotonic(), record))
+            link.sendmsg(messages.pack_frame(now, record))
         except OSError as e:
             if e.errno != errno.EMSGSIZE:
                 raise
-            link.send(messages.pack(kind, clock.monotonic(), without(record, NO_POINTS)))  # those of dozens of faces
+            link.sendmsg(messages.pack_frame(now, without(record, NO_POINTS)))  # those of dozens of faces

@@ -4,7 +4,6 @@ It ends when the tracker's end of the socket is closed, however that comes; a si
 """
 import logging
 import os
-import pickle
 import select
 import signal
 import socket
@@ -52,7 +51,7 @@ class Relay:
                 if data == b"":
                     self._end(END_S)
                 else:
-                    self._take(*pickle.loads(data))
+                    self._take(*messages.unpack(data))
             if self._held is not None and clock.monotonic() >= self._held[0]:
                 self._pass_on()
             self._tell()
@@ -164,7 +163,7 @@ def main(argv: List[str]) -> int:
     select.select([link], [], [])
     data = link.recv(messages.LARGEST_RECORD)
     if data:
-        _, specs, options = pickle.loads(data)
+        _, specs, options = messages.unpack(data)
         for spec in specs:
             learn(spec.text)
         log = Log()

@@ -17,8 +17,8 @@ from edge.outputs.kinds import KINDS, OutputOptions, OutputSpec, make_output
 from edge.outputs.relay import messages
 from edge.outputs.relay.ledger import Ledger
 from edge.outputs.relay.outbox import Outbox
-from edge.outputs.relay.watch import Watch
-from edge.outputs.sender import CLOSED, DOWN, FAILED, FIRST_RETRY_S, LONGEST_RETRY_S, OPENING
+from edge.outputs.relay.watch import LATE, Watch
+from edge.outputs.sender import CLOSED, DOWN, FAILED, FIRST_RETRY_S, HANGING, LONGEST_RETRY_S, OPENING
 
 MODULE = "edge.outputs.relay.process"
 NAME = "relay"
@@ -104,7 +104,7 @@ class RelaySender(contracts.Sender):
             self._handed = 0
             why = self._serve()
             if why:
-                self._ledger.ended(self._handed, "{}: {}".format(DOWN, why))
+                self._ledger.ended(self._handed, HANGING if why == LATE else "{}: {}".format(DOWN, why))
             if self._closing.is_set():
                 break
             self._tell(messages.WARNING, "{}; it is started again".format(why))
