@@ -22,6 +22,7 @@ COMMANDS = {
     "estimate": "estimate what a Jetson Nano needs for each network",
     "calibrate": "take your resting face, or find what a network loses in 16 bits",
     "profile": "list, choose or remove the resting faces that were taken",
+    "outputs": "list the kinds of outputs, and try one with a moving test face",
     "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
     "completion": "print what completes all of this in bash, zsh or fish",

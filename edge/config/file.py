@@ -1,7 +1,6 @@
 """Reads a YAML file of the configuration into dotted keys, each with the place where it stands. Checks no value."""
 import os
 import reprlib
-import stat
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 import yaml
@@ -11,13 +10,11 @@ from edge.config.yamlreading import NotYaml, parse_yaml
 from edge.core.errors import ConfigError
 from edge.host.commands import is_installed
 from edge.host.ownership import ours
-from edge.host.reading import ENCODING, LARGEST_BYTES, MOST_DIGITS, at_most, reason
-from edge.host.safeopen import open_read
+from edge.host.reading import ENCODING, LARGEST_BYTES, MOST_DIGITS, at_most, reason, single_line
 
 SYSTEM_FILE = "/etc/nanoface.yaml"
 OWN_NAME = "nanoface.yaml"
 DEFAULTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "defaults.yaml")
-LONGEST_LINE = 4096
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlist, _SHORT.maxdict = 2, 60, 60, 4, 3
@@ -104,31 +101,11 @@ def _read_text(user_file: UserFile) -> str:
 
 def read_line(path: str) -> str:
     """The only line of a small file. Raises ConfigError."""
-    name = "source.spec_file {}".format(path)
     try:
-        with os.fdopen(open_read(path), "rb") as f:
-            data = f.read(LONGEST_LINE + 1)
-    except OSError as e:
-        cure = "write the source into it, and let this user read it"
-        raise ConfigError("{} cannot be read: {}; {}".format(name, reason(e), cure))
-    lines = data.strip().splitlines()
-    if len(data) > LONGEST_LINE or len(lines) != 1:
-        what = "is empty" if not lines else "holds more than one line"
-        raise ConfigError("{} {}: write the source into it, on one line".format(name, what))
-    try:
-        text = lines[0].decode(ENCODING).strip()
-    except UnicodeDecodeError:
-        text = ""
-    if not text or not text.isprintable():
-        raise ConfigError("{} is no text: write the source into it, on one line of UTF-8".format(name))
-    return text
-
-
-def readable_by_all(path: str) -> bool:
-    try:
-        return bool(os.stat(path).st_mode & stat.S_IROTH)
-    except OSError:
-        return False
+        return single_line(path)
+    except (OSError, ValueError) as e:
+        cure = "write the source into it, on one line of UTF-8, and let this user read it"
+        raise ConfigError("source.spec_file {} cannot be read: {}; {}".format(path, reason(e), cure))
 
 
 def _lines(root: Optional[yaml.Node], path: str) -> Dict[str, int]:

@@ -6,12 +6,13 @@ import logging
 import os
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
-from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line, readable_by_all
+from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line
 from edge.config.rules import RULES, no_such_key, worker_ends, worker_groups
 from edge.core import redact
 from edge.core.errors import ConfigError
 from edge.core.redact import SOURCE_VARIABLE
 from edge.core.roles import OFF, PICTURE_SUFFIXES
+from edge.host.reading import readable_by_all
 from edge.outputs.spec import parse_outputs
 
 log = logging.getLogger(__name__)

@@ -78,6 +78,16 @@ def choice(*values: Any) -> Rule:
     return Rule("one of " + ", ".join(words), read, numeral if isinstance(values[0], int) else str, words)
 
 
+def matching(pattern: str, allowed: str) -> Rule:
+    """All of which the pattern matches."""
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not re.match("(?:{})\\Z".format(pattern), value):
+            raise ValueError
+        return value
+
+    return Rule(allowed, read, str)
+
+
 def flag() -> Rule:
     words = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -106,14 +116,20 @@ def is_profile(name: str) -> bool:
     return PROFILE.match(name) is not None and name.lower() not in ("none", "null")
 
 
+def split_address(text: str) -> Tuple[str, str]:
+    """Host and port as they are written; empty where one is not there."""
+    host, colon, digits = text.strip().rpartition(":")
+    if not colon and digits and not digits.isdigit() or digits.endswith("]"):  # a host alone
+        return text.strip(), ""
+    return host, digits
+
+
 def parse_address(text: str, port: Optional[int] = None) -> Address:
     """HOST:PORT, PORT or :PORT, and where there is a usual `port` also HOST or nothing; no host is this machine alone.
 
     Raises ValueError with the reason.
     """
-    host, colon, digits = text.strip().rpartition(":")
-    if not colon and digits and not digits.isdigit() or digits.endswith("]"):  # a host alone
-        host, digits = text.strip(), ""
+    host, digits = split_address(text)
     if digits:
         if not re.match(r"[0-9]{1,5}\Z", digits) or not 1 <= int(digits) <= 65535:
             raise ValueError("{} is no port: 1 to 65535".format(digits))

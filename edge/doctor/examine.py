@@ -10,6 +10,7 @@ from edge.doctor.board import check_board
 from edge.doctor.cameras import check_cameras
 from edge.doctor.gstreamer import check_gstreamer, kind_of
 from edge.doctor.machine import FAIL, OK, WARN, Finding, Machine, is_jetson
+from edge.doctor.outputs import check_outputs
 from edge.doctor.packages import Software, check_numpy, check_opencv, check_python, check_runtimes
 from edge.doctor.plans import check_plans
 from edge.doctor.service import check_jtop, check_service
@@ -33,7 +34,7 @@ def examine(config: Config, machine: Machine, software: Software) -> List[Findin
     findings += check_cameras(machine, config.source.spec) + check_source(config, machine)
     findings += check_gstreamer(config, machine, jetson)
     findings += check_board(machine) + ([check_jtop(machine, software.version_of("jtop"))] if jetson else [])
-    findings += check_service(machine) + [check_time(machine)]
+    findings += check_outputs(config, machine, software.version_of) + check_service(machine) + [check_time(machine)]
     return [f._replace(text=hide(f.text), cure=hide(f.cure)) for f in findings]
 
 

@@ -7,7 +7,6 @@ A point of the head reaches the camera as x_C = FLIP R x_H + t.
 import math
 from typing import Iterable, Tuple
 
-import cv2
 import numpy as np
 
 Vector = Tuple[float, float, float]
@@ -49,6 +48,8 @@ def nearest(matrix: np.ndarray) -> np.ndarray:
 
     OpenCV's decomposition of so few numbers takes a sixth of LAPACK's time; the two agree within 1e-6 of a degree.
     """
+    import cv2  # the relay's process, which turns heads, does without it
+
     _, u, vt = cv2.SVDecomp(np.ascontiguousarray(matrix, np.float64))
     found = u.dot(vt)
     return found if _determinant(found) > 0.0 else (u * (1.0, 1.0, -1.0)).dot(vt)

@@ -13,6 +13,7 @@ from edge.host.safeopen import open_read
 
 ENCODING = "utf-8-sig"  # of texts: with or without the mark that some editors write first
 LARGEST_BYTES = 1 << 20  # of JSON: 2 MB of brackets would be 170 MB of lists and dicts
+LONGEST_LINE = 4096
 MOST_DIGITS = 300  # of a whole number: more do not go into a float, and thousands take Python minutes
 
 
@@ -33,6 +34,29 @@ def at_most(file: Any, most: int) -> bytes:
     if len(data) > most:
         raise ValueError("it has more than {} bytes".format(most))
     return data
+
+
+def single_line(path: str, most: int = LONGEST_LINE) -> str:
+    """The only line of a small file, such as a password's."""
+    with os.fdopen(open_read(path), "rb") as f:
+        data = f.read(most + 1)
+    lines = data.strip().splitlines()
+    if len(data) > most or len(lines) != 1:
+        raise ValueError("it is empty" if not lines else "it holds more than one line")
+    try:
+        text = lines[0].decode(ENCODING).strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise ValueError("it is no text in UTF-8")
+    return text
+
+
+def readable_by_all(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 
 def open_regular(path: str) -> int:

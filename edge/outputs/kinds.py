@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.rules import Address, Rule, flag, number, origins, whole
+from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -52,6 +52,21 @@ RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
 RECORDS = dict(RATE, **RECORD)
 ORIGIN = {"origin": Key(origins(), "of web pages that may connect beside those of this machine")}
+VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
+           case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
+PRINTED, TOPIC = r"[^\x00-\x1f\x7f]{1,500}", r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,199}"
+MQTT = dict(RATE, **{
+    "id": Key(matching(r"[a-z0-9][a-z0-9_-]{0,31}", "small letters, digits, - and _"), "of this box, unlike any other's"),
+    "every": Key(number(0.0, 3600.0, "seconds"), "between two messages of a value (5)"),
+    "deadband": Key(number(0.0, 100.0), "how many times as far as usual a value must move to be told (1)"),
+    "shapes": FACE["shapes"],
+    "homeassistant": Key(flag(), "tell Home Assistant what there is"),
+    "discovery_prefix": Key(matching(TOPIC, "a topic without + and #"), "of Home Assistant (homeassistant)"),
+    "user": Key(matching(PRINTED, "a name"), "of the broker's account"),
+    "password_file": Key(matching(PRINTED, "a path"), "holds its password"),
+    "tls": Key(flag(), "encrypted; name the port, which is 8883 as a rule"),
+    "ca_file": Key(matching(PRINTED, "a path"), "certificate of who signed the broker's"),
+})
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -64,9 +79,9 @@ KINDS: Dict[str, Kind] = {
                   (".jpg", ".jpeg", ".png"), True),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
-    "vmc": Kind(ADDRESS, "live.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo, VirtualMotionCapture",
-                "vmc://192.0.2.7:39540", AVATAR, port=39540, live=True, package=OSC),
-    "vrchat": Kind(ADDRESS, "live.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
+    "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
+                "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
+    "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
                    "vrchat://127.0.0.1", AVATAR, port=8888, live=True, package=OSC),
     "openseeface": Kind(ADDRESS, "live.openseeface:make", "OpenSeeFace's packets: VSeeFace, VTube Studio, vpuppr",
                         "openseeface://192.0.2.7", RATE, port=11573, live=True),
@@ -83,15 +98,18 @@ KINDS: Dict[str, Kind] = {
                             package=AIOHTTP),
     "opentrack": Kind(ADDRESS, "live.opentrack:make", "the head's pose for games", "opentrack://192.0.2.7", AVATAR, port=4242,
                       live=True),
-    "osc": Kind(ADDRESS, "live.osc:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
+    "osc": Kind(ADDRESS, "live.osc.values:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
                 package=OSC),
     "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765",
                dict(RECORDS, **ORIGIN), port=8765, live=True, listens=ALWAYS, package=AIOHTTP),
     "udp-json": Kind(ADDRESS, "live.udpjson:make", "the records as datagrams of JSON", "udp-json://192.0.2.7:5005", RECORDS,
                      live=True),
-    "mqtt": Kind(BROKER, "live.mqtt:make", "an MQTT broker, with Home Assistant's discovery", "mqtt://192.0.2.7/nanoface",
-                 RATE, port=1883, live=True, package=PAHO),
+    "mqtt": Kind(BROKER, "live.mqtt.output:make", "an MQTT broker, with Home Assistant's discovery",
+                 "mqtt://192.0.2.7?user=face&password_file=/etc/nanoface/mqtt", MQTT, port=1883, live=True, package=PAHO),
 }
+
+UDP, TCP = "UDP", "TCP"
+OVER_TCP = frozenset(("vts", "socketio", "socketio-server", "ws", "mqtt"))  # the other live ones send datagrams
 
 
 class OutputSpec(NamedTuple):
@@ -109,6 +127,13 @@ class OutputSpec(NamedTuple):
     def path(self) -> str:
         """The file or folder that is written; "" for any other target."""
         return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
+
+    @property
+    def bound(self) -> Optional[Tuple[str, int]]:
+        """UDP or TCP, and the port at which it waits for those who ask; None for one that sends or connects, also one that
+        looks for its server first."""
+        looks = KINDS[self.kind].listens == WITHOUT_HOST and protocol(self.kind) == TCP
+        return (protocol(self.kind), self.address.port) if self.listens and self.address is not None and not looks else None
 
 
 class OutputOptions(NamedTuple):
@@ -129,6 +154,11 @@ class OutputOptions(NamedTuple):
         return Parts(self.landmarks, self.shapes, self.events)
 
 
+def protocol(name: str) -> str:
+    """Of a live kind."""
+    return TCP if name in OVER_TCP else UDP
+
+
 def form_of(name: str) -> str:
     """How such an output is written."""
     kind = KINDS[name]
@@ -141,15 +171,15 @@ def forms() -> str:
 
 
 def explained() -> str:
-    """The table, for people: the kinds, then each option once."""
-    lines = ["{:<32}{}: {}".format(form_of(name), kind.text, kind.example) for name, kind in KINDS.items()]
-    having: Dict[str, List[str]] = {}
-    for name, kind in KINDS.items():
-        for key, (rule, text) in kind.keys.items():
-            row = "?{:<22} {}".format("{}={}".format(key, "|".join(rule.choices) or "VALUE"), text)
-            having.setdefault(row if rule.choices else "{}, {}".format(row, rule.allowed), []).append(name)
-    lines += ["{} (of {})".format(row, ", ".join(names)) for row, names in having.items()]
-    return "\n".join(lines + ["In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
+    """The table, for people: a line for each kind."""
+    width = 2 + max(len(form_of(name)) for name in KINDS)
+
+    def lines(live: bool) -> List[str]:
+        return ["  {:<{}}{}".format(form_of(name), width, kind.text) for name, kind in KINDS.items() if kind.live == live]
+
+    return "\n".join(["files and pictures:"] + lines(False) + ["other programs:"] + lines(True) + [
+        "`nanoface outputs KIND` shows an example, the options and what to mind of one.",
+        "In a TARGET that has options, and in a VALUE, %25 %26 %3F stand for % & ?"])
 
 
 def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":

@@ -16,6 +16,7 @@ TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT
 NOT_FINITE = "not finite"
 NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
 NAMES_OF_SHAPES = frozenset(SHAPES)
+POINTS = ("landmarks", "eye_contours")
 
 Record = Dict[str, Any]
 Missing = Dict[str, str]
@@ -43,6 +44,25 @@ def encode(packet: Packet, now: float, parts: Parts, as_lists: bool = True) -> R
     if parts.events:
         record["events"] = [_event(event, frame) for event in packet.events]
     return record
+
+
+def without(record: Record, parts: Parts) -> Record:
+    """A record of encode() with no more than these parts; shares what it leaves as it is."""
+    less = {key: value for key, value in record.items() if key != "events" or parts.events}
+    if "faces" in record and not (parts.landmarks and parts.shapes):
+        less["faces"] = [_face_without(face, parts) for face in record["faces"]]
+    return less
+
+
+def _face_without(face: Record, parts: Parts) -> Record:
+    gone = () if parts.landmarks else POINTS
+    less = {key: value for key, value in face.items() if key not in gone}
+    if not parts.shapes:
+        for key in ("expression", "missing"):
+            if key in less:
+                less[key] = {name: value for name, value in less[key].items()
+                             if name not in NAMES_OF_SHAPES and name.partition("expression.")[2] not in NAMES_OF_SHAPES}
+    return less
 
 
 def _event(event: Event, frame: Frame) -> Record:

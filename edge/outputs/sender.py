@@ -22,11 +22,13 @@ class Sender(contracts.Sender):
     """Opens, feeds and closes one output in a thread of its own; every wait is on one condition.
 
     A blocking output makes put() wait while `capacity` items are waiting; another loses its oldest one, and counts it.
-    An output whose failure ends the run (`fatal`) stops at its first error; another is reopened, after growing pauses.
+    An output whose failure ends the run (`fatal`) stops at its first error; another is reopened, after growing pauses, and
+    with `keep_trying` also where its first open() fails: then start() does not wait for it, and raises nothing.
     `on_event` is called from the sender's thread when the output has failed for good or its user asks the run to stop.
     """
 
-    def __init__(self, output: contracts.Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None) -> None:
+    def __init__(self, output: contracts.Output, capacity: int = 1, on_event: Optional[Callable[[], None]] = None,
+                 keep_trying: bool = False) -> None:
         self.name, self.blocking, self.fatal = output.name, output.blocking, output.fatal
         self.needs_picture, (self.landmarks, self.shapes, self.events) = output.needs_picture, output.parts
         self.error: Optional[BaseException] = None
@@ -35,7 +37,7 @@ class Sender(contracts.Sender):
         self._kept: List[Any] = []  # events of items that were dropped, for the next one
         self._changed = waiting.Condition()
         self._state = NEW
-        self._closing = False
+        self._keep_trying, self._closing = keep_trying, False
         self._counts = {"sent": 0, "failed": 0, "dropped": 0}
         self._thread = threading.Thread(target=self._run, name="output " + self.name, daemon=True)
 
@@ -55,6 +57,8 @@ class Sender(contracts.Sender):
         with self._changed:
             self._state = OPENING
         self._thread.start()
+        if self._keep_trying:
+            return
         with self._changed:
             self._changed.wait_for(lambda: self._state != OPENING or self._closing)
         if self._state == FAILED and self.error is not None:
@@ -83,13 +87,17 @@ class Sender(contracts.Sender):
             self._changed.notify_all()
             return True
 
-    def close(self, timeout_s: float) -> bool:
-        """False: the thread is left behind. `error` is set where the output could not be finished."""
+    def finish(self) -> None:
+        """Take no more, write what waits and close the output; does not wait for it."""
         with self._changed:
             self._closing = True
             if self._state == NEW:
                 self._state = CLOSED
             self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> bool:
+        """False: the thread is left behind. `error` is set where the output could not be finished."""
+        self.finish()
         if self._thread.ident is None:
             return True
         waiting.join(self._thread, timeout_s)
@@ -120,13 +128,16 @@ class Sender(contracts.Sender):
             self._end()
 
     def _serve(self) -> None:
+        pause_s = FIRST_RETRY_S
         try:
             self._output.open()
         except OutputError as e:
-            self._give_up(e)
-            return
-        self._become(OK, None)
-        pause_s = FIRST_RETRY_S
+            if not self._keep_trying:
+                self._give_up(e)
+                return
+            pause_s = self._reopen(e, pause_s)
+        else:
+            self._become(OK, None)
         while not self._output.over:
             item = self._next()
             if item is None:

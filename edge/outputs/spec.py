@@ -6,10 +6,10 @@ them (key=value), and a key is known or there is no file of the whole name. In a
 """
 import os
 import re
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from edge.core.errors import ConfigError
-from edge.core.rules import parse_address
+from edge.core.rules import parse_address, split_address
 from edge.core.spelling import did_you_mean, nearest
 from edge.outputs.kinds import (
     ADDRESS,
@@ -20,6 +20,7 @@ from edge.outputs.kinds import (
     KINDS,
     NOTHING,
     STDOUT,
+    TOPIC,
     WITHOUT_HOST,
     Kind,
     OutputSpec,
@@ -53,12 +54,12 @@ def parse_output(text: str) -> OutputSpec:
 def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
     """All of a run's outputs. Raises ConfigError also where two of them would write over each other."""
     specs: List[OutputSpec] = []
-    taken: Dict[str, str] = {}
+    taken: Dict[Any, str] = {}
     for spec in [parse_output(text) for text in texts]:
-        place = os.path.realpath(spec.path) if spec.path else STDOUT if spec.target == STDOUT else spec.kind + spec.target
-        if place in taken and place != os.devnull:
-            raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], spec.text))
-        taken[place] = spec.text
+        for place in _places(spec):
+            if place in taken and place != os.devnull:
+                raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], spec.text))
+            taken[place] = spec.text
         specs.append(spec)
     return tuple(specs)
 
@@ -145,19 +146,10 @@ def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
             raise ValueError("a {} takes no target; write it as {}".format(spec.kind, form))
         return spec
     if kind.target in (ADDRESS, BROKER):
-        place = target[2:] if target.startswith("//") else target
-        topic = ""
-        if kind.target == BROKER:
-            place, _, topic = place.partition("/")
         try:
-            address = parse_address(place, kind.port)
+            return _read_address(spec, kind)
         except ValueError as e:
             raise ValueError("{}; write it as {}".format(e, form))
-        host = place.strip()[:-len(str(address.port))] if place.strip().endswith(":{}".format(address.port)) else place.strip()
-        everywhere = host.rstrip(":") == "" or address.host in EVERYWHERE or host.isdigit()
-        listens = kind.listens == ALWAYS or kind.listens == WITHOUT_HOST and everywhere
-        shown = address.text + ("/" + topic if topic else "")
-        return spec._replace(target=shown, address=address, listens=listens, topic=topic)
     if not target.strip():
         standard = " ({}:- is standard output)".format(spec.kind) if kind.target == FILE and not kind.only_suffixes else ""
         raise ValueError("where to? Write it as {}{}".format(form, standard))
@@ -166,6 +158,38 @@ def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
     if target == STDOUT and kind.target == FOLDER:
         raise ValueError("pictures need a folder; write it as {}".format(form))
     return spec if target == STDOUT else spec._replace(target=os.path.expanduser(target))
+
+
+def _read_address(spec: OutputSpec, kind: Kind) -> OutputSpec:
+    """HOST:PORT, of a broker also USER@ before it and /TOPIC behind it. Raises ValueError."""
+    place, topic, keys = spec.target[2:] if spec.target.startswith("//") else spec.target, "", spec.keys
+    if kind.target == BROKER:
+        place, _, topic = place.partition("/")
+        topic = topic.strip("/")
+        if topic and not re.match(TOPIC + r"\Z", topic):
+            raise ValueError("{} is no topic: up to 200 characters, none of them + or #".format(topic))
+        user, at, place = place.rpartition("@")
+        if ":" in user:
+            raise ValueError("a password in an address can be read by others: put it into a file, password_file=PATH")
+        if at and (not user or "user" in keys):
+            raise ValueError("the user is given twice" if user else "no user stands before the @")
+        keys = dict(keys, user=user) if at else keys
+    elif place.endswith("/"):
+        place = place[:-1]
+    address, (host, _) = parse_address(place, kind.port), split_address(place)
+    everywhere = address.host in EVERYWHERE
+    listens = kind.listens == ALWAYS or kind.listens == WITHOUT_HOST and (everywhere or not host)
+    if everywhere and not listens:
+        raise ValueError("nothing can be sent to {}: name the machine where the program runs".format(address.host))
+    return spec._replace(target=address.text + ("/" + topic if topic else ""), address=address, listens=listens, topic=topic,
+                         keys=keys)
+
+
+def _places(spec: OutputSpec) -> Iterator[Any]:
+    """What no other output of the run may have, too."""
+    yield os.path.realpath(spec.path) if spec.path else STDOUT if spec.target == STDOUT else spec.kind + spec.target
+    if spec.bound is not None:
+        yield spec.bound
 
 
 def _hint(name: str, text: str, colon: bool) -> str:

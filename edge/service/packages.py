@@ -11,7 +11,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 # those of these that are installed are copied, with their dependencies
 WANTED = ("numpy", "opencv-python-headless", "opencv-python", "pyyaml", "pillow", "imageio-ffmpeg", "onnxruntime", "openvino",
-          "pycuda", "prometheus-client", "jetson-stats")
+          "pycuda", "prometheus-client", "jetson-stats", "python-osc", "paho-mqtt", "aiohttp")
 INSTALLERS = ("setuptools", "pip", "wheel")  # imageio-ffmpeg requires one for its own code, of which we use the binary alone
 
 

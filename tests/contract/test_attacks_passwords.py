@@ -16,8 +16,9 @@ from patience import PATIENCE_S
 from edge.cli import main as cli
 from edge.config.load import load_config
 from edge.core.errors import EdgeError, SourceError
+from edge.core.redact import SOURCE_VARIABLE
 from edge.doctor import examine, machine, packages
-from edge.sources.child.parent import SOURCE_VARIABLE, ChildBackend
+from edge.sources.child.parent import ChildBackend
 from edge.sources.choose import make_source
 from edge.sources.live.device import DEFAULT_TIMEOUTS
 from edge.sources.live.stream import StreamOpener

@@ -78,7 +78,8 @@ def test_records_go_to_a_new_output_and_its_options_come_with_it(program, models
 
 
 @pytest.mark.parametrize("words, code, reported", [
-    (("help", "run"), 0, ("toy://HOST:PORT                 records for a toy: toy://127.0.0.1:4321?every=2", "?every=VALUE")),
+    (("help", "run"), 0, ("toy://HOST:PORT              records for a toy",)),
+    (("outputs", "toy"), 0, ("toy://HOST:PORT  records for a toy", "toy://127.0.0.1:4321?every=2", "every=")),
     (("completion", "bash"), 0, ("jsonl:", "toy:")),
     (("run", "portrait", "--output", "toy?evry=2"), 2, ("toy has no option 'evry', did you mean every?",)),
     (("run", "portrait", "--output", "toi:4321"), 2, ("did you mean toy://HOST:PORT?",)),

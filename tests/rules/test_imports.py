@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
     "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
-    "doctor": "config store sources.live.v4l2 telemetry.board " + BELOW,
+    "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
     "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
     "cli": "app bench doctor service config store outputs telemetry " + BELOW,

@@ -75,6 +75,8 @@ def in_bash(folder, *words):
     (["estimate", "--board", ""], ["nano", "nano-5w"]),
     (["verify", "mb"], ["mb05"]),
     (["status", "--f"], ["--follow"]),
+    (["outputs", "vm"], ["vmc"]),
+    (["outputs", "test", "vm"], ["vmc:"]),
     (["nosuch", ""], []),
 ], ids=" ".join)
 def test_bash_offers_what_fits(tmp_path, words, offered):

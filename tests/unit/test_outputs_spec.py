@@ -3,10 +3,24 @@ import os
 import re
 
 import pytest
+from in_process import InProcess
 
 from edge.core.errors import ConfigError
-from edge.core.rules import flag, whole
-from edge.outputs.kinds import ADDRESS, KINDS, Key, Kind, OutputSpec, explained, form_of, forms
+from edge.core.rules import Rule, flag, whole
+from edge.outputs.kinds import (
+    ADDRESS,
+    ALWAYS,
+    BROKER,
+    KINDS,
+    WITHOUT_HOST,
+    Key,
+    Kind,
+    OutputSpec,
+    explained,
+    form_of,
+    forms,
+    protocol,
+)
 from edge.outputs.spec import parse_output, parse_outputs
 
 LAND = {"landmarks": True}
@@ -45,6 +59,10 @@ def toy(monkeypatch):
     keys = {"every": Key(whole(1, 30), "every n-th record"), "loud": Key(flag(), "louder")}
     monkeypatch.setitem(KINDS, "toy", Kind(ADDRESS, "toy:make", "a toy", "toy:1234", keys, port=4321))
     monkeypatch.setitem(KINDS, "portless", Kind(ADDRESS, "toy:make", "another", "portless:1234"))
+    monkeypatch.setitem(KINDS, "server", Kind(ADDRESS, "toy:make", "asked", "server", port=21412, listens=ALWAYS))
+    monkeypatch.setitem(KINDS, "either", Kind(ADDRESS, "toy:make", "both", "either", port=21412, listens=WITHOUT_HOST))
+    broker = {"user": Key(Rule("a name", str, str), "the account")}
+    monkeypatch.setitem(KINDS, "broker", Kind(BROKER, "toy:make", "a broker", "broker://h/t", broker, port=1883))
 
 
 @pytest.mark.parametrize("text, address, shown", [
@@ -54,11 +72,37 @@ def toy(monkeypatch):
     ("TOY://[fe80:0::2]", ("fe80::2", 4321), "[fe80::2]:4321"),
     ("toy:5", ("127.0.0.1", 5), "127.0.0.1:5"), ("toy::5", ("127.0.0.1", 5), "127.0.0.1:5"),
     ("toy", ("127.0.0.1", 4321), "127.0.0.1:4321"), ("toy?loud=yes", ("127.0.0.1", 4321), "127.0.0.1:4321"),
-    ("toy://board", ("board", 4321), "board:4321"),
+    ("toy://board", ("board", 4321), "board:4321"), ("toy:192.0.2.7", ("192.0.2.7", 4321), "192.0.2.7:4321"),
+    ("toy://board:5/", ("board", 5), "board:5"), ("toy://[::1]/", ("::1", 4321), "[::1]:4321"),
 ])
 def test_an_address_is_a_host_and_a_port_of_which_the_kind_may_know_the_usual_one(toy, text, address, shown):
     spec = parse_output(text)
     assert (spec.kind, spec.address, spec.target, spec.path) == ("toy", address, shown, "")
+
+
+@pytest.mark.parametrize("text, address, listens", [
+    ("server", "127.0.0.1:21412", True), ("server://:5", "127.0.0.1:5", True), ("server://192.0.2.7", "192.0.2.7:21412", True),
+    ("server://0.0.0.0", "0.0.0.0:21412", True), ("server://[::]:5", "[::]:5", True),
+    ("either", "127.0.0.1:21412", True), ("either:", "127.0.0.1:21412", True), ("either://", "127.0.0.1:21412", True),
+    ("either://:5", "127.0.0.1:5", True), ("either:5", "127.0.0.1:5", True), ("either://0.0.0.0", "0.0.0.0:21412", True),
+    ("either://[::0]", "[::]:21412", True), ("either://192.0.2.7", "192.0.2.7:21412", False),
+    ("either://127.0.0.1", "127.0.0.1:21412", False), ("either://127.0.0.1:5", "127.0.0.1:5", False),
+    ("toy://:5", "127.0.0.1:5", False),
+])
+def test_an_output_listens_where_its_kind_does_and_no_host_is_named(toy, text, address, listens):
+    spec = parse_output(text)
+    assert (spec.target, spec.listens) == (address, listens)
+
+
+@pytest.mark.parametrize("text, target, topic, user", [
+    ("broker://h", "h:1883", "", None), ("broker://h/a/b", "h:1883/a/b", "a/b", None), ("broker:h:5/a/", "h:5/a", "a", None),
+    ("broker://anna@h/a", "h:1883/a", "a", "anna"), ("broker://anna@[::1]:5", "[::1]:5", "", "anna"),
+    ("broker://h/a@b", "h:1883/a@b", "a@b", None), ("broker://h?user=anna", "h:1883", "", "anna"),
+    ("broker://anna@home@h", "h:1883", "", "anna@home"), ("broker:/a", "127.0.0.1:1883/a", "a", None),
+])
+def test_a_broker_has_a_topic_and_may_have_a_user(toy, text, target, topic, user):
+    spec = parse_output(text)
+    assert (spec.target, spec.topic, spec.keys.get("user"), spec.listens) == (target, topic, user, False)
 
 
 @pytest.mark.parametrize("text, hint", [
@@ -78,7 +122,14 @@ def test_an_address_is_a_host_and_a_port_of_which_the_kind_may_know_the_usual_on
     ("window:a", "window"),
     ("toy:host:0", "0 is no port: 1 to 65535"), ("toy:host:65536", "65536 is no port"), ("toy:host:x", "x is no port"),
     ("toy:::1:5", "in brackets, as [::1]:5"), ("toy:[::g]:5", "[::g] is no IPv6 address"), ("toy:a b:5", "a b is no host"),
-    ("toy:h:5/x", "5/x is no port"), ("portless", "the port is missing; write it as portless://HOST:PORT"),
+    ("toy:h:5/x", "5/x is no port"), ("toy:h:5//", "5/ is no port"), ("toy:h:-1", "-1 is no port"),
+    ("toy:h:99999999999999999999", "is no port"), ("toy://b\u00fccher.example", "b\u00fccher.example is no host"),
+    ("toy://h:\u0663", "\u0663 is no port"), ("toy:\u0663", "\u0663 is no port"), ("toy:::5", "in brackets"),
+    ("toy://user@h", "user@h is no host"), ("toy://" + "a" * 300, "is no host"),
+    ("toy://0.0.0.0", "nothing can be sent to 0.0.0.0: name the machine where the program runs"),
+    ("toy://[::]:5", "nothing can be sent to ::"), ("either://0.0.0.0:x", "x is no port"),
+    ("broker://@h", "no user stands before the @"), ("broker://h:x/t", "1 to 65535; write it as broker://HOST:PORT/TOPIC"),
+    ("broker://h/a/#", "is no topic"), ("portless", "the port is missing; write it as portless://HOST:PORT"),
     ("portless:host", "the port is missing"), ("toy?evry=2", "toy has no option 'evry', did you mean every?"),
     ("toy?x=2", "toy has no option 'x'; it has every, loud"), ("portless:5?x=2", "portless has no option 'x'; it has none"),
     ("toy?every=0", "every is '0'; allowed: a whole number from 1 to 30"), ("toy?every=", "every is ''"),
@@ -99,8 +150,9 @@ def test_a_wrong_text_names_the_right_one_in_one_line(toy, text, hint):
 def test_the_table_explains_itself(toy):
     for name, kind in KINDS.items():
         assert parse_output(kind.example).kind == name
-        assert form_of(name) in forms() and kind.example in explained()
-        assert all("?{}=".format(key) in explained() for key in kind.keys)
+        assert form_of(name) in forms()
+        assert [line.split() for line in explained().splitlines() if line.split()[:1] == [form_of(name)]] == [
+            [form_of(name)] + kind.text.split()]
 
 
 @pytest.mark.parametrize("texts, fine", [
@@ -110,6 +162,9 @@ def test_the_table_explains_itself(toy):
     (["window", "window?mirror=yes"], False),
     (["toy:5", "toy://127.0.0.1:5"], False),
     (["toy:5", "portless:5", "toy:6"], True),
+    (["server", "either"], False), (["server:5", "either://0.0.0.0:5"], False), (["server:5", "either:6"], True),
+    (["server", "either://192.0.2.7"], True), (["vts-phone", "ifacialmocap:21412"], False),
+    (["socketio-server:8765", "ws"], False), (["ws:21412", "vts-phone"], True), (["ws", "ws://0.0.0.0"], False),
 ])
 def test_no_two_outputs_write_to_the_same_place(toy, texts, fine):
     if fine:
@@ -117,3 +172,24 @@ def test_no_two_outputs_write_to_the_same_place(toy, texts, fine):
     else:
         with pytest.raises(ConfigError, match="same place"):
             parse_outputs(texts)
+
+
+@pytest.mark.parametrize("text, hint", [
+    ("broker://anna:secret@h/t", "put it into a file, password_file=PATH"),
+    ("broker://anna@h?user=bert", "the user is given twice"),
+])
+def test_an_account_is_named_once_and_its_password_nowhere(toy, text, hint):
+    with pytest.raises(ConfigError) as caught:
+        parse_output(text)
+    assert hint in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_live_kind_has_the_protocol_that_its_page_says():
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "outputs.md"), encoding="utf-8") as f:
+        told = dict(re.findall(r"^\| \[([a-z-]+)\].*?\| .*?(UDP|TCP)", f.read(), re.MULTILINE))
+    assert told == {name: protocol(name) for name, kind in KINDS.items() if kind.live}
+
+
+def test_a_password_in_an_address_is_not_shown_again(tmp_path, capfd):
+    done = InProcess(tmp_path, capfd)("run", "portrait", "--output", "mqtt://anna:hunter22@192.0.2.7/face")
+    assert done.code == 2 and "password_file=PATH" in done.err and "hunter22" not in done.err

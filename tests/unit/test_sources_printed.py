@@ -9,7 +9,8 @@ import pytest
 from patience import PATIENCE_S
 
 from edge.host import commands
-from edge.sources.child.printed import KEPT_LINES, LONGEST_LINE, PrintedLines
+from edge.host.child.printed import KEPT_LINES, LONGEST_LINE
+from edge.sources.child.printed import CameraLines
 from edge.sources.live import gstreamer
 from edge.sources.live.controls import Controls
 from edge.sources.live.device import Mode
@@ -21,7 +22,7 @@ OPENCV = "[ WARN:0] global /src/opencv/modules/videoio/src/cap_gstreamer.cpp (71
 
 @pytest.fixture
 def lines():
-    made = PrintedLines()
+    made = CameraLines()
     yield made
     made.close()
 
@@ -130,7 +131,7 @@ def test_no_password_stands_in_the_line(pipeline):
 def test_nothing_is_left_open(lines):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        other = PrintedLines()
+        other = CameraLines()
         other.close_writer()
         other.take()
         assert other.reason() == ""

@@ -77,7 +77,7 @@ def _values(command: Command, action: argparse.Action) -> Values:
         return Values((DEMO,), files=True)
     if metavar in FILES:
         return Values(files=True)
-    if metavar == "KIND:TARGET":
+    if metavar in ("KIND:TARGET", "ADDRESS"):
         return Values(tuple(name if kind.target == NOTHING else name + ":" for name, kind in KINDS.items()))
     if metavar == "KEY=VALUE":
         return Values(tuple(key + "=" for key in RULES))

@@ -8,10 +8,10 @@ from edge.cli.parser import ArgumentParser
 from edge.core.errors import SourceError
 from edge.host import console
 from edge.host.stop import Stop, stopped_by_signals
-from edge.outputs.kinds import STDOUT, explained, forms
+from edge.outputs.kinds import STDOUT, explained
 
 OUTPUT_OPTIONS = (
-    Option("--output", "outputs", "KIND:TARGET", forms() + "; may be repeated; see below"),
+    Option("--output", "outputs", "KIND:TARGET", "where the results go; may be repeated; the kinds stand below"),
     Option("--no-window", "output.window", "", "open no live picture; by itself one opens where there is a display",
            False),
     Option("--landmarks", "output.landmarks", "", "write the 468 points too", True),

@@ -66,3 +66,11 @@ def head_angles(rotation: np.ndarray) -> Vector:
 def camera_rotation(rotation: np.ndarray) -> np.ndarray:
     """F R: from head axes to OpenCV's camera axes, x right, y down, z forward."""
     return FLIP.dot(np.asarray(rotation, np.float64))
+
+
+def flight(rotation: np.ndarray, position_mm: Vector) -> Tuple[float, ...]:
+    """x, y, z in centimetres and yaw, pitch, roll in degrees, as a pilot calls them: x > 0 to the subject's right, y > 0 up,
+    z > 0 away from the camera; yaw > 0 the nose to the subject's right, pitch > 0 up, roll > 0 the crown to the right."""
+    x, y, z = position_mm
+    yaw, pitch, roll = head_angles(rotation)
+    return -x / 10.0, -y / 10.0, z / 10.0, yaw, pitch, -roll

@@ -22,12 +22,12 @@ class LiveOutput(Output):
     send() is called in the output's own thread, of the relay's process; it may wait for its peer, at most some seconds.
     """
 
-    shapes = events = True
     tick_s = TICK_S
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         self.spec, self.name = spec, spec.text
         self.landmarks = options.landmarks
+        self.shapes, self.events = (bool(spec.keys.get(part, True)) for part in ("shapes", "events"))
         self._gap_s = 1.0 / spec.keys["rate"] if spec.keys.get("rate") else 0.0
         self._due_at = float("-inf")
         self._events: List[Record] = []
@@ -37,7 +37,8 @@ class LiveOutput(Output):
         if "frame" not in item:  # events alone, at the end
             self._pass_on(None, events, now)
         elif now >= self._due_at - EARLY * self._gap_s:
-            self._due_at = max(self._due_at, now - self._gap_s) + self._gap_s
+            next_s = self._due_at + self._gap_s
+            self._due_at = next_s if next_s > now else now + self._gap_s
             self._pass_on(item, events, now)
         else:
             self._events += events

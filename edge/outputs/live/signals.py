@@ -19,6 +19,7 @@ BLINK_FROM = 0.85  # eye_open from which on an eye that is not told by shapes co
 LOOK_DEG = 30.0  # of gaze that fill a look shape
 HEAD, EYES = "head", ("right", "left")
 Vector = Tuple[float, float, float]
+REST_MM: Vector = (0.0, 0.0, 600.0)  # where a face is before the first one was seen
 
 
 class Signals(NamedTuple):
@@ -44,7 +45,7 @@ class Follower:
         self._face: Optional[int] = None
         self._seen_at: Optional[float] = None  # the followed face
         self._now: Optional[float] = None
-        self._position: Vector = (0.0, 0.0, 0.0)
+        self._position = REST_MM
         self._values: Dict[str, "_Eased"] = {}
 
     def follow(self, record: Optional[Mapping[str, Any]], now: float, events: Iterable[Mapping[str, Any]] = ()) -> Signals:
@@ -167,5 +168,5 @@ def mirrored(signals: Signals) -> Signals:
 def at_rest(names: Iterable[str] = SHAPES) -> Signals:
     """A face that looks into the camera and does nothing, not tracked."""
     eyes: List[str] = list(EYES)
-    return Signals(False, None, np.eye(3), (0.0, 0.0, 600.0), {eye: (0.0, 0.0) for eye in eyes}, {eye: 1.0 for eye in eyes},
+    return Signals(False, None, np.eye(3), REST_MM, {eye: (0.0, 0.0) for eye in eyes}, {eye: 1.0 for eye in eyes},
                    0.0, {name: 0.0 for name in names})

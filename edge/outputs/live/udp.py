@@ -3,12 +3,14 @@ import errno
 import socket
 from typing import Iterator, Optional, Tuple
 
+from edge.core import clock
 from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.host.reading import reason
 
 MOST_AT_ONCE = 64  # datagrams that are read at a time: a flood takes no more, the kernel drops the rest
 LARGEST = 65507
+ANSWER_S = 1.0  # a refusal comes back within it: until then nothing is known of what was sent
 
 
 class UdpTarget:
@@ -18,6 +20,7 @@ class UdpTarget:
         self._name, self._address = name, address
         self._socket: Optional[socket.socket] = None
         self.refused = False  # the machine is there, and nothing listens at the port
+        self._refused_at = 0.0
 
     def open(self) -> None:
         """Raises OutputError where the name is not known or no network leads there."""
@@ -35,10 +38,15 @@ class UdpTarget:
         if self._socket is None:
             raise OutputError("output {} is closed".format(self._name))
         try:
-            self._socket.send(data)
-            self.refused = False
-        except ConnectionRefusedError:  # what was sent before came to no one
-            self.refused = True
+            try:
+                self._socket.send(data)
+            except ConnectionRefusedError:  # what was sent before came to no one
+                self.refused, self._refused_at = True, clock.monotonic()
+                self._socket.send(data)  # it was not sent; somebody may listen now
+            if self.refused and clock.monotonic() - self._refused_at > ANSWER_S:
+                self.refused = False
+        except ConnectionRefusedError:
+            pass
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as e:

@@ -5,27 +5,24 @@ Pictures lie in a ring of shared memory, copied in once and out once, which on a
 one takes. The process is started with the first opening, which the pipeline does before any network is opened; again only
 when it was killed, by a fork that turns into another program at once and so never touches the parent's CUDA.
 """
-import os
 import pickle
 import select
 import socket
 import subprocess
-import sys
 import threading
 from typing import Any, Dict, List, Optional
 
 from edge.core import clock
 from edge.core.errors import SourceError
-from edge.core.redact import SOURCE_VARIABLE
-from edge.host.process import CODE
+from edge.host.child.start import how_ended, start
 from edge.host.ring import RingReader, shared_file
 from edge.sources.child.child import DAMAGED, FAILED, FRAME, OPEN, OPENED, OPENING, PREPARING, RELEASE, RELEASED
-from edge.sources.child.printed import PrintedLines
+from edge.sources.child.printed import CameraLines
 from edge.sources.live.backend import MAX_HUNG, CaptureBackend, Picture
 from edge.sources.live.device import Opener, Timeouts
 from edge.sources.picture import FrameTransform
 
-START = "import sys; sys.path[0] = {!r}; from edge.sources.child.child import main; sys.exit(main(sys.argv[1:]))"
+MODULE = "edge.sources.child.child"
 LARGEST_MESSAGE = 1 << 16
 START_S = 10.0  # for a process to load what it needs, from a slow card
 REAP_S = 0.2  # a killed process that is still there later hangs in the kernel
@@ -41,7 +38,7 @@ class ChildBackend(CaptureBackend):
         self._lock = threading.Lock()  # close() against all others
         self._process: Optional["subprocess.Popen[bytes]"] = None
         self._link: Optional[socket.socket] = None
-        self._printed: Optional[PrintedLines] = None
+        self._printed: Optional[CameraLines] = None
         self._unreaped: List["subprocess.Popen[bytes]"] = []
         self._file = self._ring = None  # type: Any
         self._request = 0
@@ -125,30 +122,22 @@ class ChildBackend(CaptureBackend):
                 self._printed = None
 
     def _start(self) -> None:
-        """Its own session: Ctrl-C at a terminal is meant for us alone. What drivers print is read here."""
         if self._file is None:
             self._file = shared_file()
             self._ring = RingReader(self._file.fileno())
         if self._printed is not None:
             self._printed.close()
-        self._printed = PrintedLines()
+        self._printed = CameraLines()
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.setblocking(False)
-        handed = (theirs.fileno(), self._file.fileno())
-        loud = os.environ.get("NANOFACE_DEBUG") == "1"
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", START.format(CODE)] + [str(n) for n in handed + (os.getpid(),)],
-                pass_fds=handed, stdin=subprocess.DEVNULL, stdout=None if loud else self._printed.writer,
-                stderr=None if loud else self._printed.writer, start_new_session=True,
-                env={name: value for name, value in os.environ.items() if name != SOURCE_VARIABLE})  # it goes by the socket
+            self._process = start(MODULE, (theirs.fileno(), self._file.fileno()), self._printed)
         except OSError as e:
             self._failed(SourceError("the capture process of {} cannot be started: {}".format(
                 self._opener.name, e.strerror)))
             self._hang_up()
         finally:
             theirs.close()
-            self._printed.close_writer()
 
     def _send(self, kind: str, **more: Any) -> None:
         if self._link is None:
@@ -210,9 +199,7 @@ class ChildBackend(CaptureBackend):
         if process is None:
             return
         self._end(process)
-        code = process.returncode
-        how = "exit code {}".format(code) if code is None or code >= 0 else "signal {}".format(-code)
-        self._failed(SourceError(ENDED.format(self._opener.name, how)))
+        self._failed(SourceError(ENDED.format(self._opener.name, how_ended(process.returncode))))
 
     def _kill(self) -> None:
         process = self._process

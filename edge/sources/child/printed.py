@@ -1,14 +1,11 @@
 """What libraries print in the process that reads a camera, such as why a pipeline of the board's camera does not start."""
-import os
 import re
-from collections import deque
-from typing import Deque, Optional
+from typing import Optional
 
 from edge.core.redact import hide
 from edge.host import commands
+from edge.host.child.printed import LONGEST_LINE, PrintedLines
 
-KEPT_LINES, LONGEST_LINE = 50, 300
-CHUNK = 1 << 14
 # a printed line -> what it means and what helps; the first that fits a line counts
 CAUSES = tuple((re.compile(pattern, re.IGNORECASE), cause) for pattern, cause in (
     ("no cameras available", "no sensor answers: switch off, look at the ribbon cable and its contacts"),
@@ -30,46 +27,12 @@ HARMLESS = re.compile(r"EGL display|nvbuf_utils|Gtk|XDG_RUNTIME_DIR|cannot query
 PREFIX = re.compile(r"^.*GStreamer warning: |^Error generated\. [^,]*, \w+:\d+ |^\(Argus\) ")
 
 
-class PrintedLines:
-    """The last lines that a process printed. `writer` is for its standard output and error; what is not read in time is lost,
-    and the process never waits. Not to be used by two threads at once."""
-
-    def __init__(self) -> None:
-        self._reader, self.writer = os.pipe()
-        for descriptor in (self._reader, self.writer):
-            os.set_blocking(descriptor, False)
-        self._lines: Deque[str] = deque(maxlen=KEPT_LINES)
-        self._rest = b""
-
-    def close_writer(self) -> None:
-        """The process has it."""
-        os.close(self.writer)
-
-    def close(self) -> None:
-        os.close(self._reader)
-
-    def forget(self) -> None:
-        """What was printed until now belongs to another opening."""
-        self.take()
-        self._lines.clear()
-
-    def take(self) -> None:
-        """Empty the pipe; bounded, as a process may print without end."""
-        for _ in range(8):
-            try:
-                data = os.read(self._reader, CHUNK)
-            except OSError:  # nothing there
-                return
-            if not data:
-                return
-            lines = (self._rest + data).split(b"\n")
-            self._rest = lines.pop()[-LONGEST_LINE:]
-            self._lines.extend(line.decode("utf-8", "replace") for line in lines)
+class CameraLines(PrintedLines):
+    """Those of the capture process."""
 
     def reason(self) -> str:
         """The last line that names an error, with its cause where that is known; else ""."""
-        self.take()
-        lines = [_stripped(line) for line in list(self._lines) + [self._rest.decode("utf-8", "replace")]]
+        lines = [_stripped(line) for line in self.lines()]
         known = [(line, cause) for line, cause in ((line, cause_of(line)) for line in lines) if cause]
         if known:
             return "{} ({})".format(*known[-1])

@@ -1,0 +1,1 @@
+"""What speaks OSC: the VMC protocol, VRCFaceTracking, and every value as a message."""
