@@ -39,10 +39,12 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "the answer goes to port 49983 of who asked, over UDP: one receiver a PC; its firewall has to let that in",
     ),
     "socketio": (
-        "the server of OpenVtuber or DLVYF has to run; both generations of socket.io are understood",
+        "the node server of OpenVtuber or DLVYF has to run, its own tracker must not; both generations of socket.io are understood",
     ),
     "socketio-server": (
-        "it takes the server's place: stop OpenVtuber's own, which has the same port",
+        "it takes the node server's place: stop OpenVtuber's or DLVYF's own, which has the same port",
+        "their page connects to 127.0.0.1: run nanoface where the page is open, or change the address in the page",
+        "a page that was loaded from another machine has to be named: ?origin=http://192.0.2.9:8000",
         LISTENS,
     ),
     "opentrack": (
@@ -57,6 +59,7 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
     "ws": (
         LISTENS,
         "anybody who reaches the port may read: name this machine's own address only in a network that you trust",
+        "a page that was loaded from another machine has to be named: ?origin=http://192.0.2.9:8000",
     ),
     "udp-json": (
         SENDS,

@@ -39,7 +39,8 @@ def host_is_ours(header: Optional[str], own: Iterable[str]) -> bool:
         address: Any = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
-    return bool(address.is_loopback) or str(getattr(address, "ipv4_mapped", None) or address) in names
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return bool(address.is_loopback) or str(mapped or address) in names
 
 
 def origin_is_allowed(headers: Mapping[str, str], named: Iterable[str]) -> bool:

@@ -46,8 +46,10 @@ class Link:
             self._ws = await self._session.ws_connect(PATH.format(self._address.text), max_msg_size=LARGEST_MESSAGE)
         except aiohttp.WSServerHandshakeError as e:
             raise LinkError("no socket.io server: it answers with status {}".format(e.status))
+        except aiohttp.ClientConnectorError as e:
+            raise LinkError("not reached: {}; is its server running?".format(reason(e.os_error)))
         except (aiohttp.ClientError, OSError) as e:
-            raise LinkError("not reached: {}; is its server running?".format(reason(getattr(e, "os_error", e))))
+            raise LinkError("no socket.io server: {}".format(reason(e)))
         peer = self._ws.get_extra_info("socket")
         if peer is not None:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
