@@ -5,6 +5,7 @@
 # make bench-growth  how the cost grows with faces, size, outputs and threads, beside it: a table, and docs/cost.svg
 # make rehearse  what a Jetson Nano would do: the real program on a simulator, with estimated engine times
 # make fuzz    20000 wrong inputs of every kind, each in a process of its own: some minutes; COUNT=, SEED= for others
+# make fuzz-ports  20000 hostile datagrams and messages to every port that listens; COUNT=1000000 takes two minutes
 # make soak    200000 frames through the real stages with random faults, and 50 kills: some minutes
 # make receivers  eight live outputs, with peers that are dead, deaf, fickle and hostile: a quarter of an hour; MINUTES=, SOURCE=
 # make clean   remove what the above made
@@ -39,7 +40,7 @@ endif
 export OPENBLAS_NUM_THREADS = 1
 export OMP_NUM_THREADS = 1
 
-.PHONY: run test test-host test-twin test-board tools peers networks-twin lint bench bench-growth rehearse fuzz soak \
+.PHONY: run test test-host test-twin test-board tools peers networks-twin lint bench bench-growth rehearse fuzz fuzz-ports soak \
 	receivers clean
 .DELETE_ON_ERROR:
 
@@ -109,7 +110,7 @@ tools:
 		echo "== installing $$lacks"; { apt-get update && apt-get install -y $$lacks; } >/dev/null 2>&1 || true; fi
 
 # Other people's programs that the outputs speak to, each in an environment of its own: tests name those that are not there.
-# socket.io of Engine.IO 3 and of 4, in Python and on node
+# socket.io of Engine.IO 3 and of 4, in Python and on node; ha: the models that ha-mqtt-discoverable has of what Home Assistant takes
 PEERS := $(addprefix .venv-peers/,eio3 eio4 node ha)
 PEER_eio3 := python-socketio==4.6.0 python-engineio==3.13.0 aiohttp
 PEER_eio4 := python-socketio==5.18.1 python-engineio==4.15.1 aiohttp
@@ -193,6 +194,9 @@ COUNT ?= 20000
 SEED ?= 1
 fuzz: $(VENV)/.dev
 	@$(BIN)/python tests/fuzz/fuzz_run.py --count $(COUNT) --seed $(SEED)
+
+fuzz-ports: $(VENV)/.dev
+	@$(BIN)/python tests/fuzz/fuzz_ports.py --count $(COUNT) --seed $(SEED)
 
 soak: $(VENV)/.dev
 	@$(BIN)/python tests/pipeline/soak.py

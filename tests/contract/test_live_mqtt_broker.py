@@ -12,6 +12,7 @@ from fakes.homeassistant import HomeAssistant
 from fakes.mosquitto import Broker, Reader, needs_mosquitto, retained
 from fakes.records import blink, face, record
 from patience import wait_until
+from peer_programs import PEERS
 
 from edge.core.errors import OutputError
 from edge.outputs.kinds import OutputOptions
@@ -21,7 +22,7 @@ from edge.outputs.spec import parse_output
 OPTIONS = OutputOptions(False, False, False, lambda: None, events=True)
 HERE = os.path.dirname(os.path.abspath(__file__))
 HA_READER = os.path.join(os.path.dirname(HERE), "peers", "ha_reader.py")
-HA_PYTHON = os.path.join(os.path.dirname(os.path.dirname(HERE)), ".venv-peers", "ha", "bin", "python")
+HA_PYTHON = os.path.join(PEERS, "ha", "bin", "python")
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_home_assistant_reads_the_device_its_states_and_events(broker):
 
 
 @needs_mosquitto
-@pytest.mark.skipif(not os.path.exists(HA_PYTHON), reason="ha-mqtt-discoverable is not there: make peers")
+@pytest.mark.skipif(not os.path.exists(os.path.join(PEERS, "ha", ".peer")), reason="ha-mqtt-discoverable is not there: make peers")
 def test_the_models_of_ha_mqtt_discoverable_take_every_entity(broker):
     """It has Python types for what Home Assistant's entities may say: names, types, and which options go together."""
     with Reader(broker.port) as reader, Running(output(broker.port)):
