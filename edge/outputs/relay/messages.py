@@ -45,7 +45,8 @@ def ends() -> Tuple[socket.socket, socket.socket]:
 
 
 def pack(kind: str, *values: Any) -> bytes:
-    """SERVE: specs, options. KNOW: names of coarse shapes. LAST: monotonic time, record. CLOSE: how long it may take, seconds."""
+    """SERVE: specs, options. KNOW: names of coarse shapes. LAST: monotonic time, record. CLOSE: how many seconds
+    it may take."""
     return pickle.dumps((kind,) + values, PROTOCOL)
 
 
