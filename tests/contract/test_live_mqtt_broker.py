@@ -100,7 +100,7 @@ def test_home_assistant_reads_the_device_its_states_and_events(broker):
 
 
 @needs_mosquitto
-@pytest.mark.skipif(not os.path.exists(os.path.join(PEERS, "ha", ".peer")), reason="ha-mqtt-discoverable is not there: make peers")
+@pytest.mark.skipif(not os.path.exists(os.path.join(PEERS, "ha", ".peer")), reason="the peer ha is not there: make peers")
 def test_the_models_of_ha_mqtt_discoverable_take_every_entity(broker):
     """It has Python types for what Home Assistant's entities may say: names, types, and which options go together."""
     with Reader(broker.port) as reader, Running(output(broker.port)):

@@ -123,7 +123,7 @@ class Receivers:
             link = socket.create_connection((RECEIVER, served.ports[kind]))
             link.sendall(head(served.ports[kind], target, **UPGRADE) + (frame(b"40/kizuna,") if kind != "ws" else b""))
             self._sockets[link] = kind
-        self._ping = frame(b"3")
+        self._ping, self._pong = frame(b"3"), frame(b"", 10)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -134,6 +134,8 @@ class Receivers:
                 asked_at = time.monotonic()
                 for link, data, kind in self._asks:
                     link.sendto(data, (RECEIVER, self._ports[kind]))
+                for link in [link for link, kind in self._sockets.items() if kind in TCP]:
+                    link.sendall(self._pong)  # the servers cut off who is silent
             for link in select.select(list(self._sockets), [], [], 0.2)[0]:
                 data = link.recv(1 << 20)
                 kind = self._sockets[link]
@@ -197,7 +199,7 @@ class Attack:
 
     def conversation(self, kind, most):
         """One connection; gives how many messages it had."""
-        from ports_inputs import UPGRADE, frame, frames, head, request
+        from ports_inputs import UPGRADE, frames, head, request
 
         chance, port = self._random, self._served.ports[kind]
         speaks = chance.random() < 0.5  # a good request, and then bad messages
@@ -234,7 +236,7 @@ class Attack:
                 self.faults.append("{} answered {!r} to {!r}".format(kind, got[:300], sent[:300]))
         return len(pieces)
 
-    def run(self, count):
+    def run(self, count, look=lambda: None):
         """A third of the messages over TCP, where it takes longer."""
         shares = {"ifacialmocap": 0.3, "vts-phone": 0.3, "vts": 0.1, "ws": 0.15, "socketio-server": 0.15}
         for _ in range(10):
@@ -244,6 +246,7 @@ class Attack:
                     self.datagrams(kind, wanted)
                 while kind in TCP and wanted > 0:
                     wanted -= self.conversation(kind, wanted)
+            look()
         self._udp.close()
 
 
@@ -256,20 +259,21 @@ def fuzz(count, seed, frames_s=1.0 / 100.0):
         wait_for_all(receivers, attack, "before")
         attack.run(1000)  # what is loaded and allocated once
         before, began = served.stats(), time.monotonic()
-        attack = Attack(served, seed)
-        attack.run(count)
+        attack, memory = Attack(served, seed), []
+        attack.run(count, lambda: memory.append(served.stats()["rss_kb"]))
         wall_s = time.monotonic() - began
         after = served.stats()
         receivers.got.clear()
         wait_for_all(receivers, attack, "after")
-        if after["rss_kb"] - before["rss_kb"] > MOST_GROWTH_KB:
-            attack.faults.append("the memory grew by {} kB".format(after["rss_kb"] - before["rss_kb"]))
+        if max(memory) - before["rss_kb"] > MOST_GROWTH_KB:
+            attack.faults.append("the memory grew by {} kB".format(max(memory) - before["rss_kb"]))
     finally:
         receivers.end()
         code = served.end()
     if code != 0:
         attack.faults.append("the process ended with {}".format(code))
-    return table(attack, before, after, wall_s), attack.faults
+    return table(attack, before, after, wall_s) + [
+        "memory after each tenth, MB: " + " ".join("{:.0f}".format(kb / 1024.0) for kb in memory)], attack.faults
 
 
 def wait_for_all(receivers, attack, when):
@@ -280,7 +284,8 @@ def wait_for_all(receivers, attack, when):
     kinds = ("ifacialmocap", "vts-phone") + TCP
     while any(receivers.got[kind] < 20 for kind in kinds) and time.monotonic() < end:
         time.sleep(0.01)
-    attack.faults += ["the receiver of {} got no frames {} it".format(kind, when) for kind in kinds if receivers.got[kind] < 20]
+    attack.faults += ["the receiver of {} got no frames {} it".format(kind, when)
+                      for kind in kinds if receivers.got[kind] < 20]
 
 
 def table(attack, before, after, wall_s):

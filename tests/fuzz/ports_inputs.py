@@ -76,8 +76,8 @@ def head(port, target="/", method="GET", version="HTTP/1.1", **headers):
 UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13",
            "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 TARGETS = ("/", "/x", "/../../etc/passwd", "/socket.io/", "/socket.io/?EIO=4&transport=polling", "/socket.io/?EIO=9",
-           "/socket.io/?EIO=4&transport=polling&sid=x", "/socket.io/?EIO=3&transport=websocket", "*", "http://a/", "/" + "a" * 9000,
-           "/%00", "/?" + "&".join("a%d=1" % i for i in range(900)))
+           "/socket.io/?EIO=4&transport=polling&sid=x", "/socket.io/?EIO=3&transport=websocket", "*", "http://a/",
+           "/" + "a" * 9000, "/%00", "/?" + "&".join("a%d=1" % i for i in range(900)))
 
 
 def request(random, port):
@@ -94,7 +94,8 @@ def request(random, port):
     if choice == 3:
         return head(port, "/x", Transfer_Encoding="chunked", Content_Length="3") + b"ffffffff\r\nabc"
     if choice == 4:
-        return head(port, random.choice(TARGETS[4:6]) + "&b", **{"X%d" % i: "y" * 100 for i in range(random.randrange(1, 300))})
+        many = {"X%d" % i: "y" * 100 for i in range(random.randrange(1, 300))}
+        return head(port, random.choice(TARGETS[4:6]) + "&b", **many)
     if choice == 5:
         wrong = dict(UPGRADE, Sec_WebSocket_Key=random.choice(("", "x", "a" * 5000)), Sec_WebSocket_Version="99")
         return head(port, "/x", **wrong)
