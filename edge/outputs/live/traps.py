@@ -37,7 +37,8 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "ifacialmocap://127.0.0.1 for it",
     ),
     "socketio": (
-        "the node server of OpenVtuber or DLVYF has to run, its own tracker must not; both generations of socket.io are understood",
+        "the node server of OpenVtuber or DLVYF has to run, its own tracker must not",
+        "both generations of socket.io are understood",
     ),
     "socketio-server": (
         "it takes the node server's place: stop OpenVtuber's or DLVYF's own, which has the same port",
