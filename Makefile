@@ -118,10 +118,10 @@ PEER_ha := ha-mqtt-discoverable==0.26.0
 PEER_node := $(foreach server,2.5.1 3.1.2 4.8.4,server$(basename $(basename $(server)))@npm:socket.io@$(server)) \
 	$(foreach client,2.5.0 4.8.4,client$(basename $(basename $(client)))@npm:socket.io-client@$(client))
 PEER_PIP = $(PEER_PYTHON) -m venv $(@D) && PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_FLAGS) $(PEER_$(@D:.venv-peers/%=%))
-PEER_NPM = npm install --silent --no-audit --no-fund --no-save --no-package-lock --prefix $(@D) $(PEER_node)
+PEER_NPM = npm install --silent --no-audit --no-fund --no-save --no-package-lock --fetch-retries 1 --prefix $(@D) $(PEER_node)
 
 peers:
-	@$(MAKE) --no-print-directory --silent --jobs 4 $(PEERS:%=%/.peer)
+	@$(if $(PEERS),$(MAKE) --no-print-directory --silent --jobs 4 $(PEERS:%=%/.peer),:)
 
 .venv-peers/%/.peer: Makefile
 	@mkdir -p $(@D)

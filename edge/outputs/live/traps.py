@@ -39,8 +39,8 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
         "the answer goes to port 49983 of who asked, over UDP: one receiver a PC; its firewall has to let that in",
     ),
     "socketio": (
-        "the node server of OpenVtuber or DLVYF has to run, its own tracker must not; both generations of socket.io are "
-        "understood",
+        "the node server of OpenVtuber or DLVYF has to run, its own tracker must not",
+        "both generations of socket.io are understood",
     ),
     "socketio-server": (
         "it takes the node server's place: stop OpenVtuber's or DLVYF's own, which has the same port",
