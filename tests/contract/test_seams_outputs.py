@@ -126,11 +126,12 @@ def test_a_live_output_is_served_by_a_process_of_its_own_and_has_its_row(program
             while True:
                 told.append(json.loads(peer.recv(1 << 16).decode("ascii")))
     frames = [frame for _, frame, _ in told]
-    assert frames == sorted(set(frames)) and frames[-1] == 39 and len({pid for pid, _, _ in told}) == 1
+    assert frames == sorted(set(frames)) and len({pid for pid, _, _ in told}) == 1
     assert told[-1][2] == ["eye_open_left", "eye_open_right", "mouth_open"]
-    rows = done.records("s.jsonl")[-1]["outputs"]
+    last = done.records("s.jsonl")[-1]
+    rows, reached = last["outputs"], last["stages"]["output"]["count"]  # a busy machine drops frames of a source in real time
     assert set(rows) == {good, gone, refused} and rows[good]["state"] == "closed"
-    assert rows[good]["sent"] == len(frames) and rows[good]["sent"] + rows[good]["dropped"] == 40
+    assert rows[good]["sent"] == len(frames) and rows[good]["sent"] + rows[good]["dropped"] == reached
     assert done.err.count("there is no host name.invalid") == 1 and "Traceback" not in done.err
     assert any("output {} down".format(refused) in record["reason"] for record in done.records("s.jsonl"))
 
