@@ -113,7 +113,7 @@ KINDS: Dict[str, Kind] = {
                       live=True),
     "osc": Kind(ADDRESS, "live.osc.values:make", "every value as an OSC message", "osc://192.0.2.7:9000", RECORDS, live=True,
                 package=OSC),
-    "ws": Kind(ADDRESS, "live.ws:make", "a WebSocket server: the records for any program", "ws://:8765",
+    "ws": Kind(ADDRESS, "live.web.ws:make", "a WebSocket server: the records for any program", "ws://:8765",
                dict(RECORDS, **ORIGIN), port=8765, live=True, listens=ALWAYS, package=AIOHTTP),
     "udp-json": Kind(ADDRESS, "live.udpjson:make", "the records as datagrams of JSON", "udp-json://192.0.2.7:5005", RECORDS,
                      live=True),

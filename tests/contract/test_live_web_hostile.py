@@ -17,7 +17,7 @@ from patience import PATIENCE_S, wait_until
 
 from edge.outputs.live.loop import Loop
 from edge.outputs.live.socketio.payload import LIPS
-from edge.outputs.live.web import MOST_CONNECTIONS
+from edge.outputs.live.web.server import MOST_CONNECTIONS
 
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 MOST_GROWTH = 64 << 20  # bytes of memory, of the peers in this process too

@@ -7,8 +7,8 @@ from live_web import event, made, record, upgrade
 from patience import PATIENCE_S, wait_until
 
 from edge.outputs.live.loop import Loop
-from edge.outputs.live.receivers import MOST_EVENTS
-from edge.outputs.live.ws import MOST_CLIENTS
+from edge.outputs.live.web.receivers import MOST_EVENTS
+from edge.outputs.live.web.ws import MOST_CLIENTS
 from edge.outputs.sender import Sender
 
 

@@ -17,7 +17,7 @@ from edge.outputs.live.signals import at_rest
 from edge.outputs.live.socketio import frames
 from edge.outputs.live.socketio.payload import payload
 from edge.outputs.live.socketio.sessions import JOIN_S, MOST_SESSIONS, Session, Sessions
-from edge.outputs.live.web import MOST_HEAD
+from edge.outputs.live.web.server import MOST_HEAD
 
 TEXTS = st.text(max_size=30).map(lambda text: "4" + text.replace("\x1e", ""))
 

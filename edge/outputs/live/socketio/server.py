@@ -6,12 +6,12 @@ from typing import Any, Dict, Optional
 from edge.core import clock
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.output import AvatarOutput, peers
-from edge.outputs.live.receivers import Receivers, message
 from edge.outputs.live.signals import Signals
 from edge.outputs.live.socketio import frames
 from edge.outputs.live.socketio.payload import payload
 from edge.outputs.live.socketio.sessions import INTERVAL_S, TIMEOUT_S, Session, Sessions, new_id
-from edge.outputs.live.web import WebServer, line
+from edge.outputs.live.web.receivers import Receivers, message
+from edge.outputs.live.web.server import WebServer, line
 
 PATH = "/socket.io"
 WHAT = "nanoface: the socket.io server of OpenVtuber and DLVYF; their pages connect to it, namespace /kizuna"
@@ -197,7 +197,7 @@ class SocketioServer(AvatarOutput):
 
 
 def _answer(request: Any, status: int, text: str, kind: str = "text/plain") -> Any:
-    """With what a page of another origin needs, which web.py let pass."""
+    """With what a page of another origin needs, which the web server let pass."""
     from aiohttp import web
 
     headers = {"Cache-Control": "no-store"}

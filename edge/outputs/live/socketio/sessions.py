@@ -3,8 +3,8 @@ import asyncio
 import secrets
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from edge.outputs.live.receivers import Message, Peer, WebSocketPeer, message
 from edge.outputs.live.socketio import frames
+from edge.outputs.live.web.receivers import Message, Peer, WebSocketPeer, message
 
 INTERVAL_S, TIMEOUT_S = 25.0, 20.0  # of pings, as socket.io 3 and 4 have them
 JOIN_S = 10.0  # a session that has joined no namespace by then, ends

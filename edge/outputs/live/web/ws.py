@@ -5,8 +5,8 @@ from typing import Any, Dict, Iterator, List, Optional
 from edge.core.parts import SHAPES
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.output import LiveOutput, Record, peers
-from edge.outputs.live.receivers import Receivers, WebSocketPeer, message
-from edge.outputs.live.web import WebServer, line
+from edge.outputs.live.web.receivers import Receivers, WebSocketPeer, message
+from edge.outputs.live.web.server import WebServer, line
 
 MOST_CLIENTS = 32
 to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False,
