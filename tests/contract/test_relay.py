@@ -104,6 +104,11 @@ class Run:
         return [text for event, text in self.told if event == "warning"]
 
 
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setitem(KINDS, "toy", relay_toys.TOY)
+
+
 @pytest.fixture
 def relay(monkeypatch):
     monkeypatch.setattr(sender, "MODULE", "fakes.relay_toys")
@@ -261,10 +266,11 @@ def test_a_stopped_relay_is_ended_at_the_end_of_the_run(relay, peer):
 
 TRACKER = """
 import sys, time
-from edge.outputs.kinds import OutputOptions
+from edge.outputs.kinds import KINDS, OutputOptions
 from edge.outputs.relay import sender
 from edge.outputs.spec import parse_output
 from fakes import relay_toys
+KINDS["toy"] = relay_toys.TOY
 sender.MODULE = "fakes.relay_toys"
 one = sender.RelaySender([parse_output(text) for text in sys.argv[1:]], OutputOptions(False, False, False, lambda: None))
 one.start()

@@ -19,7 +19,7 @@ from edge.outputs.live.output import LiveOutput
 
 BEHAVIOURS = ("good", "bug", "hang", "gil", "closed", "slow_close", "loud", "pid")
 KEYS = dict(RECORDS, does=Key(choice(*BEHAVIOURS), "for tests"))
-KINDS["toy"] = Kind(ADDRESS, "relay.toys:make", "for tests", "toy://127.0.0.1:1", KEYS, live=True)
+TOY = Kind(ADDRESS, "relay.toys:make", "for tests", "toy://127.0.0.1:1", KEYS, live=True)
 FOR_EVER_S = 3600.0
 RAISED = []  # once is enough
 
@@ -81,6 +81,7 @@ def heavy():
 def main(argv):
     from edge.outputs.relay import process
 
+    KINDS["toy"] = TOY
     return process.main(argv)
 
 

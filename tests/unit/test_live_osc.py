@@ -76,7 +76,7 @@ def test_opentrack_gets_48_bytes_of_centimetres_and_degrees():
     signals = Follower().follow(record(face(yaw=20.0, pitch=-15.0, roll=10.0, place=(-30.0, -20.0, 500.0))), 0.0)
     data = opentrack.encode(signals)
     assert len(data) == 48
-    np.testing.assert_allclose(struct.unpack("<6d", data), [3.0, 2.0, 50.0, 20.0, -15.0, -10.0], atol=1e-9)
+    np.testing.assert_allclose(struct.unpack("<6d", data), [3.0, 2.0, 50.0, 20.0, -15.0, 10.0], atol=1e-9)
 
 
 def test_a_record_is_one_datagram_of_json():
