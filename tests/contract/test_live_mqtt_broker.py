@@ -16,6 +16,7 @@ from peer_programs import PEERS
 
 from edge.core.errors import OutputError
 from edge.outputs.kinds import OutputOptions
+from edge.outputs.live.mqtt import claim
 from edge.outputs.live.mqtt.output import MqttOutput
 from edge.outputs.spec import parse_output
 
@@ -232,11 +233,22 @@ def test_of_two_with_one_name_the_second_is_silent_and_both_conditions_say_so(br
 
 @needs_mosquitto
 def test_the_same_id_below_other_topics_is_a_clash_too(broker):
-    with Reader(broker.port) as reader, Running(output(broker.port)), \
-            Running(output(broker.port, topic="/rooms/door")) as second:
+    with Reader(broker.port) as reader, Running(output(broker.port)) as first:
         reader.wait("rooms/desk/status", b"online")
-        wait_until(lambda: "another nanoface is" in second.output.condition, "the clash")
-        assert "rooms/door/state" not in retained(broker.port)
+        with Running(output(broker.port, topic="/rooms/door")) as second:
+            wait_until(lambda: "another nanoface is" in second.output.condition, "the clash")
+            wait_until(lambda: "rooms/door/owner" not in retained(broker.port), "that it has neither name")
+            assert "rooms/door/state" not in retained(broker.port) and "wants to be" in first.output.condition
+
+
+@needs_mosquitto
+def test_of_two_that_begin_at_once_one_is_told_whole(broker, monkeypatch):
+    monkeypatch.setattr(claim, "AGAIN_S", 3.0)
+    both = [Running(output(broker.port)) for _ in range(2)]
+    with both[0], both[1]:
+        wait_until(lambda: sorted((one.output._online, "nanoface is" in one.output.condition) for one in both) == [
+            (False, True), (True, False)], "that one is told and the other silent")
+        assert not both[0].errors and not both[1].errors
 
 
 @needs_mosquitto

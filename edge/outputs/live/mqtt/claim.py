@@ -7,7 +7,8 @@ import re
 from typing import List, NamedTuple, Optional
 
 ANSWER_S = 2.0  # an owner that is alive answers within
-AGAIN_S = 30.0  # one that was refused asks again after
+# one that was refused asks again after so long, or up to half as long again: of two that both gave way one is the first
+AGAIN_S = 30.0
 ASKED_S = 90.0  # so long is told that another asks
 PAYLOAD = re.compile(rb"(owner|ask):([0-9a-f]{16})\Z")
 ASKING, OURS, ANOTHERS = "asking", "ours", "another's"
@@ -18,12 +19,15 @@ class Saying(NamedTuple):
     retain: bool
 
 
+RELEASE = Saying(b"", True)  # nothing is retained there any more
+
+
 class Claim:
     """To one topic. Feed it what comes there, and step() some times a second; each gives what to publish there."""
 
     def __init__(self, run: str) -> None:
         """`run`: 16 hexadecimal digits that are no other run's."""
-        self._run = run
+        self._run, self._again_s = run, AGAIN_S * (1.0 + int(run[:4], 16) / 131072.0)
         self.state = ASKING
         self._began = self._changed_at = self._answered_at = self._asked_at = float("-inf")
         self._echoed = False  # what was retained has come before
@@ -40,8 +44,8 @@ class Claim:
 
     def take(self, payload: bytes, retained: bool, now: float) -> List[Saying]:
         found = PAYLOAD.match(payload)
-        if found is None:
-            return []
+        if found is None:  # RELEASE: by one that gave way
+            return [self._owner()] if payload == RELEASE.payload and not retained and self.state == OURS else []
         word, run = found.group(1).decode("ascii"), found.group(2).decode("ascii")
         if run == self._run:
             self._echoed = self._echoed or word == "ask"
@@ -60,7 +64,7 @@ class Claim:
         return []
 
     def step(self, now: float) -> List[Saying]:
-        if self.state == ANOTHERS and now - self._changed_at >= AGAIN_S:
+        if self.state == ANOTHERS and now - self._changed_at >= self._again_s:
             return self.begin(now)
         if self.state == ASKING and (self._echoed and self._other is None or now - self._began >= ANSWER_S):
             self._become(OURS, now)
@@ -71,6 +75,13 @@ class Claim:
             return [self._owner()]
         return []
 
+    def give_up(self, now: float) -> List[Saying]:
+        """Where another has a name that goes with this one."""
+        said = [RELEASE] if self.state == OURS else []
+        if self.state != ANOTHERS:
+            self._become(ANOTHERS, now)
+        return said
+
     def own(self, now: float) -> None:
         """Without asking: nothing is read of this broker."""
         self._become(OURS, now)
@@ -80,6 +91,3 @@ class Claim:
 
     def _owner(self) -> Saying:
         return Saying("owner:{}".format(self._run).encode("ascii"), True)
-
-
-RELEASE = Saying(b"", True)  # nothing is retained there any more

@@ -109,6 +109,9 @@ class MqttOutput(LiveOutput):
             self._wait_for_turn(event, record)
         for topic, claim in self._claims.items():
             self._say(topic, claim.step(now))
+        if any(claim.state == ANOTHERS for claim in self._claims.values()):
+            for topic, claim in self._claims.items():  # all or none: else each of two might have one, and both be silent
+                self._say(topic, claim.give_up(now))
         if any(claim.state != OURS for claim in self._claims.values()):
             self._online = False
             self._events_waiting.clear()
