@@ -9,6 +9,7 @@ WHEEL=0.37.1
 PYCUDA=2022.1       # the last for Python 3.6
 NUMPY=1.19.5        # for the conversion only
 PACKAGES="python3-venv python3-dev build-essential python3-numpy libopencv-python python3-libnvinfer"
+NEEDED="imageio_ffmpeg pythonosc paho aiohttp"  # versions before had some of them not
 NO_USER_SITE=nanoface-no-user-site.pth  # ~/.local would go before JetPack's packages, and the service does not see it
 SWAP_NEEDED_KB=3670016
 ENVIRONMENT_MB=300 CONVERT_MB=600 NETWORKS_MB=300 SWAP_MB=4096
@@ -108,6 +109,11 @@ kilobytes() {  # kilobytes KEY: a line of /proc/meminfo; 0 where there is none
 free_mb() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }'; }
 wants_jtop() { [ "$jtop" = 1 ] && [ ! -e "$root/usr/local/bin/jtop" ]; }
 installed() { [ -e "$here/$1/lib/python3.6/site-packages/$2" ]; }  # installed ENVIRONMENT PACKAGE
+
+whole() {  # whole ENVIRONMENT: nanoface is there with all that it needs, without which its command does not start
+    [ -x "$here/$1/bin/nanoface" ] || return 1
+    for package in $NEEDED; do installed "$1" "$package" || return 1; done
+}
 
 is_tegra() {  # also where there is no /etc/nv_tegra_release
     grep -qsa 'nvidia,tegra' "$root/proc/device-tree/compatible" || case $(uname -r) in *-tegra) ;; *) false ;; esac
@@ -275,7 +281,7 @@ make_environment() {  # make_environment FOLDER: it sees JetPack's packages, and
 add_environment() {
     step ".venv: what runs nanoface"
     make_environment .venv
-    if [ ! -x "$here/.venv/bin/nanoface" ] || ! installed .venv imageio_ffmpeg; then  # of a version that had no ffmpeg
+    if ! whole .venv; then
         change "check the network, $AGAIN" "$here/.venv/bin/python" -m pip install -q -e "$here"
     fi
     if ! installed .venv pycuda; then
@@ -295,7 +301,7 @@ add_convert() {
         return 0
     fi
     make_environment .venv-convert
-    if [ ! -x "$here/.venv-convert/bin/nanoface" ]; then
+    if ! whole .venv-convert; then
         change "check the network, $AGAIN" "$here/.venv-convert/bin/python" -m pip install -q \
             -c "$here/tests/pins/py36.txt" "numpy==$NUMPY" -e "${here}[onnxruntime,convert]"
     fi

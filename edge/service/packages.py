@@ -48,19 +48,36 @@ def _installed(folders: Sequence[str]) -> Dict[str, Package]:
     packages = {}
     for folder in folders:
         for entry in sorted(os.listdir(folder)):
-            if entry.endswith(".dist-info") and os.path.isfile(os.path.join(folder, entry, "RECORD")):
-                package = _read(folder, entry)
-                packages[package.name] = package
+            for suffix, listed, read in ((".dist-info", "RECORD", _read), (".egg-info", "installed-files.txt", _read_egg)):
+                if entry.endswith(suffix) and os.path.isfile(os.path.join(folder, entry, listed)):
+                    package = read(folder, entry)
+                    packages[package.name] = package
     return packages
 
 
 def _read(folder: str, entry: str) -> Package:
-    with open(os.path.join(folder, entry, "METADATA"), encoding="utf-8", errors="replace") as f:
-        head = f.read().split("\n\n")[0]
+    head = _text(folder, entry, "METADATA").split("\n\n")[0]
     with open(os.path.join(folder, entry, "RECORD"), encoding="utf-8", newline="") as f:
         files = [row[0] for row in csv.reader(f) if row]
+    return _package(head, folder, files, re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)", head, re.MULTILINE))
+
+
+def _read_egg(folder: str, entry: str) -> Package:
+    """As pip leaves what comes as source alone, where there is no `wheel`: paho-mqtt for Python 3.6."""
+    names = _text(folder, entry, "installed-files.txt").splitlines()
+    needs = os.path.join(folder, entry, "requires.txt")
+    found = re.findall(r"^[A-Za-z0-9._-]+", _text(needs), re.MULTILINE) if os.path.isfile(needs) else []
+    return _package(_text(folder, entry, "PKG-INFO").split("\n\n")[0], folder,
+                    [os.path.normpath(os.path.join(entry, name)) for name in names if name], found)
+
+
+def _text(*path: str) -> str:
+    with open(os.path.join(*path), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def _package(head: str, folder: str, files: Sequence[str], needs: Sequence[str]) -> Package:
     inside = [name for name in files if not name.startswith("..") and not os.path.isabs(name) and "__pycache__" not in name]
-    needs = re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)", head, re.MULTILINE)
     return Package(_canonical(_field(head, "Name")), _field(head, "Version"), folder,
                    tuple(n for n in inside if os.path.isfile(os.path.join(folder, n))),
                    tuple(_canonical(need) for need in needs))

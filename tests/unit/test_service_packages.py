@@ -56,15 +56,32 @@ def test_every_package_of_the_distribution_is_taken():
     assert len(names) > 4 and names <= set(packages.WANTED)
 
 
+def test_one_that_was_installed_without_a_wheel_is_taken_too(tmp_path):
+    """As pip 21.3.1 for Python 3.6 does with paho-mqtt and idna-ssl, where the package wheel is not there."""
+    install(tmp_path, "idna", "3.10")
+    egg = tmp_path / "paho_mqtt-1.6.1-py3.6.egg-info"
+    (tmp_path / "paho" / "mqtt").mkdir(parents=True)
+    egg.mkdir()
+    for name, text in {"paho/mqtt/client.py": "", egg.name + "/PKG-INFO": "Name: paho-mqtt\nVersion: 1.6.1\n\nName: x\n",
+                       egg.name + "/requires.txt": "idna>=2.0\n\n[proxy]\nPySocks\n", egg.name + "/installed-files.txt":
+                       "../paho/mqtt/client.py\n../paho/__pycache__/x.pyc\n../../../../bin/x\nPKG-INFO\n"}.items():
+        (tmp_path / name).write_text(text)
+    idna, paho = packages.needed([str(tmp_path)])
+    assert idna.name == "idna" and (paho.name, paho.version, paho.needs) == ("paho-mqtt", "1.6.1", ("idna", "pysocks"))
+    assert paho.files == ("paho/mqtt/client.py", egg.name + "/PKG-INFO")
+
+
 def test_two_packages_that_need_each_other_end(tmp_path):
     install(tmp_path, "numpy", "1", ["openvino"])
     install(tmp_path, "openvino", "1", ["numpy"])
     assert len(packages.needed([str(tmp_path), str(tmp_path)])) == 2
 
 
-def test_the_environment_of_these_tests_can_be_read():
-    for package in packages.of_this_environment():
-        assert package.version and package.files
+def test_the_environment_of_these_tests_can_be_read_and_has_what_live_outputs_need():
+    found = packages.of_this_environment()
+    assert all(package.version and package.files for package in found)
+    wanted = {"python-osc", "paho-mqtt", "aiohttp", "yarl"} | ({"idna-ssl"} if sys.version_info < (3, 7) else set())
+    assert not found or wanted <= {package.name for package in found}
 
 
 def test_the_distribution_has_no_package_of_debians_name_and_brings_the_units_as_data():

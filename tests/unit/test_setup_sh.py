@@ -51,7 +51,7 @@ for word; do
         pip==* | wheel==*) mkdir -p "$site/${word%%==*}-${word##*==}.dist-info" ;;
         pycuda==*) [ "$BREAK" != pycuda ] || exit 1; mkdir -p "$site/pycuda" ;;
         *checkout*) [ "$word" = "${word%.txt}" ] && cp "$TREE/nanoface" "$venv/bin/nanoface" &&
-            mkdir -p "$site/imageio_ffmpeg" ;;
+            mkdir -p "$site/imageio_ffmpeg" "$site/pythonosc" "$site/paho" "$site/aiohttp" ;;
     esac
 done
 exit 0
@@ -160,13 +160,16 @@ def test_run_installs_in_order_and_the_second_run_is_idle(tree):
     assert (code, err) == (0, "") and tuple(tree.calls()) == QUIET and tree.picture() == before
 
 
-def test_an_environment_of_a_version_before_gets_what_reads_films_and_pictures(tree):
+@pytest.mark.parametrize("venv", [".venv", ".venv-convert"])
+@pytest.mark.parametrize("package", ["imageio_ffmpeg", "pythonosc", "paho", "aiohttp"])
+def test_an_environment_of_a_version_before_gets_what_is_needed_now(tree, venv, package):
+    """Of both: they share the checkout's list of what the command needs to start."""
     assert tree.run("--yes")[0] == 0
     tree.calls()
-    os.rmdir(os.path.join(tree.folder, "checkout/.venv/lib/python3.6/site-packages/imageio_ffmpeg"))
+    os.rmdir(os.path.join(tree.folder, "checkout", venv, "lib/python3.6/site-packages", package))
     assert tree.run("--yes")[0] == 0
     assert [" ".join(call.split()[:6]) for call in tree.calls() if "pip install" in call] == [
-        ".venv python -m pip install -q"]
+        venv + " python -m pip install -q"]
 
 
 def test_numpy_of_the_environment_that_runs_is_jetpacks(tree):
