@@ -98,3 +98,17 @@ def test_a_part_that_fails_fails_its_suite_and_the_others_run(tmp_path, fails, h
         ": {}, on the twin of the board's Python: {}, on the twin of the board: {}".format(host, twin, board)), done.stdout
     assert (done.returncode != 0) == ("FAILED" in (host, twin, board))
     assert len([line for line in (tmp_path / "log").read_text().splitlines() if "pytest" in line]) == 9
+
+
+@needs_make
+def test_peers_that_cannot_be_installed_are_told_and_fail_nothing(tmp_path):
+    shutil.copy(os.path.join(ROOT, "Makefile"), str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    for name, text in (("python3", STUB), ("npm", "#!/bin/sh\nexit 1\n")):  # the one makes no environment
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = {"PATH": "{}:/usr/bin:/bin".format(tmp_path / "bin"), "HOME": str(tmp_path), "LOG": str(tmp_path / "log"),
+           "FAILS": "nothing"}
+    done = subprocess.run(["make", "peers", "BOARD_ROOT=/nowhere"], cwd=str(tmp_path), env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 0 and done.stdout.count("cannot be installed here") == 4, done.stdout
