@@ -74,7 +74,7 @@ def test_a_resting_face_and_values_as_measured_come_back(program, tmp_path):
 @pytest.mark.parametrize("film", FILMS)
 def test_films_of_people_come_back(program, shared, film):
     coarse = ("--set", "output.coarse_shapes=true")
-    run = program.run(os.path.join(shared, film), "--max-frames", "150", "--max-faces", "4",
+    run = program.run(os.path.join(shared, film), "--max-frames", "75", "--max-faces", "4",
                       *OUTPUTS + coarse + ("--output", "record:run.nfr"))
     assert_replayed(program, run, run.path("run.nfr"), *coarse)
 
