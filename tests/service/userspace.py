@@ -22,9 +22,10 @@ BIONIC = "NANOFACE_BIONIC_MIRROR"
 BIONIC_RELEASE_SHA256 = "7552d5ab0c3879756a860aaab8e7c2f8ffb9409ea9ff9e65fc046ba5c519ebe5"
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-venv,python3-yaml,libglib2.0-0"
 OLD_WHEELS = ("numpy==1.19.5", "opencv-python-headless==4.1.1.26", "onnxruntime==1.10.0", "protobuf==3.19.6",
-              "flatbuffers==2.0", "onnx==1.11.0", "typing-extensions==4.1.1")
+              "flatbuffers==2.0", "onnx==1.11.0", "typing-extensions==4.1.1", "python-osc==1.8.1")
 WHEELS = ("numpy>=1.26,<2.4", "opencv-python-headless>=4.8,<4.12", "onnxruntime>=1.17,<2", "protobuf",
-          "flatbuffers", "packaging", "onnx", "ml-dtypes", "typing-extensions")
+          "flatbuffers", "packaging", "onnx", "ml-dtypes", "typing-extensions", "python-osc>=1.8,<2", "paho-mqtt>=1.6,<3",
+          "aiohttp>=3.11,<4", "aiohappyeyeballs", "aiosignal", "attrs", "frozenlist", "idna", "multidict", "propcache", "yarl")
 PYTHON_OF = {"bookworm": "3.11", "trixie": "3.13"}  # of Debian's releases
 MACHINE_ID = "6e616e6f666163656e616e6f66616365"
 TOOLS = ("debootstrap", "unshare", "nsenter", "setpriv", "mount", "chroot", "ip")
