@@ -189,19 +189,19 @@ def test_what_it_records_is_not_for_every_account_and_its_status_is(running):
 
 
 def test_live_outputs_are_served_in_the_same_sandbox_by_a_process_that_comes_back(running):
-    wanted = {"vmc://127.0.0.1:39539": ("ok", "down: nothing listens at 127.0.0.1:39539"), "ws://": ("nobody receives it",),
-              "mqtt://127.0.0.1:1/rooms/board": ("down: 127.0.0.1:1 refuses",)}
+    wanted = {"vmc://127.0.0.1:39539": "nothing listens at 127.0.0.1:39539", "ws://": "nobody receives it",
+              "mqtt://127.0.0.1:1/rooms/board": "no broker at 127.0.0.1:1"}
     if os.environ.get(BIONIC):  # the tree has no wheels of the others there
-        wanted = {name: states for name, states in wanted.items() if name.startswith("vmc")}
+        wanted = {name: state for name, state in wanted.items() if name.startswith("vmc")}
 
     def served():
         rows = records(running)[-1].get("outputs", {})
-        return rows if all(rows.get(name, {}).get("state", "").startswith(states) for name, states in wanted.items()) else None
+        return all(state in rows.get(name, {}).get("state", "") for name, state in wanted.items())
 
     running.write(CONFIG, CAMERA + "outputs: {}\n".format(json.dumps(sorted(wanted))))
     running.run("systemctl", "restart", SERVICE)
     main = pid(running)
-    assert wait_for(served, "the outputs' rows, not " + str(records(running)[-1].get("outputs")), 20.0)
+    wait_for(served, "the outputs' rows", 20.0)
     relay, = running.run("pgrep", "--parent", str(main), "--full", "relay").out.split()
     said = [running.read("/proc/{}/{}".format(process, name)).splitlines() for name in ("status", "cgroup")
             for process in (main, relay)]
@@ -210,9 +210,10 @@ def test_live_outputs_are_served_in_the_same_sandbox_by_a_process_that_comes_bac
         assert one == other != []
     assert said[2] == said[3] and SERVICE in said[2][-1]
     running.run("kill", "-9", relay)
-    assert wait_for(lambda: [new for new in running.run("pgrep", "--parent", str(main), "--full", "relay",
-                                                        check=False).out.split() if new != relay], "another relay", 20.0)
-    assert wait_for(served, "the outputs' rows again", 20.0) and pid(running) == main
+    wait_for(lambda: set(running.run("pgrep", "--parent", str(main), "--full", "relay", check=False).out.split()) - {relay},
+             "another relay", 20.0)
+    wait_for(served, "the outputs' rows again", 20.0)
+    assert pid(running) == main
     running.write(CONFIG, CAMERA)
     running.run("systemctl", "restart", SERVICE)
     assert running.run("pgrep", "--full", "relay", check=False).out == ""
