@@ -44,14 +44,13 @@ def serve(texts, tells_at, frames_s):
     from fakes.records import face, record
 
     from edge.core import clock
-    from edge.core.rules import Address
     from edge.outputs.kinds import OutputOptions, make_output
     from edge.outputs.live.vts.output import VtubeStudio
     from edge.outputs.sender import Sender
     from edge.outputs.spec import parse_output
 
     import_module("aiohttp.web")  # as the relay must: on Python 3.6 two threads that load it at the same time fail
-    VtubeStudio.broadcasts = Address(RECEIVER, tells_at)
+    VtubeStudio.tells_at = tells_at
     options = OutputOptions(False, False, False, lambda: None, shapes=True, events=True)
     senders = {spec.kind: Sender(make_output(spec, options)) for spec in map(parse_output, texts)}
     for sender in senders.values():
