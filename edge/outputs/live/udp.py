@@ -8,8 +8,11 @@ from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.host.reading import reason
 
-MOST_AT_ONCE = 64  # datagrams that are read at a time: a flood takes no more, the kernel drops the rest
-LARGEST = 65507
+# what is read at a time: a flood takes no more of the processor, and the kernel drops the rest. It is all that the kernel
+# holds of short ones, so that with every frame there is room again for one that is no flood
+MOST_AT_ONCE, MOST_S = 1024, 0.003
+BUFFER = 1 << 20  # bytes that the kernel is asked to hold; Linux gives 416 kB unless told otherwise
+LARGEST = 4096  # of a datagram: no request is that long
 ANSWER_S = 1.0  # a refusal comes back within it: until then nothing is known of what was sent
 
 
@@ -70,6 +73,7 @@ class UdpListener:
     def __init__(self, name: str, address: Address, shared: bool = False) -> None:
         """`shared`: others may listen there too, each of which gets what is sent to all."""
         self._name, self._address, self._shared = name, address, shared
+        self._read = memoryview(bytearray(LARGEST))
         self._socket: Optional[socket.socket] = None
 
     def open(self) -> None:
@@ -79,6 +83,7 @@ class UdpListener:
         if self._shared:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         try:
             self._socket.bind(address)
         except OSError as e:
@@ -90,17 +95,19 @@ class UdpListener:
         return 0 if self._socket is None else int(self._socket.getsockname()[1])
 
     def received(self) -> Iterator[Tuple[bytes, Tuple[str, int]]]:
-        """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE."""
+        """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE, and for MOST_S. Of one longer
+        than LARGEST the beginning."""
+        over_at = clock.monotonic() + MOST_S
         for _ in range(MOST_AT_ONCE):
-            if self._socket is None:
+            if self._socket is None or clock.monotonic() > over_at:
                 return
             try:
-                data, sender = self._socket.recvfrom(LARGEST)
+                size, sender = self._socket.recvfrom_into(self._read)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:  # an answer of ours was refused: no datagram
                 continue
-            yield data, (sender[0], sender[1])
+            yield bytes(self._read[:size]), (sender[0], sender[1])
 
     def send(self, data: bytes, to: Tuple[str, int]) -> bool:
         """False: it cannot be sent now."""
