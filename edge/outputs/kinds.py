@@ -56,7 +56,8 @@ AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mi
 RECORDS = dict(RATE, **RECORD)
 PHONE = dict(AVATAR, anywhere=Key(flag(), "answer who asks from beyond the local networks too"))
 IFACIAL = dict(PHONE, version=Key(choice("v1", "v2"), "of the text that a host gets (v1)"),
-               port=Key(whole(1, 65535), "where those who ask listen (49983)"))
+               port=Key(whole(1, 65535), "where those who ask listen (49983)"),
+               expires_s=Key(number(1.0, 1e6, "seconds"), "how long they are sent to, unless they ask again (14400)"))
 VTS = dict(AVATAR, own=Key(flag(), "also shapes and events, as inputs that nanoface adds (true)"))
 VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
            case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
