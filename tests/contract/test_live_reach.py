@@ -34,8 +34,8 @@ class Relay:
 
     def __enter__(self):
         self._sender.start()
-        wait_until(lambda: len(self.rows()) == len(self.texts) and all(
-            any(word in row["state"] for word in ("nobody", "waits for VTube Studio")) for row in self.rows().values()), "all open")
+        words = ("nobody", "waits for VTube Studio")
+        wait_until(lambda: all(any(word in row["state"] for word in words) for row in self.rows().values()), "all open")
         return self
 
     def __exit__(self, *error):

@@ -99,7 +99,8 @@ class UdpListener:
     def received(self) -> Iterator[Tuple[bytes, Tuple[str, int]]]:
         """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE, and for MOST_S. Of one longer
         than LARGEST the beginning."""
-        over_at, heard = clock.monotonic() + MOST_S, {}  # type: float, Dict[str, int]
+        over_at = clock.monotonic() + MOST_S
+        heard: Dict[str, int] = {}
         for _ in range(MOST_AT_ONCE):
             if self._socket is None or clock.monotonic() > over_at:
                 return

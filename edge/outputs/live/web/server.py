@@ -164,9 +164,9 @@ class WebServer:
         loop = asyncio.get_event_loop()
         silent = logging.Logger("peers", logging.CRITICAL + 1)  # what they do wrong is counted
         self._http = web.Server(self._handle)
-        self.loop.spawn(self._accept(loop, lambda: Handler(
-            self._http, loop=loop, logger=silent, access_log=None, lingering_time=0.0, auto_decompress=False,
-            keepalive_timeout=HANDSHAKE_S)))
+        options: Dict[str, Any] = dict(loop=loop, logger=silent, access_log=None, lingering_time=0.0, auto_decompress=False,
+                                       keepalive_timeout=HANDSHAKE_S)
+        self.loop.spawn(self._accept(loop, lambda: Handler(self._http, **options)))
 
     async def _accept(self, loop: Any, handler: Callable[[], Any]) -> None:
         while True:
