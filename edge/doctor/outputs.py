@@ -10,7 +10,7 @@ from edge.config.load import Config
 from edge.core.rules import Address
 from edge.doctor.machine import OK, WARN, Finding, Machine
 from edge.host.packages import install
-from edge.outputs.kinds import KINDS, TCP, UDP, OutputSpec, protocol
+from edge.outputs.kinds import EVERYWHERE, KINDS, TCP, UDP, OutputSpec, protocol
 from edge.outputs.spec import parse_outputs
 
 NAME = "output"
@@ -68,9 +68,10 @@ def _check_target(spec: OutputSpec, machine: Machine, taken: Sequence[Listener])
     assert spec.address is not None
     host, kind = spec.address.host, protocol(spec.kind)
     if spec.listens:
-        where = KINDS[spec.kind].tells_at
-        heard = "" if where is None else ": it listens at UDP 0.0.0.0:{} until that tells of itself".format(where)
-        return Finding(NAME, OK, "{} looks for its program{}".format(spec.text, heard))
+        tries = "" if host in EVERYWHERE else " at {} {}, and".format(kind, spec.address.text)
+        heard = Address(host, KINDS[spec.kind].tells_at or 0).text
+        return Finding(NAME, OK, "{} looks for its program{} where that tells of itself: it listens at UDP {}, {}".format(
+            spec.text, tries, heard, "on this machine" if tries else "where everybody in its networks may send"))
     what = "{} {} {} {}".format(spec.text, "connects to" if kind == TCP else "sends to", kind, spec.address.text)
     if _is_loopback(host):
         there = any(one.protocol == kind and one.port == spec.address.port for one in taken)
@@ -94,7 +95,7 @@ def _check_service(machine: Machine, taken: Sequence[Listener]) -> List[Finding]
 def _reach(host: str) -> str:
     if _is_loopback(host):
         return "for programs on this machine"
-    return "where everybody in its networks may read it" if host in ("0.0.0.0", "::") else "where its network may read it"
+    return "where everybody in its networks may read it" if host in EVERYWHERE else "where its network may read it"
 
 
 def listeners(machine: Machine) -> Iterator[Listener]:
@@ -167,4 +168,4 @@ def _is_loopback(host: str) -> bool:
 def _overlap(one: str, other: str) -> bool:
     """Two sockets of a port exclude each other."""
     both = {"127.0.0.1" if host.lower() == LOCALHOST else host for host in (one, other)}
-    return len(both) == 1 or bool(both & {"0.0.0.0", "::"})
+    return len(both) == 1 or bool(both & set(EVERYWHERE))

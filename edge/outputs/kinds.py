@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
 # when an output waits at its address for those who ask, instead of sending there; WITHOUT_HOST: where none is named, or all
 NEVER, ALWAYS, WITHOUT_HOST = "never", "always", "without host"
+EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
 STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
 QUALITY = 92  # of JPEG and WebP
 
@@ -41,7 +42,7 @@ class Kind(NamedTuple):
     port: Optional[int] = None  # of an ADDRESS that names none
     live: bool = False  # it speaks to other programs, in the relay's process
     listens: str = NEVER
-    tells_at: Optional[int] = None  # where none is named it listens there, UDP, until such a program tells of itself
+    tells_at: Optional[int] = None  # without a host it also listens there, UDP, until such a program tells of itself
     package: str = ""  # that must be installed for it
 
 
@@ -55,7 +56,8 @@ AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mi
 RECORDS = dict(RATE, **RECORD)
 PHONE = dict(AVATAR, anywhere=Key(flag(), "answer who asks from beyond the local networks too"))
 IFACIAL = dict(PHONE, version=Key(choice("v1", "v2"), "of the text that a host gets (v1)"),
-               port=Key(whole(1, 65535), "where those who ask listen (49983)"))
+               port=Key(whole(1, 65535), "where those who ask listen (49983)"),
+               expires_s=Key(number(1.0, 1e6, "seconds"), "how long they are sent to, unless they ask again (14400)"))
 VTS = dict(AVATAR, own=Key(flag(), "also shapes and events, as inputs that nanoface adds (true)"))
 VMC = dict(AVATAR, names=Key(choice("vrm0", "vrm1", "perfectsync", "all"), "of expressions: the avatar's kind (all)"),
            case=Key(choice("pascal", "camel"), "of Perfect Sync's names (pascal)"))
@@ -97,7 +99,7 @@ KINDS: Dict[str, Kind] = {
                         "openseeface://192.0.2.7", dict(RATE, **OPENSEEFACE), port=11573, live=True),
     "openseeface-csv": Kind(FILE, "live.openseeface.table:make", "OpenSeeFace's table of its data (--log-data)",
                             "openseeface-csv:log.csv", OPENSEEFACE),
-    "vts": Kind(ADDRESS, "live.vts.output:make", "VTube Studio's own interface; without a host it is found",
+    "vts": Kind(ADDRESS, "live.vts.output:make", "VTube Studio's own interface; 0.0.0.0 finds it",
                 "vts://192.0.2.7:8001", VTS, port=8001, live=True, listens=WITHOUT_HOST, tells_at=47779,
                 package=AIOHTTP),
     "vts-phone": Kind(ADDRESS, "live.phone.vtsphone:make", "as the phone of VTube Studio: VSeeFace, VBridger ask for it",

@@ -15,6 +15,7 @@ from edge.outputs.kinds import (
     ADDRESS,
     ALWAYS,
     BROKER,
+    EVERYWHERE,
     FILE,
     FOLDER,
     KINDS,
@@ -32,7 +33,6 @@ KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
 ESCAPES = re.compile("%(25|26|3F)", re.IGNORECASE)
 # extensions that a picture keeps when it is written again, and how OpenCV calls the format
 FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}
-EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
 LONGEST_NAME = 200  # bytes: a file system takes 255, and a part that is being written has more in its name
 
 

@@ -11,8 +11,9 @@ from pythonosc.dispatcher import Dispatcher
 from pythonosc.osc_server import BlockingOSCUDPServer
 
 from edge.core.errors import OutputError
+from edge.core.rules import Address
 from edge.outputs.kinds import OutputOptions, make_output
-from edge.outputs.live.udp import UdpTarget
+from edge.outputs.live.udp import LARGEST, MOST_OF_ONE, UdpListener, UdpTarget
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 
@@ -161,3 +162,25 @@ def test_rate_thins_out_what_is_sent_and_keeps_the_events(peer):
     found = [json.loads(peer.recv(65535)) for _ in range(6)]
     assert [line.get("frame") for line in found if "faces" in line] == [0]
     assert [line["id"] for line in found if "event" in line] == [0, 1, 2, 3, 4]
+
+
+def test_one_host_that_floods_does_not_hide_another_and_long_datagrams_are_cut():
+    listener = UdpListener("x", Address("127.0.0.1", 0))
+    listener.open()
+    with bound("127.0.0.1") as flood, bound("127.0.0.2") as other:
+        for number in range(MOST_OF_ONE + 20):
+            flood.sendto(b"x" * (9000 if number == 0 else 2), ("127.0.0.1", listener.port))
+        other.sendto(b"ask", ("127.0.0.1", listener.port))
+        heard = list(listener.received())
+        assert [data for data, place in heard if place == other.getsockname()] == [b"ask"]
+        assert {data for data, place in heard if place == flood.getsockname()} == {b"x" * LARGEST, b"xx"}
+        assert len(heard) == MOST_OF_ONE + 1 and listener.refused == 20
+        flood.sendto(b"later", ("127.0.0.1", listener.port))
+        assert [data for data, _ in listener.received()] == [b"later"]
+    listener.close()
+
+
+def bound(host):
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((host, 0))
+    return made

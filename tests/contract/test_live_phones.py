@@ -97,6 +97,20 @@ def test_each_program_gets_its_version_at_the_port_of_the_protocol():
         assert phone.heard(other) and phone.refused == 0
 
 
+def test_a_program_that_does_not_ask_again_is_sent_to_for_as_long_as_its_user_says():
+    port = free_port()
+    with Phone("ifacialmocap", "?port={}&expires_s=60".format(port)) as phone, receiver("127.0.0.2", port) as s:
+        phone.ask(s, ASK)
+        assert phone.heard(s)
+        now = time.monotonic()
+        phone.ask(s, ASK)
+        phone.output.show(FACE, now + 55.0)  # asked again: it holds from then on
+        phone.output.show(FACE, now + 114.0)
+        assert phone.output.condition == "1 receiver"
+        phone.output.show(FACE, now + 116.0)
+        assert phone.output.condition == "nobody receives it"
+
+
 def test_one_more_program_than_there_is_room_for_is_refused():
     port = free_port()
     with Phone("ifacialmocap", "?port={}".format(port)) as phone:

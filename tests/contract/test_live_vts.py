@@ -7,7 +7,6 @@ import time
 import pytest
 
 from edge.core.errors import OutputError
-from edge.core.rules import Address
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.live.signals import at_rest
 from edge.outputs.live.vts.output import VtubeStudio
@@ -55,6 +54,13 @@ class Running:
 
     def told(self, text):
         wait_until(lambda: text in self.output.condition, "the condition {!r}, it is {!r}".format(text, self.output.condition))
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, socket.socket() as tcp:
+        s.bind(("127.0.0.1", 0))
+        tcp.bind(s.getsockname())
+        return s.getsockname()[1]
 
 
 def address_of(studio):
@@ -145,13 +151,13 @@ def test_an_interface_that_is_off_and_one_that_comes_later():
             assert len(studio.asked("AuthenticationTokenRequest")) == 1
 
 
-def test_a_studio_that_tells_of_itself_is_found(monkeypatch):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    monkeypatch.setattr(VtubeStudio, "broadcasts", Address("127.0.0.1", port))
-    with VTubeStudio() as studio, Running("vts://") as run:
-        run.told("waits for VTube Studio to tell of itself")
+@pytest.mark.parametrize("address, told", [("vts://0.0.0.0", "waits for VTube Studio in this network"),
+                                           ("vts://:{}", "or to tell of itself")])
+def test_a_studio_that_tells_of_itself_is_found(monkeypatch, address, told):
+    monkeypatch.setattr(VtubeStudio, "tells_at", free_port())
+    port = VtubeStudio.tells_at
+    with VTubeStudio() as studio, Running(address.format(free_port())) as run:
+        run.told(told)
 
         def heard():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -161,6 +167,16 @@ def test_a_studio_that_tells_of_itself_is_found(monkeypatch):
             return studio.injected
         run.until(heard)
         assert run.output.condition == "" and studio.connections == 1
+
+
+def test_without_a_host_the_studio_of_this_machine_is_found_unasked(monkeypatch):
+    """Also where another program has the port at which it would tell of itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(VtubeStudio, "tells_at", taken.getsockname()[1])
+        with VTubeStudio() as studio, Running("vts://:{}".format(studio.port)) as run:
+            run.until(lambda: studio.injected)
+            assert run.output.condition == "" and studio.connections == 1
 
 
 def test_a_lacking_package_and_a_connection_that_ended_are_failures(monkeypatch):

@@ -43,7 +43,10 @@ def test_without_live_outputs_nothing_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("output, text", [
-    ("vts", "vts looks for its program: it listens at UDP 0.0.0.0:47779 until that tells of itself"),
+    ("vts", "vts looks for its program at TCP 127.0.0.1:8001, and where that tells of itself: it listens at UDP "
+     "127.0.0.1:47779, on this machine"),
+    ("vts://0.0.0.0", "vts://0.0.0.0 looks for its program where that tells of itself: it listens at UDP 0.0.0.0:47779, "
+     "where everybody in its networks may send"),
     ("vts-phone", "vts-phone listens at UDP 127.0.0.1:21412, for programs on this machine"),
     ("ws://0.0.0.0:9", "ws://0.0.0.0:9 listens at TCP 0.0.0.0:9, where everybody in its networks may read it"),
     ("ws://[::]", "ws://[::] listens at TCP [::]:8765, where everybody in its networks may read it"),

@@ -18,7 +18,7 @@ LONGEST_S = 86400.0
 CLOSE_S = 3.0
 LISTENS = {ALWAYS: "nanoface listens", WITHOUT_HOST: "nanoface listens, or sends where a host is named"}
 # of a state: nothing of what was sent came to anybody
-LOOKS = "nanoface connects; where no host is named it listens at UDP 0.0.0.0:{} until the program tells of itself"
+LOOKS = "nanoface connects; without a host to this machine, with 0.0.0.0 to what tells of itself at UDP {} of all networks"
 NOT_RECEIVED = re.compile("nothing listens|nobody|waits|no answer|new$|opening|down|failed|hanging|VTube Studio|permission")
 RECEIVED = re.compile(r"[1-9]\d* receiver")
 FACE = "test face"  # in the place of a source

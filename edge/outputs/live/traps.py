@@ -23,7 +23,7 @@ TRAPS: Dict[str, Tuple[str, ...]] = {
     ),
     "vts": (
         "in VTube Studio switch on Start API in its settings, then click Allow at its question about nanoface, once",
-        "name its machine where it is not in this network, or is this one without a network: vts://127.0.0.1",
+        "name its machine, or have it found in all networks: vts://0.0.0.0; without a host it is looked for here alone",
         "an input that another plugin drives is left to it: the status says so",
         "turns the wrong way? Exchange the two ends of that input's range in VTube Studio, or set mirror=true",
     ),

@@ -1,15 +1,19 @@
 """Datagrams: to one address, and a socket that listens. Neither ever waits."""
 import errno
 import socket
-from typing import Iterator, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 from edge.core import clock
 from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.host.reading import reason
 
-MOST_AT_ONCE = 64  # datagrams that are read at a time: a flood takes no more, the kernel drops the rest
-LARGEST = 65507
+# what is read at a time: a flood takes no more of the processor, and the kernel drops the rest. It is all that the kernel
+# holds of short ones, so that with every frame there is room again for one that is no flood
+MOST_AT_ONCE, MOST_S = 1024, 0.003
+MOST_OF_ONE = 32  # of them that one host is heard with: the others' requests are not behind what it makes us read
+BUFFER = 1 << 20  # bytes that the kernel is asked to hold; Linux gives 416 kB unless told otherwise
+LARGEST = 4096  # of a datagram: no request is that long
 ANSWER_S = 1.0  # a refusal comes back within it: until then nothing is known of what was sent
 
 
@@ -70,6 +74,8 @@ class UdpListener:
     def __init__(self, name: str, address: Address, shared: bool = False) -> None:
         """`shared`: others may listen there too, each of which gets what is sent to all."""
         self._name, self._address, self._shared = name, address, shared
+        self._read = memoryview(bytearray(LARGEST))
+        self.refused = 0  # datagrams, beyond MOST_OF_ONE
         self._socket: Optional[socket.socket] = None
 
     def open(self) -> None:
@@ -79,6 +85,7 @@ class UdpListener:
         if self._shared:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         try:
             self._socket.bind(address)
         except OSError as e:
@@ -90,17 +97,24 @@ class UdpListener:
         return 0 if self._socket is None else int(self._socket.getsockname()[1])
 
     def received(self) -> Iterator[Tuple[bytes, Tuple[str, int]]]:
-        """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE."""
+        """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE, and for MOST_S. Of one longer
+        than LARGEST the beginning."""
+        over_at = clock.monotonic() + MOST_S
+        heard: Dict[str, int] = {}
         for _ in range(MOST_AT_ONCE):
-            if self._socket is None:
+            if self._socket is None or clock.monotonic() > over_at:
                 return
             try:
-                data, sender = self._socket.recvfrom(LARGEST)
+                size, sender = self._socket.recvfrom_into(self._read)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:  # an answer of ours was refused: no datagram
                 continue
-            yield data, (sender[0], sender[1])
+            heard[sender[0]] = heard.get(sender[0], 0) + 1
+            if heard[sender[0]] > MOST_OF_ONE:
+                self.refused += 1
+                continue
+            yield bytes(self._read[:size]), (sender[0], sender[1])
 
     def send(self, data: bytes, to: Tuple[str, int]) -> bool:
         """False: it cannot be sent now."""

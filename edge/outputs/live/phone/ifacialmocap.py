@@ -1,8 +1,8 @@
 """iFacialMocap: a line of text for each frame, to a host, or as its telephone does it, to port 49983 of whoever asks.
 
 A program asks once, as most do, or again and again, with a text that all of them know; it is sent to the address that it
-came from, not to its port. So that a program which asks once gets on for a day, and a forged address does little harm,
-the line goes on until the port refuses it (requesters.py), `STOP` comes, or HOLD_S is over.
+came from, not to its port. So that a program which asks once gets on for an evening, and a forged address does little harm,
+the line goes on until the port refuses it (requesters.py), `STOP` comes, or EXPIRES_S is over.
 The variant over TCP is not served: it would have us open connections to whatever a forged datagram names, and its
 readers take UDP too. Nor is Facemotion3d's, another port and text of the same maker: what reads it reads this.
 """
@@ -23,7 +23,7 @@ V1, V2 = "v1", "v2"
 SEPARATORS = {V1: "-", V2: "&"}
 ASKING = {b"iFacialMocap_" + WORD: V1, b"iFacialMocap_" + WORD + b"|sendDataVersion=v2": V2}
 OVER_TCP, STOP = b"iFacialMocap_UDPTCP_" + WORD, b"iFacialMocap_UDPTCPSTOP_" + WORD
-HOLD_S = 12 * 3600.0
+EXPIRES_S = 4 * 3600.0  # after it asked last
 MOST = 16  # programs at once
 WHOLE_NAMES = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")  # they go to a side, and are of none
 NUDGE_M = 1e-6
@@ -58,6 +58,7 @@ class IFacialMocap(AvatarOutput):
         super().__init__(spec, options)
         assert spec.address is not None
         self._version, self._port = spec.keys.get("version", V1), spec.keys.get("port", PORT)
+        self._expires_s = spec.keys.get("expires_s", EXPIRES_S)
         self._target = None if spec.listens else UdpTarget(self.name, spec.address)
         self._listener = UdpListener(self.name, spec.address)
         self._asking = Requesters(MOST, spec.keys.get("anywhere", False))
@@ -72,7 +73,7 @@ class IFacialMocap(AvatarOutput):
         return self._hint if self._hint and not self._asking else peers(len(self._asking))
 
     def more_counts(self) -> Dict[str, int]:
-        return {} if self._target is not None else {"refused": self._invalid + self._asking.refused}
+        return {} if self._target is not None else {"refused": self._invalid + self._asking.refused + self._listener.refused}
 
     def open(self) -> None:
         if self._target is not None:
@@ -112,7 +113,7 @@ class IFacialMocap(AvatarOutput):
             self._invalid += 1  # the line would come back to us
             self._hint = "a program on this machine asks: write ifacialmocap://127.0.0.1"
         else:
-            self._asking.take(host, self._port, version, now + HOLD_S, now)
+            self._asking.take(host, self._port, version, now + self._expires_s, now)
 
     def _line(self, signals: Signals, version: str) -> bytes:
         line = encode(signals, version)

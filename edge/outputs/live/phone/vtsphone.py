@@ -30,7 +30,7 @@ class Request(NamedTuple):
 
 def read_request(data: bytes) -> Optional[Request]:
     """None for anything else. Some programs call `time` `sendForSeconds`."""
-    if len(data) > LONGEST_BYTES:
+    if len(data) > LONGEST_BYTES or REQUEST.encode("ascii") not in data:
         return None
     try:
         found = parse_json(data)
@@ -81,7 +81,7 @@ class VtsPhone(AvatarOutput):
         return peers(len(self._asking))
 
     def more_counts(self) -> Dict[str, int]:
-        return {"refused": self._invalid + self._asking.refused}
+        return {"refused": self._invalid + self._asking.refused + self._listener.refused}
 
     def open(self) -> None:
         self._listener.open()

@@ -13,11 +13,12 @@ from edge.outputs.live.vts import messages, tokens
 from edge.outputs.live.vts.parameters import definitions
 from edge.outputs.live.vts.session import OFF, Permission, Session, SessionOver
 
-EVERYWHERE = Address("0.0.0.0", 47779)  # where VTube Studio tells of itself, every 2 s, to all of a network
 POLL_S = 0.2
+TELLS_S = 2.5  # VTube Studio tells of itself every 2 s, to all of a network, and not to a loopback address
 CONNECT_S, CLOSE_S = 5.0, 0.8
 HEARTBEAT_S = 30.0
 LARGEST = 512 * 1024  # of a message: a list of 300 inputs has 60 kB
+LARGEST_BROADCAST = 2048
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 30.0  # a connection of such an age makes the next pause short again
 START = "start it, and its interface (Start API in its settings)"
@@ -26,12 +27,14 @@ START = "start it, and its interface (Start API in its settings)"
 class Connection:
     """From one session to the next. `condition` and `counts` may be read in any thread."""
 
-    def __init__(self, name: str, address: Optional[Address], own: bool, broadcasts: Address = EVERYWHERE) -> None:
-        """`address` None: that of the first that tells of itself. `own`: nanoface's inputs are added."""
+    def __init__(self, name: str, address: Optional[Address], own: bool, tells_at: Optional[Address] = None) -> None:
+        """`address` None: that of the first that tells of itself at `tells_at`. With both, whichever answers first. `own`:
+        nanoface's inputs are added."""
         self.condition = "waits for VTube Studio"
         self.counts = {"injected": 0, "rejected": 0, "connections": 0}
         self._address, self._own = address, own
-        self._listener = UdpListener(name, broadcasts, shared=True)
+        self._listener = None if tells_at is None else UdpListener(name, tells_at, shared=True)
+        self._tried = False
         self._permissions: Dict[str, Permission] = {}
         self._session: Optional[Session] = None
         self._waiting: List[str] = []  # to be sent
@@ -48,7 +51,7 @@ class Connection:
         while True:
             place, began_at = "VTube Studio", clock.monotonic()
             try:
-                address = self._address or await self._found()
+                address = await self._found()
                 place = "VTube Studio at {}".format(address.text)
                 await self._connect(address)
             except SessionOver as e:
@@ -59,22 +62,36 @@ class Connection:
                 self.condition = "waits for {} ({}): {}".format(place, _why(e), START)
             finally:
                 self._session = None
-                self._listener.close()
+                if self._listener is not None:
+                    self._listener.close()
             pause_s = FIRST_PAUSE_S if clock.monotonic() - began_at > STEADY_S else pause_s
             await asyncio.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, 2.0 * pause_s)
 
     async def _found(self) -> Address:
-        self.condition = "waits for VTube Studio to tell of itself in this network: {}".format(START)
-        self._listener.open()
+        if self._listener is None:
+            assert self._address is not None
+            return self._address
+        place = "in this network" if self._address is None else "at {}, or to tell of itself".format(self._address.text)
+        self.condition = "waits for VTube Studio {}: {}".format(place, START)
+        try:
+            self._listener.open()
+        except OutputError:
+            if self._address is None:
+                raise
+        # what was there, and was not VTube Studio, is not all that is looked for
+        try_at, self._tried = clock.monotonic() + (TELLS_S if self._tried else 0.0), True
         while True:
             for data, (host, _) in self._listener.received():
-                port = messages.port_of(data) if len(data) <= 2048 and is_near(host) else None
+                port = messages.port_of(data) if len(data) <= LARGEST_BROADCAST and is_near(host) else None
                 if port:
-                    self._listener.close()
                     return Address(host, port)
                 if port == 0:
                     self.condition = "{}: {}".format(host, OFF)
+            if self._address is not None and clock.monotonic() >= try_at:
+                try_at = clock.monotonic() + TELLS_S
+                if await _answers(self._address):
+                    return self._address
             await asyncio.sleep(POLL_S)
 
     def _permission(self, host: str) -> Permission:
@@ -145,6 +162,16 @@ class Connection:
         if texts and self._wake is not None:
             self._waiting += texts
             self._wake.set()
+
+
+async def _answers(address: Address) -> bool:
+    """Whether something listens there."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address.host, address.port), CONNECT_S)
+    except (OSError, asyncio.TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def _refuse(session: Any, context: Any, about: Any) -> None:

@@ -3,11 +3,11 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from edge.core.errors import OutputError
 from edge.host.packages import absent, install
-from edge.outputs.kinds import AIOHTTP, OutputOptions, OutputSpec
+from edge.outputs.kinds import AIOHTTP, EVERYWHERE, KINDS, OutputOptions, OutputSpec
 from edge.outputs.live.loop import Loop
 from edge.outputs.live.output import AvatarOutput
 from edge.outputs.live.signals import Signals
-from edge.outputs.live.vts.connection import EVERYWHERE, Connection
+from edge.outputs.live.vts.connection import Connection
 from edge.outputs.live.vts.parameters import Values
 
 
@@ -15,13 +15,15 @@ class VtubeStudio(AvatarOutput):
     """What is wrong is its condition, no failure, and the connection is made again by itself, so that a question that waits
     for somebody's click is not asked anew."""
 
-    broadcasts = EVERYWHERE
+    tells_at = KINDS["vts"].tells_at
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
         self._values = Values(spec.keys.get("own", True))
-        self._connection = Connection(self.name, None if spec.listens else spec.address, spec.keys.get("own", True),
-                                      self.broadcasts)
+        assert spec.address is not None and self.tells_at is not None
+        everywhere = spec.address.host in EVERYWHERE
+        self._connection = Connection(self.name, None if everywhere else spec.address, spec.keys.get("own", True),
+                                      spec.address._replace(port=self.tells_at) if spec.listens else None)
         self._loop: Optional[Loop] = None
         self._begun: Dict[str, Any] = {}
         self._newest: Optional[Tuple[Mapping[str, float], bool]] = None  # not taken over by the connection yet

@@ -151,12 +151,24 @@ class WebServer:
     async def _begin(self) -> None:
         from aiohttp import web
 
-        silent = logging.Logger("peers", logging.CRITICAL + 1)  # what they do wrong is counted
-        self._http = web.Server(self._handle, logger=silent, access_log=None, lingering_time=0.0, auto_decompress=False,
-                                keepalive_timeout=HANDSHAKE_S)
-        self.loop.spawn(self._accept(asyncio.get_event_loop()))
+        server = self
 
-    async def _accept(self, loop: Any) -> None:
+        class Handler(web.RequestHandler):  # type: ignore[misc]
+            """aiohttp's own page shows what was sent, four characters a byte."""
+
+            __slots__ = ()
+
+            def handle_error(self, request: Any, status: int = 500, exc: Any = None, message: Any = None) -> Any:
+                return server.refusal(status, "this is no request")
+
+        loop = asyncio.get_event_loop()
+        silent = logging.Logger("peers", logging.CRITICAL + 1)  # what they do wrong is counted
+        self._http = web.Server(self._handle)
+        options: Dict[str, Any] = dict(loop=loop, logger=silent, access_log=None, lingering_time=0.0, auto_decompress=False,
+                                       keepalive_timeout=HANDSHAKE_S)
+        self.loop.spawn(self._accept(loop, lambda: Handler(self._http, **options)))
+
+    async def _accept(self, loop: Any, handler: Callable[[], Any]) -> None:
         while True:
             try:
                 peer, _ = await loop.sock_accept(self._socket)
@@ -172,7 +184,7 @@ class WebServer:
                     peer.close()
                     continue
             try:
-                await loop.connect_accepted_socket(lambda: _Connection(self, self._http()), peer)
+                await loop.connect_accepted_socket(lambda: _Connection(self, handler()), peer)
             except OSError:
                 peer.close()
 
@@ -216,7 +228,7 @@ class WebServer:
             if not origin_is_allowed(request.headers, self._origins):
                 return self.refusal(403, "pages of this origin may not connect: name it with origin=")
             one.known = True
-            return await self._handler(request)
+            return _named(await self._handler(request))
         finally:
             if request.transport in self._connections:
                 self._wait_for_request(one)
@@ -239,10 +251,9 @@ class WebServer:
         response = web.WebSocketResponse(timeout=CLOSE_S, autoping=False, heartbeat=HEARTBEAT_S, compress=False,
                                          max_msg_size=LARGEST_MESSAGE)
         try:
-            await response.prepare(request)
+            await _named(response).prepare(request)
         except web.HTTPException:
-            self.refused += 1
-            raise
+            return self.refusal(400, "this is no WebSocket's beginning")
         one = self._connections.get(request.transport)
         if one is None:
             return response
@@ -270,4 +281,11 @@ def line(status: int, text: str, headers: Optional[Mapping[str, str]] = None) ->
 
     response = web.Response(status=status, text=text + "\n", headers=headers)
     response.force_close()
+    return _named(response)
+
+
+def _named(response: Any) -> Any:
+    """In the place of the versions of all that takes part."""
+    if not response.prepared:
+        response.headers["Server"] = "nanoface"
     return response
