@@ -5,7 +5,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tu
 from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
-from edge.core.packet import LEFT_OUT, Event, Frame, Packet, Span
+from edge.core.packet import LEFT_OUT, NO_IMAGE, Event, Frame, Packet, Span
 from edge.core.parts import Parts
 from edge.core.records import SCHEMA
 from edge.core.roles import CAPTURE, OUTPUT
@@ -131,7 +131,7 @@ class Delivery(Stage):
         self._with_events = any(s.events for s in senders)
         self._with_event_records = any(s.events and s.encodes for s in senders)
         self._missed: Deque[Packet] = deque()  # bare, in their order
-        self._last: Optional[Packet] = None  # bare, the newest that came
+        self._last: Tuple[Any, ...] = ()  # number and times of the newest frame that came
 
     def open(self) -> None:
         for sender in self._senders:
@@ -149,7 +149,7 @@ class Delivery(Stage):
                    self._encode(packet, now, parts) for parts, arrays in self._variants}
         shown = to_encode = packet
         if self._with_events:
-            earlier, self._last = self._take_missed(), packet.bare()
+            earlier, self._last = self._take_missed() if self._missed else [], packet.frame[:3]
             told = self._encoded(earlier) if earlier else []
             if earlier:
                 shown = packet._replace(events=sum((p.events for p in earlier + [packet]), ()))
@@ -201,12 +201,13 @@ class Delivery(Stage):
 
     def _tell_last(self) -> None:
         """The events that no frame comes for any more."""
-        if self._last is None:
+        if not self._last:
             return
         settled = self._settled(SETTLE * self._time_left())
         packets = self._take_missed()
         if settled:  # else a stage that hangs still owns what it knows
-            packets.append((packets or [self._last])[-1]._replace(events=tuple(self._last_events())))
+            last = packets[-1].frame if packets else Frame(*(self._last + (NO_IMAGE,)))
+            packets.append(Packet(last, events=tuple(self._last_events())))
         events = self._encoded(packets)
         for sender in self._senders if events else ():
             if sender.events and not sender.needs_picture:

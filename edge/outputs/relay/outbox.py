@@ -49,7 +49,7 @@ class Outbox:
             if self._newest is not None:
                 self.dropped += 1
             self._newest = packet
-            if self._events and packet.events:
+            if packet.events and self._events:
                 self._keep(packet.events)
             if self._send():
                 return True
