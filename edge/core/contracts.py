@@ -135,6 +135,7 @@ class Asking:
     """What an output wants to know, and its sender with it. What nobody wants is not made."""
 
     needs_picture = False  # True: it gets the Packet; False: the frame record (a dict)
+    encodes = False  # True: it makes the record itself, of a Packet with event records in the place of its events
     landmarks = False  # the frame record is to have the points and eye contours
     shapes = False  # the faces' expression is to have the blend shapes
     coarse = False  # with the shapes those that the points tell roughly, which is better for an avatar than none

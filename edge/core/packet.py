@@ -137,7 +137,8 @@ class Packet(NamedTuple):
 
     def bare(self) -> "Packet":
         """Its events and the times of its frame alone: what may be kept, as it holds no picture."""
-        return Packet(self.frame._replace(image=NO_IMAGE, recorded=None), events=self.events)
+        seq, captured_at, time_s, _, file, _ = self.frame
+        return Packet(Frame(seq, captured_at, time_s, NO_IMAGE, file), (), (), self.events)
 
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)

@@ -5,7 +5,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tu
 from edge.core import clock
 from edge.core.contracts import Sender, Source, Stage
 from edge.core.errors import FrameError, OutputError
-from edge.core.packet import LEFT_OUT, Event, Frame, Packet, Span
+from edge.core.packet import LEFT_OUT, NO_IMAGE, Event, Frame, Packet, Span
 from edge.core.parts import Parts
 from edge.core.records import SCHEMA
 from edge.core.roles import CAPTURE, OUTPUT
@@ -125,12 +125,13 @@ class Delivery(Stage):
         self._skipped_in_a_row = 0
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
-        self._wanted = [(s, None if s.needs_picture else (s.parts, s.arrays and s.landmarks)) for s in senders]
+        self._wanted = [(s, None if s.needs_picture or s.encodes else (s.parts, s.arrays and s.landmarks)) for s in senders]
         self._variants: Set[Variant] = {variant for _, variant in self._wanted if variant is not None}
         self._last_events, self._settled = last_events, settled
         self._with_events = any(s.events for s in senders)
+        self._with_event_records = any(s.events and s.encodes for s in senders)
         self._missed: Deque[Packet] = deque()  # bare, in their order
-        self._last: Optional[Packet] = None  # bare, the newest that came
+        self._last: Tuple[Any, ...] = ()  # number and times of the newest frame that came
 
     def open(self) -> None:
         for sender in self._senders:
@@ -146,18 +147,21 @@ class Delivery(Stage):
         now = self._now() if self._variants else 0.0
         records = {(parts, arrays): self._encode(packet, now, parts, as_lists=False) if arrays else
                    self._encode(packet, now, parts) for parts, arrays in self._variants}
-        shown = packet
+        shown = to_encode = packet
         if self._with_events:
-            earlier, self._last = self._take_missed(), packet.bare()
+            earlier, self._last = self._take_missed() if self._missed else [], packet.frame[:3]
+            told = self._encoded(earlier) if earlier else []
             if earlier:
                 shown = packet._replace(events=sum((p.events for p in earlier + [packet]), ()))
-                told = self._encoded(earlier)
                 for variant in self._variants:
                     if variant[0].events:
                         records[variant]["events"] = told + records[variant]["events"]
+            if self._with_event_records and (earlier or packet.events):
+                event_records: Any = told + self._encoded([packet])
+                to_encode = packet._replace(events=tuple(event_records))
         failed = None
         for sender, wanted in self._wanted:
-            taken = sender.put(shown if wanted is None else records[wanted])
+            taken = sender.put(to_encode if sender.encodes else shown if wanted is None else records[wanted])
             if not taken and sender.fatal and sender.error is not None:
                 failed = failed or sender.error
         if failed is not None:
@@ -197,15 +201,16 @@ class Delivery(Stage):
 
     def _tell_last(self) -> None:
         """The events that no frame comes for any more."""
-        if self._last is None:
+        if not self._last:
             return
         settled = self._settled(SETTLE * self._time_left())
         packets = self._take_missed()
         if settled:  # else a stage that hangs still owns what it knows
-            packets.append((packets or [self._last])[-1]._replace(events=tuple(self._last_events())))
+            last = packets[-1].frame if packets else Frame(*(self._last + (NO_IMAGE,)))
+            packets.append(Packet(last, events=tuple(self._last_events())))
         events = self._encoded(packets)
-        for sender, variant in self._wanted if events else ():
-            if variant is not None and variant[0].events:
+        for sender in self._senders if events else ():
+            if sender.events and not sender.needs_picture:
                 sender.put_last({"schema": SCHEMA, "events": events})
 
     def _finish(self, sender: Sender) -> Optional[BaseException]:

@@ -14,6 +14,7 @@ from fakes import relay_toys
 from patience import PATIENCE_S, stretch, wait_until
 
 from edge.core.errors import ConfigError
+from edge.core.packet import Face, Frame, Packet
 from edge.host import packages
 from edge.outputs.kinds import KINDS, OutputOptions
 from edge.outputs.relay import messages, sender, watch
@@ -22,16 +23,14 @@ from edge.outputs.spec import parse_output
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPTIONS = OutputOptions(False, False, False, lambda: None)
-POINTS = np.zeros((468, 3))
+POINTS, PICTURE = np.zeros((468, 3)), np.zeros((480, 640, 3), np.uint8)
 TICK_S = 0.01
 
 
-def record(frame, events=(), points=None):
-    face = {"id": 1, "expression": {"mouth_open": 0.1, "jawOpen": 0.2}, "missing": {}}
-    if points is not None:
-        face["landmarks"] = points
-    return {"schema": 1, "frame": frame, "time_s": frame / 30.0, "captured_at": time.monotonic(), "size": [640, 480],
-            "faces": [face], "events": [{"id": number} for number in events]}
+def tracked(frame, events=(), points=None, faces=1):
+    face = Face(1, None, 0.9, (1.0, 2.0, 3.0, 4.0), points, expression={"mouth_open": 0.1, "jawOpen": 0.2})
+    return Packet(Frame(frame, time.monotonic(), frame / 30.0, PICTURE), (face,) * faces, (),
+                  tuple({"id": number} for number in events))
 
 
 class Peer:
@@ -80,7 +79,7 @@ class Run:
 
     def put(self, with_event=False, points=None):
         self.events += with_event
-        item = record(self.frame, [self.events] if with_event else [], points)
+        item = tracked(self.frame, [self.events] if with_event else [], points)
         self.frame += 1
         began = time.thread_time() if hasattr(time, "thread_time") else time.process_time()
         self.sender.put(item)
@@ -128,7 +127,7 @@ def relay(monkeypatch):
 
 def test_records_arrive_with_their_points_as_arrays_and_their_events_in_order(relay, peer):
     run = relay(peer.address(more="&landmarks=true"), peer.address(more="&shapes=false"))
-    assert run.sender.parts == (True, True, True, False) and run.sender.arrays
+    assert run.sender.parts == (True, True, True, False) and run.sender.encodes
     run.until(lambda: len(peer.frames()) > 20, with_event=True, points=POINTS)
     with_points = [told for told in peer.got if told["arrays"]]
     without = [told for told in peer.got if not told["arrays"]]
@@ -159,7 +158,7 @@ def test_a_record_is_handed_over_in_a_moment_with_any_number_of_outputs(relay, p
     run.until(peer.frames, points=POINTS)
     costs = []
     for _ in range(100):
-        item = record(run.frame, points=POINTS)
+        item = tracked(run.frame, points=POINTS)
         began = time.perf_counter()
         run.sender.put(item)
         costs.append(time.perf_counter() - began)
@@ -266,6 +265,8 @@ def test_a_stopped_relay_is_ended_at_the_end_of_the_run(relay, peer):
 
 TRACKER = """
 import sys, time
+import numpy as np
+from edge.core.packet import Frame, Packet
 from edge.outputs.kinds import KINDS, OutputOptions
 from edge.outputs.relay import sender
 from edge.outputs.spec import parse_output
@@ -275,7 +276,7 @@ sender.MODULE = "fakes.relay_toys"
 one = sender.RelaySender([parse_output(text) for text in sys.argv[1:]], OutputOptions(False, False, False, lambda: None))
 one.start()
 while True:
-    one.put({"schema": 1, "frame": 1, "faces": [], "events": []})
+    one.put(Packet(Frame(1, time.monotonic(), 0.0, np.zeros((4, 4, 3)))))
     print(one.pid, flush=True)
     time.sleep(0.05)
 """
@@ -332,19 +333,6 @@ def test_what_the_relay_says_is_read_back():
     assert messages.read(messages.line(messages.WARNING, "a\nb"), 1).text == "a b"
 
 
-def test_a_frame_comes_back_as_it_was_and_its_arrays_lie_behind_the_rest():
-    eyes = {"right": np.arange(142.0).reshape(71, 2), "left": np.arange(142.0).reshape(2, 71).T}
-    faces = [{"id": 1, "landmarks": POINTS + 0.25, "eye_contours": eyes, "missing": {}}, {"id": 2, "landmarks": [[1, 2, 3]]},
-             {"id": 3, "eye_contours": {"left": eyes["right"]}}]
-    for count in (0, 1, 2, 3):
-        kind, at, found = messages.unpack(b"".join(map(bytes, messages.pack_frame(1.5, dict(record(7), faces=faces[:count])))))
-        assert (kind, at, found["frame"]) == (messages.FRAME, 1.5, 7) and len(found["faces"]) == count
-        for face, there in zip(faces, found["faces"]):
-            assert set(face) == set(there) and np.array_equal(face.get("landmarks", 0), there.get("landmarks", 0))
-            for eye, array in face.get("eye_contours", {}).items():
-                assert np.array_equal(array, there["eye_contours"][eye])
-
-
 def test_a_package_that_is_missing_is_named_with_its_cure_before_anything_is_opened(monkeypatch):
     kind = KINDS["toy"]._replace(package="no_such_package_of_ours")
     monkeypatch.setitem(KINDS, "toy", kind)
@@ -356,12 +344,10 @@ def test_a_package_that_is_missing_is_named_with_its_cure_before_anything_is_ope
 def test_dozens_of_faces_go_without_their_points_rather_than_not_at_all(relay, peer):
     run = relay(peer.address(more="&landmarks=true"))
     run.until(lambda: peer.frames())
-    item = record(run.frame)
-    item["faces"] = [dict(item["faces"][0], landmarks=POINTS.copy()) for _ in range(60)]
+    run.sender.put(tracked(run.frame, points=POINTS, faces=60))
     run.frame += 1
-    run.sender.put(item)
-    wait_until(lambda: item["frame"] in peer.frames())
-    told, = [told for told in peer.got if told["frame"] == item["frame"]]
+    wait_until(lambda: run.frame - 1 in peer.frames())
+    told, = [told for told in peer.got if told["frame"] == run.frame - 1]
     assert told["arrays"] == [] and len(told["shapes"]) == 60
 
 

@@ -79,9 +79,10 @@ class FakeStage(Stage):
 class FakeSender(Sender):
     """Keeps what it gets. `on_put(item)` may wait, set `error`, or return False for a dropped item."""
 
-    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None, landmarks=False, events=False):
+    def __init__(self, name="fake", needs_picture=False, fatal=False, on_put=None, landmarks=False, events=False,
+                 encodes=False):
         self.name, self.needs_picture, self.fatal = name, needs_picture, fatal
-        self.landmarks, self.events = landmarks, events
+        self.landmarks, self.events, self.encodes = landmarks, events, encodes
         self.on_put = on_put or (lambda item: True)
         self.error, self.state, self.stop_wanted, self.reader_left = None, "ok", False, False
         self.items, self.calls = [], []

@@ -127,7 +127,10 @@ def test_an_output_that_ends_the_run_takes_none_from_the_others(threads, failing
 @pytest.mark.parametrize("threads", sorted(THREADS))
 def test_records_of_every_second_frame_have_the_events_of_all(threads):
     sender, picture, telling = FakeSender(events=True), FakeSender(needs_picture=True, events=True), Telling()
-    telling.run(threads, [sender, picture], halved=lambda: True)
+    encoding, deaf = FakeSender(encodes=True, events=True), FakeSender(encodes=True)
+    telling.run(threads, [sender, picture, encoding, deaf], halved=lambda: True)
+    assert [list(item.events) for item in encoding.items[:-1]] == [item["events"] for item in sender.items[:-1]]
+    assert encoding.items[-1] == sender.items[-1] and len(deaf.items) == 10
     assert told(sender.items) == telling.made
     assert [one["frame"] for item in sender.items for one in item["events"]] == list(range(20)) + [19]
     assert [len(item["events"]) for item in sender.items] == [2] * 10 + [1]

@@ -30,7 +30,7 @@ def _without_points(face: Record) -> Dict[str, Any]:
 class UdpJson(ToAddress, LiveOutput):
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
         if record is not None:
-            self.target.send(encode(record))
+            self.target.send(encode({key: value for key, value in record.items() if key != "events"}))  # they come behind it
         for event in events:
             self.target.send(encode(event))
 

@@ -1,30 +1,29 @@
-"""What the two ends of the relay say to each other. The tracker sends pickles, which are never taken from the other side:
-whoever has the better of the relay, through a peer of an output, must not have the tracker run anything. Back comes JSON,
-bounded and checked.
+"""What the two ends of the relay say to each other. The tracker sends pickles, and frames as packed.py has them, which are
+never taken from the other side: whoever has the better of the relay, through a peer of an output, must not have the tracker
+run anything. Back comes JSON, bounded and checked.
 """
 import json
+import marshal
 import pickle
 import re
 import socket
 from typing import Any, Dict, List, NamedTuple, Tuple
 
-import numpy as np
-
 from edge.host.reading import parse_json
-from edge.outputs.record import POINTS
+from edge.outputs.relay import packed
+from edge.outputs.relay.packed import FRAME, PROTOCOL
 
-SERVE, KNOW, FRAME, LAST, CLOSE = "serve", "know", "frame", "last", "close"  # from the tracker: pack() has what with
+SERVE, KNOW, LAST, CLOSE = "serve", "know", "last", "close"  # from the tracker: pack() has what with; and FRAME
 STATUS, WARNING, NOTE = "status", "warning", "note"  # from the relay
-PROTOCOL = 4  # of pickle: both ends are the same Python, and bytes of arrays go as they are, unlike in 2
+PICKLE = b"\x80"  # what a pickle begins with, and nothing that marshal writes
 SEND_BUFFER = 1 << 17  # Linux makes twice as much of it: some frames with all points, and no more
-LARGEST_RECORD = 1 << 19
+LARGEST_MESSAGE = 1 << 19
 LARGEST_STATUS = 1 << 16
 LONGEST_TEXT = 300
 MOST_COUNTS = 16  # of one output
 COUNT = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 LARGEST_COUNT = 1 << 53
 Row = Dict[str, Any]
-Place = Tuple[int, str, str, int, int]  # of an array: number of the face, quantity, eye or "", rows, columns
 
 
 class Told(NamedTuple):
@@ -50,49 +49,10 @@ def pack(kind: str, *values: Any) -> bytes:
     return pickle.dumps((kind,) + values, PROTOCOL)
 
 
-def pack_frame(at: float, record: Dict[str, Any]) -> List[Any]:
-    """FRAME: monotonic time, record; in pieces, for sendmsg(). Arrays stand behind the pickle as they are: to pickle them
-    takes longer than all the rest."""
-    places: List[Place] = []
-    arrays: List[np.ndarray] = []
-    faces = [_taken_out(face, i, places, arrays) for i, face in enumerate(record["faces"])]
-    if not arrays:
-        return [pickle.dumps((FRAME, at, record), PROTOCOL)]
-    return [pickle.dumps((FRAME, at, dict(record, faces=faces), places), PROTOCOL)] + arrays
-
-
 def unpack(data: bytes) -> Tuple[Any, ...]:
-    """What pack() or the joined pieces of pack_frame() say: kind, values. Arrays cannot be written to."""
-    values = pickle.loads(data)  # it heeds nothing behind its end
-    if values[0] != FRAME or len(values) == 3:
-        return tuple(values)
-    _, at, record, places = values
-    offset = len(data) - sum(8 * rows * columns for _, _, _, rows, columns in places)
-    for face, quantity, part, rows, columns in places:
-        array = np.frombuffer(data, np.float64, rows * columns, offset).reshape(rows, columns)
-        offset += array.nbytes
-        into = record["faces"][face]
-        if part:
-            into, quantity = into.setdefault(quantity, {}), part
-        into[quantity] = array
-    return FRAME, at, record
-
-
-def _taken_out(face: Dict[str, Any], number: int, places: List[Place], arrays: List[np.ndarray]) -> Dict[str, Any]:
-    """The face without its arrays; which they are goes to `places`, they themselves to `arrays`."""
-    less = face
-    for quantity in POINTS:
-        if quantity not in face:
-            continue
-        value = face[quantity]
-        parts = value if isinstance(value, dict) else {"": value}
-        if not all(isinstance(array, np.ndarray) for array in parts.values()):
-            continue
-        less = {key: value for key, value in less.items() if key != quantity}
-        for part, array in parts.items():
-            places.append((number, quantity, part) + array.shape)
-            arrays.append(np.ascontiguousarray(array, np.float64))
-    return less
+    """What pack() or packed.pack() say: kind, values; of a FRAME what packed.unpacked() makes of them."""
+    values = pickle.loads(data) if data[:1] == PICKLE else marshal.loads(data)
+    return (FRAME, packed.unpacked(*values[1:])) if values[0] == FRAME else tuple(values)
 
 
 def status(rows: List[Row]) -> bytes:

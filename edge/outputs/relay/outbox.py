@@ -4,24 +4,26 @@ import socket
 import threading
 from typing import Any, Dict, List, Optional, Tuple
 
+import numpy as np
+
 from edge.core import clock
-from edge.core.parts import Parts
+from edge.core.packet import Packet
 from edge.core.records import SCHEMA
-from edge.outputs.record import without
-from edge.outputs.relay import messages
+from edge.outputs.relay import messages, packed
 from edge.outputs.sender import MOST_KEPT
 
 MOST_AT_ONCE = 200  # events in one message
-NO_POINTS = Parts(shapes=True, events=True, coarse=True)
 
 
 class Outbox:
     """For any thread. Nothing here waits: what the socket does not take stays, until something newer comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, points: bool, events: bool) -> None:
+        """Which of these the outputs want."""
+        self._points, self._events = points, events
         self._lock = threading.Lock()
         self._link: Optional[socket.socket] = None
-        self._newest: Optional[Dict[str, Any]] = None
+        self._newest: Optional[Packet] = None
         self._kept: List[Any] = []
         self._ending = False
         self.coarse: Tuple[str, ...] = ()  # names of shapes; told to each relay before its first frame
@@ -41,14 +43,19 @@ class Outbox:
             self._link = None
             return self._handed
 
-    def put(self, record: Dict[str, Any]) -> bool:
-        """False: it is not sent yet."""
+    def put(self, packet: Packet) -> bool:
+        """Its events are event records. False: it is not sent yet."""
         with self._lock:
             if self._newest is not None:
                 self.dropped += 1
-            self._newest = record
-            self._keep(record.get("events", ()))
-            return self._send()
+            self._newest = packet
+            if packet.events and self._events:
+                self._keep(packet.events)
+            if self._send():
+                return True
+            image = np.empty(packet.frame.image.shape[:2] + (0,), np.uint8)  # what waits holds no picture
+            self._newest = packet._replace(frame=packet.frame._replace(image=image))
+            return False
 
     def put_last(self, record: Dict[str, Any]) -> bool:
         """Events that no frame comes for any more."""
@@ -88,8 +95,7 @@ class Outbox:
             self._newest, self._kept = None, []
 
     def _keep(self, events: Any) -> None:
-        if events:
-            self._kept = (self._kept + list(events))[-MOST_KEPT:]
+        self._kept = (self._kept + list(events))[-MOST_KEPT:]
 
     def _send(self) -> bool:
         if self._link is None:
@@ -102,17 +108,17 @@ class Outbox:
             if self._newest is None:
                 self._link.send(messages.pack(messages.LAST, now, {"schema": SCHEMA, "events": events}))
             else:
-                self._send_frame(self._link, now, dict(self._newest, events=events))
+                self._send_frame(self._link, now, self._newest, events)
                 self._handed += 1
         except OSError:  # it has no room, or the other end is gone
             return False
         self._kept, self._newest = self._kept[MOST_AT_ONCE:], None
         return True
 
-    def _send_frame(self, link: socket.socket, now: float, record: Dict[str, Any]) -> None:
+    def _send_frame(self, link: socket.socket, now: float, packet: Packet, events: List[Any]) -> None:
         try:
-            link.sendmsg(messages.pack_frame(now, record))
+            link.send(packed.pack(packet, events, now, self._points))
         except OSError as e:
             if e.errno != errno.EMSGSIZE:
                 raise
-            link.sendmsg(messages.pack_frame(now, without(record, NO_POINTS)))  # those of dozens of faces
+            link.send(packed.pack(packet, events, now, False))  # those of dozens of faces

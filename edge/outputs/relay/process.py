@@ -1,4 +1,4 @@
-"""The relay's process: takes records from the tracker, and serves all live outputs with them.
+"""The relay's process: takes what was tracked, makes records of it, and serves all live outputs with them.
 
 It ends when the tracker's end of the socket is closed, however that comes; a signal of a terminal is the tracker's business.
 """
@@ -9,12 +9,13 @@ import signal
 import socket
 import sys
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional, Set, Tuple
+from typing import Any, Deque, List, Optional, Set, Tuple
 
 from edge.core import clock
 from edge.core.redact import hide, learn
 from edge.host.process import follow_parent
 from edge.outputs.relay import messages
+from edge.outputs.relay.packed import FRAME, Sent
 from edge.outputs.relay.served import Row, Served
 
 FRESH_S = 0.2  # a frame that lay in the socket for longer gives way to the next one,
@@ -32,7 +33,7 @@ class Relay:
 
     def __init__(self, link: socket.socket, served: Served, log: "Log") -> None:
         self._link, self._served, self._log = link, served, log
-        self._held: Optional[Tuple[float, Dict[str, Any]]] = None  # a frame that may be too old, until when
+        self._held: Optional[Tuple[float, Sent]] = None  # a frame that may be too old, until when
         self._events: List[Any] = []  # of frames that gave way
         self._given_way = 0
         self._status_at = self._look_at = 0.0
@@ -63,7 +64,7 @@ class Relay:
     def _next(self) -> Optional[bytes]:
         """None: nothing there. b"": the other end is closed."""
         try:
-            return self._link.recv(messages.LARGEST_RECORD)
+            return self._link.recv(messages.LARGEST_MESSAGE)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -78,23 +79,21 @@ class Relay:
         elif kind == messages.LAST:
             self._pass_on()
             self._served.put_last(record)
-        elif kind == messages.FRAME:
+        elif kind == FRAME:
             now = clock.monotonic()
             if self._held is not None:  # there is a newer one
-                self._events += self._held[1].get("events", [])
+                self._events += self._held[1].packet.events
                 self._given_way += 1
-            self._held = (now + HOLD_S, record)
-            if now - value <= FRESH_S:
+            self._held = (now + HOLD_S, value)
+            if now - value.at <= FRESH_S:
                 self._pass_on()
             else:
                 self._status_at = 0.0  # the tracker may have a newer one, and learns that we read again
 
     def _pass_on(self) -> None:
         if self._held is not None:
-            record = self._held[1]
-            if self._events:
-                record = dict(record, events=self._events + record.get("events", []))
-            self._served.put(record)
+            sent = self._held[1]
+            self._served.put(self._served.encode(sent.packet, self._events + list(sent.packet.events), sent.points))
             self._held, self._events = None, []
 
     def _end(self, timeout_s: float) -> None:
@@ -158,10 +157,11 @@ def main(argv: List[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     follow_parent(int(argv[1]), signal.SIGCONT)  # a stopped process continues when it ends, and finds the socket closed
     os.nice(NICE)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # a record that comes takes the processor from nobody
     link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(argv[0]))
     link.setblocking(False)
     select.select([link], [], [])
-    data = link.recv(messages.LARGEST_RECORD)
+    data = link.recv(messages.LARGEST_MESSAGE)
     if data:
         _, specs, options = messages.unpack(data)
         for spec in specs:

@@ -34,7 +34,7 @@ class RelaySender(contracts.Sender):
     """start(), put() and close() are the pipeline's; rows() any thread's."""
 
     name = NAME
-    arrays = True
+    encodes = True
 
     def __init__(self, specs: Sequence[OutputSpec], options: OutputOptions, report: Optional[Report] = None) -> None:
         """`report(event, text)` gets "warning" and "note" lines, in the thread of this. Raises ConfigError, OutputError for
@@ -49,7 +49,7 @@ class RelaySender(contracts.Sender):
         self._specs = list(specs)
         # what goes into a message
         self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)
-        self._outbox, self._ledger = Outbox(), Ledger(names(specs))
+        self._outbox, self._ledger = Outbox(self.landmarks, self.events), Ledger(names(specs))
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")
         self._told: Set[str] = set()

@@ -4,10 +4,11 @@ import traceback
 from typing import AbstractSet, Any, Dict, List, Optional, Sequence
 
 from edge.core import clock
+from edge.core.packet import Packet
 from edge.core.parts import Parts
 from edge.core.redact import hide
 from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
-from edge.outputs.record import without
+from edge.outputs.record import encode, without
 from edge.outputs.sender import FAILED, FIRST_RETRY_S, LONGEST_RETRY_S, Sender
 
 CAPACITY = 3  # frames that wait for an output: a thread that gets no turn for a tenth of a second loses none
@@ -22,12 +23,21 @@ class Served:
 
     def __init__(self, specs: Sequence[OutputSpec], options: OutputOptions) -> None:
         self._lines = [_Line(spec, options) for spec in specs]
+        self._parts = Parts(*(any(wanted) for wanted in zip(*[line.parts for line in self._lines])))
         self.coarse: AbstractSet[str] = frozenset()  # the shapes that only who wants them gets
 
     def start(self) -> None:
         """Does not wait for any of them."""
         for line in self._lines:
             line.sender.start()
+
+    def encode(self, packet: Packet, events: List[Any], points: bool) -> Dict[str, Any]:
+        """The record with all that any of them asked for, for put(). `events`: their records; `points`: it has them."""
+        wanted = self._parts._replace(events=False, landmarks=points and self._parts.landmarks)
+        record = encode(packet, clock.monotonic(), wanted, as_lists=False, coarse=self.coarse)
+        if self._parts.events:
+            record["events"] = events
+        return record
 
     def put(self, record: Dict[str, Any]) -> None:
         """Never waits."""
