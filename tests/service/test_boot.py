@@ -188,37 +188,6 @@ def test_what_it_records_is_not_for_every_account_and_its_status_is(running):
     running.run("rm", recorded)
 
 
-def test_live_outputs_are_served_in_the_same_sandbox_by_a_process_that_comes_back(running):
-    wanted = {"vmc://127.0.0.1:39539": "nothing listens at 127.0.0.1:39539", "ws://": "nobody receives it",
-              "mqtt://127.0.0.1:1/rooms/board": "no broker at 127.0.0.1:1"}
-    if os.environ.get(BIONIC):  # the tree has no wheels of the others there
-        wanted = {name: state for name, state in wanted.items() if name.startswith("vmc")}
-
-    def served():
-        rows = records(running)[-1].get("outputs", {})
-        return all(state in rows.get(name, {}).get("state", "") for name, state in wanted.items())
-
-    running.write(CONFIG, CAMERA + "outputs: {}\n".format(json.dumps(sorted(wanted))))
-    running.run("systemctl", "restart", SERVICE)
-    main = pid(running)
-    wait_for(served, "the outputs' rows", 20.0)
-    relay, = running.run("pgrep", "--parent", str(main), "--full", "relay").out.split()
-    said = [running.read("/proc/{}/{}".format(process, name)).splitlines() for name in ("status", "cgroup")
-            for process in (main, relay)]
-    for name in ("Uid:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:"):
-        one, other = ([line for line in lines if line.startswith(name)] for lines in said[:2])
-        assert one == other != []
-    assert said[2] == said[3] and SERVICE in said[2][-1]
-    running.run("kill", "-9", relay)
-    wait_for(lambda: set(running.run("pgrep", "--parent", str(main), "--full", "relay", check=False).out.split()) - {relay},
-             "another relay", 20.0)
-    wait_for(served, "the outputs' rows again", 20.0)
-    assert pid(running) == main
-    running.write(CONFIG, CAMERA)
-    running.run("systemctl", "restart", SERVICE)
-    assert running.run("pgrep", "--full", "relay", check=False).out == ""
-
-
 def test_installing_again_changes_nothing(running):
     before = listing(running)
     said = service(running, "install", "--networks", MEDIA).out
@@ -260,6 +229,37 @@ def test_it_stops_at_once_and_does_not_come_back(running):
     said = journal(running)
     assert "RUNNING" in said and "STOPPED" in said and said.count("fps") <= 10  # no line for every few seconds
     running.run("systemctl", "start", SERVICE)
+
+
+def test_live_outputs_are_served_in_the_same_sandbox_by_a_process_that_comes_back(running):
+    wanted = {"vmc://127.0.0.1:39539": "nothing listens at 127.0.0.1:39539", "ws://": "nobody receives it",
+              "mqtt://127.0.0.1:1/rooms/board": "no broker at 127.0.0.1:1"}
+    if os.environ.get(BIONIC):  # the tree has no wheels of the others there
+        wanted = {name: state for name, state in wanted.items() if name.startswith("vmc")}
+
+    def served():
+        rows = records(running)[-1].get("outputs", {})
+        return all(state in rows.get(name, {}).get("state", "") for name, state in wanted.items())
+
+    running.write(CONFIG, CAMERA + "outputs: {}\n".format(json.dumps(sorted(wanted))))
+    running.run("systemctl", "restart", SERVICE)
+    main = pid(running)
+    wait_for(served, "the outputs' rows", 20.0)
+    relay, = running.run("pgrep", "--parent", str(main), "--full", "relay").out.split()
+    said = [running.read("/proc/{}/{}".format(process, name)).splitlines() for name in ("status", "cgroup")
+            for process in (main, relay)]
+    for name in ("Uid:", "CapEff:", "CapBnd:", "NoNewPrivs:", "Seccomp:"):
+        one, other = ([line for line in lines if line.startswith(name)] for lines in said[:2])
+        assert one == other != []
+    assert said[2] == said[3] and SERVICE in said[2][-1]
+    running.run("kill", "-9", relay)
+    wait_for(lambda: set(running.run("pgrep", "--parent", str(main), "--full", "relay", check=False).out.split()) - {relay},
+             "another relay", 20.0)
+    wait_for(served, "the outputs' rows again", 20.0)
+    assert pid(running) == main
+    running.write(CONFIG, CAMERA)
+    running.run("systemctl", "restart", SERVICE)
+    assert running.run("pgrep", "--full", "relay", check=False).out == ""
 
 
 def test_a_wrong_configuration_fails_once_and_says_what_is_wrong(running):
