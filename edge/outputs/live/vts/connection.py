@@ -36,6 +36,8 @@ class Connection:
         self.counts = {"injected": 0, "rejected": 0, "connections": 0}
         self._address, self._own = address, own
         self._listener = None if tells_at is None else UdpListener(name, tells_at, shared=True)
+        if self._listener is not None:
+            self.counts["refused"] = 0  # what is no program that tells of itself
         self._tried = False
         self._permissions: Dict[str, Permission] = {}
         self._session: Optional[Session] = None
@@ -90,6 +92,9 @@ class Connection:
                     return Address(host, port)
                 if port == 0:
                     self.condition = "{}: {}".format(host, OFF)
+                self.counts["refused"] += port is None
+            self.counts["refused"] += self._listener.refused
+            self._listener.refused = 0
             if self._address is not None and clock.monotonic() >= try_at:
                 try_at = clock.monotonic() + TELLS_S
                 if await _answers(self._address):
