@@ -270,6 +270,14 @@ def test_a_hostile_studio_is_bounded_and_one_line(raw, text):
             run.until(lambda: studio.injected, "it comes back")
 
 
+def test_its_pings_are_answered_and_a_flood_of_them_ends_the_connection():
+    with VTubeStudio() as studio, Running(address_of(studio)) as run:
+        run.until(lambda: studio.injected)
+        assert studio.pinged(1) == 1 and run.output.condition == ""
+        assert studio.pinged(20000) < 20000
+        run.told("it sends too much")
+
+
 def test_nobody_answers_and_close_takes_no_longer_than_it_may():
     with VTubeStudio(delay_s=60.0) as studio, Running(address_of(studio)) as run:
         run.until(lambda: studio.requests)
