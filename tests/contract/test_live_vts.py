@@ -56,10 +56,9 @@ class Running:
         wait_until(lambda: text in self.output.condition, "the condition {!r}, it is {!r}".format(text, self.output.condition))
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s, socket.socket() as tcp:
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
-        tcp.bind(s.getsockname())
         return s.getsockname()[1]
 
 
@@ -154,9 +153,9 @@ def test_an_interface_that_is_off_and_one_that_comes_later():
 @pytest.mark.parametrize("address, told", [("vts://0.0.0.0", "waits for VTube Studio in this network"),
                                            ("vts://:{}", "or to tell of itself")])
 def test_a_studio_that_tells_of_itself_is_found(monkeypatch, address, told):
-    monkeypatch.setattr(VtubeStudio, "tells_at", free_port())
+    monkeypatch.setattr(VtubeStudio, "tells_at", free_port(socket.SOCK_DGRAM))
     port = VtubeStudio.tells_at
-    with VTubeStudio() as studio, Running(address.format(free_port())) as run:
+    with VTubeStudio() as studio, Running(address.format(free_port(socket.SOCK_STREAM))) as run:
         run.told(told)
 
         def heard():
@@ -269,6 +268,14 @@ def test_a_hostile_studio_is_bounded_and_one_line(raw, text):
             studio.raw = None
             studio.drop()
             run.until(lambda: studio.injected, "it comes back")
+
+
+def test_its_pings_are_answered_and_a_flood_of_them_ends_the_connection():
+    with VTubeStudio() as studio, Running(address_of(studio)) as run:
+        run.until(lambda: studio.injected)
+        assert studio.pinged(1) == 1 and run.output.condition == ""
+        assert studio.pinged(20000) < 20000
+        run.told("it sends too much")
 
 
 def test_nobody_answers_and_close_takes_no_longer_than_it_may():

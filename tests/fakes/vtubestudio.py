@@ -51,6 +51,18 @@ class VTubeStudio:
         """All connections break off."""
         self._loop.call_soon_threadsafe(lambda: [link.transport.abort() for link in self._links])
 
+    def pinged(self, count):
+        """How many pings its plugin answered."""
+        async def ping():
+            link, answered = list(self._links)[0], 0
+            try:
+                for _ in range(count):
+                    answered += await (await link.ping()) is not link
+            except websockets.ConnectionClosed:
+                pass
+            return answered
+        return asyncio.run_coroutine_threadsafe(ping(), self._loop).result(60.0)
+
     def broadcast(self, port, active=True):
         """Tell of itself, as every 2 s, to this machine alone."""
         text = {"apiName": "VTubeStudioPublicAPI", "apiVersion": "1.0", "timestamp": 1625405710728,

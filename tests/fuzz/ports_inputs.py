@@ -62,6 +62,7 @@ def of_vts(random):
 
 
 DATAGRAMS = {"ifacialmocap": of_ifacialmocap, "vts-phone": of_vts_phone, "vts": of_vts}
+GOOD = {"ifacialmocap": WORD, "vts-phone": json.dumps(PHONE).encode("ascii"), "vts": json.dumps(TELLS).encode("ascii")}
 
 
 # TCP: a conversation is a list of pieces to send; it begins with a request, good or not

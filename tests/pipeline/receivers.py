@@ -164,6 +164,8 @@ def faults_of(turn, peers):
             faults.append("{} comes and goes, and its states are {}".format(peer.address, sorted(states)))
         if peer.role == FLOODS and not sum(count for key, count in row.items() if key not in PLAIN_KEYS):
             faults.append("{} is flooded, and counts nothing: {}".format(peer.address, row))
+        if peer.role == FLOODS and not peer.count:
+            faults.append("{} is flooded, and who asks beside it gets nothing".format(peer.address))
     for of, name in (("mb", "tracker"), ("relay_mb", "relay")):
         before, after = turn.growth(of)
         if after > max(MOST_GROWTH * before, before + LEAST_GROWTH_MB):

@@ -2,6 +2,9 @@
 import json
 import math
 import re
+import socket
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from edge.geometry.rotation import from_angles
 from edge.outputs.live.loop import Loop
 from edge.outputs.live.signals import at_rest
 from edge.outputs.live.socketio import frames
+from edge.outputs.live.socketio.link import SHORTEST_PING_S
 from edge.outputs.live.socketio.payload import payload
 from edge.outputs.live.socketio.sessions import JOIN_S, MOST_SESSIONS, Session, Sessions
 from edge.outputs.live.web.server import MOST_HEAD
@@ -199,6 +203,54 @@ def test_why_there_is_no_connection_is_one_line(standin, texts, why):
         output.open()
     assert why in str(error.value) and "\n" not in str(error.value) and str(error.value).startswith("output socketio://")
     output.close()
+
+
+@pytest.mark.parametrize("said, why", [("2", "it sends too much"), ("x" * 70000, "it closed the connection"),
+                                       (None, "it sends too much")], ids=["messages", "a huge one", "pings"])
+def test_a_server_that_floods_us_is_left(standin, said, why):
+    async def serve(response):
+        await response.send_str(OPENING % 600000)
+        await response.send_str("40/kizuna,{}")
+        for _ in range(20000):
+            await (response.ping(b"x") if said is None else response.send_str(said))
+
+    output = made("socketio://", ("127.0.0.1", standin(serve)))
+    output.open()
+    wait_until(lambda: output._link.lost)
+    assert why in output._link.lost
+    output.close()
+
+
+@pytest.mark.parametrize("interval", ["1e-300", "0.001"])
+def test_a_server_that_wants_to_be_pinged_all_the_time_is_pinged_as_often_as_makes_sense(standin, interval):
+    pings = []
+
+    async def serve(response):
+        await response.send_str('0{"sid":"a","upgrades":[],"pingInterval":%s,"pingTimeout":600000}' % interval)
+        await response.send_str("40")
+        await response.send_str("40/kizuna,")
+        while True:
+            pings.append((time.monotonic(), (await response.receive()).data))
+
+    output = made("socketio://", ("127.0.0.1", standin(serve)))
+    output.open()
+    wait_until(lambda: len(pings) > 6)
+    assert pings[6][0] - pings[1][0] >= 4 * SHORTEST_PING_S
+    output.close()
+
+
+def test_a_server_that_leads_elsewhere_is_not_followed():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        output = made("socketio://", server.getsockname())
+        answer = threading.Thread(target=lambda: server.accept()[0].sendall(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"))
+        answer.start()
+        with pytest.raises(OutputError, match="it leads elsewhere"):
+            output.open()
+        answer.join()
+        output.close()
 
 
 def test_a_connection_that_ends_is_told_with_the_next_frame_or_tick(standin):

@@ -11,7 +11,7 @@ from edge.host.reading import reason
 # what is read at a time: a flood takes no more of the processor, and the kernel drops the rest. It is all that the kernel
 # holds of short ones, so that with every frame there is room again for one that is no flood
 MOST_AT_ONCE, MOST_S = 1024, 0.003
-MOST_OF_ONE = 32  # of them that one host is heard with: the others' requests are not behind what it makes us read
+MOST_OF_ONE = 32  # of them that one socket is heard with: the others' requests are not behind what it makes us read
 BUFFER = 1 << 20  # bytes that the kernel is asked to hold; Linux gives 416 kB unless told otherwise
 LARGEST = 4096  # of a datagram: no request is that long
 ANSWER_S = 1.0  # a refusal comes back within it: until then nothing is known of what was sent
@@ -100,7 +100,7 @@ class UdpListener:
         """What came since the last call, and from whom (host, port); at most MOST_AT_ONCE, and for MOST_S. Of one longer
         than LARGEST the beginning."""
         over_at = clock.monotonic() + MOST_S
-        heard: Dict[str, int] = {}
+        heard: Dict[Tuple[str, int], int] = {}
         for _ in range(MOST_AT_ONCE):
             if self._socket is None or clock.monotonic() > over_at:
                 return
@@ -110,11 +110,12 @@ class UdpListener:
                 return
             except OSError:  # an answer of ours was refused: no datagram
                 continue
-            heard[sender[0]] = heard.get(sender[0], 0) + 1
-            if heard[sender[0]] > MOST_OF_ONE:
+            place = (sender[0], sender[1])
+            heard[place] = heard.get(place, 0) + 1
+            if heard[place] > MOST_OF_ONE:
                 self.refused += 1
                 continue
-            yield bytes(self._read[:size]), (sender[0], sender[1])
+            yield bytes(self._read[:size]), place
 
     def send(self, data: bytes, to: Tuple[str, int]) -> bool:
         """False: it cannot be sent now."""

@@ -5,15 +5,19 @@ import socket
 from collections import deque
 from typing import Any, Coroutine, Deque, Optional, Sequence
 
+from edge.core import clock
 from edge.core.rules import Address
 from edge.host.reading import reason
 from edge.outputs.live.socketio import frames
+from edge.outputs.live.web.allowance import Allowance
 
 PATH = "http://{}/socket.io/?EIO=4&transport=websocket"
 LARGEST_MESSAGE = 65536  # that is read
 SEND_BUFFER = 65536  # bytes of the kernel's: what lies there is old when it is read
 MOST_EVENTS = 200  # that wait: the newest
 STALLED_S, GOODBYE_S = 10.0, 0.5
+SHORTEST_PING_S = 0.1
+HEARD_AT_ONCE, HEARD_A_SECOND = 2000.0, 500.0  # messages: what other trackers send comes here too
 
 
 class LinkError(Exception):
@@ -35,15 +39,19 @@ class Link:
         self._frame: Optional[str] = None
         self._events: Deque[str] = deque(maxlen=MOST_EVENTS)
         self._wake: Any = None
+        self._allowance = Allowance(HEARD_AT_ONCE, HEARD_A_SECOND, clock.monotonic())
 
     async def connect(self) -> None:
         """Raises LinkError. Ends when the namespace is joined."""
         import aiohttp
 
         self._wake = asyncio.Event()
-        self._session = aiohttp.ClientSession()
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(_refuse)
+        self._session = aiohttp.ClientSession(trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar())
         try:
-            self._ws = await self._session.ws_connect(PATH.format(self._address.text), max_msg_size=LARGEST_MESSAGE)
+            self._ws = await self._session.ws_connect(PATH.format(self._address.text), max_msg_size=LARGEST_MESSAGE,
+                                                      autoping=False)
         except aiohttp.WSServerHandshakeError as e:
             raise LinkError("no socket.io server: it answers with status {}".format(e.status))
         except aiohttp.ClientConnectorError as e:
@@ -82,9 +90,13 @@ class Link:
                 message = await self._ws.receive(limit_s)
             except asyncio.TimeoutError:
                 raise LinkError("silent for {:g} s".format(limit_s))
+            if not self._allowance.spend(clock.monotonic()):
+                raise LinkError("gone: it sends too much")
             if message.type == WSMsgType.TEXT:
                 return str(message.data)
-            if message.type != WSMsgType.BINARY:
+            if message.type == WSMsgType.PING:
+                await self._ws.pong(message.data)
+            elif message.type not in (WSMsgType.BINARY, WSMsgType.PONG):
                 raise LinkError("gone: it closed the connection")
 
     def offer(self, frame: Optional[str], events: Sequence[str]) -> None:
@@ -105,7 +117,7 @@ class Link:
     async def ping(self) -> None:
         """What a server of Engine.IO 3 waits for."""
         while self.generation == 3:
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(max(SHORTEST_PING_S, self._interval_s))
             self.offer(None, [frames.PING])
 
     async def _until_lost(self, working: Coroutine[Any, Any, None]) -> None:
@@ -151,3 +163,7 @@ class Link:
                 pass
         if self._session is not None:
             await self._session.close()
+
+
+async def _refuse(session: Any, context: Any, about: Any) -> None:
+    raise LinkError("no socket.io server: it leads elsewhere")

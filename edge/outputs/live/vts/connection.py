@@ -12,6 +12,7 @@ from edge.outputs.live.udp import UdpListener
 from edge.outputs.live.vts import messages, tokens
 from edge.outputs.live.vts.parameters import definitions
 from edge.outputs.live.vts.session import OFF, Permission, Session, SessionOver
+from edge.outputs.live.web.allowance import Allowance
 
 POLL_S = 0.2
 TELLS_S = 2.5  # VTube Studio tells of itself every 2 s, to all of a network, and not to a loopback address
@@ -19,6 +20,7 @@ CONNECT_S, CLOSE_S = 5.0, 0.8
 HEARTBEAT_S = 30.0
 LARGEST = 512 * 1024  # of a message: a list of 300 inputs has 60 kB
 LARGEST_BROADCAST = 2048
+HEARD_AT_ONCE, HEARD_A_SECOND = 2000.0, 500.0  # messages
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 30.0  # a connection of such an age makes the next pause short again
 START = "start it, and its interface (Start API in its settings)"
@@ -34,6 +36,8 @@ class Connection:
         self.counts = {"injected": 0, "rejected": 0, "connections": 0}
         self._address, self._own = address, own
         self._listener = None if tells_at is None else UdpListener(name, tells_at, shared=True)
+        if self._listener is not None:
+            self.counts["refused"] = 0  # what is no program that tells of itself
         self._tried = False
         self._permissions: Dict[str, Permission] = {}
         self._session: Optional[Session] = None
@@ -88,6 +92,9 @@ class Connection:
                     return Address(host, port)
                 if port == 0:
                     self.condition = "{}: {}".format(host, OFF)
+                self.counts["refused"] += port is None
+            self.counts["refused"] += self._listener.refused
+            self._listener.refused = 0
             if self._address is not None and clock.monotonic() >= try_at:
                 try_at = clock.monotonic() + TELLS_S
                 if await _answers(self._address):
@@ -106,7 +113,8 @@ class Connection:
         trace.on_request_redirect.append(_refuse)  # the permission is this host's
         async with aiohttp.ClientSession(trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar(),
                                          timeout=aiohttp.ClientTimeout(total=CONNECT_S)) as client:
-            link = await client.ws_connect("ws://{}/".format(address.text), max_msg_size=LARGEST, heartbeat=HEARTBEAT_S)
+            link = await client.ws_connect("ws://{}/".format(address.text), max_msg_size=LARGEST, heartbeat=HEARTBEAT_S,
+                                           autoping=False)
             self.counts["connections"] += 1
             self._waiting, self._wake = [], asyncio.Event()
             self._session = Session(self._permission(address.host), definitions() if self._own else ())
@@ -128,7 +136,14 @@ class Connection:
 
     async def _read(self, link: Any) -> None:
         from aiohttp import WSMsgType
+        allowance = Allowance(HEARD_AT_ONCE, HEARD_A_SECOND, clock.monotonic())
         async for message in link:
+            if not allowance.spend(clock.monotonic()):
+                raise SessionOver("it sends too much")
+            if message.type == WSMsgType.PING:
+                await link.pong(message.data)
+            if message.type in (WSMsgType.PING, WSMsgType.PONG):
+                continue
             if message.type == WSMsgType.ERROR:
                 raise SessionOver("the connection broke ({})".format(reason(message.data)))
             if message.type != WSMsgType.TEXT:

@@ -16,6 +16,7 @@ from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.host.reading import reason
 from edge.outputs.live.loop import Loop
+from edge.outputs.live.web.allowance import Allowance
 
 MOST_CONNECTIONS = 128  # the oldest that has asked for nothing yet gives way to a new one
 HANDSHAKE_S = 5.0  # for the head of a request, and between two requests
@@ -23,7 +24,7 @@ MOST_HEAD = 16384  # bytes of it
 SEND_BUFFER = 65536  # bytes that the kernel holds for a peer: what lies there is old when it is read
 BACKLOG, PAUSE_S, START_S, CLOSE_S = 128, 0.1, 5.0, 1.0
 # of WebSockets: what a peer may say, in bytes and messages, and how often it is asked whether it is there
-LARGEST_MESSAGE, SAID_AT_ONCE, SAID_A_SECOND, HEARTBEAT_S = 4096, 100, 10.0, 30.0
+LARGEST_MESSAGE, SAID_AT_ONCE, SAID_A_SECOND, HEARTBEAT_S = 4096, 100.0, 10.0, 30.0
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?\Z", re.IGNORECASE)
 Handler = Callable[[Any], Any]  # a coroutine function: aiohttp's request -> response
 
@@ -259,14 +260,12 @@ class WebServer:
             return response
         one.allowance = None
         joined()
-        spare, before = float(SAID_AT_ONCE), clock.monotonic()
+        allowance = Allowance(SAID_AT_ONCE, SAID_A_SECOND, clock.monotonic())
         while True:
             message = await response.receive()
             if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return response
-            now = clock.monotonic()
-            spare, before = min(float(SAID_AT_ONCE), spare + SAID_A_SECOND * (now - before)) - 1.0, now
-            if spare < 0.0:
+            if not allowance.spend(clock.monotonic()):
                 self.refuse(one)
                 return response
             if message.type == WSMsgType.PING and one.transport.get_write_buffer_size() == 0:
