@@ -58,7 +58,8 @@ def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
     for spec in [parse_output(text) for text in texts]:
         for place in _places(spec):
             if place in taken and place != os.devnull:
-                raise ConfigError("--output {} and --output {} go to the same place".format(taken[place], spec.text))
+                raise ConfigError("--output {} and --output {} go to the same place{}".format(
+                    taken[place], spec.text, ": both listen at {} port {}".format(*place) if place == spec.bound else ""))
             taken[place] = spec.text
         specs.append(spec)
     return tuple(specs)

@@ -11,7 +11,8 @@ from edge.core.errors import ConfigError, OutputError
 from edge.core.redact import hide, one_line
 from edge.host import console
 from edge.host.stop import Stop, stopped_by_signals
-from edge.outputs.kinds import ALWAYS, KINDS, STDOUT, WITHOUT_HOST, form_of
+from edge.outputs.kinds import ALWAYS, KINDS, OVER_TCP, STDOUT, WITHOUT_HOST, form_of, protocol
+from edge.telemetry.status.table import without_name
 
 LIST, TEST = "list", "test"
 LONGEST_S = 86400.0
@@ -48,7 +49,7 @@ def check(args: Any) -> None:
     if args.json:
         raise ConfigError("--json goes with nanoface outputs list and nanoface outputs KIND, not with test")
     if not args.names:
-        raise ConfigError("nanoface outputs test where to? Name an address, such as {}".format(KINDS["vmc"].example))
+        raise ConfigError("nanoface outputs test: where to? Name an address, such as {}".format(KINDS["vmc"].example))
 
 
 def run(args: Any, out: TextIO) -> int:
@@ -81,14 +82,20 @@ def _described(name: str) -> List[str]:
     facts, kind = _facts(name), KINDS[name]
     lines = ["{}  {}".format(facts["form"], facts["text"]), "  example  {}".format(facts["example"])]
     if kind.live:
-        lines.append("  port     {}; {}".format("{} by itself".format(kind.port) if kind.port else "has to be named",
-                                                LISTENS.get(kind.listens, "nanoface sends") if kind.tells_at is None
-                                                else LOOKS.format(kind.tells_at)))
+        port = "{} by itself".format(kind.port) if kind.port else "has to be named"
+        lines.append("  port     {} {}; {}".format(protocol(name), port, _who_asks(name)))
     lines += ["  option   {:<16} {}; {}".format(key + "=", option["text"], option["allowed"])
               for key, option in facts["options"].items()]
     if kind.package:
         lines.append("  needs    the package {}: {}".format(kind.package, install(kind.package)))
     return lines + ["  mind     " + trap for trap in facts["traps"]]
+
+
+def _who_asks(name: str) -> str:
+    kind = KINDS[name]
+    if kind.tells_at is not None:
+        return LOOKS.format(kind.tells_at)
+    return LISTENS.get(kind.listens, "nanoface connects" if name in OVER_TCP else "nanoface sends")
 
 
 def _test(args: Any, out: TextIO) -> int:
@@ -113,7 +120,8 @@ def _test(args: Any, out: TextIO) -> int:
             states = rehearsal.close()
     lost = [name for name, state in states.items() if state]
     if len(lost) == len(senders):
-        raise OutputError("nothing was received: " + "; ".join("{}: {}".format(hide(name), states[name]) for name in lost))
+        raise OutputError("nothing was received: {}; nanoface outputs {} says what to mind".format(
+            "; ".join("{}: {}".format(hide(name), states[name]) for name in lost), specs[0].kind))
     return 0
 
 
@@ -153,7 +161,7 @@ class _Rehearsal:
     def _tell(self) -> None:
         """A state that has changed."""
         for sender in self._senders:
-            state = str(sender.stats()["state"])
+            state = _state(sender)
             self._received[sender.name] = self._received.get(sender.name, False) or bool(RECEIVED.match(state))
             if state != self._told.get(sender.name, "ok") and state not in ("new", "opening"):
                 self._stream.write("          {}: {}\n".format(one_line(hide(sender.name)), one_line(hide(state))))
@@ -163,14 +171,14 @@ class _Rehearsal:
         """Name -> what was wrong at the end, "" where somebody received it. Prints the table."""
         wrong: Dict[str, str] = {}
         rows = []
-        states = [str(sender.stats()["state"]) for sender in self._senders]  # as long as they are open
+        states = [_state(sender) for sender in self._senders]  # as long as they are open
         for sender in self._senders:
             sender.finish()
         for sender, live, state in zip(self._senders, self._lives, states):
             sender.close(CLOSE_S)
             counts = sender.stats()
             if not live:
-                state = str(counts["state"])
+                state = _state(sender)
             lost = NOT_RECEIVED.match(state) and not self._received.get(sender.name)
             wrong[sender.name] = hide(state) if lost or not counts["sent"] else ""
             more = ["{} {}".format(count, name) for name, count in counts.items()
@@ -182,6 +190,10 @@ class _Rehearsal:
         for row in rows:
             self._stream.write("{:<{}}  {:>7} {:>7} {:>7}  {}\n".format(one_line(row[0]), width, *row[1:]))
         return wrong
+
+
+def _state(sender: Any) -> str:
+    return without_name(sender.name, str(sender.stats()["state"]))
 
 
 OUTPUTS = Command(make_parser, run, check, (LIST, TEST) + tuple(KINDS), usual=LIST, takes_signals=True)

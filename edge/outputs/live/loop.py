@@ -1,10 +1,12 @@
 """An asyncio event loop in a daemon thread of its own, for an output whose protocol needs one."""
 import asyncio
+import os
 import sys
 import threading
 from typing import Any, Callable, Coroutine, Dict, Optional
 
 from edge.host import waiting
+from edge.host.reading import reason
 
 CLOSE_S = 1.5  # of the 2 s that the close() of an output may take
 
@@ -102,3 +104,11 @@ class Loop:
     def _fault(self, loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
         """In the place of asyncio's own, which writes on standard error, as often as a peer makes it."""
         self.faults += 1
+
+
+def unreached(error: Exception) -> str:
+    """Why a connection did not come about."""
+    if isinstance(error, asyncio.TimeoutError):
+        return "no answer"
+    number = error.errno if isinstance(error, OSError) else None  # also of aiohttp's and asyncio's, whose own texts are long
+    return os.strerror(number) if number is not None and number > 0 else reason(error)

@@ -44,7 +44,7 @@ class Ledger:
             if self._state not in ("", HANGING):
                 self._state = CLOSED
             for row in self._now:
-                if row.get("state") not in (None, CLOSED, HANGING):
+                if row.get("state", CLOSED).partition(":")[0] not in (CLOSED, HANGING):  # behind it stands why it was down
                     row["state"] = CLOSED
 
     def rows(self, dropped: int) -> Dict[str, Row]:

@@ -15,6 +15,7 @@ from edge.host.child.printed import PrintedLines
 from edge.host.child.start import start
 from edge.outputs.kinds import KINDS, OutputOptions, OutputSpec, make_output
 from edge.outputs.relay import messages
+from edge.outputs.relay.changes import Changes
 from edge.outputs.relay.ledger import Ledger
 from edge.outputs.relay.outbox import Outbox
 from edge.outputs.relay.watch import LATE, Watch
@@ -53,6 +54,7 @@ class RelaySender(contracts.Sender):
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")
         self._told: Set[str] = set()
+        self._changes = Changes(self._ledger.names)
         self._thread = threading.Thread(target=self._supervise, name="output relay", daemon=True)
         self._handed = 0  # frames, to the relay that has ended
         self.pid: Optional[int] = None  # of the relay that runs
@@ -128,7 +130,8 @@ class RelaySender(contracts.Sender):
         finally:
             theirs.close()
             self._started.set()
-        self.pid, watch = process.pid, Watch(ours, process, printed, self._ledger, self._outbox, self._tell)
+        self.pid, watch = process.pid, Watch(
+            ours, process, printed, self._ledger, self._outbox, self._tell, self._tell_changes)
         try:
             ours.send(messages.pack(messages.SERVE, self._specs, self._options))
             self._outbox.attach(ours)
@@ -137,6 +140,10 @@ class RelaySender(contracts.Sender):
             self._handed = self._outbox.detach()
             ours.close()
             self.pid = None
+
+    def _tell_changes(self, rows: Sequence[messages.Row]) -> None:
+        for event, text in self._changes.lines(rows, clock.monotonic()):
+            self._report(event, hide(text))
 
     def _tell(self, event: str, text: str) -> None:
         """Each text once."""

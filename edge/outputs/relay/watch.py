@@ -3,7 +3,7 @@ import select
 import socket
 import subprocess
 import time
-from typing import Callable
+from typing import Callable, Sequence
 
 from edge.core import clock
 from edge.host.child.printed import PrintedLines
@@ -11,7 +11,7 @@ from edge.host.child.start import how_ended
 from edge.outputs.relay import messages
 from edge.outputs.relay.ledger import Ledger
 from edge.outputs.relay.outbox import Outbox
-from edge.outputs.sender import DOWN, FAILED
+from edge.outputs.sender import DOWN
 
 START_S = 30.0  # for a process to load what it needs, from a slow card
 HANG_S = 6.0  # without a word it hangs
@@ -23,12 +23,12 @@ HANGS, STOPPED, LATE = "the relay hangs", "the relay is stopped", "not done in t
 
 
 class Watch:
-    """`tell(event, text)` gets warnings and notes."""
+    """`tell(event, text)` gets warnings and notes, `changed(rows)` what the relay said of its outputs."""
 
     def __init__(self, link: socket.socket, process: "subprocess.Popen[bytes]", printed: PrintedLines, ledger: Ledger,
-                 outbox: Outbox, tell: Callable[[str, str], None]) -> None:
+                 outbox: Outbox, tell: Callable[[str, str], None], changed: Callable[[Sequence[messages.Row]], None]) -> None:
         self._link, self._process, self._printed, self._ledger, self._outbox = link, process, printed, ledger, outbox
-        self._tell = tell
+        self._tell, self._changed = tell, changed
         self._outputs = len(ledger.names)
         self._over = False
 
@@ -81,11 +81,8 @@ class Watch:
         if told.kind != messages.STATUS:
             self._tell(told.kind, told.text)
             return False
-        for name, row in zip(self._ledger.names, told.rows):
-            word, _, text = row["state"].partition(": ")
-            if word in (DOWN, FAILED):
-                self._tell(messages.WARNING, text if text.startswith("output ") else "output {}: {}".format(name, text))
         self._ledger.told(told.rows)
+        self._changed(told.rows)
         return True
 
     def _end(self, why: str) -> str:

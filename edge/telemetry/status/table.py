@@ -122,9 +122,14 @@ def _outputs(outputs: Mapping[str, Mapping[str, Any]], width: int) -> List[str]:
         more = sorted(key for key, count in stats.items() if key not in OUTPUT_KEYS and count)
         counts = ", ".join("{} {}".format(stats[key], key.replace("_", " "))
                            for key in list(OUTPUT_KEYS[1:]) + more if key in stats)
-        text = "{}: {} ({})".format(name, stats.get("state", UNKNOWN), counts)
+        text = "{}: {} ({})".format(name, without_name(name, stats.get("state", UNKNOWN)), counts)
         lines += _text("output" if not lines else "", text, width)
     return lines
+
+
+def without_name(name: str, state: str) -> str:
+    """The state of an output where its name stands before it: texts of errors begin with that, too."""
+    return state.replace("output {}: ".format(name), "", 1)
 
 
 def _board(board: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Coroutine, Deque, Optional, Sequence
 from edge.core import clock
 from edge.core.rules import Address
 from edge.host.reading import reason
+from edge.outputs.live.loop import unreached
 from edge.outputs.live.socketio import frames
 from edge.outputs.live.web.allowance import Allowance
 
@@ -55,7 +56,7 @@ class Link:
         except aiohttp.WSServerHandshakeError as e:
             raise LinkError("no socket.io server: it answers with status {}".format(e.status))
         except aiohttp.ClientConnectorError as e:
-            raise LinkError("not reached: {}; is its server running?".format(reason(e.os_error)))
+            raise LinkError("not reached: {}; is its server running?".format(unreached(e)))
         except (aiohttp.ClientError, OSError) as e:
             raise LinkError("no socket.io server: {}".format(reason(e)))
         peer = self._ws.get_extra_info("socket")

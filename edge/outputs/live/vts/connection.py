@@ -7,6 +7,7 @@ from edge.core import clock
 from edge.core.errors import OutputError
 from edge.core.rules import Address
 from edge.host.reading import reason
+from edge.outputs.live.loop import unreached
 from edge.outputs.live.phone.requesters import is_near
 from edge.outputs.live.udp import UdpListener
 from edge.outputs.live.vts import messages, tokens
@@ -63,7 +64,7 @@ class Connection:
             except aiohttp.WSServerHandshakeError as e:
                 self.condition = "{}: what answers there is not VTube Studio ({})".format(place, e.status)
             except (OSError, ValueError, asyncio.TimeoutError, aiohttp.ClientError, OutputError) as e:
-                self.condition = "waits for {} ({}): {}".format(place, _why(e), START)
+                self.condition = "waits for {} ({}): {}".format(place, unreached(e), START)
             finally:
                 self._session = None
                 if self._listener is not None:
@@ -191,11 +192,3 @@ async def _answers(address: Address) -> bool:
 
 async def _refuse(session: Any, context: Any, about: Any) -> None:
     raise SessionOver("what answers there leads elsewhere, and is not VTube Studio")
-
-
-def _why(error: Exception) -> str:
-    """Of a connection that did not come about."""
-    if isinstance(error, asyncio.TimeoutError):
-        return "no answer"
-    number = error.errno if isinstance(error, OSError) else None  # also of aiohttp's, whose own text is long
-    return os.strerror(number) if number is not None and number > 0 else reason(error)
