@@ -6,9 +6,9 @@ import numpy as np
 
 from edge.outputs.live.datagrams import ToAddress
 from edge.outputs.live.output import LiveOutput, Record
-from edge.outputs.live.udp import LARGEST
 from edge.outputs.record import POINTS
 
+LARGEST = 65507  # bytes of a datagram of IPv4: 65535 without its two headers
 TOO_LARGE = "the record has no room for it in a datagram"
 
 
