@@ -13,7 +13,7 @@ from edge.outputs.live import opentrack, udpjson
 from edge.outputs.live.osc import values, vrchat
 from edge.outputs.live.osc.messages import Encoder
 from edge.outputs.live.signals import Follower, at_rest
-from edge.outputs.live.udp import LARGEST
+from edge.outputs.live.udpjson import LARGEST
 
 
 def told(found, places=None):
