@@ -4,8 +4,9 @@ The ranges are those of setup.py, which cannot import this; a test compares them
 """
 import shlex
 import sys
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple
 
 from edge.core.roles import ONNXRUNTIME, OPENVINO, RUNTIMES
 
@@ -42,6 +43,16 @@ def install(*modules: str, python: Sequence[int] = THIS_PYTHON) -> str:
 def absent(modules: Sequence[str]) -> List[str]:
     """Those that are not installed."""
     return [module for module in modules if find_spec(module) is None]
+
+
+def load(modules: Iterable[str]) -> None:
+    """Import them before threads do: on Python 3.6 two that load aiohttp at once find half of it. One that cannot
+    be loaded, or is none (""), is left to who uses it."""
+    for module in sorted(filter(None, set(modules))):
+        try:
+            import_module(module)
+        except ImportError:
+            pass
 
 
 def fastest_runtime(python: Sequence[int] = THIS_PYTHON) -> str:

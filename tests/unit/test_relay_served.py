@@ -1,5 +1,6 @@
 """Live outputs in one process: each gets what it asked for, and none suffers from another."""
 import sys
+import threading
 import types
 
 import numpy as np
@@ -106,6 +107,18 @@ def test_a_fault_of_its_own_code_is_told_with_its_place_and_the_output_made_anew
     wait_until(lambda: GOT["toy:1"])
     wait_until(lambda: both.rows()[1]["sent"] == 3)
     assert GOT["toy:1"][0][0]["frame"] == 2 and [r["frame"] for r, _ in GOT["toy:2"]] == [0, 1, 2]
+
+
+def test_the_package_of_an_output_is_loaded_before_any_thread_needs_it(served, monkeypatch, tmp_path):
+    (tmp_path / "slow_package.py").write_text("import threading, time\ntime.sleep(0.1)\nWHERE = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "slow_package", None)
+    monkeypatch.delitem(sys.modules, "slow_package")
+    for package in ("slow_package", "no_such_package_of_ours"):
+        monkeypatch.setitem(KINDS, "toy", KINDS["toy"]._replace(package=package))
+        served("toy:1", "toy:2").put(FRAME)
+    assert sys.modules["slow_package"].WHERE is threading.current_thread()
+    wait_until(lambda: len(GOT["toy:2"]))
 
 
 def test_less_of_a_record_is_what_encoding_less_of_it_gives():

@@ -106,6 +106,7 @@ def _test(args: Any, out: TextIO) -> int:
     stream = console.on(sys.stderr if any(spec.target == STDOUT for spec in specs) else out)
     stop = Stop()  # type: Any  # in the place of a threading.Event
     with stopped_by_signals(stop):
+        from edge.host import packages
         from edge.outputs.kinds import OutputOptions, make_output
         from edge.outputs.live.testface import RATE
         from edge.outputs.sender import Sender
@@ -113,6 +114,7 @@ def _test(args: Any, out: TextIO) -> int:
         options = OutputOptions(False, False, True, lambda: RATE, title=lambda: FACE)
         senders = [Sender(make_output(spec, options), keep_trying=KINDS[spec.kind].live) for spec in specs]
         lives = [KINDS[spec.kind].live for spec in specs]
+        packages.load(KINDS[spec.kind].package for spec in specs)
         rehearsal = _Rehearsal(senders, lives, stream)
         try:
             rehearsal.run(stop, args.seconds)

@@ -47,6 +47,7 @@ class Follower:
         self._now: Optional[float] = None
         self._position = REST_MM
         self._values: Dict[str, "_Eased"] = {}
+        self._shapes = [(name, _Eased((0.0,))) for name in SHAPES]
 
     def follow(self, record: Optional[Mapping[str, Any]], now: float, events: Iterable[Mapping[str, Any]] = ()) -> Signals:
         """`record` None: no frame came. `now`: monotonic seconds."""
@@ -59,7 +60,7 @@ class Follower:
         rotation = self._eased(HEAD, known.get(HEAD), now, (0.0, 0.0, 0.0))
         gaze: Dict[str, Any] = {eye: self._eased("gaze " + eye, known.get("gaze " + eye), now, (0.0, 0.0)) for eye in EYES}
         eye_open = {eye: self._eased("open " + eye, known.get("open " + eye), now, (1.0,))[0] for eye in EYES}
-        shapes = {name: self._eased(name, known.get(name), now, (0.0,))[0] for name in SHAPES}
+        shapes = {name: eased.take(known.get(name), now)[0] for name, eased in self._shapes}
         mouth_open = self._eased("mouth", known.get("mouth"), now, (0.0,))[0]
         found = Signals(pose is not None, self._face, exp(rotation), self._position, gaze, eye_open, mouth_open, shapes,
                         tuple(events))
@@ -92,12 +93,12 @@ class _Eased:
     def take(self, value: Optional[Tuple[float, ...]], now: float) -> Tuple[float, ...]:
         if value is not None:
             self._value, self._seen_at = value, now
-        else:
+        elif self._value is not self._rest:  # which costs least, as most shapes are never told
             passed = now - max(self._at, self._seen_at + HOLD_S)
             if passed > 0.0:
                 left = math.exp(-passed / EASE_S)
                 self._value = tuple(r + (v - r) * left for v, r in zip(self._value, self._rest))
-        self._at = now
+            self._at = now
         return self._value
 
 

@@ -7,7 +7,8 @@ from edge.core import clock
 from edge.core.packet import Packet
 from edge.core.parts import Parts
 from edge.core.redact import hide
-from edge.outputs.kinds import OutputOptions, OutputSpec, make_output
+from edge.host import packages
+from edge.outputs.kinds import KINDS, OutputOptions, OutputSpec, make_output
 from edge.outputs.record import encode, without
 from edge.outputs.sender import FAILED, FIRST_RETRY_S, LONGEST_RETRY_S, Sender
 
@@ -28,6 +29,7 @@ class Served:
 
     def start(self) -> None:
         """Does not wait for any of them."""
+        packages.load(KINDS[line.spec.kind].package for line in self._lines)
         for line in self._lines:
             line.sender.start()
 
@@ -78,14 +80,14 @@ class _Line:
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         self.name = hide(spec.text)
-        self._spec, self._options = spec, options
+        self.spec, self._options = spec, options
         self._earlier: Dict[str, int] = {}
         self._pause_s = FIRST_RETRY_S
         self._again_at: Optional[float] = None
         self._make()
 
     def _make(self) -> None:
-        output = make_output(self._spec, self._options)
+        output = make_output(self.spec, self._options)
         self.parts = output.parts
         self.sender = Sender(output, CAPACITY, keep_trying=True)
 
