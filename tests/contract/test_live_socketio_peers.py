@@ -74,8 +74,9 @@ def test_a_page_of_theirs_gets_it_through_their_server(server):
 
 def test_a_server_that_does_not_read_gets_the_newest_frame_when_it_does(server):
     with opened("socketio://", server.port) as output:
+        before = len(server.got("result_data"))
         output.emit(open_mouth(0.0))
-        server.wait_for("result_data", len(server.got("result_data")) + 1)
+        server.wait_for("result_data", before + 1)
         server.pause(signal.SIGSTOP)
         try:
             def full():
