@@ -142,7 +142,8 @@ def parse_address(text: str, port: Optional[int] = None) -> Address:
         except ValueError:
             raise ValueError("{} is no IPv6 address".format(host))
     if ":" in host:
-        raise ValueError("an IPv6 address stands in brackets, as [::1]{}".format(":" + digits if digits and host.strip(":") else ""))
+        behind = ":" + digits if digits and host.strip(":") else ""
+        raise ValueError("an IPv6 address stands in brackets, as [::1]{}".format(behind))
     if host and not HOST.match(host):
         raise ValueError("{} is no host".format(host))
     return Address(host or LOOPBACK, port)

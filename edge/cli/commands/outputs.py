@@ -2,6 +2,7 @@
 import json
 import re
 import sys
+import textwrap
 from typing import Any, Dict, List, Optional, TextIO
 
 from edge.cli.command import Command
@@ -22,6 +23,7 @@ LISTENS = {ALWAYS: "nanoface listens", WITHOUT_HOST: "nanoface listens, or sends
 LOOKS = "nanoface connects; where no host is named it listens at UDP 0.0.0.0:{} until the program tells of itself"
 NOT_RECEIVED = re.compile("nothing listens|nobody|waits|no answer|new$|opening|down|failed|hanging|VTube Studio|permission")
 RECEIVED = re.compile(r"[1-9]\d* receiver")
+NEEDS, INDENT = "  needs    ", 13  # of the lines about a kind
 FACE = "test face"  # in the place of a source
 
 
@@ -62,7 +64,9 @@ def run(args: Any, out: TextIO) -> int:
     if args.json:
         out.write(json.dumps([_facts(name) for name in names] if args.action == LIST else _facts(names[0]), indent=1) + "\n")
     else:
-        out.write("\n".join("\n".join(_described(name)) + "\n" for name in names))
+        stream = console.on(out)
+        width = stream.width if stream.isatty() else None
+        out.write("\n".join("".join(_wrapped(line, width) for line in _described(name)) for name in names))
     return 0
 
 
@@ -87,8 +91,16 @@ def _described(name: str) -> List[str]:
     lines += ["  option   {:<16} {}; {}".format(key + "=", option["text"], option["allowed"])
               for key, option in facts["options"].items()]
     if kind.package:
-        lines.append("  needs    the package {}: {}".format(kind.package, install(kind.package)))
+        lines.append(NEEDS + "the package {}: {}".format(kind.package, install(kind.package)))
     return lines + ["  mind     " + trap for trap in facts["traps"]]
+
+
+def _wrapped(line: str, width: Optional[int]) -> str:
+    """For a terminal of that width; the command that installs a package stays on one line, to be copied."""
+    if width is None or line.startswith(NEEDS):
+        return line + "\n"
+    return textwrap.fill(line, max(60, width), subsequent_indent=" " * INDENT, break_long_words=False,
+                         break_on_hyphens=False) + "\n"
 
 
 def _who_asks(name: str) -> str:
@@ -108,10 +120,11 @@ def _test(args: Any, out: TextIO) -> int:
     with stopped_by_signals(stop):
         from edge.outputs.kinds import OutputOptions, make_output
         from edge.outputs.live.testface import RATE
+        from edge.outputs.relay.served import CAPACITY
         from edge.outputs.sender import Sender
 
         options = OutputOptions(False, False, True, lambda: RATE, title=lambda: FACE)
-        senders = [Sender(make_output(spec, options), keep_trying=KINDS[spec.kind].live) for spec in specs]
+        senders = [Sender(make_output(spec, options), CAPACITY, keep_trying=KINDS[spec.kind].live) for spec in specs]
         lives = [KINDS[spec.kind].live for spec in specs]
         rehearsal = _Rehearsal(senders, lives, stream)
         try:
