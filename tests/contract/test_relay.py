@@ -142,7 +142,7 @@ def test_records_arrive_with_their_points_as_arrays_and_their_events_in_order(re
               for number in told["events"]]
     assert events == list(range(1, len(events) + 1))
     rows = run.rows()
-    assert [row["state"] for row in rows] == ["closed"] * 2 and rows[0]["refused"] == 3
+    assert [row["state"] for row in rows] == ["closed: 1 receiver"] * 2 and rows[0]["refused"] == 3
     assert all(row["sent"] + row["dropped"] == run.frame and not row["failed"] for row in rows)
 
 
@@ -234,7 +234,7 @@ def test_a_bug_a_peer_that_is_not_there_and_one_that_hangs_are_nothing_to_the_ot
         began = time.monotonic()
         run.sender.close(1.0)
         assert time.monotonic() - began < 2.5 * stretch()
-        assert run.rows()[2]["state"] == "hanging" and run.rows()[0]["state"] == "closed"
+        assert run.rows()[2]["state"] == "hanging" and run.rows()[0]["state"] == "closed: 1 receiver"
     finally:
         for other in others:
             other.close()

@@ -3,7 +3,7 @@ import threading
 from typing import Dict, List, Sequence
 
 from edge.outputs.relay.messages import Row
-from edge.outputs.sender import CLOSED, HANGING, NEW
+from edge.outputs.sender import CLOSED, DOWN, FAILED, HANGING, NEW, OK, OPENING
 
 COUNTED = ("sent", "failed", "dropped")
 
@@ -24,7 +24,13 @@ class Ledger:
             self._state = state
 
     def told(self, rows: List[Row]) -> None:
+        """Behind "closed" stays what was known of an output's receivers."""
         with self._lock:
+            for row, before in zip(rows, self._now):
+                word, _, known = before.get("state", NEW).partition(": ")
+                known = known if word == CLOSED else before.get("state", NEW)
+                if row["state"] == CLOSED and known.partition(":")[0] not in ("", OK, NEW, OPENING, DOWN, FAILED):
+                    row["state"] = "{}: {}".format(CLOSED, known)
             self._now, self._state = rows, ""
 
     def ended(self, handed: int, state: str) -> None:
