@@ -98,6 +98,7 @@ def test_the_phone_of_vtube_studio_has_every_key():
     found = json.loads(vtsphone.encode(signals, 1625405710728).decode("ascii"))
     assert set(found) == {"Timestamp", "Hotkey", "FaceFound", "Rotation", "Position", "BlendShapes", "EyeLeft", "EyeRight"}
     assert (found["Timestamp"], found["Hotkey"], found["FaceFound"]) == (1625405710728, -1, True)
+    assert json.loads(vtsphone.encode(signals._replace(tracked=False), 1).decode("ascii"))["FaceFound"] is False
     shapes = {row["k"]: row["v"] for row in found["BlendShapes"]}
     assert len(found["BlendShapes"]) == 52 and set(map(len, found["BlendShapes"])) == {2}
     assert all(shapes[name[0].upper() + name[1:]] == pytest.approx(value, abs=1e-5) for name, value in signals.shapes.items())

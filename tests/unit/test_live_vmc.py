@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from fakes.records import blink
+from fakes.records import blink, face, record
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 
@@ -12,7 +12,7 @@ from edge.geometry.rotation import from_angles
 from edge.outputs.live.axes import unity_quaternion
 from edge.outputs.live.osc.messages import LARGEST_BUNDLE, Encoder
 from edge.outputs.live.osc.vmc import PRESETS, SHAPES, SURPRISED, encode, presets
-from edge.outputs.live.signals import at_rest
+from edge.outputs.live.signals import Follower, at_rest
 
 MOST = 1500  # of the protocol
 VRM0 = "Neutral A I U E O Blink Blink_L Blink_R Joy Angry Sorrow Fun LookUp LookDown LookLeft LookRight".split()
@@ -33,6 +33,15 @@ def signals(**changes):
     face = at_rest()
     shapes = dict(face.shapes, **changes.pop("shapes", {}))
     return face._replace(tracked=True, shapes=shapes, **changes)
+
+
+ORDER = """BrowInnerUp BrowDownLeft BrowDownRight BrowOuterUpLeft BrowOuterUpRight EyeLookUpLeft EyeLookUpRight
+EyeLookDownLeft EyeLookDownRight EyeLookInLeft EyeLookInRight EyeLookOutLeft EyeLookOutRight EyeBlinkLeft EyeBlinkRight
+EyeSquintLeft EyeSquintRight EyeWideLeft EyeWideRight CheekPuff CheekSquintLeft CheekSquintRight NoseSneerLeft NoseSneerRight
+JawOpen JawForward JawLeft JawRight MouthFunnel MouthPucker MouthLeft MouthRight MouthRollUpper MouthRollLower MouthShrugUpper
+MouthShrugLower MouthClose MouthSmileLeft MouthSmileRight MouthFrownLeft MouthFrownRight MouthDimpleLeft MouthDimpleRight
+MouthUpperUpLeft MouthUpperUpRight MouthLowerDownLeft MouthLowerDownRight MouthPressLeft MouthPressRight MouthStretchLeft
+MouthStretchRight TongueOut""".split()
 
 
 def values(datagrams):
@@ -56,7 +65,21 @@ def test_all_shapes_go_in_two_bundles_and_the_last_commits_them():
     assert [address for address, _ in decoded([pose])] == ["/VMC/Ext/OK", "/VMC/Ext/T"] + 4 * ["/VMC/Ext/Bone/Pos"]
     addresses = [address for address, _ in decoded([first, last])]
     assert addresses == 52 * ["/VMC/Ext/Blend/Val"] + ["/VMC/Ext/Blend/Apply"]
-    assert set(SHAPES) == set(parts.SHAPES) and SHAPES[0] == "browInnerUp" and SHAPES[27] == "jawRight"
+    assert [arguments[0] for _, arguments in decoded([first, last])[:-1]] == ORDER and set(SHAPES) == set(parts.SHAPES)
+
+
+def test_after_the_face_is_lost_status_0_and_eased_values_go_on_until_the_next():
+    follower, encoder, told = Follower(), Encoder(), []
+    for now, found in ((0.0, record(face(yaw=20.0, expression={"jawOpen": 0.8}))), (0.2, None), (0.5, record()), (9.0, None)):
+        datagrams = encode(follower.follow(found, now), now, encoder)
+        messages = decoded(datagrams)
+        ok, = [arguments[3] for address, arguments in messages if address == "/VMC/Ext/OK"]
+        head, = [arguments[5] for address, arguments in messages if arguments[:1] == ["Head"]]
+        told.append((ok, values(datagrams)["JawOpen"], head))
+    statuses, jaws, heads = zip(*told)
+    assert statuses == (1, 0, 0, 0)
+    for one, held, eased, rest in (jaws, heads):
+        assert one == held > eased > rest and rest == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("names", ["vrm0", "vrm1", "perfectsync", "all"])

@@ -237,6 +237,53 @@ def test_values_that_are_refused_for_another_reason_are_told():
     assert studio.session.condition == ""
 
 
+ERRORS = [  # each error that the interface documents, at each request that it may answer: what becomes of the session
+    ("AuthenticationTokenRequest", (50,), "permission was denied", []),
+    ("AuthenticationTokenRequest", (51,), WAITING, []),
+    ("AuthenticationTokenRequest", (52, 53, 54), "refuses the plugin's name: error {}", []),
+    ("AuthenticationRequest", (8, 50, 100, 101, 102), "the permission was taken back", []),
+    ("ParameterCreationRequest", tuple(range(350, 357)), "without the input NanofaceYawn: error {} no", ["FaceAngleX"]),
+    ("InjectParameterDataRequest", (2, 450, 451, 452, 455), "takes no values: error {} no", ["FaceAngleX", "NanofaceYawn"]),
+    ("InjectParameterDataRequest", (454,), "another plugin drives", []),
+] + [(kind, (1,), OFF, []) for kind in (
+    "APIStateRequest", "AuthenticationTokenRequest", "AuthenticationRequest", "ParameterCreationRequest",
+    "InjectParameterDataRequest")]
+FLOW = {"APIStateRequest": {"active": True}, "AuthenticationTokenRequest": {"authenticationToken": "abc"},
+        "AuthenticationRequest": {"authenticated": True}, "ParameterCreationRequest": {"parameterName": "NanofaceYawn"}}
+
+
+@pytest.mark.parametrize("kind, number, text, goes_on", [
+    (kind, number, text.format(number), goes_on) for kind, numbers, text, goes_on in ERRORS for number in numbers])
+def test_every_documented_error_is_told_and_what_may_go_on_does(kind, number, text, goes_on):
+    yawn, = [definition for definition in definitions() if definition["parameterName"] == "NanofaceYawn"]
+    studio = Studio("" if kind == "AuthenticationTokenRequest" else "abc", [yawn])
+    for step in FLOW:
+        if step != kind and step in studio.kinds():
+            studio.answer(step, FLOW[step])
+    if kind == "InjectParameterDataRequest":
+        studio.values({"FaceAngleX": 1.0, "NanofaceYawn": 1.0})
+    studio.fail(kind, number)
+    assert text in studio.session.condition
+    assert set(studio.kinds()) <= {"InjectParameterDataRequest", "InputParameterListRequest"}
+    studio.values({"FaceAngleX": 2.0, "NanofaceYawn": 1.0})
+    told = [row["id"] for request in studio.asked[-1:] for row in request["data"].get("parameterValues", ())]
+    assert told == (goes_on if number != 454 else ["NanofaceYawn"])
+    if kind == "ParameterCreationRequest" and goes_on:
+        studio.answer("InjectParameterDataRequest", {})
+        assert text in studio.session.condition  # it stays known
+
+
+@pytest.mark.parametrize("kind", ["APIStateRequest", "AuthenticationRequest"])
+@pytest.mark.parametrize("number", [0, 2, 3, 7])
+def test_an_error_that_is_no_word_on_the_permission_keeps_it(kind, number):
+    studio = Studio("abc")
+    if kind != "APIStateRequest":
+        studio.answer("APIStateRequest", {"active": True})
+    with pytest.raises(SessionOver, match="error {} no".format(number)):
+        studio.fail(kind, number)
+    assert studio.permission.token == "abc"
+
+
 def test_inputs_are_added_some_at_a_time_and_only_those_are_injected():
     added = list(definitions())
     studio = Studio("abc", added).log_in()

@@ -12,6 +12,7 @@ CREATE, INPUTS, INJECT = "ParameterCreationRequest", "InputParameterListRequest"
 BROADCAST, ERROR = "VTubeStudioAPIStateBroadcast", "APIError"
 DEACTIVATED, UNAUTHENTICATED, DENIED, ONGOING = 1, 8, 50, 51
 NAMES_INVALID = (52, 53, 54)
+LOGIN_REFUSED = (UNAUTHENTICATED, DENIED, 100, 101, 102)  # the last three: a field of the login
 UNKNOWN, TAKEN = 453, 454
 TOKENS = re.compile(r"[!-~]{1,64}\Z")
 LONGEST_TEXT = 100  # of what the other end says, in a line of ours

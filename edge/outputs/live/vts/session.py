@@ -68,6 +68,7 @@ class Session:
         self._permission = permission
         self._own: List[Mapping[str, Any]] = list(own)  # inputs to be added
         self._added: Dict[str, bool] = {definition["parameterName"]: False for definition in self._own}
+        self._not_added = ""  # why an input could not be added
         self._left_out: Dict[str, float] = {}  # input -> until when
         self._asked: Dict[str, _Asked] = {}
         self._number = self._faults = 0
@@ -184,7 +185,7 @@ class Session:
             return self._off(now)
         if asked.kind == TOKEN:
             return self._denied(error, words, now)
-        if asked.kind == LOGIN:
+        if asked.kind == LOGIN and error in messages.LOGIN_REFUSED:
             return self._taken_back(now)
         if error in (messages.UNAUTHENTICATED, messages.DENIED):
             if self.ready_since is None:
@@ -193,10 +194,13 @@ class Session:
             if now - self._logged_in_at < FRESH_S:
                 return self._taken_back(now)
             return self._permit(now)
-        if asked.kind == STATE:
+        if asked.kind in (STATE, LOGIN):  # what is no word on the permission takes none away
             raise SessionOver("VTube Studio: error {} {}".format(error, words))
         if asked.kind == INJECT:
             return self._rejected(asked, error, words, now)
+        if asked.kind == CREATE:
+            self._not_added = "without the input {}: error {} {}".format(asked.names[0], error, words)
+            self._tell("")
         return self._create(now)  # without the input that could not be added
 
     def _denied(self, error: int, words: str, now: float) -> List[str]:
@@ -237,7 +241,7 @@ class Session:
 
     def _tell(self, trouble: str) -> None:
         unkept = self._permission.unkept
-        self.condition = trouble or (unkept and "the permission could not be kept: " + unkept)
+        self.condition = trouble or (unkept and "the permission could not be kept: " + unkept) or self._not_added
 
     def _inject(self, now: float) -> List[str]:
         if self.ready_since is None or self._newest is None or not self._fresh:
