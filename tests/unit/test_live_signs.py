@@ -164,6 +164,37 @@ def test_each_field_has_its_sign_and_no_other_moves(name):
                     assert abs(getattr(found, other)) <= tolerance, (move, other, found)
 
 
+C, S = np.cos(np.radians(20.0)), np.sin(np.radians(20.0))
+BY_HAND = {  # what a person does, and where its head's own left, its crown and its nose then point, in camera axes: x to the
+    # picture's right, which is a person's left, y down, z away from the camera
+    ("yaw", -20.0): ((C, 0, S), (0, -1, 0), (S, 0, -C)),  # looks to its own left: the nose to the picture's right
+    ("pitch", 20.0): ((1, 0, 0), (0, -C, S), (0, -S, -C)),  # looks up: the crown goes back, away from the camera
+    ("roll", 20.0): ((C, S, 0), (S, -C, 0), (0, 0, -1)),  # leans to its own left: the crown to the picture's right
+}
+
+
+@pytest.mark.parametrize("name", list(SIGNS))
+@pytest.mark.parametrize("turn", list(BY_HAND), ids=["to its left", "up", "leans to its left"])
+def test_a_head_that_was_turned_by_hand_has_the_signs_of_the_table(name, turn):
+    """Without the function that makes rotations of angles: x_C = F R x_H, F = diag(1, -1, -1), of docs/records.md."""
+    seen = np.transpose(BY_HAND[turn])  # the columns are the head's axes
+    assert np.linalg.det(np.diag([1.0, -1.0, -1.0]).dot(seen)) == pytest.approx(1.0)
+    move, degrees = turn
+    face = MovingFace()
+    packet = face.packet(100.0)
+    whole = face._face(Moves())
+    turned = whole._replace(pose=whole.pose._replace(rotation=np.diag([1.0, -1.0, -1.0]).dot(seen)))
+    rest, found = (READ[name](encode(packet._replace(faces=(each,)), 100.0, Parts(True, True, True), as_lists=False), False)
+                   for each in (whole, turned))
+    sign, value = getattr(SIGNS[name], move), getattr(found, move)
+    if sign is None:
+        assert value is None
+        return
+    assert np.sign(value - getattr(rest, move)) == sign * np.sign(degrees)
+    if name not in ("vmc", "openseeface"):  # quaternions; an angle that is not about 0
+        assert abs(value) == pytest.approx(20.0, abs=0.01)
+
+
 MIRRORED = {"yaw": -1, "pitch": 1, "roll": -1, "right": -1, "up": 1, "nearer": 1}
 
 

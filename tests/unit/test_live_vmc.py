@@ -76,8 +76,9 @@ def test_after_the_face_is_lost_status_0_and_eased_values_go_on_until_the_next()
         ok, = [arguments[3] for address, arguments in messages if address == "/VMC/Ext/OK"]
         head, = [arguments[5] for address, arguments in messages if arguments[:1] == ["Head"]]
         told.append((ok, values(datagrams)["JawOpen"], head))
-    assert [ok for ok, _, _ in told] == [1, 0, 0, 0]
-    for _, one, held, eased, rest in ((0,) + column for column in list(zip(*told))[1:]):
+    statuses, jaws, heads = zip(*told)
+    assert statuses == (1, 0, 0, 0)
+    for one, held, eased, rest in (jaws, heads):
         assert one == held > eased > rest and rest == pytest.approx(0.0, abs=1e-6)
 
 

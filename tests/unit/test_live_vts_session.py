@@ -242,7 +242,7 @@ ERRORS = [  # each error that the interface documents, at each request that it m
     ("AuthenticationTokenRequest", (51,), WAITING, []),
     ("AuthenticationTokenRequest", (52, 53, 54), "refuses the plugin's name: error {}", []),
     ("AuthenticationRequest", (8, 50, 100, 101, 102), "the permission was taken back", []),
-    ("ParameterCreationRequest", tuple(range(350, 357)), "does not add NanofaceYawn: error {} no", ["FaceAngleX"]),
+    ("ParameterCreationRequest", tuple(range(350, 357)), "without the input NanofaceYawn: error {} no", ["FaceAngleX"]),
     ("InjectParameterDataRequest", (2, 450, 451, 452, 455), "takes no values: error {} no", ["FaceAngleX", "NanofaceYawn"]),
     ("InjectParameterDataRequest", (454,), "another plugin drives", []),
 ] + [(kind, (1,), OFF, []) for kind in (

@@ -193,3 +193,11 @@ def test_a_live_kind_has_the_protocol_that_its_page_says():
 def test_a_password_in_an_address_is_not_shown_again(tmp_path, capfd):
     done = InProcess(tmp_path, capfd)("run", "portrait", "--output", "mqtt://anna:hunter22@192.0.2.7/face")
     assert done.code == 2 and "password_file=PATH" in done.err and "hunter22" not in done.err
+
+
+@pytest.mark.parametrize("kind, port", [
+    ("openseeface", 11573), ("vmc", 39540), ("vrchat", 8888), ("vts", 8001), ("vts-phone", 21412), ("ifacialmocap", 49983),
+    ("socketio", 6789), ("socketio-server", 6789), ("opentrack", 4242)])
+def test_the_port_that_each_protocol_is_known_by(kind, port):
+    assert parse_output("{}://192.0.2.7".format(kind)).address == ("192.0.2.7", port)
+    assert KINDS["vts"].tells_at == 47779

@@ -199,7 +199,7 @@ class Session:
         if asked.kind == INJECT:
             return self._rejected(asked, error, words, now)
         if asked.kind == CREATE:
-            self._not_added = "ok, but VTube Studio does not add {}: error {} {}".format(asked.names[0], error, words)
+            self._not_added = "without the input {}: error {} {}".format(asked.names[0], error, words)
             self._tell("")
         return self._create(now)  # without the input that could not be added
 
