@@ -1,4 +1,5 @@
 """A real broker, started for a test: Debian's mosquitto on a port of its own; and an independent reader of it."""
+import contextlib
 import os
 import shutil
 import signal
@@ -75,7 +76,7 @@ def client(login=None):
 
 
 class Reader:
-    """All that anybody publishes, in order; with paho's thread."""
+    """All that anybody publishes, in order; in a thread of its own, since paho's may never end."""
 
     def __init__(self, port, topic="#", login=None):
         self.got, self._lock, self._topic, self._ready = [], threading.Lock(), topic, threading.Event()
@@ -83,17 +84,26 @@ class Reader:
         self._client.on_connect = lambda c, *_: c.subscribe(topic)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._take
-        self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
         wait_until(self._ready.is_set, "the reader's subscription")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self._over.set()
+        self._thread.join(30.0)
         self._client.disconnect()
-        self._client.loop_stop()
+
+    def _run(self):
+        while not self._over.is_set():
+            if self._client.loop(0.1) != 0:  # the broker has gone
+                self._over.wait(0.2)
+                with contextlib.suppress(OSError):
+                    self._client.reconnect()
 
     def _take(self, _client, _data, message):
         with self._lock:
