@@ -49,9 +49,7 @@ class UdpTarget:
                 self._socket.send(data)  # it was not sent; somebody may listen now
             if self.refused and clock.monotonic() - self._refused_at > ANSWER_S:
                 self.refused = False
-        except ConnectionRefusedError:
-            pass
-        except (BlockingIOError, InterruptedError):
+        except (ConnectionRefusedError, BlockingIOError, InterruptedError):
             pass
         except OSError as e:
             if e.errno != errno.ENOBUFS:

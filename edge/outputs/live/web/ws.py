@@ -2,11 +2,12 @@
 import json
 from typing import Any, Dict, Iterator, List, Optional
 
-from edge.core.parts import SHAPES
+from edge.core.parts import Parts
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.output import LiveOutput, Record, peers
 from edge.outputs.live.web.receivers import Receivers, WebSocketPeer, message
 from edge.outputs.live.web.server import WebServer, line
+from edge.outputs.record import without
 
 MOST_CLIENTS = 32
 to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False,
@@ -17,26 +18,14 @@ WHAT = "nanoface: a WebSocket client that connects here gets one JSON text messa
 def encode(record: Optional[Record], events: List[Record], landmarks: bool, shapes: bool) -> Iterator[str]:
     """The record without its events, where there is one, then each event: as the lines of `jsonl:`."""
     if record is not None:
-        faces = [_narrowed(face, landmarks, shapes) for face in record["faces"]]
-        yield to_text(dict((item for item in record.items() if item[0] != "events"), faces=faces))
+        yield to_text(without(dict(record), Parts(landmarks, shapes)))
     for event in events:
         yield to_text(event)
-
-
-def _narrowed(face: Record, landmarks: bool, shapes: bool) -> Record:
-    """Without what another output asked for."""
-    if not landmarks:
-        face = {key: value for key, value in face.items() if key not in ("landmarks", "eye_contours")}
-    if not shapes:
-        face = {key: {name: told for name, told in value.items() if name not in SHAPES} if key in ("expression", "missing")
-                else value for key, value in face.items()}
-    return face
 
 
 class WsOutput(LiveOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.shapes, self.events = spec.keys.get("shapes", True), spec.keys.get("events", True)
         assert spec.address is not None
         self._server = WebServer(self.name, spec.address, self._serve, spec.keys.get("origin", ()))
         self._receivers = Receivers()
