@@ -44,7 +44,6 @@ class Follower:
         self._mirror = mirror
         self._face: Optional[int] = None
         self._seen_at: Optional[float] = None  # the followed face
-        self._now: Optional[float] = None
         self._position = REST_MM
         self._values: Dict[str, "_Eased"] = {}
         self._shapes = [(name, _Eased((0.0,))) for name in SHAPES]
