@@ -14,8 +14,9 @@ from edge.face import mesh
 from edge.geometry.rotation import FLIP, angles
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.pictures import text
-from edge.outputs.pictures.shapepanel import draw_events, draw_shapes
-from edge.outputs.pictures.stagetimes import StageTime, draw_panel, of_packet
+from edge.outputs.pictures.painter import Painter
+from edge.outputs.pictures.shapepanel import Recent, draw_events, draw_shapes
+from edge.outputs.pictures.stagetimes import StageTime, SteadyTimes, draw_panel, of_packet
 
 SHIFT = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
 FAR = 20000.0  # pixels; what lies further out is drawn there, before it overflows
@@ -36,6 +37,21 @@ class Style(NamedTuple):
 
 def style_of(options: OutputOptions) -> Style:
     return Style(options.mirror, options.draw_times, options.shapes, options.events)
+
+
+class Overlay(Painter):
+    """The annotated frame."""
+
+    def __init__(self, style: Style = Style()) -> None:
+        self._style, self._times, self._told = style, SteadyTimes(), Recent()
+        self.shapes, self.events = style.shapes, style.events
+
+    def see(self, packet: Packet) -> None:
+        self._times.update(packet)
+        self._told.update(packet)
+
+    def paint(self, packet: Packet) -> np.ndarray:
+        return draw(packet, self._style, self._times.means(packet), self._told.lines())
 
 
 class _Pen(NamedTuple):
