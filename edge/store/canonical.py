@@ -1,4 +1,4 @@
-"""The surface of MediaPipe's canonical face, which `models fetch` made: what the exports of meshes and pictures are made with."""
+"""The surface of MediaPipe's canonical face, which `models fetch` made: the exports of meshes and pictures lie on it."""
 import os
 from typing import NamedTuple
 

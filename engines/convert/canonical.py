@@ -54,7 +54,8 @@ def surface(files: Sequence[str]) -> bytes:
     lines = _lines(files)
     points = _vertices_mm(lines)
     places = np.array([[float(v) for v in line[1:3]] for line in lines if line[:1] == ["vt"]])
-    corners = np.array([[[int(n) for n in corner.split("/")] for corner in line[1:]] for line in lines if line[:1] == ["f"]]) - 1
+    faces = [line[1:] for line in lines if line[:1] == ["f"]]
+    corners = np.array([[[int(n) for n in corner.split("/")] for corner in face] for face in faces]) - 1
     if points.shape != (POINTS, 3) or places.shape != (POINTS, 2) or corners.shape != (TRIANGLES, 3, 2):
         raise ValueError("not 468 vertices, 468 places in the texture and 898 triangles")
     if corners.min() < 0 or corners.max() >= POINTS:
