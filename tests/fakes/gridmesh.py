@@ -1,4 +1,4 @@
-"""A surface of 468 points for the exports, where no canonical face was fetched, and the rasteriser that theirs is held against."""
+"""A surface of 468 points in the place of the canonical face, and a slow rasteriser to hold that of the exports against."""
 import math
 
 import numpy as np
@@ -59,8 +59,9 @@ def written(text, *packets):
 
 
 def rasterised(points, triangles, colours, canvas):
-    """The canvas with the triangles drawn into it, pixel by pixel: `points` (N, 3) with larger z = nearer, colours (N, C) 0..1.
-    A pixel whose weights are all at least 0 is inside; the nearest wins, of equals the first; values are cut to whole ones."""
+    """The canvas with the triangles drawn into it, pixel by pixel: `points` (N, 3) with larger z = nearer, colours (N, C)
+    0..1. A pixel whose weights are all at least 0 is inside; the nearest wins, of equals the first; values are cut to whole
+    ones."""
     height, width = canvas.shape[:2]
     depth, drawn = np.full((height, width), -1e8), canvas.copy()
     for corners in triangles.tolist():

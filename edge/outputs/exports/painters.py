@@ -18,8 +18,8 @@ from edge.store.canonical import CanonicalMesh
 
 BLACK = "black"  # of the key `background`
 TEXTURE, OPACITY = 256, 0.6  # pixels a side; of the shaded head
-LIGHT = np.array([-0.25, -0.45, 0.86])  # toward it: x right, y down, z to the viewer
-AMBIENT, DIFFUSE, GLOSS, SHARPNESS = 0.30, 0.62, 0.16, 12.0
+LIGHT = np.array([-0.38, -0.55, 0.75])  # toward it: x right, y down, z to the viewer
+AMBIENT, DIFFUSE, GLOSS, SHARPNESS = 0.28, 0.68, 0.18, 16.0
 CLAY = np.array([0.86, 0.90, 0.96])  # blue, green, red
 
 
@@ -46,11 +46,12 @@ class SurfacePainter(Painter):
             shown = seen(points, self.mesh.triangles, image.shape[1], image.shape[0])
             flat = canvas.reshape(-1, 3)
             values = self.colours(points, shown, flat[shown.pixels])
-            flat[shown.pixels] = np.clip(255.0 * values, 0.0, 255.0).astype(np.uint8)
+            flat[shown.pixels] = np.clip(values, 0.0, 255.0).astype(np.uint8)
         return canvas
 
     def colours(self, points: np.ndarray, shown: Seen, under: np.ndarray) -> np.ndarray:
-        """0..1 of each pixel that is seen, (M, 1) or (M, 3); `under`: (M, 3) uint8 of what is there."""
+        """0..255 of each pixel that is seen, (M, 1) or (M, 3), of which the whole part is taken; `under`: (M, 3) uint8 of what
+        is there."""
         raise NotImplementedError
 
 
@@ -58,7 +59,7 @@ class Depth(SurfacePainter):
     """Grey: the nearest point of a face is white, its farthest one black."""
 
     def colours(self, points: np.ndarray, shown: Seen, under: np.ndarray) -> np.ndarray:
-        return shown.mean(points[:, 2:] / max(points[:, 2].max(), 1e-9))
+        return shown.mean(255.0 * points[:, 2:] / max(points[:, 2].max(), 1e-9))
 
 
 class Pncc(SurfacePainter):
@@ -66,7 +67,7 @@ class Pncc(SurfacePainter):
 
     def colours(self, points: np.ndarray, shown: Seen, under: np.ndarray) -> np.ndarray:
         low, high = self.mesh.points.min(axis=0), self.mesh.points.max(axis=0)
-        return shown.mean((self.mesh.points - low) / (high - low))
+        return shown.mean(255.0 * (self.mesh.points - low) / (high - low))
 
 
 class Shaded(SurfacePainter):
@@ -80,7 +81,8 @@ class Shaded(SurfacePainter):
         gloss = GLOSS * np.maximum(normals.dot(half / np.linalg.norm(half)), 0.0) ** SHARPNESS
         value = AMBIENT + DIFFUSE * np.maximum(normals.dot(light), 0.0)
         opacity = self._spec.keys.get("opacity", OPACITY)
-        return opacity * (value[:, None] * CLAY + gloss[:, None]) + (1.0 - opacity) / 255.0 * under
+        shade = np.minimum(value[:, None] * CLAY + gloss[:, None], 1.0)
+        return 255.0 * opacity * shade + (1.0 - opacity) * under + 0.5
 
 
 def normals_of(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -114,7 +116,7 @@ class Texture(SurfacePainter):
             self._layout = seen(places, self.mesh.triangles, size, size)
         for face, points in zip(canvas, faces):
             face[self._layout.pixels] = sampled(packet.frame.image, self._layout.mean(points[:, :2]))
-        return np.ascontiguousarray(np.hstack(canvas.reshape(-1, size, size, 3)))
+        return np.ascontiguousarray(np.concatenate(list(canvas.reshape(-1, size, size, 3)), axis=1))
 
 
 def sampled(image: np.ndarray, places: np.ndarray) -> np.ndarray:
