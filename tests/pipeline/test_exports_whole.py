@@ -19,7 +19,8 @@ def outputs(*targets):
 @pytest.mark.shared(STILL)
 def test_every_export_of_a_picture_and_of_its_recording(shared, models_home, tmp_path_factory):
     program = whole_program(models_home, tmp_path_factory)
-    run = program.run("--source", os.path.join(shared, STILL), *(outputs("record:run.nfr", "uv:uv.png", *OF_POINTS) + list(quick())))
+    words = outputs("record:run.nfr", "uv:uv.png", *OF_POINTS) + list(quick())
+    run = program.run("--source", os.path.join(shared, STILL), *words)
     mesh, lines = read_mesh(models_home), run.lines("a.ply")
     faces = int(lines[2].split()[-1]) // 468
     assert faces >= 4 and len(lines) == 9 + faces * (468 + 898)
