@@ -3,7 +3,8 @@ import os
 from contextlib import ExitStack
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
-from edge.app.chain import camera_of, make_stages
+from edge.app.camera import camera_of
+from edge.app.chain import make_stages
 from edge.app.ends import source_options
 from edge.app.networks import Report
 from edge.config.load import Config

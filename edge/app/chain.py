@@ -2,6 +2,7 @@
 import re
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
+from edge.app.camera import camera_of
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
@@ -9,7 +10,6 @@ from edge.core.parts import POINTS_ONLY, SHAPES, Parts
 from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
 from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
-from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
 from edge.models.detectors.table import make_detector
@@ -64,11 +64,6 @@ def replay_stages(config: Config, facts: Mapping[str, Any], report: Report) -> R
     coarse = facts.get("coarse")
     return ReplayStages(Replayed(frozenset(SHAPES).intersection(
         name for name in coarse if isinstance(name, str)) if isinstance(coarse, list) else frozenset()))
-
-
-def camera_of(config: Config) -> CameraGuess:
-    """Raises ConfigError for intrinsics that cannot be read."""
-    return CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
 
 def make_stages(config: Config, stills: bool, report: Report, live: bool = False, wanted: Parts = POINTS_ONLY,

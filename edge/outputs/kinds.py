@@ -12,6 +12,7 @@ from edge.core.rules import Address, Rule, choice, flag, matching, number, origi
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
+    from edge.geometry.camera import CameraGuess
 
 # what an output needs as its target; BROKER: an address, and behind a slash the topic
 FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
@@ -92,6 +93,8 @@ KINDS: Dict[str, Kind] = {
     "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
+    "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
+                 "pose:turned.mp4?faces=first", dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
@@ -176,6 +179,7 @@ class OutputOptions(NamedTuple):
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
+    camera: Optional[Callable[[], "CameraGuess"]] = None  # the one in use; for pictures
 
     @property
     def parts(self) -> Parts:
