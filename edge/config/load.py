@@ -135,6 +135,7 @@ class OutputConfig(NamedTuple):
     events: bool
     mirror: bool
     draw_times: bool
+    style: str
     window: Union[str, bool]
 
     @property

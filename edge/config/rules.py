@@ -220,6 +220,7 @@ RULES: Dict[str, Rule] = {
     "output.events": flag(),
     "output.mirror": flag(),
     "output.draw_times": flag(),
+    "output.style": choice(*roles.STYLES),
     "output.window": _or_auto(flag(), bool),
     "status.path": _or_null(_text("the path of a file, or none to write no status log")),
     "status.interval_s": number(0.2, 3600, "s"),

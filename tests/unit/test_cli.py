@@ -319,7 +319,7 @@ def test_a_word_that_looks_like_a_source_is_tracked(tmp_path, monkeypatch, words
     (["--output", "jsonl:-", "--output", "video:a.mp4"], "outputs", ("jsonl:-", "video:a.mp4")),
     (["--output", "jsonl:-", "--set", "outputs=window"], "outputs", ("jsonl:-", "window")),
     (["--landmarks"], "output.landmarks", True),
-    (["--mirror"], "output.mirror", True),
+    (["--mirror"], "output.mirror", True), (["--style", "dots"], "output.style", "dots"),
     (["--status", "out/s.jsonl"], "status.path", "out/s.jsonl"),
     (["--status-interval", "0.5"], "status.interval_s", 0.5),
     (["--fps", "10", "--set", "source.fps=20"], "source.fps", 20.0),

@@ -10,19 +10,21 @@ import cv2
 import numpy as np
 
 from edge.core.packet import Eyes, Face, Packet
+from edge.core.roles import DOTS
 from edge.face import mesh
 from edge.geometry.rotation import FLIP, angles
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.pictures import text
 from edge.outputs.pictures.painter import Painter
 from edge.outputs.pictures.shapepanel import Recent, draw_events, draw_shapes
-from edge.outputs.pictures.stagetimes import StageTime, SteadyTimes, draw_panel, of_packet
+from edge.outputs.pictures.stagetimes import FrameRate, StageTime, SteadyTimes, draw_panel, draw_rate, of_packet
 
 SHIFT = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
 FAR = 20000.0  # pixels; what lies further out is drawn there, before it overflows
 WHITE, INK = (250, 250, 250), (28, 24, 22)  # blue, green, red, as all colours here
 MESH, LINE = (236, 240, 232), (214, 226, 128)
 AXES = ((84, 84, 240), (112, 205, 92), (246, 152, 72))  # x red, y green, z blue
+DOT = (96, 232, 120)
 IRIS, SIGHT = (255, 255, 255), (64, 190, 255)
 
 
@@ -33,25 +35,27 @@ class Style(NamedTuple):
     stage_times: bool = True  # the panel
     shapes: bool = False  # those of the first face, as bars
     events: bool = False  # those of the last second
+    dots: bool = False  # every point alone; `stage_times` is the time of the networks, and the rate
 
 
 def style_of(options: OutputOptions) -> Style:
-    return Style(options.mirror, options.draw_times, options.shapes, options.events)
+    return Style(options.mirror, options.draw_times, options.shapes, options.events, options.style == DOTS)
 
 
 class Overlay(Painter):
     """The annotated frame."""
 
     def __init__(self, style: Style = Style()) -> None:
-        self._style, self._times, self._told = style, SteadyTimes(), Recent()
+        self._style, self._times, self._told, self._rate = style, SteadyTimes(), Recent(), FrameRate()
         self.shapes, self.events = style.shapes, style.events
 
     def see(self, packet: Packet) -> None:
         self._times.update(packet)
         self._told.update(packet)
+        self._rate.update(packet)
 
     def paint(self, packet: Packet) -> np.ndarray:
-        return draw(packet, self._style, self._times.means(packet), self._told.lines())
+        return draw(packet, self._style, self._times.means(packet), self._told.lines(), self._rate.fps)
 
 
 class _Pen(NamedTuple):
@@ -66,7 +70,7 @@ class _Pen(NamedTuple):
 
 
 def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageTime]] = None,
-         told: Sequence[str] = ()) -> np.ndarray:
+         told: Sequence[str] = (), fps: Optional[float] = None) -> np.ndarray:
     """A new (H, W, 3) picture; the packet's own is not touched. `times` in the panel instead of this one packet's; `told`
     are lines of events."""
     canvas = packet.frame.image.copy()
@@ -74,12 +78,15 @@ def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageT
     unit = unit_of(width, height)
     faces = [face for face in packet.faces if finite(face.box)]
     for face in faces:
-        _draw_face(canvas, face, unit)
+        (_draw_points if style.dots else _draw_face)(canvas, face, unit)
     if style.mirror:
         canvas = cv2.flip(canvas, 1)
-    if style.stage_times:
-        draw_panel(canvas, of_packet(packet) if times is None else times, unit)
-    for face in faces:
+    times = of_packet(packet) if times is None else times
+    if style.stage_times and style.dots:
+        draw_rate(canvas, times, fps, unit)
+    elif style.stage_times:
+        draw_panel(canvas, times, unit)
+    for face in [] if style.dots else faces:
         _label(canvas, face, unit, style.mirror)
     if style.shapes and faces:
         draw_shapes(canvas, faces[0].expression or {}, unit, style.mirror)
@@ -115,6 +122,15 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
         origin = landmarks[mesh.NOSE_TIP, :2] if landmarks is not None else np.array([x0 + x1, y0 + y1]) / 2.0
         _draw_axes(pen, origin, np.asarray(face.pose.rotation, np.float64))
     _draw_eyes(pen, face, landmarks)
+
+
+def _draw_points(canvas: np.ndarray, face: Face, unit: float) -> None:
+    """Each a dot, all alike."""
+    x0, y0, x1, y1 = face.box
+    if face.landmarks is not None and finite(face.landmarks):
+        radius = min(1.6 * unit, max(0.55, max(x1 - x0, y1 - y0) / 220.0))
+        points = np.clip(face.landmarks[:, :2], -FAR, FAR)
+        _dots(canvas, points, radius, np.ones(len(points)), DOT)
 
 
 def _draw_mesh(pen: _Pen, landmarks: np.ndarray) -> None:
