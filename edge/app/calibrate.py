@@ -48,7 +48,8 @@ def take_neutral(config: Config, asked: Asked, report: Report, show: Show) -> Ta
         raise SourceError("a neutral face is taken from pictures, and {} holds points alone: give a film, a camera or a "
                           "picture".format(source.name))
     stages = make_stages(config, source.stills, report, source.live)
-    chain: List[Stage] = [stage for stage in stages[:-1] if stage is not None]
+    chain: List[Stage] = [stage for stage in (stages.detect, stages.align, stages.pose, stages.iris)
+                          if stage is not None]
     camera = camera_of(config)
     capture = NeutralCapture(asked.name, stages.align.runners[0].model, asked.seconds, source.stills)
     with ExitStack() as closing:

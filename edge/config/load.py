@@ -85,6 +85,9 @@ class TrackingConfig(NamedTuple):
 
 class SmoothingConfig(NamedTuple):
     enabled: bool
+    kind: str
+    n_pre: int
+    n_next: int
     min_cutoff_hz: float
     beta: float
     derivative_cutoff_hz: float

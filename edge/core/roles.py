@@ -2,6 +2,8 @@
 from typing import Dict, Tuple
 
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
+SMOOTHINGS = ONE_EURO, MEAN = "one_euro", "mean"
+SMOOTH = "smooth"  # behind them, where smoothing has to wait for frames
 STAGES = (DETECT, ALIGN, POSE, IRIS, EXPRESS)  # in the order of the pipeline
 REPLAY = "replay"  # in the place of them all, where the source is a recording
 CAPTURE, OUTPUT = "capture", "output"  # the two ends

@@ -320,6 +320,8 @@ def test_a_word_that_looks_like_a_source_is_tracked(tmp_path, monkeypatch, words
     (["--output", "jsonl:-", "--set", "outputs=window"], "outputs", ("jsonl:-", "window")),
     (["--landmarks"], "output.landmarks", True),
     (["--mirror"], "output.mirror", True), (["--style", "dots"], "output.style", "dots"),
+    (["--smoothing", "mean"], "smoothing.kind", "mean"), (["--n-pre", "2"], "smoothing.n_pre", 2),
+    (["-n_pre", "2"], "smoothing.n_pre", 2), (["-n_next", "0"], "smoothing.n_next", 0),
     (["--status", "out/s.jsonl"], "status.path", "out/s.jsonl"),
     (["--status-interval", "0.5"], "status.interval_s", 0.5),
     (["--fps", "10", "--set", "source.fps=20"], "source.fps", 20.0),
