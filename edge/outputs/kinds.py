@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.roles import RECORDING_SUFFIX
+from edge.core.roles import MESH, RECORDING_SUFFIX, STYLES
 from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
+    from edge.geometry.camera import CameraGuess
 
 # what an output needs as its target; BROKER: an address, and behind a slash the topic
 FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
@@ -53,7 +54,8 @@ class Kind(NamedTuple):
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
 RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
-PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
+PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"),
+               style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of a face's surface
@@ -97,6 +99,8 @@ KINDS: Dict[str, Kind] = {
     "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
+    "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
+                 "pose:turned.mp4?faces=first", dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
@@ -193,6 +197,8 @@ class OutputOptions(NamedTuple):
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
+    style: str = MESH
+    camera: Optional[Callable[[], "CameraGuess"]] = None  # the one in use; for pictures
 
     @property
     def parts(self) -> Parts:

@@ -13,7 +13,7 @@ from films_back import frames_of, times_of
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
 from edge.outputs.kinds import OutputOptions, make_output
-from edge.outputs.pictures import film, mp4
+from edge.outputs.pictures.films import film, mp4
 from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.sender import Sender

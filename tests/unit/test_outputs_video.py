@@ -13,7 +13,8 @@ from films_back import frames_of, times_of
 from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
 from edge.host import ffmpeg
-from edge.outputs.pictures import encoder, film, video
+from edge.outputs.pictures import video
+from edge.outputs.pictures.films import encoder, film
 from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.pictures.video import FilmClock, VideoOutput, fitted
 from edge.outputs.spec import parse_output

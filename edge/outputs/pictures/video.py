@@ -14,8 +14,8 @@ from edge.core.packet import Packet
 from edge.host import ffmpeg
 from edge.outputs.files.file import failure
 from edge.outputs.kinds import OutputOptions, OutputSpec
-from edge.outputs.pictures.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
-from edge.outputs.pictures.film import Film
+from edge.outputs.pictures.films.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
+from edge.outputs.pictures.films.film import Film
 from edge.outputs.pictures.overlay import Overlay, style_of
 from edge.outputs.pictures.painter import Painter
 
