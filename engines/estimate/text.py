@@ -125,7 +125,7 @@ def _several(e: Estimate) -> Section:
             rows.append(["{} face{}, {}".format(faces, "s" if faces > 1 else "", " and ".join(names))] + spelled(ms) + [
                 "{:.0f}".format(rate) for rate in reversed(rates)])
     return Section(LABEL + " Several faces tracked (tracking.max_faces), one thread", ["faces"] + RATES[1:], rows, [
-        "Each face costs the same again, but for the upload and the detector, which looks once a second while there are fewer.",
+        "Each face costs the same again, but for the upload, and the detector: once a second while there are fewer.",
         "Where that is too much for the camera's rate, the governor gives up irises and poses first, then records."])
 
 
@@ -227,7 +227,8 @@ def as_data(e: Estimate) -> Any:
                      "mmac": sum(layer.macs for layer in n.layers) / 1e6, "ms": list(n.ms), "mb": list(n.mb)}
                     for n in e.engines],
         "situations": {s.name: _situation(s) for s in e.situations},
-        "several_faces": {str(n): list(pipeline.with_faces(e.situations[0], n).one_thread) for n in pipeline.SEVERAL_FACES},
+        "several_faces": {str(n): list(pipeline.with_faces(e.situations[0], n).one_thread)
+                          for n in pipeline.SEVERAL_FACES},
         "memory_mb": [[name] + list(span) for name, span in e.memory],
         "left_out": [{"network": o.network, "source": o.source, "class": o.kind, "ms": o.ms,
                       "factor": math.exp(o.error)} for o in e.fit.left_out],
