@@ -62,7 +62,7 @@ NETWORK_OPTIONS = (
     Option("--runtime", "models.runtime", "NAME", "auto, openvino, onnxruntime or tensorrt"),
 )
 TRACKING_OPTIONS = (
-    Option("--max-faces", "tracking.max_faces", "N", "faces tracked at once, 1 to 4"),
+    Option("--max-faces", "tracking.max_faces", "N", "faces tracked at once, 1 to 16"),
     Option("--profile", "neutral.profile", "NAME", "the resting face that was taken under this name, or none"),
     Option("--smoothing", "smoothing.kind", "KIND", "one_euro, or mean: of the frames around each, which delays outputs"),
     Option("--n-pre", "smoothing.n_pre", "N", "of the mean: frames before each (1)", also=("-n_pre",)),

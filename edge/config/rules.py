@@ -186,7 +186,7 @@ RULES: Dict[str, Rule] = {
     "models.crops": choice("auto", "cpu"),
     "models.graphs": _or_off(choice("auto", "off")),
     "engines.rebuild": choice("auto", "never"),
-    "tracking.max_faces": whole(1, 4),
+    "tracking.max_faces": whole(1, roles.MOST_TRACKED),
     "tracking.max_faces_stills": whole(1, 32),
     "tracking.detect_score": _or_null(number(0, 1)),
     "tracking.presence": number(0, 1),

@@ -34,6 +34,7 @@ ENDED = (STOPPED, FAILED)
 # the words that the state of an output begins with while it does not work; any other says how it works
 OUTPUT_AT_REST = ("new", "opening", "down", "failed", "closed", "hanging", "its reader has left")
 
+MOST_TRACKED = 16  # faces, each of which is looked at by itself
 STYLES = MESH, DOTS = "mesh", "dots"  # of annotated pictures
 FLIPS = (OFF, "horizontal", "vertical", "both")  # of a source's picture
 ROTATIONS = (0, 90, 180, 270)  # degrees clockwise, after the flip
