@@ -15,8 +15,9 @@ from discover_utils.data.stream import SSIStream  # noqa: E402
 from discover_utils.utils.type_definitions import SSIFileType  # noqa: E402
 
 
-def say(what, data):
-    sys.stdout.write(json.dumps([what, data]) + "\n")
+def say(answer):
+    """A text is an error."""
+    sys.stdout.write(json.dumps(["answer", answer]) + "\n")
     sys.stdout.flush()
 
 
@@ -45,9 +46,9 @@ for line in sys.stdin:
     asked = json.loads(line)
     try:
         if "read" in asked:
-            say("read", read(asked["read"]))
+            say(read(asked["read"]))
         else:
             write(asked.pop("write"), **asked)
-            say("wrote", None)
+            say(None)
     except (ValueError, AssertionError, OSError, KeyError) as e:
-        say("error", "{}: {}".format(type(e).__name__, e))
+        say("{}: {}".format(type(e).__name__, e))
