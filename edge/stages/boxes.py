@@ -1,6 +1,6 @@
 """Where the face of a film is, from a file of boxes: in the place of the detector."""
 import os
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from edge.core.contracts import Crop, Runner, Stage, Ticket
 from edge.core.errors import ModelError
 from edge.core.packet import Face, Frame, Packet, Roi
 from edge.core.roles import DETECT
+from edge.geometry import roi as regions
 from edge.models.spec import Aligner
 from edge.ssi.boxes import Boxes
 from edge.stages.tracks import Tracks
@@ -47,9 +48,11 @@ class OfFile(Runner):
 
 
 class FromBoxes(Stage):
-    """Fills `faces` as Detect does: with the region of the track that is in the box, else with the box's own, id 0.
+    """Fills `faces` as Detect does: with the region of the track that is in the box, else with two of the box, id 0.
 
     The box says which face, and where one is at all; the region of a track fits it better, and is turned as the head is.
+    Boxes are drawn about the face, as detectors do, or with the margin that DISCOVER's mesh is shown: the region of one of
+    the two is right, and of two that find the same face the surer one stays.
     """
 
     name = DETECT
@@ -66,13 +69,14 @@ class FromBoxes(Stage):
         height, width = packet.frame.image.shape[:2]
         found = self._given.boxes.box(self._sample(packet.frame))
         held = self._tracks.regions_at(packet.frame.time_s)
-        faces = []
+        faces: List[Face] = []
         if found is None:
             self._without += 1
         else:
             box = found.x0 * width, found.y0 * height, found.x1 * width, found.y1 * height
-            track_id, roi = next(((i, roi) for i, roi in held if _is_of(roi, box)), (0, None))
-            faces.append(Face(track_id, roi or self._aligner.roi_of_detection(box, 0.0), found.confidence, box))
+            own = ((0, self._aligner.roi_of_detection(box, 0.0)), (0, regions.around(box, 1.0, 0.0)))
+            faces = [Face(track_id, roi, found.confidence, box)
+                     for track_id, roi in [one for one in held if _is_of(one[1], box)][:1] or own]
         self._tracks.hand_over()
         return packet.with_faces(tuple(faces))
 

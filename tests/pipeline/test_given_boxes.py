@@ -82,13 +82,19 @@ def test_boxes_begin_where_the_film_does(detected, program, tmp_path):
     assert [len(record["faces"]) for record in done.records("a.jsonl")] == [0, 0, 0, 1, 1, 1]
 
 
-def test_pictures_have_boxes_by_their_number(program, tmp_path):
-    alone = program.run("--source", PICTURE, "--output", "ssi-box:b.stream")
-    box = read_stream(alone.path("b.stream"), 5).values[0].tolist()
-    path = stream(str(tmp_path / "b.stream"), [box[:4] + [0.0], box], 2.0)
-    done = program.run("--source", PICTURE, PICTURE, PICTURE, "--boxes", path, "--output", "jsonl:a.jsonl")
-    assert [len(record["faces"]) for record in done.records("a.jsonl")] == [0, 1, 0]
-    assert "end at picture 2" in done.err
+def test_pictures_have_boxes_by_their_number_tight_or_with_a_margin(program, tmp_path):
+    alone = program.run("--source", PICTURE, "--output", "ssi-box:b.stream", "--landmarks", "--output", "jsonl:a.jsonl")
+    y0, x0, y1, x1, _ = read_stream(alone.path("b.stream"), 5).values[0].tolist()
+    y, x, h, w = (y0 + y1) / 2, (x0 + x1) / 2, (y1 - y0) / 2, (x1 - x0) / 2
+    rows = [[y - k * h, x - k * w, y + k * h, x + k * w, 1.0] for k in (0.6, 1.0, 1.5, 2.0)]
+    path = stream(str(tmp_path / "b.stream"), [rows[0][:4] + [0.0]] + rows, 2.0)
+    done = program.run("--source", *[PICTURE] * 6, "--boxes", path, "--landmarks", "--output", "jsonl:a.jsonl")
+    records = done.records("a.jsonl")
+    assert [len(record["faces"]) for record in records] == [0, 1, 1, 1, 1, 0] and "end at picture 5" in done.err
+    usual = np.array(alone.records("a.jsonl")[0]["faces"][0]["landmarks"])[:, :2]
+    for record in records[1:5]:
+        off = np.array(record["faces"][0]["landmarks"])[:, :2] - usual
+        assert np.sqrt((off ** 2).sum(axis=1)).mean() < 0.02 * w * 2 * record["size"][0]
 
 
 @pytest.mark.parametrize("words, line, code", [
