@@ -182,6 +182,18 @@ except OutputError as e:
     assert read_stream(path).values.shape == (2, 937)
 
 
+def test_a_sample_has_its_room_before_it_is_written(tmp_path, monkeypatch):
+    sizes, write = [], os.write
+
+    def watched(fd, data):
+        sizes.append(os.fstat(fd).st_size)
+        return write(fd, data[:2000])  # as far as the kernel came when the kill reached it
+
+    monkeypatch.setattr(os, "write", watched)
+    written(tmp_path / "a.stream", [packet(i, i / 30.0, face()) for i in range(3)], "ssi")
+    assert sizes == [937 * 4 * row for row in (1, 1, 2, 2, 3, 3)]
+
+
 def test_a_killed_writer_leaves_whole_samples(tmp_path):
     killed = str(tmp_path / "a.stream")
     killed_writer(killed)
