@@ -117,11 +117,16 @@ tools:
 		done; fi
 
 # Other people's programs that the outputs speak to, each in an environment of its own: tests name those that are not there.
-# socket.io of Engine.IO 3 and of 4, in Python and on node; ha: the models that ha-mqtt-discoverable has of what Home Assistant takes
-PEERS := $(addprefix .venv-peers/,eio3 eio4 node ha)
+# socket.io of Engine.IO 3 and of 4, in Python and on node; ha: the models that ha-mqtt-discoverable has of what Home Assistant takes;
+# discover: DISCOVER's files and its server, with what they import of themselves, that is without the 165 MB of imageio-ffmpeg
+PEERS := $(addprefix .venv-peers/,eio3 eio4 node ha discover)
 PEER_eio3 := python-socketio==4.6.0 python-engineio==3.13.0 'aiohttp>=3.8,<4'
 PEER_eio4 := python-socketio==5.18.1 python-engineio==4.15.1 'aiohttp>=3.8,<4'
 PEER_ha := ha-mqtt-discoverable==0.26.0
+PEER_discover := --no-compile --no-deps hcai-discover-utils==1.2.1 hcai-discover==1.1.2 numpy pillow ffmpegio==0.12.0 pluggy packaging \
+	typing-extensions pims==0.7 slicerator imageio pymongo==4.8.0 dnspython python-dotenv requests urllib3 idna certifi \
+	charset-normalizer flask==3.1.3 werkzeug jinja2 markupsafe click itsdangerous blinker cheroot jaraco.functools more-itertools \
+	psutil toml
 PEER_node := $(foreach server,2.5.1 3.1.2 4.8.4,server$(basename $(basename $(server)))@npm:socket.io@$(server)) \
 	$(foreach client,2.5.0 4.8.4,client$(basename $(basename $(client)))@npm:socket.io-client@$(client))
 PEER_PIP = $(PEER_PYTHON) -m venv $(@D) && PYTHONWARNINGS=ignore $(@D)/bin/python -m pip install $(PIP_FLAGS) $(PEER_$(@D:.venv-peers/%=%))

@@ -50,6 +50,7 @@ class Kind(NamedTuple):
     package: str = ""  # that must be installed for it
     files: Tuple[str, ...] = PICTURE_FILES  # of PICTURES: what a target that is one file ends in; any other is a folder
     each: str = ""  # what every file of its folder ends in; "": a picture of a file as that file, and of a frame .jpg
+    beside: str = ""  # what the name of a second file, which it writes too, has behind that of the first
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
@@ -59,7 +60,7 @@ PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Ke
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of a face's surface
-MESH = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
+SURFACE_FILE = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
 SURFACE = dict(FACES, quality=STILL["quality"])
 CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
 # of live outputs
@@ -89,6 +90,14 @@ MQTT = dict(RATE, **{
 ORIGIN = {"origin": Key(origins(), "of web pages that may connect beside those of this machine")}
 OPENSEEFACE = {"mirror": AVATAR["mirror"], "face_id_offset": Key(whole(-10 ** 6, 10 ** 6), "added to the number of each face"),
                "freeze_s": Key(number(0, 1e7), "how long what is usual for a face is learnt, s (900; 0: always)")}
+FOLLOWED = matching("first|[1-9][0-9]{0,8}", "first, or the id of a face")
+SSI = {"face": Key(FOLLOWED, "the one that came first as long as it is there, then the next; or an id (first)"),
+       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names")}
+SSI_POINTS = dict(SSI, confidence=Key(choice("probability", "logit"), "0 to 1, or a hundredth of the network's logit, as "
+                                      "DISCOVER has it (probability)"))
+SSI_EVENTS = {"event": Key(choice("blink", "eyes_closed", "perclos", "yawn", "nod", "shake", "away", "distance", "presence"),
+                           "this one alone, whole; of all, the shortest stands where several overlap"),
+              "face": Key(matching("all|[1-9][0-9]{0,8}", "all, or the id of a face"), "whose events (all)")}
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -106,9 +115,9 @@ KINDS: Dict[str, Kind] = {
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
     "ply": Kind(PICTURES, "exports.meshes:make_ply", "a mesh: the newest frame with a face, or a folder of all (PLY)",
-                "ply:face.ply", MESH, (PLY,), files=(PLY,), each=PLY),
+                "ply:face.ply", SURFACE_FILE, (PLY,), files=(PLY,), each=PLY),
     "obj": Kind(PICTURES, "exports.meshes:make_obj", "the same with the picture's colours (OBJ)", "obj:meshes?each=true",
-                dict(MESH, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
+                dict(SURFACE_FILE, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
     "depth": Kind(PICTURES, "exports.painters:make_depth", "how near each pixel of a face is, grey: picture, film, folder",
                   "depth:depth.png?background=black", CODE, each=LOSSLESS),
     "pncc": Kind(PICTURES, "exports.painters:make_pncc", "which part of a face each pixel is, as a colour",
@@ -117,6 +126,12 @@ KINDS: Dict[str, Kind] = {
                dict(SURFACE, size=Key(whole(16, 2048), "pixels a side (256)")), each=LOSSLESS),
     "mesh3d": Kind(PICTURES, "exports.painters:make_shaded", "the faces as shaded heads over the picture", "mesh3d:heads.mp4",
                    dict(SURFACE, opacity=Key(number(0.0, 1.0), "of the heads (0.6)"))),
+    "ssi-box": Kind(FILE, "ssi.streams:make_box", "the box of a face as an SSI stream: DISCOVER, NOVA",
+                    "ssi-box:face_bounding_box.stream", SSI, (".stream",), True, beside="~"),
+    "ssi": Kind(FILE, "ssi.streams:make_points", "the points of a face as an SSI stream: DISCOVER, NOVA",
+                "ssi:face_mesh.stream?confidence=logit", SSI_POINTS, (".stream",), True, beside="~"),
+    "ssi-events": Kind(FILE, "ssi.events:make", "the events as an SSI annotation: DISCOVER, NOVA",
+                       "ssi-events:blink.annotation?event=blink", SSI_EVENTS, (".annotation",), True, beside="~"),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -174,6 +189,12 @@ class OutputSpec(NamedTuple):
         """Whether a file for each frame or picture is written into it."""
         kind = KINDS[self.kind]
         return kind.target == FOLDER or kind.target == PICTURES and not self.target.lower().endswith(kind.files)
+
+    @property
+    def paths(self) -> Tuple[str, ...]:
+        """`path` and that of a second file, those that there are."""
+        beside = KINDS[self.kind].beside
+        return tuple([self.path] if self.path and not beside else [self.path, self.path + beside] if self.path else [])
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:

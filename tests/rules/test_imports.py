@@ -13,19 +13,20 @@ MAY_IMPORT = {
     "core": "",
     "host": "core",
     "recording": BELOW,
+    "ssi": BELOW,
     "config": "outputs.spec " + BELOW,  # what an --output may say is checked as every other key is
     "store": BELOW,
     "geometry": BELOW,
     "face": "geometry " + BELOW,
     "models": "face.mesh geometry " + BELOW,
-    "stages": "models face geometry " + BELOW,
+    "stages": "ssi models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
     "sources": "recording " + BELOW,
     # still: a program may want the points in the head's axes; store: the canonical face's triangles, for exports
-    "outputs": "recording geometry face.mesh face.still store.canonical store.models " + BELOW,
+    "outputs": "recording ssi geometry face.mesh face.still store.canonical store.models " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
-    "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
+    "app": "config store ssi stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
     "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
