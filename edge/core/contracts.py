@@ -213,7 +213,7 @@ class Sender(Asking, ABC):
         """Hand over one packet or record; waits only where the output is blocking. False: it was not taken."""
 
     def put_last(self, item: Any) -> bool:
-        """Hand over the events that no frame comes for any more, before close(). Drops nothing that waits."""
+        """Hand over one of the run's last frames, or the events that no frame comes for any more. Drops nothing that waits."""
         return self.put(item)
 
     @abstractmethod

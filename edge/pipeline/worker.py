@@ -1,21 +1,22 @@
 """A thread that runs one or more consecutive stages, and the state that it shares with the pipeline."""
 import logging
 import threading
+import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from edge.core import clock
 from edge.core.contracts import Source, Stage
 from edge.core.errors import EdgeError, FrameError
 from edge.core.packet import Packet, Span
 from edge.core.roles import CAPTURE
 from edge.host import waiting
+from edge.pipeline.droplog import DropLog
 from edge.pipeline.link import LinkClosed
 from edge.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-LOG_INTERVAL_S = 10.0
+PACED_S = 0.4  # at most, for the frames that are held at the end to leave
 Item = Tuple[float, Packet]  # what links carry: since when the packet waits, and the packet
 
 
@@ -209,7 +210,7 @@ class Worker:
         """However the end came, what stages hold goes through those behind them."""
         try:
             for i, stage in enumerate(self._job.stages):
-                for packet in stage.last() if stage.holds else ():
+                for packet in _paced(stage.last() if stage.holds else ()):
                     now = self._now()
                     held = Span(stage.name, packet.spans[-1].finished_at if packet.spans else now, now, now)
                     packet = packet._replace(spans=packet.spans + (held,))
@@ -278,19 +279,12 @@ class Worker:
         self._busy_since = None
 
 
-class DropLog:
-    """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
-
-    def __init__(self, now: Optional[Callable[[], float]] = None) -> None:
-        self._now = now or (lambda: clock.monotonic())
-        self._last_at: Dict[str, float] = {}
-        self._suppressed: Dict[str, int] = {}
-
-    def add(self, stage: str, error: FrameError) -> None:
-        now, last_at = self._now(), self._last_at.get(stage)
-        if last_at is not None and now - last_at < LOG_INTERVAL_S:
-            self._suppressed[stage] = self._suppressed.get(stage, 0) + 1
-            return
-        self._last_at[stage] = now
-        suppressed = self._suppressed.pop(stage, 0)
-        log.warning("%s: frame dropped: %s%s", stage, error, " ({} more before it)".format(suppressed) if suppressed else "")
+def _paced(packets: Sequence[Packet]) -> Iterator[Packet]:
+    """About as they came: of what comes at once, a live output takes the newest alone."""
+    last_at: Optional[float] = None
+    for packet in packets:
+        at = packet.frame.captured_at
+        if last_at is not None:
+            time.sleep(max(0.0, min(at - last_at, PACED_S / len(packets))))
+        last_at = at
+        yield packet

@@ -5,8 +5,10 @@ import time
 import pytest
 from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run
 
+from edge.core.contracts import Output
 from edge.core.errors import FrameError, SourceError
 from edge.core.packet import END, Event
+from edge.outputs.sender import Sender
 from edge.stages.mean import Mean
 
 NEXT = 3
@@ -110,3 +112,44 @@ def test_what_it_waits_for_is_seen_in_the_figures():
     assert row["stages"]["smooth"]["wait_ms"]["p50"] >= NEXT * 10.0 * 0.9 > row["stages"]["behind"]["wait_ms"]["p50"]
     assert row["latency_ms"]["p50"] >= NEXT * 10.0 * 0.9
     assert row["stages"]["smooth"]["note"] == "mean of 5 frames, 3 later"
+
+
+class Slow(Output):
+    """An output that nothing waits for, and that takes longer than the last frames take to come."""
+
+    name, events = "slow", True
+
+    def __init__(self, needs_picture=False):
+        self.needs_picture, self.frames, self.told = needs_picture, [], []
+
+    def open(self):
+        pass
+
+    def emit(self, item):
+        time.sleep(0.03)
+        if self.needs_picture:
+            self.frames.append(item.frame.seq)
+        elif "frame" in item:
+            self.frames.append(item["frame"])
+        self.told += [event.id if self.needs_picture else event["id"] for event in (
+            item.events if self.needs_picture else item["events"])]
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("threads", sorted(THREADS))
+@pytest.mark.parametrize("needs_picture", [False, True])
+@pytest.mark.parametrize("stopped", [False, True])
+def test_an_output_that_drops_frames_drops_none_of_the_last(threads, needs_picture, stopped):
+    stop, tells = threading.Event(), Tells()
+
+    def read(seq):
+        if stopped and seq == 10:
+            stop.set()
+        return True
+
+    output = Slow(needs_picture)
+    done = go(threads, tells, FakeSource(10 ** 6 if stopped else 12, live=True, on_read=read), [Sender(output)], stop)
+    assert done.error is None and output.frames == sorted(set(output.frames))
+    assert output.frames[-NEXT:] == tells.made[-NEXT:] and output.told == tells.made
