@@ -6,9 +6,9 @@ line in KINDS.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from edge.core.parts import Parts
+from edge.core.parts import Parts, points_wanted
 from edge.core.roles import RECORDING_SUFFIX
-from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
+from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, which_points, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
-RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
+RECORD = dict(FACE, landmarks=Key(which_points(), "write points too"))
 PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of live outputs
@@ -165,10 +165,11 @@ class OutputOptions(NamedTuple):
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
+    landmarks68: bool = False  # the records have the 68 points
 
     @property
     def parts(self) -> Parts:
-        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
+        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse, self.landmarks68)
 
 
 def protocol(name: str) -> str:
@@ -203,5 +204,7 @@ def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
     """The output, not yet opened."""
     module, _, function = KINDS[spec.kind].make.partition(":")
     own = {key: value for key, value in spec.keys.items() if key in OutputOptions._fields}
+    if "landmarks" in own:
+        own["landmarks"], own["landmarks68"] = points_wanted(own["landmarks"])
     made: "Output" = getattr(import_module("edge.outputs." + module), function)(spec, options._replace(**own))
     return made
