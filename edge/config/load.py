@@ -85,6 +85,9 @@ class TrackingConfig(NamedTuple):
 
 class SmoothingConfig(NamedTuple):
     enabled: bool
+    kind: str
+    n_pre: int
+    n_next: int
     min_cutoff_hz: float
     beta: float
     derivative_cutoff_hz: float
@@ -135,6 +138,7 @@ class OutputConfig(NamedTuple):
     events: bool
     mirror: bool
     draw_times: bool
+    style: str
     window: Union[str, bool]
 
     @property

@@ -7,14 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts, points_wanted
-from edge.core.roles import RECORDING_SUFFIX
+from edge.core.roles import MESH, RECORDING_SUFFIX, STYLES
 from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, which_points, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
+    from edge.geometry.camera import CameraGuess
 
 # what an output needs as its target; BROKER: an address, and behind a slash the topic
 FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
+PICTURES = "pictures"  # one file or a folder of them, by its name: `files` of the kind
+PICTURE_FILES = (".mp4", ".png", ".jpg", ".jpeg")  # a film, or the newest frame with a face
 # when an output waits at its address for those who ask, instead of sending there; WITHOUT_HOST: where none is named, or all
 NEVER, ALWAYS, WITHOUT_HOST = "never", "always", "without host"
 EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
@@ -32,7 +35,7 @@ class Key(NamedTuple):
 class Kind(NamedTuple):
     """One line of the table."""
 
-    target: str  # FILE, FOLDER (of pictures), ADDRESS or NOTHING
+    target: str  # FILE, FOLDER (of pictures), PICTURES, ADDRESS or NOTHING
     make: str  # MODULE:FUNCTION below edge.outputs
     text: str  # for people
     example: str
@@ -44,11 +47,15 @@ class Kind(NamedTuple):
     listens: str = NEVER
     tells_at: Optional[int] = None  # without a host it also listens there, UDP, until such a program tells of itself
     package: str = ""  # that must be installed for it
+    files: Tuple[str, ...] = PICTURE_FILES  # of PICTURES: what a target that is one file ends in; any other is a folder
+    each: str = ""  # what every file of its folder ends in; "": a picture of a file as that file, and of a frame .jpg
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
 RECORD = dict(FACE, landmarks=Key(which_points(), "write points too"))
-PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
+PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"),
+               style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
+FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
@@ -87,6 +94,8 @@ KINDS: Dict[str, Kind] = {
     "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
+    "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
+                 "pose:turned.mp4?faces=first", dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
@@ -141,7 +150,13 @@ class OutputSpec(NamedTuple):
     @property
     def path(self) -> str:
         """The file or folder that is written; "" for any other target."""
-        return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
+        return self.target if KINDS[self.kind].target in (FILE, FOLDER, PICTURES) and self.target != STDOUT else ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a file for each frame or picture is written into it."""
+        kind = KINDS[self.kind]
+        return kind.target == FOLDER or kind.target == PICTURES and not self.target.lower().endswith(kind.files)
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:
@@ -166,6 +181,8 @@ class OutputOptions(NamedTuple):
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
     landmarks68: bool = False  # the records have the 68 points
+    style: str = MESH
+    camera: Optional[Callable[[], "CameraGuess"]] = None  # the one in use; for pictures
 
     @property
     def parts(self) -> Parts:
@@ -180,7 +197,8 @@ def protocol(name: str) -> str:
 def form_of(name: str) -> str:
     """How such an output is written."""
     kind = KINDS[name]
-    target = {FILE: ":PATH", FOLDER: ":FOLDER", ADDRESS: "://HOST:PORT", BROKER: "://HOST:PORT/TOPIC", NOTHING: ""}
+    target = {FILE: ":PATH", FOLDER: ":FOLDER", PICTURES: ":FILE_OR_FOLDER",
+              ADDRESS: "://HOST:PORT", BROKER: "://HOST:PORT/TOPIC", NOTHING: ""}
     return name + target[kind.target] + (kind.suffixes[0] if kind.only_suffixes else "")
 
 

@@ -9,8 +9,9 @@ from edge.core.packet import LEFT_OUT, NO_IMAGE, Event, Frame, Packet, Span
 from edge.core.parts import Parts
 from edge.core.records import SCHEMA
 from edge.core.roles import CAPTURE, OUTPUT
+from edge.pipeline.droplog import DropLog
 from edge.pipeline.link import LinkClosed
-from edge.pipeline.worker import DropLog, Item
+from edge.pipeline.worker import Item
 from edge.telemetry.meter import Meter
 
 READ_TIMEOUT_S = 0.2  # how soon the end of the run is seen while no frame comes
@@ -118,16 +119,18 @@ class Delivery(Stage):
     def __init__(self, senders: Sequence[Sender], encode: Encode, now: Callable[[], float],
                  time_left: Callable[[], float], halved: Callable[[], bool] = lambda: False,
                  last_events: Callable[[], Sequence[Event]] = tuple,
-                 settled: Callable[[float], bool] = lambda timeout_s: True) -> None:
+                 settled: Callable[[float], bool] = lambda timeout_s: True,
+                 ending: Callable[[], bool] = lambda: False) -> None:
         """`time_left`: how long close() may take, seconds. `halved`: whether every second frame is to be skipped.
-        `last_events`: the ends of what is still going, once `settled` has waited for every other stage to be done."""
+        `last_events`: the ends of what is still going, once `settled` has waited for every other stage to be done.
+        `ending`: whether what comes are the last frames, which are fewer than would fill memory."""
         self._halved = halved
         self._skipped_in_a_row = 0
         self._skipped = 0
         self._senders, self._encode, self._now, self._time_left = senders, encode, now, time_left
         self._wanted = [(s, None if s.needs_picture or s.encodes else (s.parts, s.arrays and s.landmarks)) for s in senders]
         self._variants: Set[Variant] = {variant for _, variant in self._wanted if variant is not None}
-        self._last_events, self._settled = last_events, settled
+        self._last_events, self._settled, self._ending = last_events, settled, ending
         self._with_events = any(s.events for s in senders)
         self._with_event_records = any(s.events and s.encodes for s in senders)
         self._missed: Deque[Packet] = deque()  # bare, in their order
@@ -159,9 +162,10 @@ class Delivery(Stage):
             if self._with_event_records and (earlier or packet.events):
                 event_records: Any = told + self._encoded([packet])
                 to_encode = packet._replace(events=tuple(event_records))
-        failed = None
+        failed, ending = None, self._ending()
         for sender, wanted in self._wanted:
-            taken = sender.put(to_encode if sender.encodes else shown if wanted is None else records[wanted])
+            put = sender.put_last if ending else sender.put
+            taken = put(to_encode if sender.encodes else shown if wanted is None else records[wanted])
             if not taken and sender.fatal and sender.error is not None:
                 failed = failed or sender.error
         if failed is not None:

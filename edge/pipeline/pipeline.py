@@ -111,7 +111,7 @@ class Pipeline:
     def _build(self) -> List[Worker]:
         plan = self._plan
         delivery = Delivery(plan.senders, plan.encode, plan.clock, self._time_left, plan.halved, plan.last_events,
-                            lambda timeout_s: self._control.wait(self._control.settled, timeout_s))
+                            lambda timeout_s: self._control.wait(self._control.settled, timeout_s), self._ending)
         self._missed = delivery.missed
         plan.meter.also_counts(delivery)
         groups = [list(group) for group in plan.groups if group]
@@ -205,6 +205,10 @@ class Pipeline:
     def _end_reason(self) -> str:
         limited = self._plan.limit is not None and self._capture.captured >= self._plan.limit
         return "frame limit reached" if limited else "end of source"
+
+    def _ending(self) -> bool:
+        """Whether nothing more is read."""
+        return self._capture.finished or self._control.failure is not None or self._ended()
 
     def _ended(self) -> bool:
         """Asked by the capture before every read."""

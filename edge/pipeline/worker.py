@@ -1,20 +1,22 @@
 """A thread that runs one or more consecutive stages, and the state that it shares with the pipeline."""
 import logging
 import threading
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+import time
+from contextlib import suppress
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from edge.core import clock
 from edge.core.contracts import Source, Stage
 from edge.core.errors import EdgeError, FrameError
 from edge.core.packet import Packet, Span
 from edge.core.roles import CAPTURE
 from edge.host import waiting
+from edge.pipeline.droplog import DropLog
 from edge.pipeline.link import LinkClosed
 from edge.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-LOG_INTERVAL_S = 10.0
+PACED_S = 0.4  # at most, for the frames that are held at the end to leave
 Item = Tuple[float, Packet]  # what links carry: since when the packet waits, and the packet
 
 
@@ -166,6 +168,7 @@ class Worker:
         except (Exception, SystemExit) as e:  # whatever a stage raises fails the pipeline, not only this thread
             self._control.fail(self.name, e)
         finally:
+            self._let_go()
             self._close_links()
             self._control.passed_on(self.name)
             self._close(opened)
@@ -196,19 +199,36 @@ class Worker:
             outlet.wait_room()
             queued_at, packet = intake.get()
             began = self._now()
-            item = self._through(queued_at, packet)
+            item = self._through(queued_at, packet, self._job.stages)
             self._busy_since = None
             frames, busy_s = self.work
             self.work = (frames + 1, busy_s + self._now() - began)
             if item is not None:
                 self._pass_on(outlet, item)
 
-    def _through(self, queued_at: float, packet: Packet) -> Optional[Item]:
-        """The packet after all stages; None where one of them dropped or skipped it."""
+    def _let_go(self) -> None:
+        """However the end came, what stages hold goes through those behind them."""
+        try:
+            for i, stage in enumerate(self._job.stages):
+                for packet in _paced(stage.last() if stage.holds else ()):
+                    now = self._now()
+                    held = Span(stage.name, packet.spans[-1].finished_at if packet.spans else now, now, now)
+                    packet = packet._replace(spans=packet.spans + (held,))
+                    item = self._through(now, packet, self._job.stages[i + 1:])
+                    if item is not None:
+                        with suppress(LinkClosed):  # it was counted as lost
+                            self._pass_on(self._job.outlet, item)
+        except Exception as e:  # of a stage; the first failure is kept
+            self._control.fail(self.name, e)
+        self._busy_since = None
+
+    def _through(self, queued_at: float, packet: Packet, stages: Sequence[Stage]) -> Optional[Item]:
+        """The packet after all of these stages, or an earlier one that was held; None where one of them dropped, skipped or
+        holds it."""
         now = self._now
         spans: List[Span] = []
-        for stage in self._job.stages:
-            if spans and stage in self._job.early:  # an output shows what the stages before it cost
+        for stage in stages:
+            if spans and (stage.holds or stage in self._job.early):  # an output shows what the stages before it cost
                 packet, spans = packet._replace(spans=packet.spans + tuple(spans)), []
             self._busy_since = started_at = now()
             try:
@@ -218,6 +238,10 @@ class Worker:
                 self._meter.left(packet.spans + tuple(spans), dropped_by=stage.name)
                 return None
             finished_at = now()
+            if stage.holds:
+                if result is None:
+                    return None
+                queued_at = result.spans[-1].finished_at if result.spans else started_at  # since when that packet waited
             spans.append(Span(stage.name, queued_at, started_at, finished_at))
             queued_at = finished_at
             if result is None:
@@ -255,19 +279,12 @@ class Worker:
         self._busy_since = None
 
 
-class DropLog:
-    """Logs the first FrameError of a stage, then at most one line in a while with the number that came in between."""
-
-    def __init__(self, now: Optional[Callable[[], float]] = None) -> None:
-        self._now = now or (lambda: clock.monotonic())
-        self._last_at: Dict[str, float] = {}
-        self._suppressed: Dict[str, int] = {}
-
-    def add(self, stage: str, error: FrameError) -> None:
-        now, last_at = self._now(), self._last_at.get(stage)
-        if last_at is not None and now - last_at < LOG_INTERVAL_S:
-            self._suppressed[stage] = self._suppressed.get(stage, 0) + 1
-            return
-        self._last_at[stage] = now
-        suppressed = self._suppressed.pop(stage, 0)
-        log.warning("%s: frame dropped: %s%s", stage, error, " ({} more before it)".format(suppressed) if suppressed else "")
+def _paced(packets: Sequence[Packet]) -> Iterator[Packet]:
+    """About as they came: of what comes at once, a live output takes the newest alone."""
+    last_at: Optional[float] = None
+    for packet in packets:
+        at = packet.frame.captured_at
+        if last_at is not None:
+            time.sleep(max(0.0, min(at - last_at, PACED_S / len(packets))))
+        last_at = at
+        yield packet

@@ -26,9 +26,9 @@ from edge.outputs import sender
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.pipeline import pipeline as pipelines
+from edge.pipeline.droplog import LOG_INTERVAL_S
 from edge.pipeline.governor import Governor, Steering, Step, Switch
 from edge.pipeline.pipeline import Pipeline, Plan
-from edge.pipeline.worker import LOG_INTERVAL_S
 from edge.telemetry.meter import Meter
 from edge.telemetry.status.run import Run
 

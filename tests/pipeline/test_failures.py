@@ -9,7 +9,7 @@ from patience import PATIENCE_S, stretch
 from edge.core.contracts import Output
 from edge.core.errors import FrameError, ModelError, OutputError, SourceError
 from edge.outputs.direct import DirectSender
-from edge.pipeline import worker
+from edge.pipeline import droplog
 
 # a thread for the capture, one for the outputs, and the stages of each thread between
 GROUPINGS = [(True, True, [[0], [1], [2]]), (True, True, [[0, 1], [2]]), (True, True, [[0, 1, 2]]),
@@ -51,8 +51,8 @@ def test_a_frame_that_cannot_be_processed_is_dropped_counted_and_logged_once(gro
 
 
 def test_suppressed_lines_are_counted_in_the_next_one(caplog):
-    times = iter([0.0, 1.0, 9.0, worker.LOG_INTERVAL_S, worker.LOG_INTERVAL_S + 1.0])
-    drop_log = worker.DropLog(lambda: next(times))
+    times = iter([0.0, 1.0, 9.0, droplog.LOG_INTERVAL_S, droplog.LOG_INTERVAL_S + 1.0])
+    drop_log = droplog.DropLog(lambda: next(times))
 
     with caplog.at_level(logging.WARNING):
         for stage in ("a", "a", "a", "a", "b"):

@@ -2,7 +2,7 @@
 import errno
 import socket
 import threading
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -57,8 +57,10 @@ class Outbox:
             self._newest = packet._replace(frame=packet.frame._replace(image=image))
             return False
 
-    def put_last(self, record: Dict[str, Any]) -> bool:
-        """Events that no frame comes for any more."""
+    def put_last(self, record: Any) -> bool:
+        """Events that no frame comes for any more, or one of the last frames."""
+        if isinstance(record, Packet):
+            return self.put(record)
         with self._lock:
             self._keep(record["events"])
             self._ending = True
