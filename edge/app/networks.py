@@ -11,9 +11,9 @@ from edge.face import head as heads
 from edge.host import commands
 from edge.runtimes.choose import need_runtime, open_runner
 from edge.store import models, plans, ways
+from edge.store.canonical import CANONICAL_FACE
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
-CANONICAL_FACE = "canonical_face"
 
 
 class Networks:

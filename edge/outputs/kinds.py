@@ -23,6 +23,7 @@ NEVER, ALWAYS, WITHOUT_HOST = "never", "always", "without host"
 EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
 STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
 QUALITY = 92  # of JPEG and WebP
+PLY, OBJ, LOSSLESS = ".ply", ".obj", ".png"
 
 
 class Key(NamedTuple):
@@ -57,6 +58,10 @@ PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Ke
                style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
+# of a face's surface
+MESH = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
+SURFACE = dict(FACES, quality=STILL["quality"])
+CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
@@ -100,6 +105,18 @@ KINDS: Dict[str, Kind] = {
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
+    "ply": Kind(PICTURES, "exports.meshes:make_ply", "a mesh: the newest frame with a face, or a folder of all (PLY)",
+                "ply:face.ply", MESH, (PLY,), files=(PLY,), each=PLY),
+    "obj": Kind(PICTURES, "exports.meshes:make_obj", "the same with the picture's colours (OBJ)", "obj:meshes?each=true",
+                dict(MESH, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
+    "depth": Kind(PICTURES, "exports.painters:make_depth", "how near each pixel of a face is, grey: picture, film, folder",
+                  "depth:depth.png?background=black", CODE, each=LOSSLESS),
+    "pncc": Kind(PICTURES, "exports.painters:make_pncc", "which part of a face each pixel is, as a colour",
+                 "pncc:codes?faces=first", CODE, each=LOSSLESS),
+    "uv": Kind(PICTURES, "exports.painters:make_texture", "the texture of each face, side by side", "uv:texture.png?size=512",
+               dict(SURFACE, size=Key(whole(16, 2048), "pixels a side (256)")), each=LOSSLESS),
+    "mesh3d": Kind(PICTURES, "exports.painters:make_shaded", "the faces as shaded heads over the picture", "mesh3d:heads.mp4",
+                   dict(SURFACE, opacity=Key(number(0.0, 1.0), "of the heads (0.6)"))),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",

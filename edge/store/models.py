@@ -97,7 +97,7 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _checked(home: str, name: str, file: str, sha256: str) -> str:
+def checked(home: str, name: str, file: str, sha256: str) -> str:
     path = os.path.join(onnx_dir(home), file)
     try:
         found = sha256_of(path)
@@ -116,8 +116,8 @@ def locate(home: str, name: str) -> StoredNetwork:
     if not _whole(entry):
         path = os.path.join(onnx_dir(home), INDEX)
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
-    file = _checked(home, name, entry["file"], entry["sha256"])
-    cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
+    file = checked(home, name, entry["file"], entry["sha256"])
+    cpu_file = checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
     role = str(entry.get("role", ""))
     also = tuple(other for other in entry.get(ROLES, ()) if other != role)
     pixels = _pixel_input(entry[PIXELS]) if PIXELS in entry else None

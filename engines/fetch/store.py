@@ -16,6 +16,8 @@ from engines.onnxpackage import need_onnx
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+MESH_SUFFIX = ".mesh.npy"
+BESIDE = {".cpu.onnx": "cpu_", MESH_SUFFIX: "mesh_"}  # a second file of a network: its suffix, its keys in the index
 _CONVERT = os.path.join(CODE, "engines", "convert")
 
 
@@ -55,8 +57,7 @@ def files_of(entry: Dict[str, Any]) -> List[Tuple[str, str]]:
     """(name, sha256) of each file of an index entry. Raises ModelError for an entry that is not one."""
     try:
         files = [(str(entry["file"]), str(entry["sha256"]))]
-        if entry.get("cpu_file"):
-            files.append((str(entry["cpu_file"]), str(entry["cpu_sha256"])))
+        files += [(str(entry[key + "file"]), str(entry[key + "sha256"])) for key in BESIDE.values() if entry.get(key + "file")]
     except (KeyError, TypeError, AttributeError) as e:
         raise ModelError("an entry of {} is damaged".format(INDEX)) from e
     if not all(can_be_name(name) for name, _ in files):
@@ -156,7 +157,7 @@ def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes],
     """Suffix of the file name -> content, and what more the index says of the file for CPUs."""
     from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
-        return {".npy": convert.canonical_face(files)}, {}
+        return {".npy": convert.canonical_face(files), MESH_SUFFIX: convert.canonical_mesh(files)}, {}
     model = convert.convert(network.kind, files, network.options)
     _check_interface(network, model)
     contents, facts, look = {".onnx": convert.serialise(model)}, {}, network.input
@@ -212,7 +213,7 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
     if network.roles[1:]:
         entry[ROLES] = list(network.roles)
     for suffix, content in contents.items():
-        key = "cpu_" if suffix == ".cpu.onnx" else ""
+        key = BESIDE.get(suffix, "")
         entry[key + "file"] = network.name + suffix
         entry[key + "sha256"] = write_whole(os.path.join(onnx_dir(home), network.name + suffix), content)
     if ".cpu.onnx" not in contents:

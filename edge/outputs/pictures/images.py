@@ -31,6 +31,7 @@ class FolderOutput(Output):
         self._names = PictureNames(KINDS[spec.kind].each)
 
     def open(self) -> None:
+        self._painter.open()
         write_whole(self._spec, os.path.join(self._spec.target, self._names.name("", 0)), None)
 
     def emit(self, item: Packet) -> None:
@@ -60,6 +61,7 @@ class PictureOutput(Output):
         self._written_at = -REWRITE_S
 
     def open(self) -> None:
+        self._painter.open()
         write_whole(self._spec, self._spec.target, None)
         self._written_at = clock.monotonic() - REWRITE_S
 

@@ -12,6 +12,9 @@ class Painter(ABC):
     shapes = False  # the faces' expression is to have the blend shapes
     events = False  # the packets are to have their events
 
+    def open(self) -> None:
+        """Before the first frame. Raises OutputError with the cure."""
+
     def see(self, packet: Packet) -> None:
         """Every frame, also one that is not painted: for what is kept from frame to frame."""
 

@@ -57,6 +57,7 @@ class VideoOutput(Output):
 
     def open(self) -> None:
         """Proves that a film can be written; what is there stays."""
+        self._painter.open()
         self._program = ffmpeg.find()
         if self._program is None:
             raise self._error("a film needs the program ffmpeg: {}; or {}".format(ffmpeg.cure(), INSTEAD))
