@@ -117,6 +117,8 @@ KINDS: Dict[str, Kind] = {
                dict(SURFACE, size=Key(whole(16, 2048), "pixels a side (256)")), each=LOSSLESS),
     "mesh3d": Kind(PICTURES, "exports.painters:make_shaded", "the faces as shaded heads over the picture", "mesh3d:heads.mp4",
                    dict(SURFACE, opacity=Key(number(0.0, 1.0), "of the heads (0.6)"))),
+    "sparse": Kind(PICTURES, "exports.sparse:make", "68 points of each face, drawn (iBUG's order)", "sparse:points.mp4",
+                   dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
