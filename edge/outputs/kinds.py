@@ -59,7 +59,7 @@ PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Ke
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of a face's surface
-MESH = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
+MESHES = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
 SURFACE = dict(FACES, quality=STILL["quality"])
 CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
 # of live outputs
@@ -106,9 +106,9 @@ KINDS: Dict[str, Kind] = {
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
     "ply": Kind(PICTURES, "exports.meshes:make_ply", "a mesh: the newest frame with a face, or a folder of all (PLY)",
-                "ply:face.ply", MESH, (PLY,), files=(PLY,), each=PLY),
+                "ply:face.ply", MESHES, (PLY,), files=(PLY,), each=PLY),
     "obj": Kind(PICTURES, "exports.meshes:make_obj", "the same with the picture's colours (OBJ)", "obj:meshes?each=true",
-                dict(MESH, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
+                dict(MESHES, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
     "depth": Kind(PICTURES, "exports.painters:make_depth", "how near each pixel of a face is, grey: picture, film, folder",
                   "depth:depth.png?background=black", CODE, each=LOSSLESS),
     "pncc": Kind(PICTURES, "exports.painters:make_pncc", "which part of a face each pixel is, as a colour",
