@@ -106,10 +106,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
     if "irises" not in filled:
         absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else NO_NETWORK
-    if wanted.landmarks68 and (pose is None or not pose.runners):
-        absent["landmarks68"] = SWITCHED_OFF if pose is None else NO_NETWORK
-        if pose is None:
-            report("note", "there are no 68 points: the network of the pose, which gives them, is switched off")
+    if wanted.landmarks68 and (pose is None or not pose.points):
+        absent["landmarks68"] = _why_no_points68(pose, report)
     smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
     smooth = smoothing.kind if smoothing.enabled and not stills else ""
     if smooth != MEAN and config.chosen.intersection(OF_MEAN):
@@ -122,6 +120,14 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))),
                   _mean(smoothing, wanted.landmarks, report) if smooth == MEAN else None)
+
+
+def _why_no_points68(pose: Optional[PoseStage], report: Report) -> str:
+    """Reports it where the network was not looked for, and so nothing was said yet."""
+    if pose is not None:
+        return NO_NETWORK
+    report("note", "there are no 68 points: the network of the pose, which gives them, is switched off")
+    return SWITCHED_OFF
 
 
 def _mean(smoothing: SmoothingConfig, points: bool, report: Report) -> Optional[Mean]:
