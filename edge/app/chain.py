@@ -29,7 +29,7 @@ from edge.stages.replay import Replayed
 from edge.stages.resting import NeutralSource
 from edge.stages.tracks import Tracks
 
-SWITCHED_OFF = "switched off"
+SWITCHED_OFF, NO_NETWORK = "switched off", "no network was fetched for it"
 GIVEN = "{} gives its values"
 OF_MEAN = ("smoothing.n_pre", "smoothing.n_next")
 Finder = Union[Detect, FromBoxes]
@@ -102,9 +102,10 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
     pose = iris = None
     if config.models.pose != (OFF,) and _runs(PoseStage, config, filled, mesh.name, report):
-        opened = networks.optional(POSE, config.models.pose, "the pose is that of the mesh alone")
+        opened = networks.optional(POSE, config.models.pose, "the pose is that of the mesh alone" + (
+            ", and there are no 68 points" if wanted.landmarks68 else ""))
         network = None if opened is None else PoseNetwork(opened[0], Mb05(opened[1].decode))
-        pose = PoseStage(network, networks.head(), camera, tracking.pose_every)
+        pose = PoseStage(network, networks.head(), camera, tracking.pose_every, wanted.landmarks68)
         filled.update(pose.fills)
     if _runs(IrisStage, config, filled, mesh.name, report):
         instead = "there is no iris, blink or gaze" if "irises" not in filled else GIVEN.format(mesh.name)
@@ -114,7 +115,9 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
     absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
     if "irises" not in filled:
-        absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else "no network was fetched for it"
+        absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else NO_NETWORK
+    if wanted.landmarks68 and (pose is None or not pose.points):
+        absent["landmarks68"] = _why_no_points68(pose, report)
     smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
     smooth = smoothing.kind if smoothing.enabled and not stills else ""
     if smooth != MEAN and config.chosen.intersection(OF_MEAN):
@@ -127,6 +130,14 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))),
                   _mean(smoothing, wanted.landmarks, report) if smooth == MEAN else None)
+
+
+def _why_no_points68(pose: Optional[PoseStage], report: Report) -> str:
+    """Reports it where the network was not looked for, and so nothing was said yet."""
+    if pose is not None:
+        return NO_NETWORK
+    report("note", "there are no 68 points: the network of the pose, which gives them, is switched off")
+    return SWITCHED_OFF
 
 
 def _mean(smoothing: SmoothingConfig, points: bool, report: Report) -> Optional[Mean]:
@@ -169,7 +180,10 @@ def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     steps = []
     if stages.iris is not None:
         steps.append(Step("irises in every second frame only", halved(stages.iris, 1)))
-    if stages.pose is not None:
-        steps.append(Step("all estimators of the pose half as often", halved(stages.pose, stages.pose.interval)))
+    pose = stages.pose
+    if pose is not None:
+        if pose.points:
+            steps.append(Step("68 points in every second frame only", lambda given_up: pose.thin(2 if given_up else 1)))
+        steps.append(Step("all estimators of the pose half as often", halved(pose, pose.interval)))
     return steps + [Step("the detector half as often", halved(stages.detect, 1)),
                     Step("records of every second frame only", halve_output.set)]

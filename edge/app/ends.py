@@ -8,7 +8,7 @@ from edge.app.networks import Report
 from edge.config.load import Config
 from edge.core import contracts
 from edge.core.contracts import Output, Source
-from edge.core.parts import Parts
+from edge.core.parts import Parts, points_wanted
 from edge.outputs.direct import DirectSender
 from edge.outputs.kinds import KINDS, OutputOptions, OutputSpec, make_output
 from edge.outputs.pictures.window import DisplayState, opens_by_itself
@@ -36,11 +36,12 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     may open by itself. `direct`: records go into files in the pipeline's own thread; what takes long, as points and
     pictures do, or may wait for its reader, keeps a thread."""
     blocking = not source.live
-    options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
+    mesh, ibug = points_wanted(config.output.landmarks)
+    options = OutputOptions(mesh, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
                             shapes=config.output.any_shapes, events=config.output.events,
                             coarse=config.output.coarse_shapes, stamp=stamp, style=config.output.style,
-                            camera=lambda: camera_of(config, source.facts))
+                            camera=lambda: camera_of(config, source.facts), landmarks68=ibug)
     live = [spec for spec in specs if KINDS[spec.kind].live]
     senders: List[contracts.Sender] = [RelaySender(live, options, report)] if live else []
     senders += [_sender(make_output(spec, options), direct and _is_plain_file(spec.path))
@@ -54,7 +55,8 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
 def asked(senders: Sequence[contracts.Sender]) -> Parts:
     """What the stages are to make: what any output wants to know. Pictures show the points."""
     return Parts(any(s.landmarks or s.needs_picture for s in senders), any(s.shapes for s in senders),
-                 any(s.events for s in senders), any(s.parts.coarse for s in senders))
+                 any(s.events for s in senders), any(s.parts.coarse for s in senders),
+                 any(s.landmarks68 for s in senders))
 
 
 def _sender(output: Output, direct: bool = False) -> contracts.Sender:

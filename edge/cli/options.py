@@ -25,13 +25,14 @@ class Setting(NamedTuple):
 
 
 class Option(NamedTuple):
-    """An option that sets one key. `value` None: it takes a value, else it sets this one."""
+    """An option that sets one key. `value` None: it takes a value, else it sets this one, unless one of `words` follows."""
 
     flag: str
     key: str
     metavar: str
     text: str
     value: Any = None
+    words: Tuple[str, ...] = ()
     also: Tuple[str, ...] = ()  # other spellings
 
 
@@ -77,13 +78,13 @@ class _Put(argparse.Action):
     """Appends what its option sets to `settings`, in the order of the command line."""
 
     def __init__(self, option: Option, **rest: Any) -> None:
-        nargs = None if option.value is None else 0
+        nargs = None if option.value is None else "?" if option.words else 0
         super().__init__(nargs=nargs, metavar=option.metavar or None, help=option.text, **rest)
-        self.option = option
+        self.option, self.words = option, option.words
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
         option = self.option
-        value = RULES[option.key].from_text(values) if option.value is None else option.value
+        value = RULES[option.key].from_text(values) if isinstance(values, str) else option.value
         _append(namespace, Setting(option.key, value, option.flag))
 
 

@@ -2,7 +2,7 @@
 import argparse
 import os
 import re
-from typing import Any, NoReturn, Sequence
+from typing import Any, List, NoReturn, Sequence
 
 from edge.core.errors import ConfigError
 from edge.core.spelling import did_you_mean, nearest
@@ -35,7 +35,7 @@ class ArgumentParser(argparse.ArgumentParser):
         also those that begin with a dash."""
         takes_names = any(action.dest == "names" for action in self.entries())
         end = words.index("--") if takes_names and "--" in words else len(words)
-        args, unknown = self.parse_known_args(words[:end])
+        args, unknown = self.parse_known_args(self._joined(words[:end]))
         if takes_names:  # argparse ends a list of words at the first option behind it
             args.names += [word for word in unknown if not _is_option(word)] + list(words[end + 1:])
             unknown = [word for word in unknown if _is_option(word)]
@@ -44,6 +44,19 @@ class ArgumentParser(argparse.ArgumentParser):
         if unknown:
             self.error("{} is unknown{}".format(shown(unknown[0]), self._meant(unknown[0])))
         return args
+
+    def _joined(self, words: Sequence[str]) -> List[str]:
+        """With a value behind each option that may do without one, so that it takes no word but its own."""
+        known = {option: getattr(action, "words", ()) for action in self.entries() for option in action.option_strings}
+        found: List[str] = []
+        for word in words:
+            if found and known.get(found[-1]):
+                joined = word in known[found[-1]]
+                found[-1] += "=" + (word if joined else "true")
+                if joined:
+                    continue
+            found.append(word)
+        return found
 
     def entries(self) -> Sequence[argparse.Action]:
         """Every option, and every word that stands alone."""

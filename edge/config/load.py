@@ -133,7 +133,7 @@ class EventsConfig(NamedTuple):
 
 
 class OutputConfig(NamedTuple):
-    landmarks: bool
+    landmarks: Any  # False, True, IBUG or BOTH of edge.core.parts
     shapes: bool
     coarse_shapes: bool
     events: bool

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from edge.core import roles
 from edge.core.roles import AUTO, CAN_BE_OFF, CAPTURE, NETWORKS, OFF, OUTPUT, STAGES
-from edge.core.rules import Address, Rule, choice, flag, is_profile, number, numeral, parse_address, whole
+from edge.core.rules import Address, Rule, choice, flag, is_profile, number, numeral, parse_address, which_points, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
 
@@ -218,7 +218,7 @@ RULES: Dict[str, Rule] = {
     "events.far_mm": number(50, 100000, "mm"),
     "events.gone_s": number(0, 3600, "s"),
     "outputs": _texts("a list of KIND:TARGET texts, such as ['jsonl:face.jsonl']"),
-    "output.landmarks": flag(),
+    "output.landmarks": which_points(),
     "output.shapes": flag(),
     "output.coarse_shapes": flag(),
     "output.events": flag(),

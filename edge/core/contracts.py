@@ -146,11 +146,16 @@ class Asking:
     shapes = False  # the faces' expression is to have the blend shapes
     coarse = False  # with the shapes those that the points tell roughly, which is better for an avatar than none
     events = False  # the frame record is to have "events", a list of event records; also what a picture shows
+    landmarks68 = False  # the faces are to have the 68 points, which cost a network more in each frame
     arrays = False  # points and eye contours of the record are to be arrays, not lists
 
     @property
     def parts(self) -> Parts:
-        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
+        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse, self.landmarks68)
+
+    def ask(self, parts: Parts) -> None:
+        """For these and no other."""
+        self.landmarks, self.shapes, self.events, self.coarse, self.landmarks68 = parts
 
 
 class Output(Asking, ABC):

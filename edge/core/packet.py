@@ -63,6 +63,7 @@ class Eyes(NamedTuple):
 
 
 POINTS, CONTOUR_POINTS = 468, 71  # of a face's landmarks, and of one eye's contour
+IBUG_POINTS = 68
 NOTHING_MISSING: Dict[str, str] = {}
 LEFT_OUT = "left out to keep the rate"  # the reason of what was not looked at in this frame
 
@@ -82,6 +83,7 @@ class Face(NamedTuple):
     expression: Optional[Mapping[str, float]] = None
     missing: Mapping[str, str] = NOTHING_MISSING  # quantity -> reason; never written to in place
     steady_corners: bool = True  # of the eyes' contours; False: they follow the iris
+    landmarks68: Optional[np.ndarray] = None  # (68, 2) frame pixels in iBUG's order; measured where somebody asked
 
     def without(self, quantity: str, reason: str) -> "Face":
         """The same face, with the reason why `quantity` is not known."""

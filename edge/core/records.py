@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.core.checks import SHOWN, array, expect, mapping, number, numbers, optional, shown, text, whole, wrong
 from edge.core.errors import InputError
-from edge.core.packet import CONTOUR_POINTS, END, POINTS, START, Eyes, Iris
+from edge.core.packet import CONTOUR_POINTS, END, IBUG_POINTS, POINTS, START, Eyes, Iris
 from edge.core.parts import SHAPES
 
 SCHEMA = 1
@@ -88,6 +88,7 @@ class Face(NamedTuple):
     expression: Mapping[str, float]  # name -> 0..1; a name that is not known is not in it
     eye_contours: Optional[Eyes]  # of (71, 2) pixels or None
     missing: Mapping[str, str]  # quantity -> why it is not known
+    landmarks68: Optional[np.ndarray] = None  # (68, 2) pixels, in iBUG's order; where they were asked for
 
     def __eq__(self, other: object) -> bool:
         return _same(self, other)
@@ -232,7 +233,8 @@ def read_face(record: Any, where: str = "face") -> Face:
         expression=optional(record, "expression", at + "expression", lambda v, w: _named(v, w, number)) or {},
         eye_contours=optional(record, "eye_contours", at + "eye_contours",
                               lambda v, w: _eyes(v, w, lambda c, s: array(c, s, (CONTOUR_POINTS, 2)))),
-        missing=optional(record, "missing", at + "missing", lambda v, w: _named(v, w, text)) or {})
+        missing=optional(record, "missing", at + "missing", lambda v, w: _named(v, w, text)) or {},
+        landmarks68=optional(record, "landmarks68", at + "landmarks68", lambda v, w: array(v, w, (IBUG_POINTS, 2))))
 
 
 def _box(value: Any, where: str) -> Box:

@@ -3,6 +3,7 @@ import ipaddress
 import re
 from typing import Any, Callable, NamedTuple, Optional, Tuple
 
+from edge.core.parts import BOTH, IBUG
 from edge.core.spelling import nearest
 
 LOOPBACK = "127.0.0.1"
@@ -97,6 +98,21 @@ def flag() -> Rule:
         return value
 
     return Rule("true or false", read, lambda text: words.get(text.lower(), text), ("true", "false"))
+
+
+def which_points() -> Rule:
+    """True (also 468): those of the mesh; 68: those of iBUG; "all": both; False."""
+    by_text, switch = {"468": True, str(IBUG): IBUG, BOTH: BOTH}, flag()
+
+    def read(value: Any) -> Any:
+        if isinstance(value, bool):
+            return value
+        if str(value) not in by_text:
+            raise ValueError
+        return by_text[str(value)]
+
+    return Rule("true or false, 468 (as true), 68 (those of iBUG) or all", read, switch.from_text,
+                tuple(by_text) + switch.choices)
 
 
 def origins() -> Rule:

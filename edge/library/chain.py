@@ -17,7 +17,7 @@ from edge.core import clock
 from edge.core.contracts import Stage
 from edge.core.errors import ConfigError, FrameError, StateError
 from edge.core.packet import Frame, Packet
-from edge.core.parts import Parts
+from edge.core.parts import Parts, points_wanted
 from edge.core.records import Event, Face, read_event, read_face
 from edge.outputs.record import encode
 from edge.store import lock
@@ -70,7 +70,8 @@ class StageChain:
         Raises ModelError for networks that are not there, EngineError where nothing runs them."""
         quiet()
         self._replays = facts is not None
-        self._parts = Parts(True, config.output.any_shapes, config.output.events, config.output.coarse_shapes)
+        self._parts = Parts(True, config.output.any_shapes, config.output.events, config.output.coarse_shapes,
+                            points_wanted(config.output.landmarks)[1])
         stages: Union[Stages, ReplayStages] = replay_stages(config, facts, report) if facts is not None else make_stages(
             config, stills, report, live, self._parts, lambda network: named(config, network, report))
         self._last_events, self._coarse = stages.express.last_events, stages.express.coarse

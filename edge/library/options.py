@@ -17,7 +17,7 @@ from edge.core.spelling import did_you_mean, nearest
 
 Options = Mapping[str, Any]
 SWITCH = "enabled"  # a section that has this key is also a keyword of its own: smoothing=False
-OF_TRACKER = ("camera.fov_deg", "camera.intrinsics", "models.", "tracking.", "smoothing.", "output.shapes",
+OF_TRACKER = ("camera.fov_deg", "camera.intrinsics", "models.", "tracking.", "smoothing.", "output.landmarks", "output.shapes",
               "output.coarse_shapes", "output.events", "events.", "neutral.")
 OF_STREAM = OF_TRACKER + ("camera.", "source.", "governor.idle_after_s")
 TIMEOUT = number(0.0, 1e9, "seconds")

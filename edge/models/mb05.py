@@ -1,8 +1,8 @@
 """3DDFA_V2 mb05: 62 parameters of a morphable face, of which the first 12 are a 3x4 projection matrix: the pose.
 
-No morphable model is needed for it. The second output, unused here and upstream, is 68 points of the iBUG
-layout. Facts of the network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020;
-the layout of the second head was found by regression against ground truth.
+No morphable model is needed for it. The second output, unused upstream, is 68 points in the order of iBUG. Facts of the
+network: Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020; the layout of the second head
+was found by regression against ground truth.
 """
 import math
 from typing import Any, Mapping, Optional, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.core.contracts import BGR, Crop
 from edge.core.errors import ModelError
-from edge.core.packet import Roi
+from edge.core.packet import IBUG_POINTS, Roi
 from edge.geometry import roi as regions
 from edge.geometry.rotation import length
 from edge.host import commands
@@ -20,7 +20,7 @@ from edge.models.spec import shaped
 SIZE = 120
 PARAMETERS = 62
 DAMAGED = "mb05 lacks the numbers that came with its weights: {}"
-MARGIN, DOWN = 1.58, 0.14  # of the face's size: side of the region, and how far its centre is moved down
+MARGIN, DOWN = 1.4, 0.05  # of the face's size: side of the region, and how far its centre is moved down
 # mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
 OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397,
                     288, 361, 323, 454, 356])
@@ -61,6 +61,16 @@ class Mb05:
         with np.errstate(over="ignore", invalid="ignore"):
             p = shaped(outputs, "params", (PARAMETERS,), self.network)[:12] * self._std + self._mean
         return _completed(p[0:3].tolist(), p[4:7].tolist())
+
+    def decode_points(self, outputs: Mapping[str, np.ndarray], roi: Roi) -> np.ndarray:
+        """(68, 2) frame pixels; the network tells all x and then all y, from -1 to 1 across the region.
+
+        Raises FrameError where the outputs are not the network's.
+        """
+        c, s = (0.5 * roi.size * turned for turned in (math.cos(roi.angle), math.sin(roi.angle)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.array([[c, -s], [s, c]]).dot(shaped(outputs, "landmarks", (2, IBUG_POINTS), self.network))
+        return found.T + (roi.cx, roi.cy)
 
 
 def _completed(x: Sequence[float], y: Sequence[float]) -> Optional[np.ndarray]:

@@ -18,7 +18,7 @@ class DirectSender(contracts.Sender):
 
     def __init__(self, output: contracts.Output) -> None:
         self.name, self.needs_picture = output.name, output.needs_picture
-        self.landmarks, self.shapes, self.events, self.coarse = output.parts
+        self.ask(output.parts)
         self.error: Optional[BaseException] = None
         self._output, self._writing = output, threading.Lock()
         self._state = NEW

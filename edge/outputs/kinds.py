@@ -6,9 +6,9 @@ line in KINDS.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from edge.core.parts import Parts
+from edge.core.parts import Parts, points_wanted
 from edge.core.roles import MESH, RECORDING_SUFFIX, STYLES
-from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
+from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, which_points, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
@@ -54,13 +54,13 @@ class Kind(NamedTuple):
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
-RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
+RECORD = dict(FACE, landmarks=Key(which_points(), "write points too"))
 PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"),
                style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
 # of a face's surface
-SURFACE_FILE = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
+MESHES = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
 SURFACE = dict(FACES, quality=STILL["quality"])
 CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
 # of live outputs
@@ -115,9 +115,9 @@ KINDS: Dict[str, Kind] = {
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
     "ply": Kind(PICTURES, "exports.meshes:make_ply", "a mesh: the newest frame with a face, or a folder of all (PLY)",
-                "ply:face.ply", SURFACE_FILE, (PLY,), files=(PLY,), each=PLY),
+                "ply:face.ply", MESHES, (PLY,), files=(PLY,), each=PLY),
     "obj": Kind(PICTURES, "exports.meshes:make_obj", "the same with the picture's colours (OBJ)", "obj:meshes?each=true",
-                dict(SURFACE_FILE, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
+                dict(MESHES, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
     "depth": Kind(PICTURES, "exports.painters:make_depth", "how near each pixel of a face is, grey: picture, film, folder",
                   "depth:depth.png?background=black", CODE, each=LOSSLESS),
     "pncc": Kind(PICTURES, "exports.painters:make_pncc", "which part of a face each pixel is, as a colour",
@@ -132,6 +132,8 @@ KINDS: Dict[str, Kind] = {
                 "ssi:face_mesh.stream?confidence=logit", SSI_POINTS, (".stream",), True, beside="~"),
     "ssi-events": Kind(FILE, "ssi.events:make", "the events as an SSI annotation: DISCOVER, NOVA",
                        "ssi-events:blink.annotation?event=blink", SSI_EVENTS, (".annotation",), True, beside="~"),
+    "sparse": Kind(PICTURES, "exports.sparse:make", "68 points of each face, drawn (iBUG's order)", "sparse:points.mp4",
+                   dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -218,12 +220,13 @@ class OutputOptions(NamedTuple):
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
+    landmarks68: bool = False  # the records have the 68 points
     style: str = MESH
     camera: Optional[Callable[[], "CameraGuess"]] = None  # the one in use; for pictures
 
     @property
     def parts(self) -> Parts:
-        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse)
+        return Parts(self.landmarks, self.shapes, self.events, self.shapes and self.coarse, self.landmarks68)
 
 
 def protocol(name: str) -> str:
@@ -259,5 +262,7 @@ def make_output(spec: OutputSpec, options: OutputOptions) -> "Output":
     """The output, not yet opened."""
     module, _, function = KINDS[spec.kind].make.partition(":")
     own = {key: value for key, value in spec.keys.items() if key in OutputOptions._fields}
+    if "landmarks" in own:
+        own["landmarks"], own["landmarks68"] = points_wanted(own["landmarks"])
     made: "Output" = getattr(import_module("edge.outputs." + module), function)(spec, options._replace(**own))
     return made

@@ -14,11 +14,14 @@ from edge.core.records import SCHEMA, Turn
 
 TIME, PIXEL, ANGLE, MILLIMETRE, UNIT, SCORE = 6, 2, 3, 2, 6, 4  # decimals; UNIT: rotations and directions
 NOT_FINITE = "not finite"
+NOT_RECORDED = "not recorded"
 NOT_MEASURED = "not measured"  # the stage that would have filled it in is not there, or gave no reason
 NAMES_OF_SHAPES = frozenset(SHAPES)
 NO_NAMES = frozenset()  # type: AbstractSet[str]
-POINTS = ("landmarks", "eye_contours")
-OF_POINTS = frozenset(POINTS + tuple("eye_contours." + side for side in Eyes._fields))
+OF_MESH = ("landmarks", "eye_contours")
+IBUG_POINTS = "landmarks68"
+POINTS = OF_MESH + (IBUG_POINTS,)
+NAMES_OF_MESH = frozenset(OF_MESH + tuple("eye_contours." + side for side in Eyes._fields))
 OF_EXPRESSION = "expression."  # before the name of a part
 
 Record = Dict[str, Any]
@@ -64,20 +67,27 @@ def without(record: Record, parts: Parts, coarse: AbstractSet[str] = NO_NAMES) -
     """A record of encode() with no more than these parts; shares what it leaves as it is."""
     hidden = _hidden(parts, coarse)
     less = {key: value for key, value in record.items() if key != "events" or parts.events}
-    if "faces" in record and (hidden or not parts.landmarks):
+    if "faces" in record and (hidden or unwanted_points(parts)):
         less["faces"] = [_face_without(face, parts, hidden) for face in record["faces"]]
     return less
 
 
+def unwanted_points(parts: Parts) -> Tuple[str, ...]:
+    """The names of the points that are not wanted."""
+    return (() if parts.landmarks else OF_MESH) + (() if parts.landmarks68 else (IBUG_POINTS,))
+
+
 def _face_without(face: Record, parts: Parts, hidden: AbstractSet[str]) -> Record:
-    gone = () if parts.landmarks else POINTS
+    gone = unwanted_points(parts)
     less = {key: value for key, value in face.items() if key not in gone}
     if hidden and "expression" in less:
         less["expression"] = {name: value for name, value in less["expression"].items() if name not in hidden}
-    unasked = NO_NAMES if parts.landmarks else OF_POINTS
-    less["missing"] = {name: reason for name, reason in face.get("missing", {}).items() if not (
-        name in hidden or reason in (NOT_FINITE, NOT_MEASURED) and (
+    unasked = NO_NAMES if parts.landmarks else NAMES_OF_MESH
+    less["missing"] = missing = {name: reason for name, reason in face.get("missing", {}).items() if not (
+        name in hidden or name == IBUG_POINTS and not parts.landmarks68 or reason in (NOT_FINITE, NOT_MEASURED) and (
             name in unasked or name.partition(OF_EXPRESSION)[2] in hidden))}
+    if parts.landmarks68 and IBUG_POINTS not in face:
+        missing.setdefault(IBUG_POINTS, NOT_RECORDED)
     return less
 
 
@@ -113,6 +123,8 @@ def _event(event: Event, frame: Frame) -> Record:
 
 def _face(face: Face, parts: Parts, hidden: AbstractSet[str], as_lists: bool) -> Record:
     missing = {str(key): str(reason) for key, reason in face.missing.items() if key not in hidden}
+    if not parts.landmarks68:
+        missing.pop(IBUG_POINTS, None)
     record: Record = {"id": int(face.track_id)}
     for key, value, encoder in _quantities(face, parts, hidden, as_lists):
         if key in missing:  # a stage does not trust it, whatever it left there
@@ -139,6 +151,8 @@ def _quantities(face: Face, parts: Parts, hidden: AbstractSet[str],
     yield "expression", face.expression, lambda values, missing: _expression(values, missing, hidden)
     if parts.landmarks:
         yield "eye_contours", _known(face.eye_contours), lambda eyes, missing: _contours(eyes, missing, as_lists)
+    if parts.landmarks68:
+        yield IBUG_POINTS, face.landmarks68, lambda points, missing: _array(points, PIXEL, as_lists)
 
 
 def _known(eyes: Optional[Eyes]) -> Optional[Eyes]:

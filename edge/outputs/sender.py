@@ -31,7 +31,7 @@ class Sender(contracts.Sender):
                  keep_trying: bool = False) -> None:
         self.name, self.blocking, self.fatal = output.name, output.blocking, output.fatal
         self.needs_picture, self.arrays = output.needs_picture, output.arrays
-        self.landmarks, self.shapes, self.events, self.coarse = output.parts
+        self.ask(output.parts)
         self.error: Optional[BaseException] = None
         self._output, self._capacity, self._on_event = output, max(1, capacity), on_event
         self._waiting: Deque[Any] = deque()

@@ -10,7 +10,7 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from edge.core.packet import CONTOUR_POINTS, POINTS, Eyes
+from edge.core.packet import CONTOUR_POINTS, IBUG_POINTS, POINTS, Eyes
 from edge.core.parts import SHAPES
 
 VERSION = 1
@@ -30,7 +30,8 @@ LONGEST_S = 1e9
 PER_PIXEL = 100.0  # steps
 RAW = 8  # bytes of a point that is no whole number of steps, or too far out
 EYES = Eyes._fields
-SHAPE_OF = {"landmarks": (POINTS, 3), EYES[0]: (CONTOUR_POINTS, 2), EYES[1]: (CONTOUR_POINTS, 2)}
+SHAPE_OF = {"landmarks": (POINTS, 3), EYES[0]: (CONTOUR_POINTS, 2), EYES[1]: (CONTOUR_POINTS, 2),
+            "landmarks68": (IBUG_POINTS, 2)}
 # what records repeat, so that a chunk need not: a part of the format
 WORDS = ('"event":"id":"phase":"end","face":,"start_s":"end_s":"duration_s":"confidence":"cut":true{"schema":1,"frame":,'
          '"captured_at":,"time_s":,"age_ms":,"size":[640,480],"faces":[{"id":1,"score":1.0,"box":[,"landmarks":-2,"pose":'

@@ -232,6 +232,9 @@ def _places(record: Record) -> Iterator[Tuple[Record, Tuple[Any, str]]]:
             raise InputError("the record: eye_contours must be an object of the two eyes")
         for side in contours:
             yield contours, (number, side)
+    for face in faces:
+        if "landmarks68" in face:
+            yield face, (face["id"], "landmarks68")
 
 
 def _unpacked(payload: bytes, words: bytes) -> Optional[bytes]:

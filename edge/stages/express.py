@@ -216,6 +216,7 @@ class _Smoother:
 
     def __init__(self, settings: OneEuroSettings, points: bool) -> None:
         self._points = OneEuro(settings) if points else None
+        self._points68 = OneEuro(settings)
         self._irises = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._looks = (OneEuroNumbers(settings), OneEuroNumbers(settings))
         self._rotation = OneEuroRotation(settings)
@@ -225,6 +226,8 @@ class _Smoother:
         size = face.roi.size
         if face.landmarks is not None and self._points is not None:
             face = face._replace(landmarks=self._points(face.landmarks, time_s, size))
+        if face.landmarks68 is not None:
+            face = face._replace(landmarks68=self._points68(face.landmarks68, time_s, size))
         if face.irises is not None:
             face = face._replace(irises=Eyes(*(
                 self._iris(f, iris, time_s, size) for f, iris in zip(self._irises, face.irises)

@@ -59,6 +59,7 @@ class Mean(Stage):
             face = face._replace(landmarks=_array(face.landmarks, [other.landmarks for other in same]),
                                  eye_contours=_of_eyes(face.eye_contours, [other.eye_contours for other in same], _array))
         return face._replace(
+            landmarks68=_array(face.landmarks68, [other.landmarks68 for other in same]),
             irises=_of_eyes(face.irises, [other.irises for other in same], _iris),
             pose=_pose(face.pose, [other.pose for other in same]),
             gaze=_gaze(face.gaze, [other.gaze for other in same]),

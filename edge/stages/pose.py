@@ -4,12 +4,12 @@ Three estimators that err differently: PnP of the mesh's points (perspective, bu
 head model, and a network that sees the picture. Their mean rotation was nearer to the truth than each of them and than every
 pair, on rendered heads and on photographs alike. With that rotation the translation is a linear fit.
 """
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, NamedTuple, Optional
 
 import numpy as np
 
 from edge.core.contracts import Runner, Stage
-from edge.core.packet import Face, Packet, Pose
+from edge.core.packet import LEFT_OUT, Face, Packet, Pose
 from edge.core.roles import POSE
 from edge.face.head import HeadModel, rotation_of_mesh
 from edge.face.mesh import EYE_OUTER_LEFT, EYE_OUTER_RIGHT
@@ -35,20 +35,30 @@ class _Correction(NamedTuple):
     frame: int  # number of the frame
 
 
+class _Seen(NamedTuple):
+    """What the network says of a face; the turn of the upright crop is put back."""
+
+    rotation: Optional[np.ndarray]  # (3, 3) as seen along the line of sight
+    points: Optional[np.ndarray]  # (68, 2) frame pixels; None where nobody wants them
+
+
 class PoseStage(Stage):
-    """Fills `pose`. All estimators are fused on every `interval`-th frame of a track, which another thread may change.
+    """Fills `pose`, and `landmarks68` where that is wanted. All estimators are fused on every `interval`-th frame of a track,
+    which another thread may change.
 
     Between, the mesh's own depth alone gives the rotation, corrected by what the others last made of it: that changes
-    slowly, and running them is most of the work.
+    slowly, and running them is most of the work. The 68 points need the network in every frame, or as thin() says.
     """
 
     name = POSE
     fills = ("pose",)
 
-    def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int) -> None:
-        """Without a network the pose is that of the mesh's points."""
+    def __init__(self, network: Optional[PoseNetwork], head: HeadModel, camera: CameraGuess, every: int,
+                 points: bool = False) -> None:
+        """Without a network the pose is that of the mesh's points. `points`: those of the network are wanted, too."""
         self.runners = () if network is None else (network.runner,)
         self._network, self._head, self._camera, self.interval = network, head, camera, every
+        self.points, self._points_every = points and network is not None, 1
         self._corrections: Dict[int, _Correction] = {}
         self._frame = self._skipped = 0
 
@@ -64,22 +74,29 @@ class PoseStage(Stage):
         return packet.with_faces(faces)
 
     def _with_pose(self, packet: Packet, face: Face, camera: Camera) -> Face:
-        if face.landmarks is None:
-            return face.without("pose", "no landmarks")
-        if not np.isfinite(face.landmarks).all():
-            return face.without("pose", "not finite")
-        of_mesh = rotation_of_mesh(self._head, face.landmarks)
+        mesh = face.landmarks
+        if mesh is None or not np.isfinite(mesh).all():
+            reason = "no landmarks" if mesh is None else "not finite"
+            return (face.without("landmarks68", reason) if self.points else face).without("pose", reason)
+        of_mesh = rotation_of_mesh(self._head, mesh)
         last = self._corrections.get(face.track_id)
-        if last is not None and self._frame - last.frame < self.interval:
+        if last is not None and self._frame - last.frame >= self.interval:
+            last = None
+        seen = None
+        if self._network is not None and (last is None or self.points and not self._frame % self._points_every):
+            seen = self._look(self._network, packet, mesh)
+        if self.points:
+            face = face.without("landmarks68", LEFT_OUT) if seen is None else face._replace(landmarks68=seen.points)
+        if last is not None:
             self._skipped += 1
-            fit = self._carried(face.landmarks, of_mesh.dot(last.turn), camera)
+            fit = self._carried(mesh, of_mesh.dot(last.turn), camera)
         else:
-            fit = self._fused(packet, face, of_mesh, camera)
+            fit = self._fused(face, of_mesh, None if seen is None else seen.rotation, camera)
         if fit is None:
             return face.without("pose", "the points fit no head before the camera")
         return face._replace(pose=Pose(*fit))
 
-    def _fused(self, packet: Packet, face: Face, of_mesh: np.ndarray, camera: Camera) -> Optional[Fit]:
+    def _fused(self, face: Face, of_mesh: np.ndarray, by_network: Optional[np.ndarray], camera: Camera) -> Optional[Fit]:
         """The mean of all estimators, and the head placed with it."""
         assert face.landmarks is not None
         sight = Sight(self._head.spread_points, face.landmarks[self._head.spread, :2], camera)
@@ -89,8 +106,7 @@ class PoseStage(Stage):
             return None
         by_points, translation = solved
         view = _view(translation)
-        seen = [of_mesh] + self._by_network(packet, face.landmarks)
-        rotation = rot.nearest(by_points + view.dot(np.sum(seen, axis=0)))
+        rotation = rot.nearest(by_points + view.dot(of_mesh if by_network is None else of_mesh + by_network))
         self._corrections[face.track_id] = _Correction(view.dot(of_mesh).T.dot(rotation), self._frame)
         return sight.fit(rotation)
 
@@ -99,15 +115,17 @@ class PoseStage(Stage):
         rotation = _along_ray(sight, seen)
         return None if rotation is None else sight.fit(rotation)
 
-    def _by_network(self, packet: Packet, landmarks: np.ndarray) -> List[np.ndarray]:
-        """At most one rotation, as seen along the line of sight; the turn of the upright crop is put back."""
-        if self._network is None:
-            return []
-        runner, model = self._network
-        angle = regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT])
-        crop = model.crop(model.roi(landmarks, angle))
-        in_crop = model.decode(runner.submit(packet.frame.image, (crop,)).result())
-        return [] if in_crop is None else [rot.in_plane(angle).dot(in_crop)]
+    def _look(self, network: PoseNetwork, packet: Packet, landmarks: np.ndarray) -> _Seen:
+        runner, model = network
+        roi = model.roi(landmarks, regions.eye_angle(landmarks[EYE_OUTER_RIGHT], landmarks[EYE_OUTER_LEFT]))
+        outputs = runner.submit(packet.frame.image, (model.crop(roi),)).result()
+        in_crop = model.decode(outputs)
+        return _Seen(None if in_crop is None else rot.in_plane(roi.angle).dot(in_crop),
+                     model.decode_points(outputs, roi) if self.points else None)
+
+    def thin(self, every: int) -> None:
+        """Give the 68 points in every n-th frame only. For any thread."""
+        self._points_every = every
 
     def counters(self) -> Dict[str, int]:
         return {"skipped": self._skipped}

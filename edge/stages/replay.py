@@ -48,7 +48,7 @@ def face_of(told: records.Face) -> Face:
     gaze = told.gaze and Gaze((told.gaze.yaw, told.gaze.pitch), *_each(told.gaze), direction=told.gaze.direction)
     score = float("nan") if told.score is None else told.score
     return Face(told.id, roi, score, box, told.landmarks, pose, told.irises, told.eye_contours, gaze, told.expression,
-                told.missing)
+                told.missing, landmarks68=told.landmarks68)
 
 
 def _each(gaze: records.Gaze) -> Eyes:

@@ -127,7 +127,7 @@ def relay(monkeypatch):
 
 def test_records_arrive_with_their_points_as_arrays_and_their_events_in_order(relay, peer):
     run = relay(peer.address(more="&landmarks=true"), peer.address(more="&shapes=false"))
-    assert run.sender.parts == (True, True, True, False) and run.sender.encodes
+    assert run.sender.parts == (True, True, True, False, False) and run.sender.encodes
     run.until(lambda: len(peer.frames()) > 20, with_event=True, points=POINTS)
     with_points = [told for told in peer.got if told["arrays"]]
     without = [told for told in peer.got if not told["arrays"]]

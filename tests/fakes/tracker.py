@@ -102,7 +102,7 @@ class Answering(RecordedRunner):
 class Tracker:
     """The chain of the default configuration. `answers[role]` is a dict of outputs, or a function that returns one."""
 
-    def __init__(self, smoothing=True, max_faces=1, pose_every=5, idle_after_s=None, **answers):
+    def __init__(self, smoothing=True, max_faces=1, pose_every=5, idle_after_s=None, points68=False, **answers):
         self.answers = dict(good(), **answers)
         self.runners = {role: Answering(role, lambda role=role: self._of(role)) for role in INPUTS}
         tracks, aligner, camera = Tracks(1.0), FaceLandmark(), CameraGuess(None, 60.0)
@@ -110,7 +110,8 @@ class Tracker:
         self.detect = Detect(self.runners["detect"], make_detector("yunet_s"), aligner, tracks,
                              DetectSettings(max_faces, None, 1.0, idle_after_s))
         self.align = Align(self.runners["align"], aligner, tracks, AlignSettings(0.5))
-        self.pose = PoseStage(PoseNetwork(self.runners["pose"], Mb05(DECODE)), heads.measured(), camera, pose_every)
+        self.pose = PoseStage(PoseNetwork(self.runners["pose"], Mb05(DECODE)), heads.measured(), camera, pose_every,
+                              points68)
         self.iris = IrisStage(self.runners["iris"], IrisLandmark())
         self.express = Express(ExpressSettings(camera, filters))
         self.stages = [self.detect, self.align, self.pose, self.iris, self.express]

@@ -1,24 +1,22 @@
 """The whole program on clips and stills of known content: what is there is found, and nothing else."""
 import json
 import os
-import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-import zlib
 
 import numpy as np
 import pytest
 
 pytest.importorskip("cv2")
 
+from labelled import matlab_numbers
 from whole_runs import quick, whole_program
 
 FLAME, SYNTH = "media/video/flame.mp4", "media/synth/head_seed1"
 GRASS, BOTTLES = "media/noface/noface_grass.jpg", "media/noface/noface_bottle-detection.mp4"
 DLIB, AFLW = "media/stills/dlib", "media/stills/aflw"
 SAME_FACE_IOU = 0.35
-MATRIX, DEFLATED = 14, 15  # kinds of elements in a MAT-file
 
 
 @pytest.fixture(scope="module")
@@ -150,29 +148,3 @@ def true_rotation(path):
     (cp, cy, cr), (sp, sy, sr) = np.cos([pitch, yaw, roll]), np.sin([pitch, yaw, roll])
     about_x, about_y = [[1, 0, 0], [0, cp, sp], [0, -sp, cp]], [[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]]
     return np.array(about_x).dot(about_y).dot([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
-
-
-def matlab_numbers(path, name):
-    """A real array of a MAT-file of level 5: its elements are 32-bit kind, 32-bit length and the data, perhaps deflated."""
-    with open(path, "rb") as f:
-        variables = elements(f.read()[128:])
-    for kind, data in variables:
-        if kind == DEFLATED:
-            (kind, data), = elements(zlib.decompress(data))
-        _, _, (_, label), (number, values) = list(elements(data))[:4] if kind == MATRIX else [(0, b"")] * 4
-        if label.decode("ascii") == name:
-            return np.frombuffer(values, {7: "<f4", 9: "<f8"}[number]).astype(float)
-    raise AssertionError("{} holds no {}".format(path, name))
-
-
-def elements(data):
-    """Kind and data of each; what fits into four bytes stands in the place of its length."""
-    at = 0
-    while at < len(data):
-        kind, length = struct.unpack_from("<II", data, at)
-        if kind >> 16:
-            yield kind & 0xffff, data[at + 4:at + 4 + (kind >> 16)]
-            at += 8
-        else:
-            yield kind, data[at + 8:at + 8 + length]
-            at += 8 + (length if kind == DEFLATED else -(-length // 8) * 8)

@@ -164,8 +164,10 @@ def whole_frame():
     iris, pose = Iris(np.ones(2), 1.0, 1.0), Pose(np.eye(3), np.ones(3), 1.0, np.eye(3))
     face = Face(1, Roi(1.0, 1.0, 1.0, 0.0), 1.0, (0.0, 0.0, 1.0, 1.0), np.zeros((468, 3)), pose, Eyes(iris, iris),
                 contours, Gaze((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), np.ones(3)),
-                {path[1]: 1.0 for _, path in FACE_COLUMNS if path[0] == "expression"})
-    return encode(Packet(Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8), "a.jpg"), (face,)), 0.0, Parts(True, True))
+                {path[1]: 1.0 for _, path in FACE_COLUMNS if path[0] == "expression"},
+                landmarks68=np.zeros((68, 2)))
+    frame = Frame(0, 0.0, 0.0, np.zeros((4, 4, 3), np.uint8), "a.jpg")
+    return encode(Packet(frame, (face,)), 0.0, Parts(True, True, landmarks68=True))
 
 
 def test_records_md_has_the_fields_of_the_frame_record_and_no_other():

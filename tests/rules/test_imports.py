@@ -43,9 +43,9 @@ THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge
            "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
            "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
-    # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame
+    # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame; sparse.py draws
     "cv2": ("edge/models/warp.py", "edge/geometry/camera.py", "edge/geometry/rotation.py", "edge/sources/*",
-            "edge/outputs/pictures/*", "calibration/*"),
+            "edge/outputs/pictures/*", "edge/outputs/exports/sparse.py", "calibration/*"),
     "tensorrt": ("edge/runtimes/gpu/*", "engines/build/*"),
     "pycuda": ("edge/runtimes/gpu/*", "engines/build/*"),
     "onnx": ("engines/*", "calibration/*"),

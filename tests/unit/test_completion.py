@@ -60,6 +60,7 @@ def in_bash(folder, *words):
     (["run", "--output", "i"], ["images:", "image:", "ifacialmocap:"]),
     (["run", "--output", "jsonl", ":", "cl"], []),  # the shell's own names of files
     (["run", "--max-faces", ""], []),
+    (["run", "--landmarks", ""], ["468", "68", "all", "pony.mp4"]),
     (["run", "--set", "source.fl"], ["source.flip="]),
     (["run", "--set", "source.flip", "=", "b"], ["both"]),
     (["run", "--set", "smoothing.enabled", "=", ""], ["true", "false"]),

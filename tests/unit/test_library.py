@@ -121,6 +121,13 @@ def test_events_wait_until_they_are_taken_and_close_ends_what_is_still_going(mad
     assert [(e.id, e.phase, e.frame, e.values) for e in tracker.take_events()] == [(1, "end", 1, {"cut": True})]
 
 
+@pytest.mark.parametrize("value, asked", [(68, True), ("all", True), (True, False), (468, False), (False, False)])
+def test_the_68_points_are_there_for_who_asks_and_the_mesh_in_any_case(made, value, asked):
+    face = Tracker(landmarks=value)(PICTURE)[0]
+    assert made[0].wanted == Parts(landmarks=True, landmarks68=asked)
+    assert face.landmarks68 is None and face.missing.get("landmarks68") == ("not measured" if asked else None)
+
+
 def test_who_asks_for_no_events_gets_none(made):
     tracker = Tracker()
     made[0].tells = made[0].last = (Event("nod", 1, END, 1, 0.0, 1.0, 1.0),)

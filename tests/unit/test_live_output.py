@@ -91,8 +91,9 @@ def test_events_that_waited_are_sent_once_where_a_send_fails(time):
 
 
 def test_an_address_may_want_no_shapes_or_events():
-    assert Kept("osc:5").parts == (False, True, True, False)
-    assert Kept("osc:5?shapes=no&events=no").parts == (False, False, False, False)
+    assert Kept("osc:5").parts == (False, True, True, False, False)
+    assert Kept("osc:5?shapes=no&events=no").parts == (False, False, False, False, False)
+    assert not Shown("vmc?mirror=true").parts.landmarks68
 
 
 def test_an_avatar_gets_one_whole_face_with_the_events(time):

@@ -136,7 +136,7 @@ def test_a_broker_has_a_topic_and_may_have_a_user(toy, text, target, topic, user
     ("toy?every", "write every=VALUE"), ("toy?", "no option ''"), ("toy?loud", "write loud=true|false"),
     ("toy?every=2&every=3", "every is given twice"),
     ("jsonl:a?landmark=yes", "jsonl has no option 'landmark', did you mean landmarks?"),
-    ("jsonl:a?landmarks=maybe", "landmarks is 'maybe'; allowed: true or false"),
+    ("jsonl:a?landmarks=maybe", "landmarks is 'maybe'; allowed: true or false"), ("jsonl:a?landmarks=67", "68"),
     ("jsonl:?landmarks=yes", "where to?"), ("video:clip?mirror=yes", "the name must end in .mp4"),
     ("clip.mp4?mirror=yes", "did you mean video:clip.mp4?mirror=yes?"),
 ])

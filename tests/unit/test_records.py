@@ -131,7 +131,7 @@ def test_two_faces_can_be_compared():
 def test_what_is_not_known_is_none():
     found = read_face({"id": 3})
     assert found == found._replace(expression={}) and found.id == 3
-    assert [value for name, value in found._asdict().items() if name not in ("id", "expression", "missing")] == 7 * [None]
+    assert [value for name, value in found._asdict().items() if name not in ("id", "expression", "missing")] == 8 * [None]
     assert (found.eye_open_right, found.mouth_open, found.missing) == (None, None, {})
 
 

@@ -69,6 +69,9 @@ def words_of(command: str) -> Tuple[Values, Values]:
 
 
 def _values(command: Command, action: argparse.Action) -> Values:
+    optional = getattr(action, "words", ())
+    if optional:  # else what stands behind is a source
+        return Values(optional, files=True)
     metavar, rule = str(action.metavar), RULES.get(getattr(getattr(action, "option", None), "key", ""))
     for name in list(action.option_strings) or [metavar]:
         if name in command.offers:

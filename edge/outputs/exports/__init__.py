@@ -1,1 +1,1 @@
-"""Exports of a face's surface: meshes, and pictures that are made of it. On the canonical face's triangles."""
+"""Exports of a face: meshes and pictures of its surface, on the canonical face's triangles, and its 68 points."""

@@ -8,6 +8,7 @@ import io
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple, Union
 
 from edge.core.contracts import Output
+from edge.core.packet import IBUG_POINTS
 from edge.core.parts import SHAPES, Parts
 from edge.core.records import EVENT_KEYS
 from edge.face.mesh import POINTS
@@ -74,16 +75,23 @@ def landmark_columns() -> Tuple[Column, ...]:
     return tuple(("landmark_{}_{}_px".format(i, axis), ("landmarks", i, k)) for i, k, axis in points)
 
 
+def landmark68_columns() -> Tuple[Column, ...]:
+    """landmark68_0_x_px, landmark68_0_y_px, landmark68_1_x_px ... in iBUG's order."""
+    points = ((i, k, axis) for i in range(IBUG_POINTS) for k, axis in enumerate("xy"))
+    return tuple(("landmark68_{}_{}_px".format(i, axis), ("landmarks68", i, k)) for i, k, axis in points)
+
+
 class CsvOutput(Output):
-    """Comma-separated UTF-8 under a header whose names carry the units. Landmarks add three columns a point."""
+    """Comma-separated UTF-8 under a header whose names carry the units. Points add three columns each, the 68 two."""
 
     fatal = True
 
     def __init__(self, spec: OutputSpec, blocking: bool, parts: Parts) -> None:
         self.name, self.blocking = spec.text, blocking
-        self.landmarks, self.shapes, self.events, self.coarse = parts
+        self.ask(parts)
         self._face_columns = (FACE_COLUMNS + (SHAPE_COLUMNS if parts.shapes else ())
-                              + (landmark_columns() if parts.landmarks else ()))
+                              + (landmark_columns() if parts.landmarks else ())
+                              + (landmark68_columns() if parts.landmarks68 else ()))
         self._file = LineFile(spec, _lines([self.header()]))
 
     def header(self) -> List[str]:

@@ -18,7 +18,7 @@ class JsonlOutput(Output):
 
     def __init__(self, spec: OutputSpec, blocking: bool, parts: Parts = NO_PARTS) -> None:
         self.name, self.blocking = spec.text, blocking
-        self.landmarks, self.shapes, self.events, self.coarse = parts
+        self.ask(parts)
         self._file = LineFile(spec)
         # a record holds nothing twice: to look for circles takes a tenth of the time
         self._encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode

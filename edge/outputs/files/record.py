@@ -1,5 +1,5 @@
 """The run itself, to be replayed: the frame records with points, shapes and events, and no picture."""
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Dict
 
 from edge.core.contracts import Output
 from edge.outputs.files.file import LineFile
@@ -11,12 +11,11 @@ class RecordOutput(Output):
     """One chunk for each frame. A killed process leaves whole ones, at most the last one short."""
 
     fatal = True
-    landmarks = shapes = events = coarse = arrays = True
+    landmarks = shapes = events = coarse = arrays = True  # the 68 points where they are asked for
 
-    def __init__(self, spec: OutputSpec, blocking: bool, stamp: Callable[[], Mapping[str, Any]]) -> None:
-        """`stamp`: what makes the recording; asked once frames come."""
-        self.name, self.blocking = spec.text, blocking
-        self._file, self._stamp = LineFile(spec), stamp
+    def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
+        self.name, self.blocking, self.landmarks68 = spec.text, options.blocking, options.landmarks68
+        self._file, self._stamp = LineFile(spec), options.stamp
         self._writer = Writer()
         self._began = self._whole = False
 
@@ -39,4 +38,4 @@ class RecordOutput(Output):
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return RecordOutput(spec, options.blocking, options.stamp)
+    return RecordOutput(spec, options)

@@ -26,7 +26,7 @@ class LiveOutput(Output):
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         self.spec, self.name = spec, spec.text
-        self.landmarks = options.landmarks
+        self.landmarks, self.landmarks68 = options.landmarks, options.landmarks68
         self.shapes, self.events = (bool(spec.keys.get(part, True)) for part in ("shapes", "events"))
         self._gap_s = 1.0 / spec.keys["rate"] if spec.keys.get("rate") else 0.0
         self._due_at = float("-inf")
@@ -61,7 +61,7 @@ class AvatarOutput(LiveOutput):
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.landmarks, self.coarse = False, True
+        self.landmarks, self.landmarks68, self.coarse = False, False, True
         self._follower = Follower(spec.keys.get("mirror", options.mirror))
 
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:

@@ -18,9 +18,9 @@ MOST_AT_ONCE = 200  # events in one message
 class Outbox:
     """For any thread. Nothing here waits: what the socket does not take stays, until something newer comes."""
 
-    def __init__(self, points: bool, events: bool) -> None:
+    def __init__(self, points: bool, events: bool, points68: bool = False) -> None:
         """Which of these the outputs want."""
-        self._points, self._events = points, events
+        self._points, self._events, self._points68 = points, events, points68
         self._lock = threading.Lock()
         self._link: Optional[socket.socket] = None
         self._newest: Optional[Packet] = None
@@ -119,8 +119,8 @@ class Outbox:
 
     def _send_frame(self, link: socket.socket, now: float, packet: Packet, events: List[Any]) -> None:
         try:
-            link.send(packed.pack(packet, events, now, self._points))
+            link.send(packed.pack(packet, events, now, self._points, self._points68))
         except OSError as e:
             if e.errno != errno.EMSGSIZE:
                 raise
-            link.send(packed.pack(packet, events, now, False))  # those of dozens of faces
+            link.send(packed.pack(packet, events, now, False, self._points68))  # those of dozens of faces

@@ -8,8 +8,9 @@ from typing import Any, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose
+from edge.core.parts import Parts
 from edge.core.records import Recorded
-from edge.outputs.record import POINTS
+from edge.outputs.record import unwanted_points
 
 FRAME = "frame"
 PROTOCOL = 4  # of pickle: both ends are the same Python
@@ -21,23 +22,26 @@ class Sent(NamedTuple):
 
     at: float  # monotonic time of sending
     packet: Packet  # its picture has its size alone; its events are event records
-    points: bool  # whether its faces have theirs
+    points: bool  # whether its faces have those of the mesh
 
 
-def pack(packet: Packet, events: Any, at: float, points: bool) -> bytes:
-    """`events`: a list of event records. `points` False: landmarks and eye contours stay here."""
+def pack(packet: Packet, events: Any, at: float, points: bool, points68: bool = False) -> bytes:
+    """`events`: a list of event records. `points` False: landmarks and eye contours stay here; `points68` likewise."""
+    unwanted = unwanted_points(Parts(points, landmarks68=points68))
     frame = packet.frame
     height, width = frame.image.shape[:2]
     header = (at, points, pickle.dumps(events, PROTOCOL) if events else b"",
               int(frame.seq), float(frame.captured_at), float(frame.time_s), height, width, frame.file)
     if frame.recorded is None:
         try:
-            return marshal.dumps((FRAME, header, [_plain(face, points) for face in packet.faces], None), PLAIN)
+            return marshal.dumps((FRAME, header, [_plain(face, points, points68) for face in packet.faces], None), PLAIN)
         except (AttributeError, TypeError, ValueError):
             pass  # a stage left something else there than it should: the record says so, as everywhere
-        replayed, faces = None, [face if points else face._replace(landmarks=None, eye_contours=None) for face in packet.faces]
+        nothing: Any = dict.fromkeys(unwanted)
+        replayed, faces = None, [face._replace(**nothing) for face in packet.faces]
     else:
-        faces, replayed = [], [_without_points(face, points) for face in frame.recorded.record["faces"]]
+        faces, replayed = [], [{key: value for key, value in face.items() if key not in unwanted}
+                              for face in frame.recorded.record["faces"]]
     return pickle.dumps((FRAME, header, faces, replayed), PROTOCOL)
 
 
@@ -50,11 +54,7 @@ def unpacked(header: Any, faces: Any, replayed: Any) -> Sent:
     return Sent(at, Packet(frame, faces, (), tuple(pickle.loads(events)) if events else ()), points)
 
 
-def _without_points(face: Mapping[str, Any], points: bool) -> Mapping[str, Any]:
-    return face if points else {key: value for key, value in face.items() if key not in POINTS}
-
-
-def _plain(face: Face, points: bool) -> Tuple[Any, ...]:
+def _plain(face: Face, points: bool, points68: bool) -> Tuple[Any, ...]:
     """The arguments of _face()."""
     pose, irises, gaze, expression = face.pose, face.irises, face.gaze, face.expression
     return (
@@ -65,16 +65,17 @@ def _plain(face: Face, points: bool) -> Tuple[Any, ...]:
         None if gaze is None else (_floats(gaze.both), _floats(gaze.right), _floats(gaze.left), gaze.direction.tolist()),
         None if expression is None else (list(expression), _values(expression)),
         _bytes(face.landmarks) if points else None,
-        tuple(map(_bytes, face.eye_contours)) if points and face.eye_contours is not None else None)
+        tuple(map(_bytes, face.eye_contours)) if points and face.eye_contours is not None else None,
+        _bytes(face.landmarks68) if points68 else None)
 
 
 def _face(track_id: int, score: float, box: Any, missing: Mapping[str, str], pose: Any, irises: Any, gaze: Any,
-          expression: Any, landmarks: Any, contours: Any) -> Face:
+          expression: Any, landmarks: Any, contours: Any, landmarks68: Any) -> Face:
     return Face(
         track_id, None, score, box, _array(landmarks), None if pose is None else Pose(*pose),  # type: ignore[arg-type]
         None if irises is None else Eyes(*[None if iris is None else Iris(*iris) for iris in irises]),
         None if contours is None else Eyes(*map(_array, contours)), None if gaze is None else Gaze(*gaze),
-        None if expression is None else dict(zip(*expression)), missing)
+        None if expression is None else dict(zip(*expression)), missing, landmarks68=_array(landmarks68))
 
 
 def _list(array: Optional[np.ndarray]) -> Any:

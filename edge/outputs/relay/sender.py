@@ -9,6 +9,7 @@ from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, S
 
 from edge.core import clock, contracts
 from edge.core.errors import ConfigError
+from edge.core.parts import Parts
 from edge.core.redact import hide, learn
 from edge.host import packages, waiting
 from edge.host.child.printed import PrintedLines
@@ -45,12 +46,11 @@ class RelaySender(contracts.Sender):
             learn(spec.text)
             check_package(spec)
         outputs = [make_output(spec, options) for spec in specs]  # also: a mistake shows before anything is opened
-        self.landmarks, self.shapes, self.events, self.coarse = (
-            any(wanted) for wanted in zip(*[output.parts for output in outputs]))
+        self.ask(Parts(*(any(wanted) for wanted in zip(*[output.parts for output in outputs]))))
         self._specs = list(specs)
         # what goes into a message
         self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict, camera=None)
-        self._outbox, self._ledger = Outbox(self.landmarks, self.events), Ledger(names(specs))
+        self._outbox, self._ledger = Outbox(self.landmarks, self.events, self.landmarks68), Ledger(names(specs))
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")
         self._told: Set[str] = set()

@@ -30,7 +30,7 @@ class MqttOutput(LiveOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
         keys = spec.keys
-        self.landmarks, self.shapes = False, bool(keys.get("shapes", False))
+        self.landmarks, self.landmarks68, self.shapes = False, False, bool(keys.get("shapes", False))
         box = keys.get("id") or box_id()
         self.topics = Topics(spec.topic or "nanoface/" + box, box, keys.get("discovery_prefix", messages.HOMEASSISTANT))
         self._discovery = bool(keys.get("homeassistant", True))

@@ -2,6 +2,7 @@
 from typing import Any, Dict, List, Optional
 
 from edge.core import clock
+from edge.core.parts import POINTS_ONLY
 from edge.outputs.kinds import OutputOptions, OutputSpec
 from edge.outputs.live.openseeface.features import FREEZE_S
 from edge.outputs.live.openseeface.packet import MOST_FACES, Encoder, Record
@@ -14,7 +15,7 @@ class OpenSeeFaceOutput(LiveOutput):
 
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
-        self.landmarks, self.shapes, self.events = True, False, False
+        self.ask(POINTS_ONLY)
         assert spec.address is not None
         self._target = UdpTarget(spec.text, spec.address)
         self._encoder = make_encoder(spec, options)

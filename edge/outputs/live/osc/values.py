@@ -46,7 +46,7 @@ def _messages(record: Record, places: Places, encoder: Encoder) -> Iterator[byte
 
 def _values(face: Mapping[str, Any]) -> Iterator[Any]:
     """(name, numbers) of what is known of a face."""
-    for name in ("score", "box", "landmarks"):
+    for name in ("score", "box", "landmarks", "landmarks68"):
         if name in face:
             yield name, _flat(face[name])
     pose = face.get("pose")

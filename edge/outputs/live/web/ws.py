@@ -15,10 +15,11 @@ to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circula
 WHAT = "nanoface: a WebSocket client that connects here gets one JSON text message for each frame (docs/records.md)"
 
 
-def encode(record: Optional[Record], events: List[Record], landmarks: bool, shapes: bool) -> Iterator[str]:
+def encode(record: Optional[Record], events: List[Record], landmarks: bool, shapes: bool,
+           landmarks68: bool = False) -> Iterator[str]:
     """The record without its events, where there is one, then each event: as the lines of `jsonl:`."""
     if record is not None:
-        yield to_text(without(dict(record), Parts(landmarks, shapes)))
+        yield to_text(without(dict(record), Parts(landmarks, shapes, landmarks68=landmarks68)))
     for event in events:
         yield to_text(event)
 
@@ -41,7 +42,8 @@ class WsOutput(LiveOutput):
     def send(self, record: Optional[Record], events: List[Record], now: float) -> None:
         if not len(self._receivers):
             return
-        told = list(encode(record, events if self.events else [], self.landmarks, self.shapes))
+        told = list(encode(record, events if self.events else [], self.landmarks, self.shapes,
+                           self.landmarks68))
         first = told.pop(0) if record is not None else None
         newest = None if first is None else message(first)
         self._server.loop.call(self._receivers.tell, newest, [message(text) for text in told], now)
