@@ -6,13 +6,12 @@ from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
 from edge.core.parts import POINTS_ONLY, SHAPES, Parts
-from edge.core.roles import ALIGN, DETECT, IRIS, OFF, POSE
+from edge.core.roles import ALIGN, IRIS, OFF, POSE
 from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
 from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
-from edge.models.detectors.table import make_detector
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.pipeline.governor import Step, Switch
@@ -82,12 +81,12 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     tracks = Tracks(tracking.lost_after_s, memory=not stills)
     camera = camera_of(config)
 
-    detect_runner, found = networks.required(DETECT, config.models.detect)
+    detect_runner, detector = networks.detector()
     align_runner, mesh = networks.required(ALIGN, config.models.align)
     aligner = make_aligner(mesh.name)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                               tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-    detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+    detect = Detect(detect_runner, detector, aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 

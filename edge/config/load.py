@@ -60,6 +60,7 @@ class ModelsConfig(NamedTuple):
     """Names of networks, the preferred one first; pose and iris are ("none",) where they are switched off."""
 
     detect: Tuple[str, ...]
+    detector_scale: Optional[float]
     align: Tuple[str, ...]
     pose: Tuple[str, ...]
     iris: Tuple[str, ...]

@@ -8,7 +8,7 @@ from edge.core.errors import ModelError
 from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
-from edge.store.models import INDEX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
+from edge.store.models import FILES, INDEX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
 from engines.onnxpackage import need_onnx
@@ -55,8 +55,7 @@ def files_of(entry: Dict[str, Any]) -> List[Tuple[str, str]]:
     """(name, sha256) of each file of an index entry. Raises ModelError for an entry that is not one."""
     try:
         files = [(str(entry["file"]), str(entry["sha256"]))]
-        if entry.get("cpu_file"):
-            files.append((str(entry["cpu_file"]), str(entry["cpu_sha256"])))
+        files += [(str(entry[kind + "file"]), str(entry[kind + "sha256"])) for kind in FILES if entry.get(kind + "file")]
     except (KeyError, TypeError, AttributeError) as e:
         raise ModelError("an entry of {} is damaged".format(INDEX)) from e
     if not all(can_be_name(name) for name, _ in files):
@@ -154,6 +153,7 @@ def _check_interface(network: Network, model: "ModelProto") -> None:
 
 def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes], Dict[str, Any]]:
     """Suffix of the file name -> content, and what more the index says of the file for CPUs."""
+    from edge.models.detectors.table import MULTIPLES
     from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
         return {".npy": convert.canonical_face(files)}, {}
@@ -168,6 +168,8 @@ def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes],
         facts[PIXELS] = {"colour": look.colour, "scale": look.scale, "offset": list(look.offset), "border": border}
     if variant is not None:
         contents[".cpu.onnx"] = convert.serialise(variant)
+    if network.name in MULTIPLES:
+        contents[".sizes.onnx"] = convert.serialise(convert.any_size(model if variant is None else variant))
     return contents, facts
 
 
@@ -212,11 +214,11 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
     if network.roles[1:]:
         entry[ROLES] = list(network.roles)
     for suffix, content in contents.items():
-        key = "cpu_" if suffix == ".cpu.onnx" else ""
+        key = next((kind for kind, ending in FILES.items() if ending == suffix), "")
         entry[key + "file"] = network.name + suffix
         entry[key + "sha256"] = write_whole(os.path.join(onnx_dir(home), network.name + suffix), content)
-    if ".cpu.onnx" not in contents:
-        _remove_old(home, network.name + ".cpu.onnx")
+    for suffix in set(FILES.values()).difference(contents):
+        _remove_old(home, network.name + suffix)
     if not network.is_asset:
         _lint(home, entry)
     networks = index_or_empty(home)
