@@ -87,7 +87,7 @@ def with_pixel_input(model: "ModelProto", look: "Input") -> "Optional[Tuple[Mode
 
 def any_size(model: "ModelProto") -> "ModelProto":
     """The same function with its picture's height and width left open. Raises ModelError where it has one size alone."""
-    from engines.convert.sizes import any_size as freed
+    from engines.convert.surgery import any_size as freed
     return freed(model)
 
 

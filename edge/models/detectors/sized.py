@@ -39,8 +39,8 @@ class ScaledDetector(Detector):
         """Raises ConfigError where that is beyond MOST_PIXELS."""
         sides = [-(-max(1, int(round(n * self._scale))) // self._multiple) * self._multiple for n in (width, height)]
         if sides[0] * sides[1] > MOST_PIXELS:
-            raise ConfigError("a frame of {}x{} times the detector's scale {:g} is {}x{}, more than {:.1f} million pixels: take "
-                              "a smaller scale".format(width, height, self._scale, sides[0], sides[1], MOST_PIXELS / 1e6))
+            raise ConfigError("a frame of {}x{} times the detector's scale {:g} is {}x{}, more than {:.1f} million pixels: "
+                              "take a smaller scale".format(width, height, self._scale, sides[0], sides[1], MOST_PIXELS / 1e6))
         return sides[0], sides[1]
 
     def decode(self, outputs: Mapping[str, np.ndarray], crop: Crop, threshold: float, limit: int) -> Detections:
