@@ -159,5 +159,5 @@ def lines(result: Dict[str, Any]) -> List[str]:
             row["network"], row["scale"], "{}x{}".format(*row["input"]), " ".join(map(str, row["levels"])), row["resize_ms"],
             row["network_ms"], row["decode_ms"], row["whole_ms"], row["plain_ms"], "-" if ratio is None else "%.1fx" % ratio,
             "{} of {}".format(row["found"], result["reference_faces"]), row["others"]))
-    return text + ["", "decode: boxes and suppression with arrays and anchors that are kept; plain: the same boxes by "
-                   "loops, with anchors made for each frame.", "sum: resize, network and decode. others: boxes on no face of the reference."]
+    return text + ["", "decode: boxes and suppression with arrays and anchors that are kept; plain: the same boxes by loops, "
+                   "anchors made anew.", "sum: resize, network and decode. others: boxes on no face of the reference."]

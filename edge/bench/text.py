@@ -30,8 +30,12 @@ def figures(measured: Dict[str, Any], config: Config, frames: Sequence[np.ndarra
 
 def measured_on(config: Config, frames: Sequence[np.ndarray], rounds: int) -> Dict[str, Any]:
     """What stands above every table."""
-    return {"machine": machine(), "python": platform.python_version(), "frames": len(frames), "rounds": rounds,
-            "size": [frames[0].shape[1], frames[0].shape[0]], "source": hide(config.source.spec or "")}
+    return dict(machine_and_python(), frames=len(frames), rounds=rounds, size=[frames[0].shape[1], frames[0].shape[0]],
+                source=hide(config.source.spec or ""))
+
+
+def machine_and_python() -> Dict[str, Any]:
+    return {"machine": machine(), "python": platform.python_version()}
 
 
 def heading(r: Dict[str, Any]) -> str:

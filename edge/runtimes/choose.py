@@ -56,8 +56,8 @@ def open_sized(network: StoredNetwork, runtime: str, first: Tuple[int, int]) -> 
     Raises EngineError where TensorRT would run it, whose engines have the size that they were built for.
     """
     if runtime == TENSORRT or runtime == AUTO and find_spec(_module(TENSORRT).PACKAGE) is not None and not _unfit(network):
-        raise EngineError("a detector's scale needs a CPU's runtime, as an engine of TensorRT has the size that it was built for: "
-                          "leave --detector-scale (models.detector_scale) out, or add --runtime " + AUTO_ORDER[-1])
+        raise EngineError("a detector's scale needs a CPU's runtime, as an engine of TensorRT has the size that it was built "
+                          "for: leave --detector-scale (models.detector_scale) out, or add --runtime " + AUTO_ORDER[-1])
     name = _first_installed() if runtime == AUTO else runtime
     return SizedRunner(network.name, first, lambda size: _make(name, network, {}, size))
 
