@@ -21,7 +21,7 @@ class Judged(NamedTuple):
 
 def judge(pictures: Sequence[Tuple[Boxes, Faces]], least_height: float) -> Judged:
     """Faces below `least_height` pixels are ignored, too. Each box is for the face that it shares most with."""
-    scores, hits, faces = [], [], 0  # type: List[np.ndarray], List[np.ndarray], int
+    scores, hits, faces = [], [], 0
     for found, truth in pictures:
         ignored = truth.ignored | (truth.boxes[:, 3] - truth.boxes[:, 1] < least_height)
         faces += int((~ignored).sum())

@@ -48,6 +48,10 @@ class Detect(Stage):
     def open(self) -> None:
         self._runner.open()
 
+    def crop(self, image: np.ndarray) -> Crop:
+        """What the network sees of a whole frame."""
+        return self._detector.crop(image.shape[1], image.shape[0])
+
     def process(self, packet: Packet) -> Packet:
         time_s = packet.frame.time_s
         held = self._tracks.regions_at(time_s)

@@ -79,7 +79,7 @@ def pictures(draw):
     return made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(made=pictures(), least_height=st.sampled_from([0.0, 8.0]))
 def test_average_precision_is_that_of_counting_at_each_score(made, least_height):
     judged, slow = judge(made, least_height), slow_precision(made, least_height)
