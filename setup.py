@@ -63,6 +63,7 @@ setup(
             "pytest>=7,<10", "hypothesis>=6.31,<7",
             "av>=10,<20; python_version >= '3.8'",  # a second decoder, to check what was read
             "websockets>=9,<18",  # peers that the live outputs did not write themselves
+            "trimesh>=3.9,<5",  # reads meshes that were written
             # compiles the crop kernel for the Nano's GPU on a machine that has none
             "nvidia-cuda-nvrtc-cu12==12.4.127; platform_machine == 'x86_64' and sys_platform == 'linux' and " + NEW,
         ],

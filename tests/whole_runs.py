@@ -156,7 +156,7 @@ def copy_home(home, to, names):
     built = models.read_index(home)
     os.makedirs(models.onnx_dir(to))
     for name in names:
-        for key in ("file", "cpu_file"):
+        for key in ("file", "cpu_file", "mesh_file"):
             if built[name].get(key):
                 shutil.copy(os.path.join(models.onnx_dir(home), built[name][key]), models.onnx_dir(to))
     write_index(to, {name: built[name] for name in names})

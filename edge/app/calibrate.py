@@ -3,7 +3,8 @@ import os
 from contextlib import ExitStack
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
-from edge.app.chain import camera_of, make_stages
+from edge.app.camera import camera_of
+from edge.app.chain import make_stages
 from edge.app.ends import source_options
 from edge.app.networks import Report
 from edge.config.load import Config
@@ -47,7 +48,8 @@ def take_neutral(config: Config, asked: Asked, report: Report, show: Show) -> Ta
         raise SourceError("a neutral face is taken from pictures, and {} holds points alone: give a film, a camera or a "
                           "picture".format(source.name))
     stages = make_stages(config, source.stills, report, source.live)
-    chain: List[Stage] = [stage for stage in stages[:-1] if stage is not None]
+    chain: List[Stage] = [stage for stage in (stages.detect, stages.align, stages.pose, stages.iris)
+                          if stage is not None]
     camera = camera_of(config)
     capture = NeutralCapture(asked.name, stages.align.runners[0].model, asked.seconds, source.stills)
     with ExitStack() as closing:

@@ -2,14 +2,14 @@
 import re
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
+from edge.app.camera import camera_of
 from edge.app.networks import Networks, Report
-from edge.config.load import Config
+from edge.config.load import Config, SmoothingConfig
 from edge.core.contracts import Stage
 from edge.core.parts import POINTS_ONLY, SHAPES, Parts
-from edge.core.roles import ALIGN, IRIS, OFF, POSE
+from edge.core.roles import ALIGN, IRIS, MEAN, OFF, ONE_EURO, POSE
 from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
-from edge.geometry.camera import CameraGuess, load
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
 from edge.models.iris_landmark import IrisLandmark
@@ -19,6 +19,7 @@ from edge.stages.align import Align, AlignSettings
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
+from edge.stages.mean import Mean
 from edge.stages.pose import PoseNetwork, PoseStage
 from edge.stages.replay import Replayed
 from edge.stages.resting import NeutralSource
@@ -26,6 +27,7 @@ from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
 GIVEN = "{} gives its values"
+OF_MEAN = ("smoothing.n_pre", "smoothing.n_next")
 OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
 
 
@@ -37,11 +39,13 @@ class Stages(NamedTuple):
     pose: Optional[PoseStage]
     iris: Optional[IrisStage]
     express: Express
+    mean: Optional[Mean] = None
 
     def groups(self, names: Sequence[Sequence[str]]) -> List[Tuple[Stage, ...]]:
         """The stages of each worker; those that do not run are left out, and have no row in the status record."""
         by_name = self._asdict()
         groups = [tuple(by_name[n] for n in group if by_name[n] is not None) for group in names]
+        groups[-1] += () if self.mean is None else (self.mean,)
         return [g for g in groups if g]
 
 
@@ -63,11 +67,6 @@ def replay_stages(config: Config, facts: Mapping[str, Any], report: Report) -> R
     coarse = facts.get("coarse")
     return ReplayStages(Replayed(frozenset(SHAPES).intersection(
         name for name in coarse if isinstance(name, str)) if isinstance(coarse, list) else frozenset()))
-
-
-def camera_of(config: Config) -> CameraGuess:
-    """Raises ConfigError for intrinsics that cannot be read."""
-    return CameraGuess(load(config.camera.intrinsics) if config.camera.intrinsics else None, config.camera.fov_deg)
 
 
 def make_stages(config: Config, stills: bool, report: Report, live: bool = False, wanted: Parts = POINTS_ONLY,
@@ -106,13 +105,26 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     if "irises" not in filled:
         absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else "no network was fetched for it"
     smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
+    smooth = smoothing.kind if smoothing.enabled and not stills else ""
+    if smooth != MEAN and config.chosen.intersection(OF_MEAN):
+        report("note", "{} of --smoothing mean have no effect".format(" and ".join(OF_MEAN)))
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
     return Stages(detect, align, pose, iris,
-                  Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
+                  Express(ExpressSettings(camera, filters if smooth == ONE_EURO else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
                                           shapes=_blendshapes(mesh.name, coarse, report) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
-                                          limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
+                                          limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))),
+                  _mean(smoothing, wanted.landmarks, report) if smooth == MEAN else None)
+
+
+def _mean(smoothing: SmoothingConfig, points: bool, report: Report) -> Optional[Mean]:
+    """Reports the delay."""
+    before, behind = smoothing.n_pre, smoothing.n_next
+    if behind:
+        report("note", "smoothing: mean of {} frames; outputs come {} frame{} later ({:.0f} ms at 30 FPS)".format(
+            before + 1 + behind, behind, "s" if behind > 1 else "", 1000.0 * behind / 30.0))
+    return Mean(before, behind, points) if before or behind else None
 
 
 def _blendshapes(network: str, coarse: bool, report: Report) -> Blendshapes:

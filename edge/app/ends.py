@@ -3,6 +3,7 @@ import os
 import sys
 from typing import Any, Callable, List, Mapping, Optional, Sequence
 
+from edge.app.camera import camera_of
 from edge.app.networks import Report
 from edge.config.load import Config
 from edge.core import contracts
@@ -38,7 +39,8 @@ def make_senders(specs: Sequence[OutputSpec], config: Config, source: Source, re
     options = OutputOptions(config.output.landmarks, config.output.mirror, blocking,
                             lambda: source.fps, config.output.draw_times, lambda: source.name,
                             shapes=config.output.any_shapes, events=config.output.events,
-                            coarse=config.output.coarse_shapes, stamp=stamp)
+                            coarse=config.output.coarse_shapes, stamp=stamp, style=config.output.style,
+                            camera=lambda: camera_of(config, source.facts))
     live = [spec for spec in specs if KINDS[spec.kind].live]
     senders: List[contracts.Sender] = [RelaySender(live, options, report)] if live else []
     senders += [_sender(make_output(spec, options), direct and _is_plain_file(spec.path))

@@ -13,9 +13,9 @@ from edge.models.detectors.table import MULTIPLES, make_detector, scaled_detecto
 from edge.models.spec import Detector
 from edge.runtimes.choose import need_runtime, open_runner, open_sized
 from edge.store import models, plans, ways
+from edge.store.canonical import CANONICAL_FACE
 
 Report = Callable[[str, str], None]  # event ("note", "warning", "loss", "progress", "state"), one line of text
-CANONICAL_FACE = "canonical_face"
 
 
 class Networks:

@@ -2,16 +2,16 @@
 import os
 import re
 from itertools import combinations
-from typing import List, Sequence, Set, Tuple
+from typing import List, Mapping, Sequence, Set, Tuple
 
 from edge.config.load import Config
 from edge.core.errors import ConfigError
-from edge.outputs.kinds import FOLDER, KINDS, OutputSpec
+from edge.outputs.kinds import KINDS, OutputSpec
 from edge.outputs.spec import PictureNames
 from edge.sources.spec import Kind, classify
 from edge.telemetry.status.file import check_status, names_of
 
-PICTURE = re.compile(r"\d{6,}\.jpg")  # that a folder gets of a film
+NUMBERED = re.compile(r"\d{6,}")  # that a folder gets of a film
 NO_FILE = Kind("", "")
 
 
@@ -20,7 +20,7 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
     outputs = [spec for spec in specs if spec.path]
     kind = NO_FILE if config.source.spec is None else classify(config.source.spec)
     status, read = config.status.file(os.environ), read_files(config, kind)
-    names = _annotated(kind)
+    names = {each: _annotated(kind, each) for each in {KINDS[spec.kind].each for spec in outputs}}
     log_files = [] if status is None else names_of(status, config.status.keep)
     for spec in outputs:
         over = next((path for path in read if _writes(spec, path, names)), "") or _over(spec, names, read)
@@ -43,7 +43,7 @@ class NewFolders:
     """Folders that a run is going to make for its outputs and its status log; noted before anything is opened."""
 
     def __init__(self, specs: Sequence[OutputSpec], config: Config) -> None:
-        targets = [spec.path if _is_folder(spec) else os.path.dirname(spec.path) for spec in specs if spec.path]
+        targets = [spec.path if spec.is_folder else os.path.dirname(spec.path) for spec in specs if spec.path]
         targets += [os.path.dirname(config.status.path)] if config.status.path else []
         self._missing = [path for path in sorted(set(targets)) if path and not os.path.isdir(path)]
 
@@ -60,30 +60,28 @@ def read_files(config: Config, kind: Kind) -> List[str]:
     return [path for path in found if path and os.path.exists(path)]
 
 
-def _annotated(kind: Kind) -> Set[str]:
-    """How a folder of annotated pictures names those of a source."""
-    names = PictureNames()
+def _annotated(kind: Kind, each: str) -> Set[str]:
+    """How a folder of annotated pictures names those of a source; `each` as in the table of outputs."""
+    names = PictureNames(each)
     return {names.name(path, seq) for seq, path in enumerate(kind.paths)}
 
 
-def _writes(spec: OutputSpec, path: str, names: Set[str]) -> bool:
-    """Whether an output writes to `path`; `names` as _annotated() has them."""
+def _writes(spec: OutputSpec, path: str, names: Mapping[str, Set[str]]) -> bool:
+    """Whether an output writes to `path`; `names` as _annotated() has them, by what they end in."""
     if _same(spec.path, path):
         return True
     folder, name = os.path.split(os.path.abspath(path))
-    return _is_folder(spec) and (name in names or PICTURE.fullmatch(name) is not None) and _same(spec.path, folder)
+    each, (stem, extension) = KINDS[spec.kind].each, os.path.splitext(name)
+    numbered = extension == (each or ".jpg") and NUMBERED.fullmatch(stem) is not None
+    return spec.is_folder and (name in names[each] or numbered) and _same(spec.path, folder)
 
 
-def _is_folder(spec: OutputSpec) -> bool:
-    return KINDS[spec.kind].target == FOLDER
-
-
-def _over(spec: OutputSpec, names: Set[str], read: Sequence[str]) -> str:
+def _over(spec: OutputSpec, names: Mapping[str, Set[str]], read: Sequence[str]) -> str:
     """The picture in the output's folder that leads to one that is read, by a link; "" where there is none."""
-    if not _is_folder(spec):
+    if not spec.is_folder:
         return ""
     sources = {os.path.realpath(path) for path in read} | {_number(path) for path in read}
-    written = (os.path.join(spec.path, name) for name in sorted(names))
+    written = (os.path.join(spec.path, name) for name in sorted(names[KINDS[spec.kind].each]))
     return next((path for path in written if os.path.exists(path) and sources & {os.path.realpath(path), _number(path)}), "")
 
 

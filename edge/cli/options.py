@@ -32,6 +32,7 @@ class Option(NamedTuple):
     metavar: str
     text: str
     value: Any = None
+    also: Tuple[str, ...] = ()  # other spellings
 
 
 SOURCE_OPTIONS = (
@@ -62,8 +63,11 @@ NETWORK_OPTIONS = (
     Option("--runtime", "models.runtime", "NAME", "auto, openvino, onnxruntime or tensorrt"),
 )
 TRACKING_OPTIONS = (
-    Option("--max-faces", "tracking.max_faces", "N", "faces tracked at once, 1 to 4"),
+    Option("--max-faces", "tracking.max_faces", "N", "faces tracked at once, 1 to 16"),
     Option("--profile", "neutral.profile", "NAME", "the resting face that was taken under this name, or none"),
+    Option("--smoothing", "smoothing.kind", "KIND", "one_euro, or mean: of the frames around each, which delays outputs"),
+    Option("--n-pre", "smoothing.n_pre", "N", "of the mean: frames before each (1)", also=("-n_pre",)),
+    Option("--n-next", "smoothing.n_next", "N", "of the mean: frames behind each, and so the delay (1)", also=("-n_next",)),
     Option("--no-smoothing", "smoothing.enabled", "", "values as measured in each frame", False),
     Option("--workers", "pipeline.workers", "GROUPS", 'threads, such as "detect+align | pose+iris+express"'),
 )
@@ -146,7 +150,7 @@ def overrides_of(settings: Optional[Sequence[Setting]]) -> Tuple[Dict[str, Any],
 
 def add(group: Any, options: Sequence[Option]) -> None:
     for option in options:
-        group.add_argument(option.flag, dest="settings", action=_Put, option=option)
+        group.add_argument(option.flag, *option.also, dest="settings", action=_Put, option=option)
 
 
 def add_source(parser: ArgumentParser, alone: bool = False) -> None:

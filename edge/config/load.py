@@ -86,6 +86,9 @@ class TrackingConfig(NamedTuple):
 
 class SmoothingConfig(NamedTuple):
     enabled: bool
+    kind: str
+    n_pre: int
+    n_next: int
     min_cutoff_hz: float
     beta: float
     derivative_cutoff_hz: float
@@ -136,6 +139,7 @@ class OutputConfig(NamedTuple):
     events: bool
     mirror: bool
     draw_times: bool
+    style: str
     window: Union[str, bool]
 
     @property

@@ -85,13 +85,19 @@ class Stage(ABC):
     fills = ()  # type: Tuple[str, ...]  # fields of Face; a stage that fills nothing new is left out of a run
     interval = 1  # of a stage that may work on every n-th frame only: n; may be set from another thread
     runners = ()  # type: Tuple[Runner, ...]  # what the status lists as backend and model of the stage
+    holds = False  # True: process() keeps packets and returns earlier ones, None while there are too few
+    note = ""  # for the status: what one would not expect of it
 
     def open(self) -> None:
         """Called once, in the thread that will call process()."""
 
     @abstractmethod
     def process(self, packet: Packet) -> Optional[Packet]:
-        """The packet with this stage's fields filled in; None swallows it. FrameError drops it and is counted."""
+        """The packet with this stage's fields filled in; None swallows it, or holds it. FrameError drops it and is counted."""
+
+    def last(self) -> Sequence[Packet]:
+        """Called in the same thread when nothing comes any more: what one that holds still has, in order."""
+        return ()
 
     def close(self) -> None:
         """Called once in the same thread, also after a failure."""

@@ -2,6 +2,8 @@
 from typing import Dict, Tuple
 
 DETECT, ALIGN, POSE, IRIS, EXPRESS = "detect", "align", "pose", "iris", "express"
+SMOOTHINGS = ONE_EURO, MEAN = "one_euro", "mean"
+SMOOTH = "smooth"  # behind them, where smoothing has to wait for frames
 STAGES = (DETECT, ALIGN, POSE, IRIS, EXPRESS)  # in the order of the pipeline
 REPLAY = "replay"  # in the place of them all, where the source is a recording
 CAPTURE, OUTPUT = "capture", "output"  # the two ends
@@ -32,6 +34,8 @@ ENDED = (STOPPED, FAILED)
 # the words that the state of an output begins with while it does not work; any other says how it works
 OUTPUT_AT_REST = ("new", "opening", "down", "failed", "closed", "hanging", "its reader has left")
 
+MOST_TRACKED = 16  # faces, each of which is looked at by itself
+STYLES = MESH, DOTS = "mesh", "dots"  # of annotated pictures
 FLIPS = (OFF, "horizontal", "vertical", "both")  # of a source's picture
 ROTATIONS = (0, 90, 180, 270)  # degrees clockwise, after the flip
 # extensions in lower case

@@ -89,6 +89,11 @@ def load(path: str) -> Camera:
         data = parse_json(read_small(path), finite=False)
     except (OSError, ValueError) as e:
         raise ConfigError("camera intrinsics {} cannot be read: {}".format(path, reason(e)))
+    return of_facts(data, path)
+
+
+def of_facts(data: Any, path: str) -> Camera:
+    """The same of what was read from `path`."""
     keys = ("fx", "fy", "cx", "cy", "width", "height")
     absent = [k for k in keys if not isinstance(data, dict) or k not in data]
     if absent:

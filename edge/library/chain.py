@@ -8,7 +8,7 @@ import os
 import threading
 from collections import deque
 from contextlib import ExitStack
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from edge.app.chain import ReplayStages, Stages, make_stages, replay_stages
 from edge.app.neutral import named
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 OURS = "edge"  # the logger above all of ours
 MOST_EVENTS = 10000  # that wait to be taken; then the oldest go
+Found = Tuple[Frame, List[Face]]
 Report = Callable[[str, str], None]  # event ("note", "warning", "progress"), one line of text
 
 
@@ -97,13 +98,15 @@ class StageChain:
         elif self._thread != threading.get_ident():
             raise StateError("the tracker belongs to the thread that gave its first picture: make one for each thread")
 
-    def faces(self, frame: Frame) -> List[Face]:
-        """Raises FrameError for a frame that cannot be looked at; the next one can. Any other error ends the chain, as does an
+    def found(self, frame: Frame) -> Optional[Found]:
+        """Of this frame, or, where smoothing waits for later ones, of an earlier one, or None.
+
+        Raises FrameError for a frame that cannot be looked at; the next one can. Any other error ends the chain, as does an
         interruption: its stages may be left waiting for each other.
         """
         whole = False
         try:
-            found = self._faces(frame)
+            found = self._through(Packet(frame), self.stages)
             whole = True
         except FrameError:
             whole = True
@@ -113,9 +116,20 @@ class StageChain:
                 self.close("it was interrupted in the middle of a picture")
         return found
 
+    def rest(self) -> List[Found]:
+        """At the end: of the frames that are still waited with."""
+        found = []
+        for i, stage in enumerate(self.stages):
+            for packet in stage.last() if stage.holds else ():
+                one = self._through(packet, self.stages[i + 1:])
+                found += [] if one is None else [one]
+        return found
+
     def close(self, why: str = "it was closed") -> None:
         """May be called twice, and from any thread while no frame is looked at."""
         first, self._over = not self._over, self._over or why
+        if first and self._parts.events:
+            self.rest()  # for their events
         if first and self._packet is not None:
             last = self._packet._replace(events=tuple(self._last_events()))
             self._events.extend(map(read_event, encode(last, clock.monotonic(), self._parts)["events"]))
@@ -150,14 +164,14 @@ class StageChain:
     def _waiting(self) -> None:
         self._report("note", "waiting for the engines, which nanoface build makes now")
 
-    def _faces(self, frame: Frame) -> List[Face]:
-        packet: Any = Packet(frame)
-        for stage in self.stages:
-            packet = stage.process(packet)
-            if packet is None:
-                return []
+    def _through(self, packet: Packet, stages: Sequence[Stage]) -> Optional[Found]:
+        for stage in stages:
+            done = stage.process(packet)
+            if done is None:
+                return None if stage.holds else (packet.frame, [])
+            packet = done
         record = encode(packet, clock.monotonic(), self._parts, as_lists=False, coarse=self._coarse)
         if self._parts.events:
             self._packet = packet.bare()
             self._events.extend(map(read_event, record["events"]))
-        return [read_face(face) for face in record["faces"]]
+        return packet.frame, [read_face(face) for face in record["faces"]]

@@ -6,8 +6,7 @@ from edge.config.load import ModelsConfig
 from edge.core.errors import StateError
 from edge.core.roles import IRIS, OFF
 from edge.store import models as modelstore
-
-CANONICAL_FACE = "canonical_face"
+from edge.store.canonical import CANONICAL_FACE
 
 
 def fetch_missing(models: ModelsConfig, report: Callable[[str, str], None]) -> None:

@@ -11,6 +11,7 @@ from edge.config.file import describe
 from edge.config.load import Config, load_config
 from edge.config.rules import RULES, SECTIONS, no_such_key
 from edge.core.errors import ConfigError
+from edge.core.roles import MEAN
 from edge.core.rules import number
 from edge.core.spelling import did_you_mean, nearest
 
@@ -24,7 +25,12 @@ TIMEOUT = number(0.0, 1e9, "seconds")
 
 def tracker_config(config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:
     """`config`: path of a YAML file, whose keys for other uses are ignored. Raises ConfigError."""
-    return _load(config, _settings(options, keywords, OF_TRACKER))
+    found = _load(config, _settings(options, keywords, OF_TRACKER))
+    smoothing = found.smoothing
+    if smoothing.enabled and smoothing.kind == MEAN and smoothing.n_next:
+        raise ConfigError("smoothing.kind mean waits for {} later picture{}, and a tracker answers at once: set n_next=0, "
+                          "or use Tracker.stream()".format(smoothing.n_next, "s" if smoothing.n_next > 1 else ""))
+    return found
 
 
 def stream_config(source: Any, config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:

@@ -9,7 +9,7 @@ from edge.app.ends import source_options
 from edge.core import clock
 from edge.core.errors import FrameError, SourceError
 from edge.core.records import Event, Face
-from edge.library.chain import Report, StageChain
+from edge.library.chain import Found, Report, StageChain
 from edge.library.fetching import fetch_missing
 from edge.library.options import Options, stream_config, timeout
 from edge.sources.choose import make_source
@@ -53,6 +53,7 @@ class Stream(Generic[Given]):
         self._chain = StageChain(self._config, self._source.stills, self._source.live, report,
                                  self._source.facts)
         self._opened, self._last_warning = False, ""
+        self._rest: Optional[List[Found]] = None  # once nothing comes any more: what smoothing still waited with
         self._taken = 0
         self.dropped = 0  # frames that came and could not be looked at
         self._made = True
@@ -131,11 +132,11 @@ class Stream(Generic[Given]):
             self._opened = True
         began = clock.monotonic()
         limit = self._config.source.max_frames
-        while not self._over and (limit is None or self._taken < limit):
+        while not self._over and self._rest is None and (limit is None or self._taken < limit):
             try:
                 frame = self._source.read(READ_S if self._timeout_s is None else min(READ_S, self._timeout_s))
                 self._taken += frame is not None
-                faces = [] if frame is None else self._chain.faces(frame)
+                found = None if frame is None else self._chain.found(frame)
             except EOFError:
                 break
             except FrameError as e:
@@ -143,15 +144,22 @@ class Stream(Generic[Given]):
                 self._report("warning", "frame dropped: {}".format(e))
                 continue
             self._report_warning()
-            if frame is not None:
-                return StreamFrame(frame.seq, frame.time_s, frame.image, frame.captured_at, frame.file), faces
+            if found is not None:
+                return _given(found)
             if self._timeout_s is not None and clock.monotonic() - began >= self._timeout_s:
                 return None, []
         self._report_warning()
-        return None
+        if self._rest is None:
+            self._rest = [] if self._over else self._chain.rest()
+        return _given(self._rest.pop(0)) if self._rest and not self._over else None
 
     def _report_warning(self) -> None:
         warning = self._source.warning
         if warning and warning != self._last_warning:
             self._report("warning", warning)
         self._last_warning = warning
+
+
+def _given(found: Found) -> Tuple[StreamFrame, List[Face]]:
+    frame, faces = found
+    return StreamFrame(frame.seq, frame.time_s, frame.image, frame.captured_at, frame.file), faces

@@ -59,7 +59,9 @@ class Tracker:
             at_s = self._seq * STILL_STEP_S if still else self._time_of(time_s, now)
             frame = Frame(self._seq, now, at_s, picture)
             self._seq += 1
-            return chain.faces(frame)
+            found = chain.found(frame)
+            assert found is not None, "tracker_config() has refused what waits for later pictures"
+            return found[1]
 
     @overload
     @classmethod

@@ -7,19 +7,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.parts import Parts
-from edge.core.roles import RECORDING_SUFFIX
+from edge.core.roles import MESH, RECORDING_SUFFIX, STYLES
 from edge.core.rules import Address, Rule, choice, flag, matching, number, origins, whole
 
 if TYPE_CHECKING:
     from edge.core.contracts import Output  # brings numpy, and every command reads this table
+    from edge.geometry.camera import CameraGuess
 
 # what an output needs as its target; BROKER: an address, and behind a slash the topic
 FILE, FOLDER, ADDRESS, BROKER, NOTHING = "file", "folder", "address", "broker", "nothing"
+PICTURES = "pictures"  # one file or a folder of them, by its name: `files` of the kind
+PICTURE_FILES = (".mp4", ".png", ".jpg", ".jpeg")  # a film, or the newest frame with a face
 # when an output waits at its address for those who ask, instead of sending there; WITHOUT_HOST: where none is named, or all
 NEVER, ALWAYS, WITHOUT_HOST = "never", "always", "without host"
 EVERYWHERE = ("0.0.0.0", "::")  # addresses of all of a machine's networks
 STDOUT = "-"  # a target of FILE kinds whose name may end as it likes
 QUALITY = 92  # of JPEG and WebP
+PLY, OBJ, LOSSLESS = ".ply", ".obj", ".png"
 
 
 class Key(NamedTuple):
@@ -32,7 +36,7 @@ class Key(NamedTuple):
 class Kind(NamedTuple):
     """One line of the table."""
 
-    target: str  # FILE, FOLDER (of pictures), ADDRESS or NOTHING
+    target: str  # FILE, FOLDER (of pictures), PICTURES, ADDRESS or NOTHING
     make: str  # MODULE:FUNCTION below edge.outputs
     text: str  # for people
     example: str
@@ -44,12 +48,20 @@ class Kind(NamedTuple):
     listens: str = NEVER
     tells_at: Optional[int] = None  # without a host it also listens there, UDP, until such a program tells of itself
     package: str = ""  # that must be installed for it
+    files: Tuple[str, ...] = PICTURE_FILES  # of PICTURES: what a target that is one file ends in; any other is a folder
+    each: str = ""  # what every file of its folder ends in; "": a picture of a file as that file, and of a frame .jpg
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
 RECORD = dict(FACE, landmarks=Key(flag(), "write the 468 points too"))
-PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"))
+PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Key(flag(), "draw what each stage costs"),
+               style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
+FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
+# of a face's surface
+MESH = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
+SURFACE = dict(FACES, quality=STILL["quality"])
+CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
@@ -87,10 +99,24 @@ KINDS: Dict[str, Kind] = {
     "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
+    "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
+                 "pose:turned.mp4?faces=first", dict(FACES, mirror=PICTURE["mirror"], quality=STILL["quality"])),
     "window": Kind(NOTHING, "pictures.window:make", "a live picture on this machine's display", "window?draw_times=false",
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
+    "ply": Kind(PICTURES, "exports.meshes:make_ply", "a mesh: the newest frame with a face, or a folder of all (PLY)",
+                "ply:face.ply", MESH, (PLY,), files=(PLY,), each=PLY),
+    "obj": Kind(PICTURES, "exports.meshes:make_obj", "the same with the picture's colours (OBJ)", "obj:meshes?each=true",
+                dict(MESH, uv=Key(flag(), "faces name their place in the texture")), (OBJ,), files=(OBJ,), each=OBJ),
+    "depth": Kind(PICTURES, "exports.painters:make_depth", "how near each pixel of a face is, grey: picture, film, folder",
+                  "depth:depth.png?background=black", CODE, each=LOSSLESS),
+    "pncc": Kind(PICTURES, "exports.painters:make_pncc", "which part of a face each pixel is, as a colour",
+                 "pncc:codes?faces=first", CODE, each=LOSSLESS),
+    "uv": Kind(PICTURES, "exports.painters:make_texture", "the texture of each face, side by side", "uv:texture.png?size=512",
+               dict(SURFACE, size=Key(whole(16, 2048), "pixels a side (256)")), each=LOSSLESS),
+    "mesh3d": Kind(PICTURES, "exports.painters:make_shaded", "the faces as shaded heads over the picture", "mesh3d:heads.mp4",
+                   dict(SURFACE, opacity=Key(number(0.0, 1.0), "of the heads (0.6)"))),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -141,7 +167,13 @@ class OutputSpec(NamedTuple):
     @property
     def path(self) -> str:
         """The file or folder that is written; "" for any other target."""
-        return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
+        return self.target if KINDS[self.kind].target in (FILE, FOLDER, PICTURES) and self.target != STDOUT else ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a file for each frame or picture is written into it."""
+        kind = KINDS[self.kind]
+        return kind.target == FOLDER or kind.target == PICTURES and not self.target.lower().endswith(kind.files)
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:
@@ -165,6 +197,8 @@ class OutputOptions(NamedTuple):
     events: bool = False  # the same
     coarse: bool = False  # the shapes with those that the points tell roughly
     stamp: Callable[[], Mapping[str, Any]] = dict  # what makes a recording; once frames come
+    style: str = MESH
+    camera: Optional[Callable[[], "CameraGuess"]] = None  # the one in use; for pictures
 
     @property
     def parts(self) -> Parts:
@@ -179,7 +213,8 @@ def protocol(name: str) -> str:
 def form_of(name: str) -> str:
     """How such an output is written."""
     kind = KINDS[name]
-    target = {FILE: ":PATH", FOLDER: ":FOLDER", ADDRESS: "://HOST:PORT", BROKER: "://HOST:PORT/TOPIC", NOTHING: ""}
+    target = {FILE: ":PATH", FOLDER: ":FOLDER", PICTURES: ":FILE_OR_FOLDER",
+              ADDRESS: "://HOST:PORT", BROKER: "://HOST:PORT/TOPIC", NOTHING: ""}
     return name + target[kind.target] + (kind.suffixes[0] if kind.only_suffixes else "")
 
 

@@ -9,6 +9,7 @@ import re
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from edge.core.errors import ConfigError
+from edge.core.roles import PICTURE_SUFFIXES
 from edge.core.rules import parse_address, split_address
 from edge.core.spelling import did_you_mean, nearest
 from edge.outputs.kinds import (
@@ -20,6 +21,7 @@ from edge.outputs.kinds import (
     FOLDER,
     KINDS,
     NOTHING,
+    PICTURES,
     STDOUT,
     TOPIC,
     WITHOUT_HOST,
@@ -33,6 +35,8 @@ KEYS = re.compile(r"(.*)\?([A-Za-z_]+=[^?]*)\Z", re.DOTALL)
 ESCAPES = re.compile("%(25|26|3F)", re.IGNORECASE)
 # extensions that a picture keeps when it is written again, and how OpenCV calls the format
 FORMATS = {".jpg": ".jpg", ".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".png": ".png", ".bmp": ".bmp", ".webp": ".webp"}
+# what no folder is meant by
+NO_FOLDER = PICTURE_SUFFIXES + (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif")
 LONGEST_NAME = 200  # bytes: a file system takes 255, and a part that is being written has more in its name
 
 
@@ -67,15 +71,16 @@ def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
 
 class PictureNames:
     """What the annotated pictures of a run are called: as their sources, IMG_1.jpg from IMG_1.jpg; a name that is taken gets a
-    number, a frame without a file has its own."""
+    number, a frame without a file has its own. `each`: what all of them end in, IMG_1.png."""
 
-    def __init__(self) -> None:
+    def __init__(self, each: str = "") -> None:
+        self._each = each
         self._names: Dict[str, str] = {}
         self._taken: Set[str] = set()
 
     def name(self, file: str, seq: int) -> str:
         if not file:
-            return "{:06d}.jpg".format(seq)
+            return "{:06d}{}".format(seq, self._each or ".jpg")
         if file not in self._names:
             self._names[file] = self._new(os.path.basename(file), seq)
         return self._names[file]
@@ -84,7 +89,9 @@ class PictureNames:
         if len(os.fsencode(source)) > LONGEST_NAME:
             source = "{:06d}".format(seq)
         stem, extension = os.path.splitext(source)
-        if extension.lower() not in FORMATS:
+        if self._each:
+            extension = self._each
+        elif extension.lower() not in FORMATS:
             stem, extension = source, ".jpg"
         name, number = stem + extension, 1
         while name.lower() in self._taken:
@@ -156,8 +163,11 @@ def _read_target(spec: OutputSpec, kind: Kind) -> OutputSpec:
         raise ValueError("where to? Write it as {}{}".format(form, standard))
     if kind.only_suffixes and not target.lower().endswith(kind.suffixes):
         raise ValueError("the name must end in {}".format(" or ".join(kind.suffixes)))
-    if target == STDOUT and kind.target == FOLDER:
-        raise ValueError("pictures need a folder; write it as {}".format(form))
+    if target == STDOUT and kind.target in (FOLDER, PICTURES):
+        raise ValueError("pictures need a {}; write it as {}".format("file or folder" if kind.target == PICTURES else "folder",
+                                                                     form))
+    if kind.target == PICTURES and spec.is_folder and target.lower().endswith(NO_FOLDER):
+        raise ValueError("a file ends in {}; a folder has any other name".format(" or ".join(kind.files)))
     return spec if target == STDOUT else spec._replace(target=os.path.expanduser(target))
 
 

@@ -1,6 +1,7 @@
 """A thread that runs one or more consecutive stages, and the state that it shares with the pipeline."""
 import logging
 import threading
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from edge.core import clock
@@ -166,6 +167,7 @@ class Worker:
         except (Exception, SystemExit) as e:  # whatever a stage raises fails the pipeline, not only this thread
             self._control.fail(self.name, e)
         finally:
+            self._let_go()
             self._close_links()
             self._control.passed_on(self.name)
             self._close(opened)
@@ -196,19 +198,36 @@ class Worker:
             outlet.wait_room()
             queued_at, packet = intake.get()
             began = self._now()
-            item = self._through(queued_at, packet)
+            item = self._through(queued_at, packet, self._job.stages)
             self._busy_since = None
             frames, busy_s = self.work
             self.work = (frames + 1, busy_s + self._now() - began)
             if item is not None:
                 self._pass_on(outlet, item)
 
-    def _through(self, queued_at: float, packet: Packet) -> Optional[Item]:
-        """The packet after all stages; None where one of them dropped or skipped it."""
+    def _let_go(self) -> None:
+        """However the end came, what stages hold goes through those behind them."""
+        try:
+            for i, stage in enumerate(self._job.stages):
+                for packet in stage.last() if stage.holds else ():
+                    now = self._now()
+                    held = Span(stage.name, packet.spans[-1].finished_at if packet.spans else now, now, now)
+                    packet = packet._replace(spans=packet.spans + (held,))
+                    item = self._through(now, packet, self._job.stages[i + 1:])
+                    if item is not None:
+                        with suppress(LinkClosed):  # it was counted as lost
+                            self._pass_on(self._job.outlet, item)
+        except Exception as e:  # of a stage; the first failure is kept
+            self._control.fail(self.name, e)
+        self._busy_since = None
+
+    def _through(self, queued_at: float, packet: Packet, stages: Sequence[Stage]) -> Optional[Item]:
+        """The packet after all of these stages, or an earlier one that was held; None where one of them dropped, skipped or
+        holds it."""
         now = self._now
         spans: List[Span] = []
-        for stage in self._job.stages:
-            if spans and stage in self._job.early:  # an output shows what the stages before it cost
+        for stage in stages:
+            if spans and (stage.holds or stage in self._job.early):  # an output shows what the stages before it cost
                 packet, spans = packet._replace(spans=packet.spans + tuple(spans)), []
             self._busy_since = started_at = now()
             try:
@@ -218,6 +237,10 @@ class Worker:
                 self._meter.left(packet.spans + tuple(spans), dropped_by=stage.name)
                 return None
             finished_at = now()
+            if stage.holds:
+                if result is None:
+                    return None
+                queued_at = result.spans[-1].finished_at if result.spans else started_at  # since when that packet waited
             spans.append(Span(stage.name, queued_at, started_at, finished_at))
             queued_at = finished_at
             if result is None:

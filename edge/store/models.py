@@ -20,7 +20,9 @@ SCHEMA = 1
 SMALLEST_SCALE, MOST = 1e-6, 1e6  # of what a network makes of a pixel: beyond them nothing is left of it in float32
 PIXELS = "cpu_input"  # in an entry of the index; left out where the CPU's file has the network's own input
 ROLES = "roles"  # in an entry of the index; left out where "role" is the only one, as every version before wrote it
-FILES = {"cpu_": ".cpu.onnx", "sizes_": ".sizes.onnx"}  # beside "file": how its two keys begin -> how its name ends
+MESH_SUFFIX = ".mesh.npy"
+# further files of a network: how the name ends -> how the two keys of the index begin
+BESIDE = {".cpu.onnx": "cpu_", ".sizes.onnx": "sizes_", MESH_SUFFIX: "mesh_"}
 HEIGHT, WIDTH = "height", "width"  # the open dimensions of a `sizes_file`
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
 
@@ -99,7 +101,7 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _checked(home: str, name: str, file: str, sha256: str) -> str:
+def checked(home: str, name: str, file: str, sha256: str) -> str:
     path = os.path.join(onnx_dir(home), file)
     try:
         found = sha256_of(path)
@@ -119,12 +121,12 @@ def locate(home: str, name: str, any_size: bool = False) -> StoredNetwork:
     if not _whole(entry):
         path = os.path.join(onnx_dir(home), INDEX)
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
-    file = _checked(home, name, entry["file"], entry["sha256"])
-    cpu_file = _checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
+    file = checked(home, name, entry["file"], entry["sha256"])
+    cpu_file = checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
     if any_size:
         if not entry.get("sizes_file"):
             raise ModelError("{} has no file of {} for other sizes: {}".format(onnx_dir(home), name, cure(name)))
-        cpu_file = _checked(home, name, entry["sizes_file"], entry["sizes_sha256"])
+        cpu_file = checked(home, name, entry["sizes_file"], entry["sizes_sha256"])
     role = str(entry.get("role", ""))
     also = tuple(other for other in entry.get(ROLES, ()) if other != role)
     pixels = _pixel_input(entry[PIXELS]) if PIXELS in entry else None
@@ -152,7 +154,7 @@ def _whole(entry: Any) -> bool:
         return False
     if PIXELS in entry and (not entry.get("cpu_file") or _pixel_input(entry[PIXELS]) is None):
         return False
-    kinds = [""] + [kind for kind in FILES if entry.get(kind + "file")]
+    kinds = [""] + [kind for kind in BESIDE.values() if entry.get(kind + "file")]
     if not all(isinstance(entry.get(kind + key), str) for kind in kinds for key in ("file", "sha256")):
         return False
     names = [entry[kind + "file"] for kind in kinds]

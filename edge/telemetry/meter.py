@@ -148,7 +148,8 @@ class Meter:
         runners = self._stages[name].runners if name in self._stages else ()
         row["backend"] = _joined(runners, lambda runner: runner.backend)
         _put(row, "model", _joined(runners, lambda runner: runner.model) or None)
-        _put(row, "note", _joined(runners, lambda runner: runner.note) or None)
+        stage_note = self._stages[name].note if name in self._stages else ""
+        _put(row, "note", _joined(runners, lambda runner: runner.note) or stage_note or None)
         return row
 
 

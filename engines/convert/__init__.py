@@ -112,3 +112,10 @@ def canonical_face(files: Sequence[str]) -> bytes:
     with _readable(files):
         from engines.convert.canonical import face_model
         return face_model(list(files))
+
+
+def canonical_mesh(files: Sequence[str]) -> bytes:
+    """A .npy that edge.store.canonical reads: the vertices, where each lies in a texture, and the triangles."""
+    with _readable(files):
+        from engines.convert.canonical import surface
+        return surface(list(files))

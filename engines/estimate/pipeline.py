@@ -12,6 +12,7 @@ HOST_COSTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hostcosts
 TRACKING, FOUND, NOBODY = "tracking", "found_anew", "nobody"
 STAGES = roles.STAGES + ("record", "json")
 FRAME_SIZE = (640, 480)
+SEVERAL_FACES = (1, 2, 4, 8, 16)
 
 # A thread of the A57 against one of the PC in hostcosts.yaml. About 7 as others found; less where code waits for memory
 # both have to wait for, more where the PC's larger caches and wider vectors hold what numpy works on.
@@ -123,6 +124,13 @@ def situations(engines: Dict[str, Span], board: Board, pose_every: int, one_netw
         between = Parts(_scaled(costs["rest_ms"], slower), UPLOAD_MS.times(slower), ZERO)
         found.append(TrackingCase(name, stages, between))
     return found
+
+
+def with_faces(case: TrackingCase, faces: int) -> TrackingCase:
+    """The same with so many: each network runs for one face at a time, only the detector and the frame's upload are shared."""
+    stages = {name: parts if name == roles.DETECT else Parts(*(span.times(faces) for span in parts))
+              for name, parts in case.stages.items()}
+    return case._replace(stages=stages)
 
 
 def _scaled(ms: float, slower: float) -> Span:

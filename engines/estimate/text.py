@@ -4,7 +4,7 @@ from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 
-from edge.core.roles import IRIS, ROLES
+from edge.core.roles import ALIGN, IRIS, ROLES
 from engines.estimate import pipeline
 from engines.estimate.board import Span, total
 from engines.estimate.kernels import CLASSES, class_of
@@ -36,7 +36,7 @@ def spelled(span: Span, digits: int = 1) -> List[str]:
 
 
 def sections(e: Estimate) -> List[Section]:
-    return [_engines(e), _host(e), _frames(e)] + _other_way(e) + [_memory(e), _errors(e), _comparison(e)]
+    return [_engines(e), _host(e), _frames(e)] + _other_way(e) + [_several(e), _memory(e), _errors(e), _comparison(e)]
 
 
 def render(found: Sequence[Section], markdown: bool) -> str:
@@ -112,6 +112,21 @@ def _rates(found: Sequence[pipeline.TrackingCase]) -> List[List[str]]:
 def _frames(e: Estimate) -> Section:
     return Section(LABEL + " Milliseconds a frame, and frames a second (the camera gives 30)", RATES, _rates(e.situations),
                    [verdict(e), bottleneck(e)])
+
+
+def _several(e: Estimate) -> Section:
+    rows = []
+    ways = [({role: engine.network for role, engine in e.running.items()}, e.situations)]
+    for networks, found in ways + ([(dict(e.other_way), e.other_situations)] if e.other_way else []):
+        names = [networks[role] for role in (ALIGN, IRIS) if role in networks]
+        for faces in pipeline.SEVERAL_FACES:
+            ms = pipeline.with_faces(found[0], faces).one_thread
+            rates = pipeline.fps(ms)
+            rows.append(["{} face{}, {}".format(faces, "s" if faces > 1 else "", " and ".join(names))] + spelled(ms) + [
+                "{:.0f}".format(rate) for rate in reversed(rates)])
+    return Section(LABEL + " Several faces tracked (tracking.max_faces), one thread", ["faces"] + RATES[1:], rows, [
+        "Each face costs the same again, but for the upload, and the detector: once a second while there are fewer.",
+        "Where that is too much for the camera's rate, the governor gives up irises and poses first, then records."])
 
 
 def _other_way(e: Estimate) -> List[Section]:
@@ -212,6 +227,8 @@ def as_data(e: Estimate) -> Any:
                      "mmac": sum(layer.macs for layer in n.layers) / 1e6, "ms": list(n.ms), "mb": list(n.mb)}
                     for n in e.engines],
         "situations": {s.name: _situation(s) for s in e.situations},
+        "several_faces": {str(n): list(pipeline.with_faces(e.situations[0], n).one_thread)
+                          for n in pipeline.SEVERAL_FACES},
         "memory_mb": [[name] + list(span) for name, span in e.memory],
         "left_out": [{"network": o.network, "source": o.source, "class": o.kind, "ms": o.ms,
                       "factor": math.exp(o.error)} for o in e.fit.left_out],

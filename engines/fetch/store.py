@@ -8,7 +8,7 @@ from edge.core.errors import ModelError
 from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
-from edge.store.models import FILES, INDEX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
+from edge.store.models import BESIDE, INDEX, MESH_SUFFIX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
 from engines.onnxpackage import need_onnx
@@ -55,7 +55,7 @@ def files_of(entry: Dict[str, Any]) -> List[Tuple[str, str]]:
     """(name, sha256) of each file of an index entry. Raises ModelError for an entry that is not one."""
     try:
         files = [(str(entry["file"]), str(entry["sha256"]))]
-        files += [(str(entry[kind + "file"]), str(entry[kind + "sha256"])) for kind in FILES if entry.get(kind + "file")]
+        files += [(str(entry[key + "file"]), str(entry[key + "sha256"])) for key in BESIDE.values() if entry.get(key + "file")]
     except (KeyError, TypeError, AttributeError) as e:
         raise ModelError("an entry of {} is damaged".format(INDEX)) from e
     if not all(can_be_name(name) for name, _ in files):
@@ -156,7 +156,7 @@ def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes],
     from edge.models.detectors.table import MULTIPLES
     from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
-        return {".npy": convert.canonical_face(files)}, {}
+        return {".npy": convert.canonical_face(files), MESH_SUFFIX: convert.canonical_mesh(files)}, {}
     model = convert.convert(network.kind, files, network.options)
     _check_interface(network, model)
     contents, facts, look = {".onnx": convert.serialise(model)}, {}, network.input
@@ -214,10 +214,10 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
     if network.roles[1:]:
         entry[ROLES] = list(network.roles)
     for suffix, content in contents.items():
-        key = next((kind for kind, ending in FILES.items() if ending == suffix), "")
+        key = BESIDE.get(suffix, "")
         entry[key + "file"] = network.name + suffix
         entry[key + "sha256"] = write_whole(os.path.join(onnx_dir(home), network.name + suffix), content)
-    for suffix in set(FILES.values()).difference(contents):
+    for suffix in set(BESIDE).difference(contents):
         _remove_old(home, network.name + suffix)
     if not network.is_asset:
         _lint(home, entry)

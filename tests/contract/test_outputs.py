@@ -10,7 +10,7 @@ import pytest
 from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Eyes, Face, Frame, Gaze, Iris, Packet, Pose, Roi, Span
-from edge.outputs.kinds import KINDS, OutputOptions, make_output
+from edge.outputs.kinds import KINDS, PICTURES, OutputOptions, make_output
 from edge.outputs.record import encode
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
@@ -73,7 +73,8 @@ def test_every_kind_that_can_be_named_can_be_made(tmp_path):
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target
         assert output.fatal == (kind != "window")
-        assert output.needs_picture == (kind in ("video", "images", "image", "window"))
+        assert output.needs_picture == (
+            kind in ("video", "images", "image", "window") or KINDS[kind].target == PICTURES)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

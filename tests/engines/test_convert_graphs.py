@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge.core.errors import ModelError
-from engines.convert import canonical_face, cpu_variant, serialise
+from engines.convert import canonical_face, canonical_mesh, cpu_variant, serialise
 from engines.convert.graph import BatchNorm, Graph, Kernel, fold
 from engines.convert.lite_file import densified
 from engines.lint.lint import lint
@@ -252,6 +252,23 @@ def test_a_head_model_that_would_turn_every_pose_is_refused(tmp_path, change, li
     path.write_text(changed)
     with pytest.raises(ModelError, match=line):
         canonical_face([str(path), weights])
+
+
+@pytest.mark.parametrize("change", [
+    lambda line: "" if line == "f 174/43 156/119 134/220" else line,
+    lambda line: "f 174/43 156/119 469/220" if line == "f 174/43 156/119 134/220" else line,
+    lambda line: "f 174/43 156/119 0/220" if line == "f 174/43 156/119 134/220" else line,
+    lambda line: "f 174/43 156/119 134/221" if line == "f 174/43 156/119 134/220" else line,
+    lambda line: line.replace("/", " "),
+    lambda line: "" if line.startswith("vt") else line,
+], ids=["a triangle less", "no such vertex", "from nought", "two places of a vertex", "no places", "no texture"])
+def test_a_surface_that_does_not_fit_together_is_refused(tmp_path, change):
+    with open(paths_of(CANONICAL)[0]) as f:
+        changed = "\n".join(change(text) for text in f.read().splitlines())
+    path = tmp_path / "canonical_face_model.obj"
+    path.write_text(changed)
+    with pytest.raises(ModelError, match="canonical_face_model.obj is truncated or not what its name says: delete it and"):
+        canonical_mesh([str(path)])
 
 
 def test_a_head_model_without_weights_is_refused(tmp_path):

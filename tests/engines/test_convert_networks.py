@@ -8,7 +8,7 @@ from golden import feed_of, moments, read, read_picture, sampling_step
 from originals import verify
 
 from edge.core.errors import ModelError
-from engines.convert import canonical_face, convert, cpu_variant, decode_numbers, serialise
+from engines.convert import canonical_face, canonical_mesh, convert, cpu_variant, decode_numbers, serialise
 from engines.convert.graph import dims_of
 from engines.lint.lint import lint
 
@@ -113,6 +113,28 @@ def test_the_canonical_face_is_in_millimetres_and_in_the_axes_of_the_head(tmp_pa
     assert nose[2] > forehead[2]  # z out of the face
     assert np.count_nonzero(table[:, 3]) == 33 and table[:, 3].sum() == pytest.approx(1.055, abs=1e-4)
     assert table[33, 3] == table[263, 3] == np.float32(0.058724168688059)
+
+
+def test_the_canonical_mesh_has_a_place_in_the_texture_for_each_vertex_and_faces_the_viewer(tmp_path):
+    path = tmp_path / "face.mesh.npy"
+    path.write_bytes(canonical_mesh(paths_of(CANONICAL)))
+    table = np.load(str(path))
+    points, uv, triangles = table["points"], table["uv"], table["triangles"]
+    assert (points.shape, uv.shape, triangles.shape) == ((468, 3), (468, 2), (898, 3))
+    assert sorted(set(triangles.ravel().tolist())) == list(range(468))
+    assert triangles[0].tolist() == [173, 155, 133]  # "f 174/43 156/119 134/220": each number counts its own lines
+    np.testing.assert_allclose(uv[[173, 155, 133]], read_places(43, 119, 220), atol=1e-6)
+    a, b, c = (uv[triangles[:, corner]] for corner in range(3))
+    (ax, ay), (bx, by) = (b - a).T, (c - a).T
+    assert (ax * by - ay * bx > 0).all()  # none overturned in the texture, with v up
+    across = np.cross(points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]])
+    assert (across[:, 2] > 0).mean() > 0.98
+
+
+def read_places(*numbers):
+    with open(paths_of(CANONICAL)[0], encoding="utf-8") as f:
+        places = [line.split()[1:] for line in f if line.startswith("vt ")]
+    return np.array([places[number - 1] for number in numbers], float)
 
 
 def _damaged(model, change):

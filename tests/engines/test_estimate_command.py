@@ -44,7 +44,7 @@ def test_without_any_network_fetched_all_tables_are_there(tmp_path):
 
 def test_the_same_as_markdown_has_tables_and_nothing_else_changes(tmp_path):
     plain, markdown = output(tmp_path), output(tmp_path, markdown=True)
-    assert markdown.count("|---|") == 7
+    assert markdown.count("|---|") == 8
     assert set(re.findall(r"\d+\.\d+", plain)) == set(re.findall(r"\d+\.\d+", markdown))
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in rows)
@@ -154,6 +154,15 @@ def test_what_cannot_be_estimated_is_one_line(ask, error, words, tmp_path):
     with pytest.raises(error, match=words) as caught:
         ask(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_each_face_costs_the_same_again(tmp_path):
+    found = json.loads(output(tmp_path, as_json=True))
+    faces = {int(n): ms[1] for n, ms in found["several_faces"].items()}
+    assert sorted(faces) == [1, 2, 4, 8, 16] and faces[1] == found["situations"]["tracking"]["one_thread_ms"][1]
+    assert (faces[16] - faces[8]) / 8 == pytest.approx(faces[2] - faces[1]) and faces[2] < 2.0 * faces[1]
+    text = output(tmp_path)
+    assert "16 faces, face_landmark and iris_landmark" in text and "16 faces, face_attention" in text
 
 
 def test_host_costs_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_two_builds_give_the_same_bytes_index_and_all_in_any_order(world, tmp_pa
     for name in ("head", "pose", "mesh", "sharp", "sharp"):
         world.build(name, other, force=True)
     assert world.built() == world.built(other)
-    assert len(world.built()) == 8
+    assert len(world.built()) == 9
 
 
 def test_what_is_up_to_date_is_not_built_again(world):

@@ -146,8 +146,12 @@ class PretendConverter:
         self.calls.append("canonical_face")
         return b"table:" + open(files[0], "rb").read()
 
+    @staticmethod
+    def canonical_mesh(files):
+        return b"surface:" + open(files[0], "rb").read()
+
     def install(self, monkeypatch):
-        for name in ("convert", "cpu_variant", "serialise", "decode_numbers", "canonical_face"):
+        for name in ("convert", "cpu_variant", "serialise", "decode_numbers", "canonical_face", "canonical_mesh"):
             monkeypatch.setattr("engines.convert." + name, getattr(self, name))
         monkeypatch.setattr("engines.fetch.store.lint_file", self.lint_file)
         return self

@@ -13,7 +13,7 @@ from films_back import frames_of, times_of
 
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.spec import parse_output
 
@@ -25,13 +25,13 @@ WRITER = """
 import os, sys, time
 import numpy as np
 from edge.core.packet import Frame, Packet
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 from edge.outputs.pictures.video import VideoOutput
 
 fps = float(sys.argv[2])
-output = VideoOutput(parse_output("video:" + sys.argv[1]), True, Style(), lambda: fps)
+output = VideoOutput(parse_output("video:" + sys.argv[1]), True, Overlay(), lambda: fps)
 sender = Sender(output, capacity=4)
 sender.start()
 image = np.random.RandomState(0).randint(0, 256, (240, 320, 3)).astype(np.uint8)
@@ -112,7 +112,7 @@ def test_kill_9_of_the_encoder_ends_the_output_with_one_line(tmp_path):
     rng = random.Random(10)
     for i in range(5):
         path, last = tmp_path / "{}.mp4".format(i), rng.randint(0, 60)
-        output = VideoOutput(parse_output("video:" + str(path)), True, Style(), lambda: FPS)
+        output = VideoOutput(parse_output("video:" + str(path)), True, Overlay(), lambda: FPS)
         output.open()
         sent = 0
         with pytest.raises(OutputError) as caught:

@@ -10,6 +10,7 @@ import pytest
 from patience import PATIENCE_S
 from whole_runs import ROOT, RUNTIMES, environment, need_runtime, quick, whole_program
 
+from edge.core.errors import ConfigError
 from edge.core.records import read_record
 from edge.library.tracker import Tracker
 
@@ -133,3 +134,38 @@ def test_the_networks_are_named_with_what_runs_them(home):
         assert tracker.backends["align"] == "face_attention"
         tracker.open()
         assert tracker.backends["align"].startswith("face_attention o")
+
+
+@pytest.mark.parametrize("limit", [None, 7])
+def test_a_stream_with_a_mean_gives_every_frame_later_and_numpys_mean_of_their_points(home, limit):
+    """Also the frames that are held when the source, or what was wanted of it, ends."""
+    def taken(**options):
+        return list(Tracker.stream("portrait", max_frames=limit or 9, **dict(options, **RUNTIME)))
+
+    as_seen, told = taken(smoothing=False), []
+    smooth = taken(smoothing={"kind": "mean", "n_pre": 2, "n_next": 1}, report=lambda event, text: told.append(text))
+    assert [frame.index for frame, _ in smooth] == [frame.index for frame, _ in as_seen] == list(range(limit or 9))
+    assert all(np.array_equal(one.image, other.image) for (one, _), (other, _) in zip(smooth, as_seen))
+    points = np.array([faces[0].landmarks for _, faces in as_seen])
+    for i, (_, faces) in enumerate(smooth):
+        window = np.clip(np.arange(i - 2, i + 2), 0, len(points) - 1)
+        assert np.abs(faces[0].landmarks - points[window].mean(axis=0)).max() < 0.011, "records have two decimals"
+    assert "smoothing: mean of 4 frames; outputs come 1 frame later (33 ms at 30 FPS)" in told
+
+
+def test_an_interrupted_stream_with_a_mean_tells_the_events_of_the_frames_that_it_held(home):
+    told = []
+    for steps, smoothing in ((33, False), (30, {"kind": "mean", "n_next": 3})):
+        stream = Tracker.stream("portrait", smoothing=smoothing, events=True, **RUNTIME)
+        assert [next(stream)[0].index for _ in range(steps)] == list(range(steps))
+        stream.close()
+        told.append([(event.name, event.phase, event.start_s) for event in stream.take_events()])
+    assert told[0] == told[1] and len(told[0]) > 1, "both have looked at as many frames"
+
+
+def test_a_tracker_answers_at_once(home):
+    with pytest.raises(ConfigError, match="waits for 2 later pictures.* set n_next=0, or use Tracker.stream"):
+        Tracker(smoothing={"kind": "mean", "n_next": 2}, **RUNTIME)
+    with Tracker(smoothing={"kind": "mean", "n_pre": 3, "n_next": 0}, **RUNTIME) as tracker:
+        frame = next(Tracker.stream("portrait", max_frames=1, **RUNTIME))[0]
+        assert len(tracker(frame.image)) == len(tracker(frame.image)) == 1

@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "stages": "models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
     "sources": "recording " + BELOW,
-    "outputs": "recording geometry face.mesh face.still " + BELOW,  # still: a program may want the points in the head's axes
+    # still: a program may want the points in the head's axes; store: the canonical face's triangles, for exports
+    "outputs": "recording geometry face.mesh face.still store.canonical store.models " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
     "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,

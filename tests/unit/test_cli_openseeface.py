@@ -106,8 +106,8 @@ def test_all_of_their_options_go_together_and_one_line_names_those_that_are_left
 
 
 def test_more_faces_than_are_tracked_are_told():
-    args, config = read("--faces 8")
-    assert config.tracking.max_faces == 4 and args.notes == ["--faces 8: 4 are tracked, which is the most"]
+    args, config = read("--faces 36")
+    assert config.tracking.max_faces == 16 and args.notes == ["--faces 36: 16 are tracked, which is the most"]
 
 
 @pytest.mark.parametrize("line, said", [

@@ -43,7 +43,7 @@ def test_each_way_to_name_a_key(given, path, value):
     (dict(max_face=2), "there is no option 'max_face', did you mean max_faces?"), (dict(zzz=1), "there is no option 'zzz'"),
     ({"tracking.max_facs": 2}, "did you mean tracking.max_faces?"),
     (dict(enabled=False), "smoothing.enabled or governor.enabled"),
-    (dict(max_faces=9), "tracking.max_faces is 9; allowed: a whole number from 1 to 4"),
+    (dict(max_faces=17), "tracking.max_faces is 17; allowed: a whole number from 1 to 16"),
     (dict(max_faces=10 ** 5000), "max_faces is a number of more than 300 digits; allowed"),
     (dict(max_faces="2"), "without quotes"), (dict(max_faces=True), "allowed: a whole number"),
     (dict(max_faces=2, options={"tracking.max_faces": 3}), "tracking.max_faces is given twice, once as max_faces"),

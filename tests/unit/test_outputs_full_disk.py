@@ -13,8 +13,8 @@ from films_back import frames_of, times_of
 from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
 from edge.outputs.kinds import OutputOptions, make_output
-from edge.outputs.pictures import film, mp4
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.films import film, mp4
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.pictures.video import VideoOutput
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
@@ -25,7 +25,7 @@ NOISE = np.random.RandomState(0).randint(0, 256, (240, 320, 3)).astype(np.uint8)
 
 
 def output(path):
-    return VideoOutput(parse_output("video:" + str(path)), True, Style(), lambda: 30.0)
+    return VideoOutput(parse_output("video:" + str(path)), True, Overlay(), lambda: 30.0)
 
 
 def packet(seq):

@@ -10,7 +10,7 @@ from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
 from edge.outputs.pictures import images
 from edge.outputs.pictures.images import FolderOutput, PictureOutput
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.spec import parse_output
 
 FACE = Face(1, Roi(30.0, 30.0, 40.0, 0.0), 0.9, (10.0, 10.0, 50.0, 50.0))
@@ -36,11 +36,11 @@ def now(monkeypatch):
 
 
 def folder_output(target):
-    return FolderOutput(parse_output("images:" + str(target)), True, Style())
+    return FolderOutput(parse_output("images:" + str(target)), True, Overlay())
 
 
 def picture_output(target):
-    return PictureOutput(parse_output("image:" + str(target)), True, Style())
+    return PictureOutput(parse_output("image:" + str(target)), True, Overlay())
 
 
 def test_a_folder_gets_every_frame_by_its_number(tmp_path):

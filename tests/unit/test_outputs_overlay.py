@@ -201,3 +201,30 @@ def test_a_tag_is_moved_to_where_it_can_be_read(corner):
     rows, columns = np.where((image != 128).any(axis=2))
     assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (17, text.width_of("1  0.97", 8.0) + 10)
     assert (image > 200).any()
+
+
+def test_the_dots_are_all_points_and_nothing_else():
+    taken = packet(face(), level=0)
+    drawn = draw(taken, Style(stage_times=False, dots=True))
+    at = np.rint(taken.faces[0].landmarks[:, :2]).astype(int)
+    assert (drawn[at[:, 1], at[:, 0]].astype(int) - overlay.DOT > -60).all(), "each of the 468"
+    inked = drawn[(drawn > 60).any(axis=2)].astype(float)
+    alike = inked.dot(overlay.DOT) / np.linalg.norm(inked, axis=1) / np.linalg.norm(overlay.DOT)
+    assert alike.min() > 0.99, "in their colour alone"
+    assert not draw(packet(only(irises=face().irises), level=0), Style(stage_times=False, dots=True)).any()
+
+
+def test_the_dots_tell_the_networks_time_and_the_rate(monkeypatch):
+    told = []
+    monkeypatch.setattr(text, "tag", lambda canvas, words, *rest: told.append(words))
+    painter = overlay.Overlay(Style(dots=True))
+    for i in range(3):
+        taken = packet(face())
+        taken = taken._replace(frame=taken.frame._replace(captured_at=50.0 + i * 0.04), spans=spans(2.0 + i))
+        painter.see(taken)
+        painter.paint(taken)
+    assert told == ["infer time: {}".format(one) for one in ("8.0 ms", "10.0 ms, FPS: 25.0", "12.0 ms, FPS: 25.0")]
+    told.clear()
+    draw(packet(face(), with_spans=False), Style(dots=True), fps=12.34)
+    draw(taken, Style(dots=True, stage_times=False), fps=12.34)
+    assert told == ["FPS: 12.3"]

@@ -13,8 +13,9 @@ from films_back import frames_of, times_of
 from edge.core.errors import OutputError
 from edge.core.packet import Face, Frame, Packet, Roi
 from edge.host import ffmpeg
-from edge.outputs.pictures import encoder, film, video
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures import video
+from edge.outputs.pictures.films import encoder, film
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.pictures.video import FilmClock, VideoOutput, fitted
 from edge.outputs.spec import parse_output
 
@@ -28,7 +29,7 @@ def packet(seq, size=(64, 48), time_s=None, level=90):
 
 
 def opened(path, blocking=True, fps=25.0):
-    output = VideoOutput(parse_output("video:" + str(path)), blocking, Style(), lambda: fps)
+    output = VideoOutput(parse_output("video:" + str(path)), blocking, Overlay(), lambda: fps)
     output.open()
     return output
 
@@ -273,14 +274,14 @@ STOPPED = """
 import signal, sys, threading
 import numpy as np
 from edge.core.packet import Frame, Packet
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.overlay import Overlay
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
 from edge.outputs.pictures.video import VideoOutput
 
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
-output = VideoOutput(parse_output("video:" + sys.argv[1]), True, Style(), lambda: 30.0)
+output = VideoOutput(parse_output("video:" + sys.argv[1]), True, Overlay(), lambda: 30.0)
 sender = Sender(output, capacity=4)
 sender.start()
 sent = 0

@@ -19,7 +19,7 @@ from edge.core.errors import OutputError
 from edge.core.packet import Frame, Packet
 from edge.outputs.kinds import OutputOptions, make_output
 from edge.outputs.pictures import viewer, window
-from edge.outputs.pictures.overlay import Style
+from edge.outputs.pictures.overlay import Overlay, Style
 from edge.outputs.pictures.window import DisplayState, WindowOutput, opens_by_itself
 from edge.outputs.sender import Sender
 from edge.outputs.spec import parse_output
@@ -50,7 +50,7 @@ def opened(monkeypatch):
     outputs = []
 
     def make(**more):
-        output = WindowOutput(parse_output("window"), Style(stage_times=False), lambda: "portrait", **more)
+        output = WindowOutput(parse_output("window"), Overlay(Style(stage_times=False)), lambda: "portrait", **more)
         outputs.append(output)
         output.open()
         return output
@@ -121,7 +121,7 @@ def test_the_title_is_plain_and_short_and_no_password_goes_along(opened, monkeyp
     monkeypatch.setattr(window.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(window, "START", "import json, os, sys; os.write(1, (json.loads(sys.argv[1]) + "
                                          "str(os.environ.get('NANOFACE_SOURCE'))).encode('utf-8'))")
-    output = WindowOutput(parse_output("window"), Style(), lambda: "a\033]0;b\udc80\u00e9" + 300 * "c")
+    output = WindowOutput(parse_output("window"), Overlay(), lambda: "a\033]0;b\udc80\u00e9" + 300 * "c")
     with pytest.raises(OutputError) as caught:
         output.open()
     assert "(nanoface: a\\u001b]0;b\\udc80\u00e9ccc" in str(caught.value) and "cNone)" in str(caught.value)
@@ -197,7 +197,7 @@ def test_a_window_that_opens_by_itself_waits_for_nothing_and_ends_with_a_note(mo
     monkeypatch.setattr(window, "STUCK_S", 0.5)
     monkeypatch.setattr(window, "START", program)
     monkeypatch.setattr(window.importlib.util, "find_spec", lambda name: name if program else None)
-    sender = Sender(WindowOutput(parse_output("window"), Style(), note=notes.append))
+    sender = Sender(WindowOutput(parse_output("window"), Overlay(), note=notes.append))
     sender.start()  # its process will never say a word
     wait_until(lambda: sender.put(packet((1920, 1080))) is False, "still taken")
     assert sender.close(60.0) and sender.error is None and not sender.stop_wanted

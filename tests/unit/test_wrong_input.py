@@ -34,7 +34,7 @@ def folder(tmp_path):
     for name, content in (("text.mp4", b"hello\n"), ("empty.mp4", b""), ("empty.jpg", b""), ("text.jpg", b"hello\n"),
                           ("blank.txt", b"# nothing\n"), ("list.txt", b"good.jpg\nabsent.jpg\n"), ("bad.json", b"{"),
                           ("bad.yaml", b"source: {fps: 30}}\n"), ("latin.yaml", b"# gr\xfc\xdfe\n"),
-                          ("range.yaml", b"tracking:\n  max_faces: 9\n"), ("type.yaml", b"source: {loop: maybe}\n"),
+                          ("range.yaml", b"tracking:\n  max_faces: 17\n"), ("type.yaml", b"source: {loop: maybe}\n"),
                           ("section.yaml", b"source: portrait\n"), ("output.yaml", b"outputs: ['josnl:a']\n")):
         (tmp_path / name).write_bytes(content)
     for name in ("nothing", "films", "mixed", "pair"):
@@ -103,7 +103,7 @@ def named(value):
 
 @pytest.mark.parametrize("words, code, parts", [
     (("--sorce", "portrait"), USAGE, ["did you mean --source?"]),
-    (("--config", "range.yaml"), USAGE, ["range.yaml:2", "1 to 4"]),
+    (("--config", "range.yaml"), USAGE, ["range.yaml:2", "1 to 16"]),
     (("--source", "text.mp4"), SOURCE, ["text.mp4 is no video"]),
     (("--source", "portrait", "--detector", "rfb320"), MODEL, ["nanoface models fetch"]),
     (("--source", "portrait", "--output", "csv:text.mp4/a.csv"), OUTPUT, ["part of the path is a file"]),
@@ -155,7 +155,7 @@ def test_wrong_wishes_of_other_commands_are_exit_code_2(nanoface, words, parts):
     (("--config", "absent.yaml"), ["absent.yaml (--config) does not exist"]),
     (("--config", "bad.yaml"), ["bad.yaml:1", "not YAML"]),
     (("--config", "latin.yaml"), ["latin.yaml:1", "UTF-8"]),
-    (("--config", "range.yaml"), ["range.yaml:2", "tracking.max_faces is 9", "1 to 4"]),
+    (("--config", "range.yaml"), ["range.yaml:2", "tracking.max_faces is 17", "1 to 16"]),
     (("--config", "type.yaml"), ["type.yaml:1", "source.loop", "true or false"]),
     (("--config", "section.yaml"), ["section.yaml:1", "source.spec"]),
     (("--config", "output.yaml", "--source", "portrait"), ["josnl:a", "did you mean jsonl:PATH"]),

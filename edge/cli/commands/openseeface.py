@@ -9,12 +9,11 @@ from edge.cli.commands import run as tracking
 from edge.cli.options import Option, Setting, add, add_config
 from edge.cli.parser import ArgumentParser, shown
 from edge.core.errors import ConfigError
-from edge.core.roles import OFF
+from edge.core.roles import MOST_TRACKED, OFF
 from edge.core.rules import parse_address
 from edge.outputs.kinds import KINDS, forms
 
 WIDTH, HEIGHT, FPS = 640, 360, 24  # what OpenSeeFace asks a camera for by itself
-MOST_FACES = 4
 LARGEST = 10 ** 6
 OUTPUTS = (
     Option("--output", "outputs", "KIND:TARGET", "one more: {}; see nanoface run --help".format(forms())),
@@ -61,7 +60,7 @@ MEANT = (
     Word("-d --detection-threshold", "X", SHARE, "score from which a detection is a face (tracking.detect_score)"),
     Word("-v --visualize", "N", SWITCH, "1 or more: open a live picture"),
     Word("-s --silent", "N", SWITCH, "1: print nothing but errors"),
-    Word("--faces", "N", _number(int, 1, LARGEST), "faces tracked at once (1), {} at most".format(MOST_FACES)),
+    Word("--faces", "N", _number(int, 1, LARGEST), "faces tracked at once (1), {} at most".format(MOST_TRACKED)),
     Word("--scan-every", "N", INTEGER, "frames between two looks for more faces"),
     Word("--discard-after", "N", INTEGER, "frames for which a lost face is waited for (10)"),
     Word("--max-feature-updates", "S", _number(float, 0, 1e7), "seconds for which the usual face is learnt (900; 0: always)"),
@@ -155,10 +154,10 @@ def _source(args: Any) -> List[Setting]:
 
 def _tracked(args: Any) -> List[Setting]:
     fps, faces = float(args.fps or FPS), args.faces or 1
-    if faces > MOST_FACES:
-        args.notes.append("--faces {}: {} are tracked, which is the most".format(faces, MOST_FACES))
+    if faces > MOST_TRACKED:
+        args.notes.append("--faces {}: {} are tracked, which is the most".format(faces, MOST_TRACKED))
     lost = 10 if args.discard_after is None else max(0, args.discard_after)
-    found = [Setting("tracking.max_faces", min(faces, MOST_FACES), "--faces"),
+    found = [Setting("tracking.max_faces", min(faces, MOST_TRACKED), "--faces"),
              Setting("tracking.lost_after_s", min(3600.0, lost / fps), "--discard-after")]
     scan = None if args.scan_every is None else min(3600.0, max(0, args.scan_every) / fps)
     for key, value, spelled in (("presence", args.threshold, "--threshold"),

@@ -18,6 +18,7 @@ OUTPUT_OPTIONS = (
     Option("--shapes", "output.shapes", "", "measure the blend shapes (ARKit's names), too", True),
     Option("--coarse-shapes", "output.coarse_shapes", "", "the shapes, also those that the points tell roughly", True),
     Option("--events", "output.events", "", "tell events too: blinks, nods, looking away ...", True),
+    Option("--style", "output.style", "HOW", "of pictures: mesh, or dots (every point, the networks' time and the rate)"),
     Option("--mirror", "output.mirror", "", "show pictures as in a mirror; left and right stay the subject's", True),
     Option("--status", "status.path", "PATH", "the status log; none writes no log"),
     Option("--status-interval", "status.interval_s", "S", "seconds between two status records (5)"),

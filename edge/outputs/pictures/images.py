@@ -1,4 +1,4 @@
-"""Annotated pictures: a folder of all of them, or the newest one with a face."""
+"""Pictures that were made of frames, such as annotated ones: a folder of all of them, or the newest one with a face."""
 import os
 from typing import Optional
 
@@ -10,10 +10,9 @@ from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Packet
 from edge.outputs.files.file import write_whole
-from edge.outputs.kinds import QUALITY, OutputOptions, OutputSpec
-from edge.outputs.pictures import overlay
-from edge.outputs.pictures.shapepanel import Recent
-from edge.outputs.pictures.stagetimes import SteadyTimes
+from edge.outputs.kinds import KINDS, QUALITY, OutputOptions, OutputSpec
+from edge.outputs.pictures.overlay import Overlay, style_of
+from edge.outputs.pictures.painter import Painter
 from edge.outputs.spec import FORMATS, PictureNames
 
 REWRITE_S = 1.0
@@ -25,19 +24,20 @@ class FolderOutput(Output):
     needs_picture = True
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+    def __init__(self, spec: OutputSpec, blocking: bool, painter: Painter) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
-        self.shapes, self.events = style.shapes, style.events
-        self._names = PictureNames()
+        self._spec, self._painter = spec, painter
+        self.shapes, self.events = painter.shapes, painter.events
+        self._names = PictureNames(KINDS[spec.kind].each)
 
     def open(self) -> None:
-        write_whole(self._spec, os.path.join(self._spec.target, "000000.jpg"), None)
+        self._painter.open()
+        write_whole(self._spec, os.path.join(self._spec.target, self._names.name("", 0)), None)
 
     def emit(self, item: Packet) -> None:
-        picture = overlay.draw(item, self._style, self._times.update(item), self._told.update(item))
+        self._painter.see(item)
         path = os.path.join(self._spec.target, self._names.name(item.frame.file, item.frame.seq))
-        write_whole(self._spec, path, encoded(self._spec, path, picture))
+        write_whole(self._spec, path, encoded(self._spec, path, self._painter.paint(item)))
 
     def close(self) -> None:
         """Every picture is complete when emit() returns."""
@@ -52,21 +52,21 @@ class PictureOutput(Output):
     needs_picture = True
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style) -> None:
+    def __init__(self, spec: OutputSpec, blocking: bool, painter: Painter) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
-        self.shapes, self.events = style.shapes, style.events
+        self._spec, self._painter = spec, painter
+        self.shapes, self.events = painter.shapes, painter.events
         self._waiting: Optional[Packet] = None  # newer than the file
         self._seen_face = False
         self._written_at = -REWRITE_S
 
     def open(self) -> None:
+        self._painter.open()
         write_whole(self._spec, self._spec.target, None)
         self._written_at = clock.monotonic() - REWRITE_S
 
     def emit(self, item: Packet) -> None:
-        self._times.update(item)
-        self._told.update(item)
+        self._painter.see(item)
         if item.faces or not self._seen_face:
             self._waiting = item
         self._seen_face = self._seen_face or bool(item.faces)
@@ -76,8 +76,7 @@ class PictureOutput(Output):
     def _write(self) -> None:
         packet, self._waiting = self._waiting, None
         if packet is not None:
-            picture = overlay.draw(packet, self._style, self._times.means(packet), self._told.lines())
-            write_whole(self._spec, self._spec.target, encoded(self._spec, self._spec.target, picture))
+            write_whole(self._spec, self._spec.target, encoded(self._spec, self._spec.target, self._painter.paint(packet)))
             self._written_at = clock.monotonic()
 
     def close(self) -> None:
@@ -85,11 +84,11 @@ class PictureOutput(Output):
 
 
 def make_folder(spec: OutputSpec, options: OutputOptions) -> Output:
-    return FolderOutput(spec, options.blocking, overlay.style_of(options))
+    return FolderOutput(spec, options.blocking, Overlay(style_of(options)))
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return PictureOutput(spec, options.blocking, overlay.style_of(options))
+    return PictureOutput(spec, options.blocking, Overlay(style_of(options)))
 
 
 def encoded(spec: OutputSpec, path: str, picture: np.ndarray) -> bytes:

@@ -10,18 +10,21 @@ import cv2
 import numpy as np
 
 from edge.core.packet import Eyes, Face, Packet
+from edge.core.roles import DOTS
 from edge.face import mesh
 from edge.geometry.rotation import FLIP, angles
 from edge.outputs.kinds import OutputOptions
 from edge.outputs.pictures import text
-from edge.outputs.pictures.shapepanel import draw_events, draw_shapes
-from edge.outputs.pictures.stagetimes import StageTime, draw_panel, of_packet
+from edge.outputs.pictures.painter import Painter
+from edge.outputs.pictures.shapepanel import Recent, draw_events, draw_shapes
+from edge.outputs.pictures.stagetimes import FrameRate, StageTime, SteadyTimes, draw_panel, draw_rate, of_packet
 
 SHIFT = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
 FAR = 20000.0  # pixels; what lies further out is drawn there, before it overflows
 WHITE, INK = (250, 250, 250), (28, 24, 22)  # blue, green, red, as all colours here
 MESH, LINE = (236, 240, 232), (214, 226, 128)
 AXES = ((84, 84, 240), (112, 205, 92), (246, 152, 72))  # x red, y green, z blue
+DOT = (96, 232, 120)
 IRIS, SIGHT = (255, 255, 255), (64, 190, 255)
 
 
@@ -32,10 +35,27 @@ class Style(NamedTuple):
     stage_times: bool = True  # the panel
     shapes: bool = False  # those of the first face, as bars
     events: bool = False  # those of the last second
+    dots: bool = False  # every point alone; `stage_times` is the time of the networks, and the rate
 
 
 def style_of(options: OutputOptions) -> Style:
-    return Style(options.mirror, options.draw_times, options.shapes, options.events)
+    return Style(options.mirror, options.draw_times, options.shapes, options.events, options.style == DOTS)
+
+
+class Overlay(Painter):
+    """The annotated frame."""
+
+    def __init__(self, style: Style = Style()) -> None:
+        self._style, self._times, self._told, self._rate = style, SteadyTimes(), Recent(), FrameRate()
+        self.shapes, self.events = style.shapes, style.events
+
+    def see(self, packet: Packet) -> None:
+        self._times.update(packet)
+        self._told.update(packet)
+        self._rate.update(packet)
+
+    def paint(self, packet: Packet) -> np.ndarray:
+        return draw(packet, self._style, self._times.means(packet), self._told.lines(), self._rate.fps)
 
 
 class _Pen(NamedTuple):
@@ -50,20 +70,23 @@ class _Pen(NamedTuple):
 
 
 def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageTime]] = None,
-         told: Sequence[str] = ()) -> np.ndarray:
+         told: Sequence[str] = (), fps: Optional[float] = None) -> np.ndarray:
     """A new (H, W, 3) picture; the packet's own is not touched. `times` in the panel instead of this one packet's; `told`
     are lines of events."""
     canvas = packet.frame.image.copy()
     height, width = canvas.shape[:2]
-    unit = max(0.5, min(height, width * 0.75) / 480.0)
-    faces = [face for face in packet.faces if _finite(face.box)]
+    unit = unit_of(width, height)
+    faces = [face for face in packet.faces if finite(face.box)]
     for face in faces:
-        _draw_face(canvas, face, unit)
+        (_draw_points if style.dots else _draw_face)(canvas, face, unit)
     if style.mirror:
         canvas = cv2.flip(canvas, 1)
-    if style.stage_times:
-        draw_panel(canvas, of_packet(packet) if times is None else times, unit)
-    for face in faces:
+    times = of_packet(packet) if times is None else times
+    if style.stage_times and style.dots:
+        draw_rate(canvas, times, fps, unit)
+    elif style.stage_times:
+        draw_panel(canvas, times, unit)
+    for face in [] if style.dots else faces:
         _label(canvas, face, unit, style.mirror)
     if style.shapes and faces:
         draw_shapes(canvas, faces[0].expression or {}, unit, style.mirror)
@@ -72,11 +95,16 @@ def draw(packet: Packet, style: Style = Style(), times: Optional[Sequence[StageT
     return canvas
 
 
-def _finite(values: Any) -> bool:
+def unit_of(width: int, height: int) -> float:
+    """How large what is drawn is: 1 in a picture of 640x480."""
+    return max(0.5, min(height, width * 0.75) / 480.0)
+
+
+def finite(values: Any) -> bool:
     return bool(np.isfinite(np.asarray(values, np.float64)).all())
 
 
-def _fixed(points: np.ndarray) -> np.ndarray:
+def fixed(points: np.ndarray) -> np.ndarray:
     """(N, 2) pixels as OpenCV's fixed-point numbers."""
     return np.rint(np.clip(points, -FAR, FAR) * (1 << SHIFT)).astype(np.int32)
 
@@ -86,14 +114,23 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     size = max(x1 - x0, y1 - y0, 1.0)
     pen = _Pen(canvas, min(2.0 * unit, max(0.4 * unit, size / 280.0)), size)
     landmarks = None
-    if face.landmarks is not None and _finite(face.landmarks):
+    if face.landmarks is not None and finite(face.landmarks):
         landmarks = np.clip(face.landmarks, -FAR, FAR)
         _draw_mesh(pen, landmarks)
     _draw_corners(pen, face.box)
-    if face.pose is not None and _finite(face.pose.rotation):
+    if face.pose is not None and finite(face.pose.rotation):
         origin = landmarks[mesh.NOSE_TIP, :2] if landmarks is not None else np.array([x0 + x1, y0 + y1]) / 2.0
         _draw_axes(pen, origin, np.asarray(face.pose.rotation, np.float64))
     _draw_eyes(pen, face, landmarks)
+
+
+def _draw_points(canvas: np.ndarray, face: Face, unit: float) -> None:
+    """Each a dot, all alike."""
+    x0, y0, x1, y1 = face.box
+    if face.landmarks is not None and finite(face.landmarks):
+        radius = min(1.6 * unit, max(0.55, max(x1 - x0, y1 - y0) / 220.0))
+        points = np.clip(face.landmarks[:, :2], -FAR, FAR)
+        _dots(canvas, points, radius, np.ones(len(points)), DOT)
 
 
 def _draw_mesh(pen: _Pen, landmarks: np.ndarray) -> None:
@@ -115,7 +152,7 @@ def _fine_lines(pen: _Pen, chains: List[np.ndarray], closed: bool, opacity: floa
         return
     part = pen.canvas[y0:y1, x0:x1]
     drawn = part.copy()
-    inside = [_fixed(chain - (x0, y0)) for chain in chains]
+    inside = [fixed(chain - (x0, y0)) for chain in chains]
     cv2.polylines(drawn, inside, closed, LINE, pen.width(1.0), cv2.LINE_AA, SHIFT)
     part[...] = cv2.addWeighted(drawn, opacity, part, 1.0 - opacity, 0.0)
 
@@ -147,7 +184,7 @@ def _draw_corners(pen: _Pen, box: Tuple[float, float, float, float]) -> None:
     chains = []
     for x, inward_x in ((x0, arm), (x1, -arm)):
         for y, inward_y in ((y0, arm), (y1, -arm)):
-            chains.append(_fixed(np.array([[x + inward_x, y], [x, y], [x, y + inward_y]])))
+            chains.append(fixed(np.array([[x + inward_x, y], [x, y], [x, y + inward_y]])))
     cv2.polylines(pen.canvas, chains, False, WHITE, pen.width(1.1), cv2.LINE_AA, SHIFT)
 
 
@@ -160,9 +197,9 @@ def _draw_axes(pen: _Pen, origin: np.ndarray, rotation: np.ndarray) -> None:
 
 def _arm(pen: _Pen, start: np.ndarray, end: np.ndarray, colour: text.Colour, weight: float) -> None:
     """A line that ends in a disc, so that it shows its end also where it points at the viewer."""
-    chain = [_fixed(np.stack([start, end]))]
+    chain = [fixed(np.stack([start, end]))]
     cv2.polylines(pen.canvas, chain, False, colour, pen.width(weight), cv2.LINE_AA, SHIFT)
-    cv2.fillPoly(pen.canvas, [_fixed(_circle(end, max(1.5, 1.5 * weight * pen.unit)))], colour, cv2.LINE_AA, SHIFT)
+    cv2.fillPoly(pen.canvas, [fixed(_circle(end, max(1.5, 1.5 * weight * pen.unit)))], colour, cv2.LINE_AA, SHIFT)
 
 
 def _circle(center: np.ndarray, radius: float) -> np.ndarray:
@@ -172,11 +209,11 @@ def _circle(center: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _draw_eyes(pen: _Pen, face: Face, landmarks: Optional[np.ndarray]) -> None:
-    irises = [iris for iris in face.irises or () if iris is not None and _finite([*iris.center, iris.radius])]
-    circles = [_fixed(_circle(iris.center, iris.radius)) for iris in irises if iris.radius > 0]
+    irises = [iris for iris in face.irises or () if iris is not None and finite([*iris.center, iris.radius])]
+    circles = [fixed(_circle(iris.center, iris.radius)) for iris in irises if iris.radius > 0]
     if circles:
         cv2.polylines(pen.canvas, circles, True, IRIS, pen.width(1.0), cv2.LINE_AA, SHIFT)
-    if face.gaze is None or not _finite(face.gaze.direction):
+    if face.gaze is None or not finite(face.gaze.direction):
         return
     toward = np.asarray(face.gaze.direction, np.float64)[:2] * 0.9 * pen.size
     for start in _gazing(face, landmarks):
@@ -188,7 +225,7 @@ def _gazing(face: Face, landmarks: Optional[np.ndarray]) -> List[np.ndarray]:
     starts = []
     each = Eyes(None, None) if face.gaze is None else Eyes(face.gaze.right, face.gaze.left)
     for turned, iris, corners in zip(each, face.irises or (None, None), mesh.EYE_CORNERS):
-        if turned is not None and iris is not None and _finite(iris.center):
+        if turned is not None and iris is not None and finite(iris.center):
             starts.append(np.asarray(iris.center, np.float64)[:2])
         elif turned is not None and landmarks is not None:
             starts.append(landmarks[list(corners), :2].mean(axis=0))
@@ -203,7 +240,7 @@ def _label(canvas: np.ndarray, face: Face, unit: float, mirror: bool) -> None:
     cap = float(round(max(6.0, min(8.0 * unit, max(0.06 * (x1 - x0), 5.0 * unit)))))  # whole: letters must keep their size
     score = "  {:.2f}".format(face.score) if math.isfinite(face.score) else ""
     text.tag(canvas, "{}{}".format(face.track_id, score), (x0, y0 - 2.6 * cap), cap, (WHITE, INK))
-    if face.pose is None or not _finite(face.pose.rotation):
+    if face.pose is None or not finite(face.pose.rotation):
         return
     degrees = [int(round(angle)) for angle in angles(np.asarray(face.pose.rotation, np.float64))]
     words, small = "yaw {:+d}  pitch {:+d}  roll {:+d}".format(*degrees), max(6.0, round(0.85 * cap))

@@ -1,9 +1,10 @@
 """The panel of stage times: what each stage worked on this frame, and how old the result was."""
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from edge.core.packet import Packet
+from edge.core.roles import ROLES
 from edge.outputs.pictures import text
 
 WHITE, GREY, INK, BAR = (250, 250, 250), (178, 176, 172), (28, 24, 22), (190, 170, 84)  # blue, green, red
@@ -47,6 +48,36 @@ class SteadyTimes:
     def means(self, packet: Packet) -> List[StageTime]:
         """The means of the stages that `packet` went through."""
         return [time._replace(work_ms=self._means.get(time.stage, time.work_ms)) for time in of_packet(packet)]
+
+
+class FrameRate:
+    """Frames a second, steady: of a camera as they come, of a film as they are taken."""
+
+    def __init__(self, weight: float = 0.06) -> None:
+        self._weight, self._count = weight, 0
+        self._last_at: Optional[float] = None
+        self._mean_s = 0.0
+
+    def update(self, packet: Packet) -> None:
+        last_at, self._last_at = self._last_at, packet.frame.captured_at
+        if last_at is not None and self._last_at > last_at:
+            self._count += 1
+            self._mean_s += max(self._weight, 1.0 / self._count) * (self._last_at - last_at - self._mean_s)
+
+    @property
+    def fps(self) -> Optional[float]:
+        """None before the second frame."""
+        return 1.0 / self._mean_s if self._count else None
+
+
+def draw_rate(canvas: np.ndarray, times: Sequence[StageTime], fps: Optional[float], unit: float) -> None:
+    """In the top left corner: what the stages with networks took together, and the rate."""
+    networks = [time.work_ms for time in times if time.stage in ROLES]
+    words = (["infer time: {:.1f} ms".format(sum(networks))] if networks else []) + (
+        ["FPS: {:.1f}".format(fps)] if fps is not None else [])
+    cap = float(round(max(6.0, 8.0 * unit)))
+    if words:
+        text.tag(canvas, ", ".join(words), (0.7 * cap, 0.7 * cap), cap, (WHITE, INK))
 
 
 class _Layout(NamedTuple):

@@ -1,4 +1,4 @@
-"""The annotated frames as an MP4 file."""
+"""Pictures that were made of frames, such as annotated ones, as an MP4 file."""
 import math
 import time
 from collections import deque
@@ -14,16 +14,16 @@ from edge.core.packet import Packet
 from edge.host import ffmpeg
 from edge.outputs.files.file import failure
 from edge.outputs.kinds import OutputOptions, OutputSpec
-from edge.outputs.pictures import overlay
-from edge.outputs.pictures.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
-from edge.outputs.pictures.film import Film
-from edge.outputs.pictures.shapepanel import Recent
-from edge.outputs.pictures.stagetimes import SteadyTimes
+from edge.outputs.pictures.films.encoder import Codec, Encoder, EncoderEnded, Picture, codec_of
+from edge.outputs.pictures.films.film import Film
+from edge.outputs.pictures.overlay import Overlay, style_of
+from edge.outputs.pictures.painter import Painter
 
 DEFAULT_FPS, MIN_FPS, MAX_FPS = 30.0, 0.001, 240.0
 SHORTEST_S, LONGEST_S = 1e-4, 12 * 3600.0  # from one frame to the next; a sample's duration has 32 bits
 MOST_BEHIND_S = 0.5  # of the film's time, that its end on disk may be behind the frame that was sent last
 LOOK_S, CATCH_UP_S = 0.002, 5.0
+SUFFIX = ".mp4"
 INSTEAD = "use --output images:FOLDER"
 
 Fps = Callable[[], Optional[float]]  # asked at the first frame: a file's own rate is known once it was opened
@@ -39,10 +39,10 @@ class VideoOutput(Output):
     needs_picture = True
     fatal = True
 
-    def __init__(self, spec: OutputSpec, blocking: bool, style: overlay.Style, fps: Fps) -> None:
+    def __init__(self, spec: OutputSpec, blocking: bool, painter: Painter, fps: Fps) -> None:
         self.name, self.blocking = spec.text, blocking
-        self._spec, self._style, self._times, self._told = spec, style, SteadyTimes(), Recent()
-        self.shapes, self.events = style.shapes, style.events
+        self._spec, self._painter = spec, painter
+        self.shapes, self.events = painter.shapes, painter.events
         self._source_fps = fps
         self._program: Optional[ffmpeg.Ffmpeg] = None
         self._codec: Optional[Codec] = None
@@ -57,6 +57,7 @@ class VideoOutput(Output):
 
     def open(self) -> None:
         """Proves that a film can be written; what is there stays."""
+        self._painter.open()
         self._program = ffmpeg.find()
         if self._program is None:
             raise self._error("a film needs the program ffmpeg: {}; or {}".format(ffmpeg.cure(), INSTEAD))
@@ -72,7 +73,8 @@ class VideoOutput(Output):
             raise failure(self._spec, e)
 
     def emit(self, item: Packet) -> None:
-        picture = overlay.draw(item, self._style, self._times.update(item), self._told.update(item))
+        self._painter.see(item)
+        picture = self._painter.paint(item)
         try:
             encoder = self._encoder or self._start(picture)
             at_s = self._clock.time(item.frame.time_s)
@@ -152,7 +154,7 @@ class VideoOutput(Output):
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return VideoOutput(spec, options.blocking, overlay.style_of(options), options.fps)
+    return VideoOutput(spec, options.blocking, Overlay(style_of(options)), options.fps)
 
 
 class FilmClock:

@@ -26,9 +26,8 @@ from edge.core.redact import SOURCE_VARIABLE, plain
 from edge.host.packages import install
 from edge.host.process import CODE, widen
 from edge.outputs.kinds import OutputOptions, OutputSpec
-from edge.outputs.pictures import overlay
-from edge.outputs.pictures.shapepanel import Recent
-from edge.outputs.pictures.stagetimes import SteadyTimes
+from edge.outputs.pictures.overlay import Overlay, style_of
+from edge.outputs.pictures.painter import Painter
 from edge.outputs.pictures.viewer import CLOSED, HEAD, READY
 
 AUTO = "auto"  # of output.window
@@ -52,11 +51,11 @@ class WindowOutput(Output):
 
     needs_picture = True
 
-    def __init__(self, spec: OutputSpec, style: overlay.Style, title: Callable[[], str] = str,
+    def __init__(self, spec: OutputSpec, painter: Painter, title: Callable[[], str] = str,
                  note: Optional[Callable[[str], None]] = None) -> None:
         self.name = spec.text
-        self._style, self._times, self._told, self._title, self._note = style, SteadyTimes(), Recent(), title, note
-        self.shapes, self.events = style.shapes, style.events
+        self._painter, self._title, self._note = painter, title, note
+        self.shapes, self.events = painter.shapes, painter.events
         self._process: Optional["subprocess.Popen[bytes]"] = None
 
     @property
@@ -76,7 +75,8 @@ class WindowOutput(Output):
     def emit(self, item: Packet) -> None:
         if self.closed:
             return
-        picture = _limited(overlay.draw(item, self._style, self._times.update(item), self._told.update(item)))
+        self._painter.see(item)
+        picture = _limited(self._painter.paint(item))
         try:
             self._send(HEAD.pack(picture.shape[1], picture.shape[0]))
             self._send(picture.data.cast("B"))
@@ -164,7 +164,7 @@ class WindowOutput(Output):
 
 
 def make(spec: OutputSpec, options: OutputOptions) -> Output:
-    return WindowOutput(spec, overlay.style_of(options), options.title, options.note)
+    return WindowOutput(spec, Overlay(style_of(options)), options.title, options.note)
 
 
 class DisplayState(NamedTuple):

@@ -49,7 +49,7 @@ class RelaySender(contracts.Sender):
             any(wanted) for wanted in zip(*[output.parts for output in outputs]))
         self._specs = list(specs)
         # what goes into a message
-        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict)
+        self._options = options._replace(blocking=False, fps=_no_fps, title=str, note=None, stamp=dict, camera=None)
         self._outbox, self._ledger = Outbox(self.landmarks, self.events), Ledger(names(specs))
         self._started, self._closing = waiting.Event(), waiting.Event()
         self._deadline = float("inf")

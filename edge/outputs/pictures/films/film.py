@@ -12,7 +12,7 @@ from typing import Optional
 
 from edge.host.safeopen import Folder, open_new, resolve
 from edge.host.waiting import Event
-from edge.outputs.pictures.mp4 import Fragments, sync
+from edge.outputs.pictures.films.mp4 import Fragments, sync
 
 NEEDED, RESERVE = 64 << 20, 16 << 20  # bytes that are free at the start; that are left to others
 KEEP_S = 1.0  # between two looks at the disk: what a power cut may take

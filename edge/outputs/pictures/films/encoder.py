@@ -18,7 +18,7 @@ import numpy as np
 
 from edge.core import clock
 from edge.host.ffmpeg import Ffmpeg, ask, environment
-from edge.outputs.pictures.mp4 import TICKS
+from edge.outputs.pictures.films.mp4 import TICKS
 
 KEY_S = 1.0  # from one frame where a player can start to the next
 STUCK_S = 30.0  # an encoder that takes nothing for so long hangs
