@@ -10,9 +10,8 @@ from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
-from edge.core.errors import SourceError
+from edge.core.errors import OutputError, SourceError
 from edge.core.redact import one_line
-from edge.host.disk import storage_error
 from edge.host.reading import at_most, can_be_name, open_regular, reason
 
 MOST_BYTES = 1 << 27
@@ -125,7 +124,7 @@ def read_found(path: str) -> Boxes:
 
 
 def write_found(folder: str, name: str, found: Boxes) -> None:
-    """Raises StorageError."""
+    """Raises OutputError."""
     path = place_of(folder, name)
     text = ["{}\n{}\n".format(os.path.splitext(os.path.basename(name))[0], len(found.boxes))]
     for (x0, y0, x1, y1), score in zip(found.boxes.tolist(), found.scores.tolist()):
@@ -135,7 +134,7 @@ def write_found(folder: str, name: str, found: Boxes) -> None:
         with open(path, "w", encoding="utf-8") as f:
             f.write("".join(text))
     except OSError as e:
-        raise storage_error(path, e) from e
+        raise OutputError("{} cannot be written ({}): --save FOLDER names another".format(one_line(path), reason(e))) from e
 
 
 def place_of(folder: str, name: str) -> str:

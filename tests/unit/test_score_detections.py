@@ -14,7 +14,7 @@ from edge.bench.score import Asked, run_score
 from edge.bench.wider import Boxes, Faces
 from edge.cli.commands.score import SCORE
 from edge.config.load import load_config
-from edge.core.errors import ConfigError, SourceError
+from edge.core.errors import ConfigError, OutputError, SourceError
 
 NAME = "0--Parade/0_Parade_1.jpg"
 OTHER = "12--Group/12_Group_2.jpg"
@@ -176,6 +176,13 @@ def test_what_is_written_is_read_again_the_surest_first(tmp_path):
     assert path.read_text().splitlines() == ["0_Parade_1", "2", "1.50 2.00 9.75 20.00 0.25000", "0.00 0.00 5.00 5.00 0.75000"]
     again = wider.read_found(str(path))
     assert again.boxes.tolist() == boxes.boxes[::-1].tolist() and again.scores.tolist() == [0.75, 0.25]
+
+
+def test_boxes_that_cannot_be_written_are_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError) as e:
+        wider.write_found(str(tmp_path / "file"), NAME, Boxes(np.zeros((0, 4)), np.zeros(0)))
+    assert "0_Parade_1.txt cannot be written" in str(e.value) and "--save" in str(e.value)
 
 
 def asked(folder, **more):
