@@ -81,19 +81,19 @@ def models_home():
 
 @pytest.fixture(scope="session")
 def stored_network(tmp_path_factory):
-    """name -> StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
+    """name, any_size -> StoredNetwork: a fetched one, else converted once from $NANOFACE_MIRROR or ../shared/models."""
     from edge.store import models
 
     fetched = os.environ.get("NANOFACE_TEST_HOME") or os.path.join(ROOT, "engines")
     converted = str(tmp_path_factory.mktemp("networks"))
     mirror = os.environ.get("NANOFACE_MIRROR") or os.path.join(SHARED, "models")
 
-    def find(name):
+    def find(name, any_size=False):
         for home in (fetched, converted):
-            if name in models.read_index(home):
-                return models.locate(home, name)
+            if "sizes_file" in models.read_index(home).get(name, {}) or not any_size and name in models.read_index(home):
+                return models.locate(home, name, any_size)
         _convert(name, mirror, converted)
-        return models.locate(converted, name)
+        return models.locate(converted, name, any_size)
     return find
 
 

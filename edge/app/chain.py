@@ -9,12 +9,11 @@ from edge.app.networks import Networks, Report
 from edge.config.load import Config, SmoothingConfig
 from edge.core.contracts import Stage
 from edge.core.parts import POINTS_ONLY, SHAPES, Parts
-from edge.core.roles import ALIGN, DETECT, IRIS, MEAN, OFF, ONE_EURO, POSE
+from edge.core.roles import ALIGN, IRIS, MEAN, OFF, ONE_EURO, POSE
 from edge.face.blendshapes import Blendshapes
 from edge.face.events.signals import Limits
 from edge.geometry.filters import OneEuroSettings
 from edge.models.aligners import make_aligner
-from edge.models.detectors.table import make_detector
 from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.pipeline.governor import Step, Switch
@@ -86,17 +85,17 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     camera = camera_of(config)
 
     given = given_boxes(config, report)
-    if given is None:
-        detect_runner, found = networks.required(DETECT, config.models.detect)
+    detector = None if given is not None else networks.detector()
     align_runner, mesh = networks.required(ALIGN, config.models.align)
     aligner = make_aligner(mesh.name)
     detect: Finder
-    if given is not None:
-        detect = FromBoxes(given, aligner, tracks, partial(report, "note"))
-    else:
+    if detector is not None:
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                                   tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-        detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+        detect = Detect(detector[0], detector[1], aligner, tracks, settings)
+    else:
+        assert given is not None
+        detect = FromBoxes(given, aligner, tracks, partial(report, "note"))
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 

@@ -5,11 +5,13 @@ import numpy as np
 
 from edge.config.load import Config
 from edge.core.contracts import Runner
-from edge.core.errors import ModelError
-from edge.core.roles import OFF
+from edge.core.errors import ConfigError, ModelError
+from edge.core.roles import DETECT, OFF
 from edge.face import head as heads
 from edge.host import commands
-from edge.runtimes.choose import need_runtime, open_runner
+from edge.models.detectors.table import MULTIPLES, make_detector, scaled_detector
+from edge.models.spec import Detector
+from edge.runtimes.choose import need_runtime, open_runner, open_sized
 from edge.store import models, plans, ways
 from edge.store.canonical import CANONICAL_FACE
 
@@ -30,6 +32,27 @@ class Networks:
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
         in_order = ways.preferred(self._home, self._config, role, self._tuned)
+        network = self._first(role, in_order)
+        config = self._models
+        runner = open_runner(network, config.runtime, memory=config.memory, crops=config.crops, graphs=config.graphs)
+        return runner, network
+
+    def detector(self) -> Tuple[Runner, Detector]:
+        """As required(), with what decodes it; where frames are to be resized for it, of the size that they come to."""
+        scale, candidates = self._models.detector_scale, self._models.detect
+        if scale is None:
+            runner, network = self.required(DETECT, candidates)
+            return runner, make_detector(network.name)
+        if not self._any_built(candidates):
+            need_runtime(self._models.runtime)
+        name = self._first(DETECT, ways.preferred(self._home, self._config, DETECT, self._tuned)).name
+        if name not in MULTIPLES:
+            raise ConfigError("{} has one size of its input: leave --detector-scale (models.detector_scale) out, or take "
+                              "--detector {}".format(name, ", ".join(MULTIPLES)))
+        detector = scaled_detector(name, scale)
+        return open_sized(models.locate(self._home, name, any_size=True), self._models.runtime, detector.size), detector
+
+    def _first(self, role: str, in_order: Sequence[str]) -> models.StoredNetwork:
         network, skipped = models.first_available(self._home, in_order)
         if skipped:
             self._report("note", "{}: {} not built, using {}".format(role, " and ".join(skipped), network.name))
@@ -37,9 +60,7 @@ class Networks:
         if tuned in in_order[len(skipped) + 1:]:
             self._report("note", "{}: {}, which --tune chose, has no plan, using {}: {}".format(
                 role, tuned, network.name, commands.run("build --networks " + str(tuned))))
-        config = self._models
-        runner = open_runner(network, config.runtime, memory=config.memory, crops=config.crops, graphs=config.graphs)
-        return runner, network
+        return network
 
     def optional(self, role: str, candidates: Sequence[str],
                  instead: str) -> Optional[Tuple[Runner, models.StoredNetwork]]:

@@ -22,6 +22,7 @@ from edge.host.stop import Stop
 from edge.outputs.record import encode
 from edge.outputs.spec import parse_outputs
 from edge.pipeline.pipeline import Pipeline, Plan
+from edge.stages.detect import Detect
 from edge.telemetry.meter import Meter
 
 JSONL = ("jsonl:{}/bench.jsonl",)  # {} is a folder for it
@@ -108,17 +109,22 @@ def measure_alone(config: Config, frame: np.ndarray, rounds: int) -> List[Dict[s
     for stage in make_stages(config, False, lambda event, text: None):
         for runner in (stage.runners if stage is not None else ()):
             runner.open()
-            times = _runs_ms(runner, frame, rounds * ALONE_RUNS)
+            crops = [stage.crop(frame)] if isinstance(stage, Detect) else _crops(runner, frame)
+            times = _runs_ms(runner, frame, crops, rounds * ALONE_RUNS)
             rows.append({"network": runner.model, "runtime": runner.backend, "median_ms": median(times),
                          "p95_ms": percentile(times, 95.0)})
             runner.close()
     return rows
 
 
-def _runs_ms(runner: Any, frame: np.ndarray, runs: int) -> List[float]:
+def _crops(runner: Runner, frame: np.ndarray) -> List[Crop]:
     batch, _, height, width = runner.inputs[0].shape
     scale = np.array([[width / float(frame.shape[1]), 0.0, 0.0], [0.0, height / float(frame.shape[0]), 0.0]])
-    crops = [Crop(scale, (width, height), BGR, 1.0 / 255.0, (0.0, 0.0, 0.0))] * batch
+    return [Crop(scale, (width, height), BGR, 1.0 / 255.0, (0.0, 0.0, 0.0))] * batch
+
+
+def _runs_ms(runner: Runner, frame: np.ndarray, crops: Sequence[Crop], runs: int) -> List[float]:
+    runner.submit(frame, crops).result()
     times = []
     for _ in range(runs):
         before = runner.run_s

@@ -19,15 +19,28 @@ def figures(measured: Dict[str, Any], config: Config, frames: Sequence[np.ndarra
     rounds = measured["rounds"]
     if not rounds:
         raise EdgeError("no round was finished")
-    return {
-        "machine": machine(), "python": platform.python_version(), "frames": len(frames), "rounds": len(rounds),
-        "size": [frames[0].shape[1], frames[0].shape[0]], "cpu_ms": spread([r.cpu_ms for r in rounds]),
+    return dict(measured_on(config, frames, len(rounds)), **{
+        "cpu_ms": spread([r.cpu_ms for r in rounds]),
         "networks_ms": spread([r.networks_ms for r in rounds]),
         "outside_ms": spread([r.cpu_ms - r.networks_ms for r in rounds]),
         "wall_ms": spread([r.wall_ms for r in rounds]), "peak_mb": measured["peak_mb"], "alone": alone,
         "stages": {name: row.get("work_ms") for name, row in measured["status"]["stages"].items()},
-        "source": hide(config.source.spec or ""),
-    }
+    })
+
+
+def measured_on(config: Config, frames: Sequence[np.ndarray], rounds: int) -> Dict[str, Any]:
+    """What stands above every table."""
+    return dict(machine_and_python(), frames=len(frames), rounds=rounds, size=[frames[0].shape[1], frames[0].shape[0]],
+                source=hide(config.source.spec or ""))
+
+
+def machine_and_python() -> Dict[str, Any]:
+    return {"machine": machine(), "python": platform.python_version()}
+
+
+def heading(r: Dict[str, Any]) -> str:
+    return "{} frames of {} ({}x{}), {} rounds, {}, Python {}".format(
+        r["frames"], one_line(r["source"]), r["size"][0], r["size"][1], r["rounds"], r["machine"], r["python"])
 
 
 def spread(values: Sequence[float]) -> Dict[str, float]:
@@ -47,9 +60,7 @@ def machine() -> str:
 
 def lines(r: Dict[str, Any]) -> List[str]:
     """The figures for people."""
-    text = ["{} frames of {} ({}x{}), {} rounds, {}, Python {}".format(
-        r["frames"], one_line(r["source"]), r["size"][0], r["size"][1], r["rounds"], r["machine"], r["python"]), "",
-        HEAD.format("the pipeline, a frame", "median", "p95")]
+    text = [heading(r), "", HEAD.format("the pipeline, a frame", "median", "p95")]
     for label, key in (("process CPU, ms", "cpu_ms"), ("  inside the networks, ms", "networks_ms"),
                        ("  outside the networks, ms", "outside_ms"), ("wall time, ms", "wall_ms")):
         text.append(ROW.format(label, r[key]["median"], r[key]["p95"]))

@@ -58,6 +58,7 @@ PACE_OPTIONS = (
 )
 NETWORK_OPTIONS = (
     Option("--detector", "models.detect", "NAME", ", ".join(NETWORKS[DETECT])),
+    Option("--detector-scale", "models.detector_scale", "S", "the detector sees the frame resized by S, such as 0.4 or 1"),
     Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN])),
     Option("--pose", "models.pose", "NAME", "mb05, or none: no head pose"),
     Option("--iris", "models.iris", "NAME", "iris_landmark, or none: no iris, blink or gaze"),

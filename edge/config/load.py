@@ -61,6 +61,7 @@ class ModelsConfig(NamedTuple):
     """Names of networks, the preferred one first; pose and iris are ("none",) where they are switched off."""
 
     detect: Tuple[str, ...]
+    detector_scale: Optional[float]
     align: Tuple[str, ...]
     pose: Tuple[str, ...]
     iris: Tuple[str, ...]
@@ -199,12 +200,8 @@ TREE = {
 NO_SPELLING = {}  # type: Dict[str, str]
 
 
-def load_config(
-    path: Optional[str],
-    overrides: Mapping[str, Any],
-    environ: Optional[Mapping[str, str]],
-    spelled: Mapping[str, str] = NO_SPELLING,
-) -> Config:
+def load_config(path: Optional[str], overrides: Mapping[str, Any], environ: Optional[Mapping[str, str]],
+                spelled: Mapping[str, str] = NO_SPELLING) -> Config:
     """Read, merge and check. `overrides` are the command line's values by dotted key, as YAML would have given them;
     `spelled` has the option that each came by, for the errors. Raises ConfigError.
 

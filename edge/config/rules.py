@@ -179,6 +179,7 @@ RULES: Dict[str, Rule] = {
     "camera.white_balance": _or_null(_or_auto(number(1000, 15000, "kelvin"))),
     "camera.power_line_hz": _or_null(_or_auto(choice(50, 60))),
     "models.detect": _networks(roles.DETECT),
+    "models.detector_scale": _or_null(number(0.01, 4)),
     "models.align": _networks(roles.ALIGN),
     "models.pose": _networks(roles.POSE),
     "models.iris": _networks(roles.IRIS),

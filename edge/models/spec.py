@@ -164,14 +164,14 @@ def fit(width: int, height: int, look: Input) -> float:
     return min(look.size[0] / float(width), look.size[1] / float(height))
 
 
-def whole_frame_crop(width: int, height: int, look: Input) -> Crop:
-    """The whole frame in the input, as large as it fits, black around it.
+def whole_frame_crop(width: int, height: int, look: Input, resized: Optional[float] = None) -> Crop:
+    """The whole frame in the input, as large as it fits or `resized` by so much, black around it.
 
     input = scale * (frame + 0.5) - 0.5, plus whole pixels where it is centred. The frame's edges are put on whole
     input pixels, so that the runtime may resize instead of warp, which is five times faster; the scales of the two axes
     differ by the half pixel that this takes.
     """
-    largest = fit(width, height, look)
+    largest = fit(width, height, look) if resized is None else resized
     matrix = np.zeros((2, 3))
     for axis, (length, room) in enumerate(zip((width, height), look.size)):
         shown = max(1, int(round(length * largest)))

@@ -2,7 +2,7 @@
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional, Tuple
 
 from edge.core.contracts import Runner
 from edge.core.errors import ConfigError, EngineError
@@ -10,6 +10,7 @@ from edge.core.roles import AUTO, ONNXRUNTIME, OPENVINO, TENSORRT
 from edge.host import commands, packages
 from edge.host.process import is_tegra
 from edge.runtimes.fallback import FallbackRunner
+from edge.runtimes.sized import SizedRunner
 from edge.store.models import StoredNetwork, cure, home_dir
 from edge.store.plans import find
 
@@ -49,6 +50,18 @@ def open_runner(network: StoredNetwork, runtime: str, **ways: str) -> Runner:
     return runner
 
 
+def open_sized(network: StoredNetwork, runtime: str, first: Tuple[int, int]) -> Runner:
+    """The runner of a network whose height and width are open, for crops of any size; `first` is loaded when it is opened.
+
+    Raises EngineError where TensorRT would run it, whose engines have the size that they were built for.
+    """
+    if runtime == TENSORRT or runtime == AUTO and find_spec(_module(TENSORRT).PACKAGE) is not None and not _unfit(network):
+        raise EngineError("a detector's scale needs a CPU's runtime, as an engine of TensorRT has the size that it was built "
+                          "for: leave --detector-scale (models.detector_scale) out, or add --runtime " + AUTO_ORDER[-1])
+    name = _first_installed() if runtime == AUTO else runtime
+    return SizedRunner(network.name, first, lambda size: _make(name, network, {}, size))
+
+
 def need_runtime(runtime: str) -> None:
     """Call it before missing networks are reported. Raises EngineError that names all that a run lacks at once."""
     wanted = packages.absent_runtime() if runtime == AUTO else packages.absent([runtime])
@@ -58,13 +71,13 @@ def need_runtime(runtime: str) -> None:
             "no runtime is" if runtime == AUTO else runtime + " is not", packages.install(*wanted), cure()))
 
 
-def _make(name: str, network: StoredNetwork, ways: Mapping[str, str]) -> Runner:
+def _make(name: str, network: StoredNetwork, ways: Mapping[str, str], size: Optional[Tuple[int, int]] = None) -> Runner:
     if name not in RUNTIMES:
         raise ConfigError("there is no runtime {}: take {} or {}".format(name, AUTO, " or ".join(sorted(RUNTIMES))))
     module = _module(name)
     if find_spec(module.PACKAGE) is None:
         raise EngineError("{} is not installed: {}".format(module.PACKAGE, module.CURE))
-    runner: Runner = getattr(module, RUNTIMES[name][1])(network, **(ways if name == TENSORRT else {}))
+    runner: Runner = getattr(module, RUNTIMES[name][1])(network, **(ways if name == TENSORRT else {"size": size}))
     return runner
 
 

@@ -48,6 +48,10 @@ class Detect(Stage):
     def open(self) -> None:
         self._runner.open()
 
+    def crop(self, image: np.ndarray) -> Crop:
+        """What the network sees of a whole frame."""
+        return self._detector.crop(image.shape[1], image.shape[0])
+
     def process(self, packet: Packet) -> Packet:
         time_s = packet.frame.time_s
         held = self._tracks.regions_at(time_s)
@@ -83,19 +87,9 @@ class Detect(Stage):
         return after_s is not None and self._held_at_s is not None and time_s - self._held_at_s >= after_s
 
     def _detect(self, packet: Packet) -> Detections:
-        image = packet.frame.image
-        crop = self._detector.crop(image.shape[1], image.shape[0])
-        found = self._look(image, crop)
-        if not self._settings.closer_look:
-            return found
-        tiles = tile_crops(image.shape[1], image.shape[0], self._detector.input)
-        return merge([found] + [self._look(image, tile) for tile in tiles], (crop,) + tiles,
-                     (image.shape[1], image.shape[0]), self._settings.max_faces)
-
-    def _look(self, image: np.ndarray, crop: Crop) -> Detections:
-        outputs = self._runner.submit(image, (crop,)).result()
         threshold = self._detector.threshold if self._settings.threshold is None else self._settings.threshold
-        return self._detector.decode(outputs, crop, threshold, self._settings.max_faces)
+        return detected(self._runner, self._detector, packet.frame.image, threshold, self._settings.max_faces,
+                        self._settings.closer_look)
 
     def _candidates(self, found: Detections, tracked: List[Face]) -> List[Face]:
         """New faces, the surest first, as many as there is room for."""
@@ -114,6 +108,21 @@ class Detect(Stage):
 
     def counters(self) -> Dict[str, int]:
         return {"skipped": self._skipped}
+
+
+def detected(runner: Runner, detector: Detector, image: np.ndarray, threshold: float, limit: int,
+             closer_look: bool) -> Detections:
+    """What the network sees in a whole frame, and with `closer_look` in its tiles, too."""
+    def look(crop: Crop) -> Detections:
+        return detector.decode(runner.submit(image, (crop,)).result(), crop, threshold, limit)
+
+    height, width = image.shape[:2]
+    crop = detector.crop(width, height)
+    found = look(crop)
+    if not closer_look:
+        return found
+    tiles = tile_crops(width, height, detector.input)
+    return merge([found] + [look(tile) for tile in tiles], (crop,) + tiles, (width, height), limit)
 
 
 def face_box(roi: Roi) -> Tuple[float, float, float, float]:

@@ -20,6 +20,10 @@ SCHEMA = 1
 SMALLEST_SCALE, MOST = 1e-6, 1e6  # of what a network makes of a pixel: beyond them nothing is left of it in float32
 PIXELS = "cpu_input"  # in an entry of the index; left out where the CPU's file has the network's own input
 ROLES = "roles"  # in an entry of the index; left out where "role" is the only one, as every version before wrote it
+MESH_SUFFIX = ".mesh.npy"
+# further files of a network: how the name ends -> how the two keys of the index begin
+BESIDE = {".cpu.onnx": "cpu_", ".sizes.onnx": "sizes_", MESH_SUFFIX: "mesh_"}
+HEIGHT, WIDTH = "height", "width"  # the open dimensions of a `sizes_file`
 MOST_BYTES = 1 << 31  # of a network or plan: no Nano could load it
 
 
@@ -108,8 +112,9 @@ def checked(home: str, name: str, file: str, sha256: str) -> str:
     return path
 
 
-def locate(home: str, name: str) -> StoredNetwork:
-    """The files of a network, their hashes checked. Raises ModelError with the cure."""
+def locate(home: str, name: str, any_size: bool = False) -> StoredNetwork:
+    """The files of a network, their hashes checked; with `any_size`, `cpu_file` is the one whose height and width are open.
+    Raises ModelError with the cure."""
     entry = read_index(home).get(name)
     if entry is None:
         raise ModelError("the network {} is not in {}: {}".format(name, onnx_dir(home), cure(name)))
@@ -118,6 +123,10 @@ def locate(home: str, name: str) -> StoredNetwork:
         raise ModelError("the entry of {} in {} is damaged: delete that file and {}".format(name, path, cure()))
     file = checked(home, name, entry["file"], entry["sha256"])
     cpu_file = checked(home, name, entry["cpu_file"], entry["cpu_sha256"]) if entry.get("cpu_file") else file
+    if any_size:
+        if not entry.get("sizes_file"):
+            raise ModelError("{} has no file of {} for other sizes: {}".format(onnx_dir(home), name, cure(name)))
+        cpu_file = checked(home, name, entry["sizes_file"], entry["sizes_sha256"])
     role = str(entry.get("role", ""))
     also = tuple(other for other in entry.get(ROLES, ()) if other != role)
     pixels = _pixel_input(entry[PIXELS]) if PIXELS in entry else None
@@ -145,10 +154,11 @@ def _whole(entry: Any) -> bool:
         return False
     if PIXELS in entry and (not entry.get("cpu_file") or _pixel_input(entry[PIXELS]) is None):
         return False
-    keys = ("file", "sha256") + (("cpu_file", "cpu_sha256") if entry.get("cpu_file") else ())
-    if not all(isinstance(entry.get(key), str) for key in keys):
+    kinds = [""] + [kind for kind in BESIDE.values() if entry.get(kind + "file")]
+    if not all(isinstance(entry.get(kind + key), str) for kind in kinds for key in ("file", "sha256")):
         return False
-    return all(os.path.basename(entry[key]) == entry[key] != ".." for key in keys)  # of this folder, wherever it came from
+    names = [entry[kind + "file"] for kind in kinds]
+    return all(os.path.basename(name) == name != ".." for name in names)  # of this folder, wherever it came from
 
 
 def cure(*names: str) -> str:

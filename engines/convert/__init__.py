@@ -85,6 +85,12 @@ def with_pixel_input(model: "ModelProto", look: "Input") -> "Optional[Tuple[Mode
     return folded(model, look)
 
 
+def any_size(model: "ModelProto") -> "ModelProto":
+    """The same function with its picture's height and width left open. Raises ModelError where it has one size alone."""
+    from engines.convert.surgery import any_size as freed
+    return freed(model)
+
+
 def serialise(model: "ModelProto") -> bytes:
     """Identical on every run and in every supported version of Python, onnx and protobuf."""
     return model.SerializeToString(deterministic=True)

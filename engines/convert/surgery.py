@@ -1,19 +1,22 @@
-"""ONNX to ONNX: another static input size, initializers out of the inputs, names that a reader can follow."""
+"""ONNX to ONNX: another static input size or an open one, initializers out of the inputs, names that a reader can follow."""
 import re
 import warnings
 from os.path import basename
 from typing import Any, Dict, List, Mapping, Sequence
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, helper, numpy_helper
 
 from edge.core.errors import ModelError
+from edge.store.models import HEIGHT, WIDTH
 from engines.convert.graph import INPUT, finish
 
 # What the inputs of an operator are, for initializers that upstream only numbered.
 _ROLES = {"Conv": ("x", "weight", "bias"), "Reshape": ("x", "shape"), "Resize": ("x", "roi", "scales")}
 _NUMBER = re.compile(r"\d+$")
+_ALL = 2 ** 31 - 1  # as the end of a slice: to the border
 
 
 def _load(path: str) -> ModelProto:
@@ -87,3 +90,36 @@ def convert(files: Sequence[str], options: Mapping[str, Any]) -> ModelProto:
         [helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, list(options["input"]))],
         [helper.make_empty_tensor_value_info(new) for new in outputs], initializer=_constants(graph, names))
     return finish(renamed, max(o.version for o in source.opset_import if o.domain in ("", "ai.onnx")))
+
+
+def any_size(model: ModelProto) -> ModelProto:
+    """A copy of `model`, which sees (1, 3, H, W) or (1, H, W, 3), with H and W left open: whoever runs it sets both before it
+    is loaded, to multiples of what its strides need. Raises ModelError where a node holds at one size alone."""
+    free = ModelProto()
+    free.CopyFrom(model)
+    constants = {tensor.name: tensor for tensor in free.graph.initializer}
+    dims = free.graph.input[0].type.tensor_type.shape.dim
+    first = 1 if dims[3].dim_value == 3 else 2
+    dims[first].dim_param, dims[first + 1].dim_param = HEIGHT, WIDTH
+    del free.graph.value_info[:]
+    for output in free.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    for node in free.graph.node:
+        if node.op_type == "Reshape":
+            _free_rows(node, constants)
+        elif node.op_type == "Slice":  # what an odd size has too much; sizes that are multiples have nothing
+            _put(constants[node.input[2]], np.full(len(numpy_helper.to_array(constants[node.input[2]])), _ALL, np.int64))
+    return free
+
+
+def _free_rows(node: "onnx.NodeProto", constants: "Dict[str, onnx.TensorProto]") -> None:
+    """(1, -1, k) suits any size; (1, c, h, w) becomes (1, c, -1, the same w)."""
+    shape = numpy_helper.to_array(constants[node.input[1]])
+    if len(shape) == 4:
+        _put(constants[node.input[1]], np.array([shape[0], shape[1], -1, 0], np.int64))
+    elif -1 not in shape:
+        raise ModelError("{} is a reshape to {}, which holds at one size alone".format(node.name, shape.tolist()))
+
+
+def _put(tensor: "onnx.TensorProto", values: np.ndarray) -> None:
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))

@@ -8,7 +8,7 @@ from edge.core.errors import ModelError
 from edge.host.disk import storage_error, write_whole
 from edge.host.process import CODE
 from edge.host.reading import can_be_name, reason
-from edge.store.models import INDEX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
+from edge.store.models import BESIDE, INDEX, MESH_SUFFIX, PIXELS, ROLES, SCHEMA, onnx_dir, read_index, sha256_of
 from engines.lint.gate import LINT, RULES, SHA256, is_linted, rules_version
 from engines.manifest.entries import Network
 from engines.onnxpackage import need_onnx
@@ -16,8 +16,6 @@ from engines.onnxpackage import need_onnx
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-MESH_SUFFIX = ".mesh.npy"
-BESIDE = {".cpu.onnx": "cpu_", MESH_SUFFIX: "mesh_"}  # a second file of a network: its suffix, its keys in the index
 _CONVERT = os.path.join(CODE, "engines", "convert")
 
 
@@ -155,6 +153,7 @@ def _check_interface(network: Network, model: "ModelProto") -> None:
 
 def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes], Dict[str, Any]]:
     """Suffix of the file name -> content, and what more the index says of the file for CPUs."""
+    from edge.models.detectors.table import MULTIPLES
     from engines import convert  # pulls in onnx, which `models list` does without
     if network.is_asset:
         return {".npy": convert.canonical_face(files), MESH_SUFFIX: convert.canonical_mesh(files)}, {}
@@ -169,6 +168,8 @@ def _contents(network: Network, files: Sequence[str]) -> Tuple[Dict[str, bytes],
         facts[PIXELS] = {"colour": look.colour, "scale": look.scale, "offset": list(look.offset), "border": border}
     if variant is not None:
         contents[".cpu.onnx"] = convert.serialise(variant)
+    if network.name in MULTIPLES:
+        contents[".sizes.onnx"] = convert.serialise(convert.any_size(model if variant is None else variant))
     return contents, facts
 
 
@@ -216,8 +217,8 @@ def build_network(network: Network, files: Sequence[str], home: str, force: bool
         key = BESIDE.get(suffix, "")
         entry[key + "file"] = network.name + suffix
         entry[key + "sha256"] = write_whole(os.path.join(onnx_dir(home), network.name + suffix), content)
-    if ".cpu.onnx" not in contents:
-        _remove_old(home, network.name + ".cpu.onnx")
+    for suffix in set(BESIDE).difference(contents):
+        _remove_old(home, network.name + suffix)
     if not network.is_asset:
         _lint(home, entry)
     networks = index_or_empty(home)

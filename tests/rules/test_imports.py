@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "pipeline": "telemetry.meter " + BELOW,
     "app": "config store ssi stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
-    "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
+    "bench": "app config store models geometry stages.detect sources outputs runtimes pipeline telemetry " + BELOW,
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
     "cli": "app bench doctor service config store outputs telemetry " + BELOW,
     "library": "app config store sources outputs " + BELOW,

@@ -75,7 +75,7 @@ def _values(command: Command, action: argparse.Action) -> Values:
     metavar, rule = str(action.metavar), RULES.get(getattr(getattr(action, "option", None), "key", ""))
     for name in list(action.option_strings) or [metavar]:
         if name in command.offers:
-            return Values(tuple(command.offers[name]))
+            return Values(tuple(command.offers[name]), files=metavar in SOURCES)
     if metavar in SOURCES:
         return Values((DEMO,), files=True)
     if metavar in FILES:

@@ -1,8 +1,11 @@
 """The detectors by the names of their networks."""
+from functools import partial
+
 from edge.models.detectors.blazeface import BlazeFace
 from edge.models.detectors.faceboxes import FaceBoxes
 from edge.models.detectors.fmr import FasterMobileRetinaFace
 from edge.models.detectors.rfb320 import Rfb320
+from edge.models.detectors.sized import ScaledDetector
 from edge.models.detectors.yunet import YuNet
 from edge.models.spec import Detector
 
@@ -16,8 +19,15 @@ DETECTORS = {
     "blazeface_short": BlazeFace,
     "blazeface_full": BlazeFace,
 }
+# those that can see pictures of other sizes -> what the sides of the input are multiples of, pixels
+MULTIPLES = {"yunet_s": 32, "yunet_n": 32, "fmr_8and16": 32, "fmr_16and32": 32, "rfb320": 32, "faceboxes": 32}
 
 
 def make_detector(network: str) -> Detector:
     """The crops and the decoder of one network, by its name in the manifest."""
     return DETECTORS[network](network)
+
+
+def scaled_detector(network: str, scale: float) -> ScaledDetector:
+    """The same for one of MULTIPLES, which sees each frame resized by `scale`."""
+    return ScaledDetector(network, scale, MULTIPLES[network], partial(DETECTORS[network], network))

@@ -24,7 +24,10 @@ class OnnxRunner(CpuRunner):
         ort = imported(PACKAGE, CURE)
         self.backend = "onnxruntime {} cpu".format(".".join(ort.__version__.split(".")[:2]))
         self._failures = _failures()
-        self._session = ort.InferenceSession(self._file, _options(ort), providers=["CPUExecutionProvider"])
+        options = _options(ort)
+        for name, value in self._open_dims().items():
+            options.add_free_dimension_override_by_name(name, value)
+        self._session = ort.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
         return self._tensors(self._session.get_inputs()), self._tensors(self._session.get_outputs())
 
     def _tensors(self, nodes: Any) -> Tuple[Tensor, ...]:

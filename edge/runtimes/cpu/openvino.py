@@ -60,7 +60,11 @@ class OpenVinoRunner(CpuRunner):
         ov = imported(PACKAGE, CURE)
         self.backend = "openvino {} f32".format(".".join(ov.__version__.split(".")[:2]))
         with signal_stack_kept():
-            self._request = ov.Core().compile_model(self._file, "CPU", CONFIG).create_infer_request()
+            core, network = ov.Core(), self._file  # type: Any, Any
+            if self._open_dims():
+                network, sides = core.read_model(self._file), list(self._open_dims().values())
+                network.reshape([d if d.is_static else sides.pop(0) for d in network.inputs[0].get_partial_shape()])
+            self._request = core.compile_model(network, "CPU", CONFIG).create_infer_request()
         float32 = ov.Type.f32
         return self._tensors(self._request.model_inputs, float32), self._tensors(self._request.model_outputs, float32)
 

@@ -15,7 +15,7 @@ from edge.core.errors import EdgeError, EngineError, ModelError
 from edge.host.analytics import load_runtime
 from edge.models.warp import Warper
 from edge.runtimes.cpu.pixels import PixelFeed, takes_pixels
-from edge.store.models import StoredNetwork, cure
+from edge.store.models import HEIGHT, WIDTH, StoredNetwork, cure
 
 
 class Finished(Ticket):
@@ -31,8 +31,10 @@ class Finished(Ticket):
 class CpuRunner(Runner):
     """Nothing happens before open(), which loads and warms up. A runtime supplies _load, _bind, _run and _unload."""
 
-    def __init__(self, network: StoredNetwork) -> None:
+    def __init__(self, network: StoredNetwork, size: Optional[Tuple[int, int]] = None) -> None:
+        """`size`: width and height of the picture, where those of the file are open."""
         self.model = network.name
+        self._size = size
         self._file = network.cpu_file
         self._arithmetic = network.pixels
         self._pixels: Optional[PixelFeed] = None  # where the file takes pixel values
@@ -100,6 +102,13 @@ class CpuRunner(Runner):
         self._run()
         self.run_s += clock.thread_cpu() - began_at
         return dict(self._results)
+
+    def _open_dims(self) -> Dict[str, int]:
+        """The open dimensions of the file -> what they are to be; none where it has none."""
+        if self._size is None:
+            return {}
+        top, left, bottom, right = (0, 0, 0, 0) if self._arithmetic is None else self._arithmetic.border
+        return {HEIGHT: self._size[1] + top + bottom, WIDTH: self._size[0] + left + right}
 
     @abstractmethod
     def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
