@@ -1,7 +1,9 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
 import re
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
+from functools import partial
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union
 
+from edge.app.boxes import given_boxes
 from edge.app.networks import Networks, Report
 from edge.config.load import Config
 from edge.core.contracts import Stage
@@ -17,6 +19,7 @@ from edge.models.iris_landmark import IrisLandmark
 from edge.models.mb05 import Mb05
 from edge.pipeline.governor import Step, Switch
 from edge.stages.align import Align, AlignSettings
+from edge.stages.boxes import FromBoxes
 from edge.stages.detect import Detect, DetectSettings
 from edge.stages.express import Express, ExpressSettings
 from edge.stages.iris import IrisStage
@@ -27,13 +30,14 @@ from edge.stages.tracks import Tracks
 
 SWITCHED_OFF = "switched off"
 GIVEN = "{} gives its values"
+Finder = Union[Detect, FromBoxes]
 OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
 
 
 class Stages(NamedTuple):
     """Every stage that runs, in order. None: switched off, no network, or an earlier stage fills its fields."""
 
-    detect: Detect
+    detect: Finder
     align: Align
     pose: Optional[PoseStage]
     iris: Optional[IrisStage]
@@ -82,12 +86,17 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     tracks = Tracks(tracking.lost_after_s, memory=not stills)
     camera = camera_of(config)
 
-    detect_runner, found = networks.required(DETECT, config.models.detect)
+    given = given_boxes(config, report)
     align_runner, mesh = networks.required(ALIGN, config.models.align)
     aligner = make_aligner(mesh.name)
-    settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
-                              tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-    detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+    detect: Finder
+    if given is not None:
+        detect = FromBoxes(given, aligner, tracks, partial(report, "note"))
+    else:
+        settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
+                                  tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
+        detect_runner, found = networks.required(DETECT, config.models.detect)
+        detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 

@@ -9,6 +9,7 @@ from edge.core.errors import ConfigError
 from edge.outputs.kinds import FOLDER, KINDS, OutputSpec
 from edge.outputs.spec import PictureNames
 from edge.sources.spec import Kind, classify
+from edge.ssi.header import DATA
 from edge.telemetry.status.file import check_status, names_of
 
 PICTURE = re.compile(r"\d{6,}\.jpg")  # that a folder gets of a film
@@ -30,7 +31,7 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
             if _writes(spec, path, names):
                 raise ConfigError("--output {} and --status {} go to the same place".format(spec.text, status))
     for one, other in combinations(outputs, 2):
-        if _writes(one, other.path, names) or _writes(other, one.path, names):
+        if any(_writes(one, path, names) for path in other.paths) or any(_writes(other, path, names) for path in one.paths):
             raise ConfigError("--output {} and --output {} go to the same place".format(one.text, other.text))
     for path in read:
         if any(_same(path, name) for name in log_files):
@@ -55,8 +56,10 @@ class NewFolders:
 
 
 def read_files(config: Config, kind: Kind) -> List[str]:
-    """What is there and is read: the source, and the camera's intrinsics."""
-    found = ([config.camera.intrinsics] if config.camera.intrinsics else []) + [kind.target] + list(kind.paths)
+    """What is there and is read: the source, the camera's intrinsics, and boxes with their data."""
+    boxes = config.source.boxes
+    found = ([config.camera.intrinsics] if config.camera.intrinsics else []) + ([boxes, boxes + DATA] if boxes else [])
+    found += [kind.target] + list(kind.paths)
     return [path for path in found if path and os.path.exists(path)]
 
 
@@ -68,7 +71,7 @@ def _annotated(kind: Kind) -> Set[str]:
 
 def _writes(spec: OutputSpec, path: str, names: Set[str]) -> bool:
     """Whether an output writes to `path`; `names` as _annotated() has them."""
-    if _same(spec.path, path):
+    if any(_same(written, path) for written in spec.paths):
         return True
     folder, name = os.path.split(os.path.abspath(path))
     return _is_folder(spec) and (name in names or PICTURE.fullmatch(name) is not None) and _same(spec.path, folder)

@@ -46,6 +46,7 @@ SOURCE_OPTIONS = (
     Option("--wait", "source.wait", "", "wait for a camera or stream that is not there yet", True),
     Option("--tls", "source.tls", "HOW", "of https:// and rtsps://: verify, or insecure"),
     Option("--max-frames", "source.max_frames", "N", "stop after so many frames"),
+    Option("--boxes", "source.boxes", "FILE", "SSI stream of the face's box in a film, instead of a detector"),
     Option("--fov", "camera.fov_deg", "DEG", "horizontal field of view of the camera (60)"),
     Option("--intrinsics", "camera.intrinsics", "FILE", "JSON of a calibrated camera: fx fy cx cy width height"),
 )

@@ -43,6 +43,7 @@ class SourceConfig(NamedTuple):
     max_frames: Optional[int]
     process: str
     wait: bool
+    boxes: Optional[str]
 
 
 class CameraConfig(NamedTuple):

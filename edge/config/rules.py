@@ -171,6 +171,7 @@ RULES: Dict[str, Rule] = {
     "source.max_frames": _or_null(whole(1, 10 ** 12)),
     "source.process": choice("auto", "thread", "child"),
     "source.wait": flag(),
+    "source.boxes": _or_null(_text("the path of an SSI stream of boxes")),
     "camera.fov_deg": number(10, 170, "degrees"),
     "camera.intrinsics": _or_null(_text("the path of a JSON file")),
     "camera.exposure": _or_null(_or_auto(number(0.01, 10000, "ms"))),

@@ -44,6 +44,7 @@ class Kind(NamedTuple):
     listens: str = NEVER
     tells_at: Optional[int] = None  # without a host it also listens there, UDP, until such a program tells of itself
     package: str = ""  # that must be installed for it
+    beside: str = ""  # what the name of a second file, which it writes too, has behind that of the first
 
 
 FACE = {"shapes": Key(flag(), "with the blend shapes"), "events": Key(flag(), "with the events")}
@@ -77,6 +78,14 @@ MQTT = dict(RATE, **{
 ORIGIN = {"origin": Key(origins(), "of web pages that may connect beside those of this machine")}
 OPENSEEFACE = {"mirror": AVATAR["mirror"], "face_id_offset": Key(whole(-10 ** 6, 10 ** 6), "added to the number of each face"),
                "freeze_s": Key(number(0, 1e7), "how long what is usual for a face is learnt, s (900; 0: always)")}
+FOLLOWED = matching("first|[1-9][0-9]{0,8}", "first, or the id of a face")
+SSI = {"face": Key(FOLLOWED, "the one that came first as long as it is there, then the next; or an id (first)"),
+       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names")}
+SSI_POINTS = dict(SSI, confidence=Key(choice("probability", "logit"), "0 to 1, or a hundredth of the network's logit, as "
+                                      "DISCOVER has it (probability)"))
+SSI_EVENTS = {"event": Key(choice("blink", "eyes_closed", "perclos", "yawn", "nod", "shake", "away", "distance", "presence"),
+                           "this one alone, whole; of all, the shortest stands where several overlap"),
+              "face": Key(matching("all|[1-9][0-9]{0,8}", "all, or the id of a face"), "whose events (all)")}
 OSC, PAHO, AIOHTTP = "pythonosc", "paho", "aiohttp"
 KINDS: Dict[str, Kind] = {
     "jsonl": Kind(FILE, "files.jsonl:make", "one JSON record a frame (- is standard output)",
@@ -91,6 +100,12 @@ KINDS: Dict[str, Kind] = {
                    PICTURE),
     "record": Kind(FILE, "files.record:make", "the run to be replayed: points, no pictures",
                    "record:run.nfr", {}, (RECORDING_SUFFIX,)),
+    "ssi-box": Kind(FILE, "ssi.streams:make_box", "the box of a face as an SSI stream: DISCOVER, NOVA",
+                    "ssi-box:face_bounding_box.stream", SSI, (".stream",), True, beside="~"),
+    "ssi": Kind(FILE, "ssi.streams:make_points", "the points of a face as an SSI stream: DISCOVER, NOVA",
+                "ssi:face_mesh.stream?confidence=logit", SSI_POINTS, (".stream",), True, beside="~"),
+    "ssi-events": Kind(FILE, "ssi.events:make", "the events as an SSI annotation: DISCOVER, NOVA",
+                       "ssi-events:blink.annotation?event=blink", SSI_EVENTS, (".annotation",), True, beside="~"),
     "vmc": Kind(ADDRESS, "live.osc.vmc:make", "head, eyes and shapes of an avatar: VSeeFace, Warudo",
                 "vmc://192.0.2.7:39540", VMC, port=39540, live=True, package=OSC),
     "vrchat": Kind(ADDRESS, "live.osc.vrchat:make", "ARKit's shapes for VRCFaceTracking's Babble module",
@@ -142,6 +157,12 @@ class OutputSpec(NamedTuple):
     def path(self) -> str:
         """The file or folder that is written; "" for any other target."""
         return self.target if KINDS[self.kind].target in (FILE, FOLDER) and self.target != STDOUT else ""
+
+    @property
+    def paths(self) -> Tuple[str, ...]:
+        """`path` and that of a second file, those that there are."""
+        beside = KINDS[self.kind].beside
+        return tuple([self.path] if self.path and not beside else [self.path, self.path + beside] if self.path else [])
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:

@@ -188,7 +188,10 @@ def _read_address(spec: OutputSpec, kind: Kind) -> OutputSpec:
 
 def _places(spec: OutputSpec) -> Iterator[Any]:
     """What no other output of the run may have, too."""
-    yield os.path.realpath(spec.path) if spec.path else STDOUT if spec.target == STDOUT else spec.kind + spec.target
+    for path in spec.paths:
+        yield os.path.realpath(path)
+    if not spec.path:
+        yield STDOUT if spec.target == STDOUT else spec.kind + spec.target
     if spec.bound is not None:
         yield spec.bound
 

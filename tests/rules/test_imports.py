@@ -13,18 +13,20 @@ MAY_IMPORT = {
     "core": "",
     "host": "core",
     "recording": BELOW,
+    "ssi": BELOW,
     "config": "outputs.spec " + BELOW,  # what an --output may say is checked as every other key is
     "store": BELOW,
     "geometry": BELOW,
     "face": "geometry " + BELOW,
     "models": "face.mesh geometry " + BELOW,
-    "stages": "models face geometry " + BELOW,
+    "stages": "ssi models face geometry " + BELOW,
     "runtimes": "models.spec models.warp store " + BELOW,
     "sources": "recording " + BELOW,
-    "outputs": "recording geometry face.mesh face.still " + BELOW,  # still: a program may want the points in the head's axes
+    # still: a program may want the points in the head's axes
+    "outputs": "recording ssi geometry face.mesh face.still " + BELOW,
     "telemetry": BELOW,
     "pipeline": "telemetry.meter " + BELOW,
-    "app": "config store stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
+    "app": "config store ssi stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
     "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
     "discover": "outputs.live.web " + BELOW,  # its jobs are processes: nothing of the tracker is in the server's

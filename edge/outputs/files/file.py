@@ -42,9 +42,10 @@ class LineFile:
     file stays until the first record replaces it. All methods raise OutputError.
     """
 
-    def __init__(self, spec: OutputSpec, header: str = "") -> None:
-        """`header`: lines before the first record."""
-        self._spec, self._header = spec, header
+    def __init__(self, spec: OutputSpec, header: str = "", whole: bool = False) -> None:
+        """`header`: lines before the first record. `whole`: a file gets the room of a piece before the piece, so that a kill
+        in the midst of it, which the kernel heeds from page to page, leaves zeros and no part."""
+        self._spec, self._header, self._whole = spec, header, whole
         self._fd: Optional[int] = None
         self._due = False  # the file is made by the first record
         self._regular = False
@@ -124,6 +125,8 @@ class LineFile:
         data = memoryview(piece)
         written = 0
         try:
+            if self._whole and self._regular and self._fd is not None:
+                os.ftruncate(self._fd, os.lseek(self._fd, 0, os.SEEK_CUR) + len(data))
             while written < len(data):
                 written += self._write_some(data[written:])
         except OSError:
@@ -139,7 +142,7 @@ class LineFile:
             return 0
 
     def _take_back(self, written: int) -> None:
-        if written and self._regular and self._fd is not None:
+        if (written or self._whole) and self._regular and self._fd is not None:
             try:
                 os.ftruncate(self._fd, os.lseek(self._fd, -written, os.SEEK_CUR))
             except OSError:

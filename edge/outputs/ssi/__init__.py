@@ -1,0 +1,1 @@
+"""What was found as SSI's streams and annotations."""
