@@ -83,7 +83,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
     networks, tracking = Networks(config, report), config.tracking
-    tracks = Tracks(tracking.lost_after_s, memory=not stills)
+    tracks = Tracks(tracking.lost_after_s, memory=tracking.follow and not stills)
     camera = camera_of(config)
 
     given = given_boxes(config, report)
@@ -96,7 +96,10 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                                   tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
         detect_runner, found = networks.required(DETECT, config.models.detect)
-        detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+        detector = make_detector(found.name)
+        if tracking.detect_overlap is not None:
+            detector.most_iou = tracking.detect_overlap
+        detect = Detect(detect_runner, detector, aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 

@@ -10,12 +10,14 @@ TRUE = ("True", "true", "1")
 KEY, SET = "?", "="  # how the place of an option begins: a key of the output, or one of the configuration
 NUMBER = re.compile(r"[0-9]{1,9}([.][0-9]{1,9})?\Z")
 # of a stream
-VIDEO, BOXES, POINTS, FIVE_POINTS = "video", "boxes", "points", "keypoints"
-OUTPUT_KINDS = {POINTS: "ssi", BOXES: "ssi-box"}
+VIDEO, BOXES, POINTS, SIX_POINTS = "video", "boxes", "points", "six points"
+NOT_OF = {SIX_POINTS: ("square",)}
+OUTPUT_KINDS: Dict[str, Tuple[str, Dict[str, str]]] = {
+    POINTS: ("ssi", {}), BOXES: ("ssi-box", {}), SIX_POINTS: ("ssi", {"points": "blazeface"})}
 
 
 class Io(NamedTuple):
-    what: str  # VIDEO, BOXES, POINTS or KEYPOINTS
+    what: str  # VIDEO, BOXES, POINTS or SIX_POINTS
     type: str  # input or output
     ids: Tuple[str, ...]  # the first is that of the declaration; others stand in DISCOVER's own pages
     data: str  # as declared
@@ -41,6 +43,7 @@ class Trainer(NamedTuple):
     description: str
     ios: Tuple[Io, ...]
     options: Tuple[Option, ...]
+    words: Tuple[str, ...] = ()  # of every run
 
     @property
     def optstr(self) -> str:
@@ -68,13 +71,14 @@ BLAZEFACE = Trainer("blazeface", "BlazeFace", "The box around a face in a film",
     Io(VIDEO, "input", ("video", "data", "input_data"), "stream:Video", "video"),
     Io(BOXES, "output", ("bounding_box", "face_bb", "output_stream"), "stream:SSIStream:" + FACE + "boundingbox;blazeface",
        "face_bounding_box"),
+    Io(SIX_POINTS, "output", ("landmarks",), "stream:SSIStream:" + FACE + "landmarks;blazeface", "facial_landmarks"),
 ), (
     Option("model", LIST, "back,front", SET + "models.detect", {"back": "blazeface_full", "front": "blazeface_short"}),
     Option("min_suppression_thresh", TEXT, "0.3", SET + "tracking.detect_overlap"),
     Option("min_score_thresh", TEXT, "0.5", SET + "tracking.detect_score"),
-    Option("force_square_ar", BOOL, "True", KEY + "square", TRUTH),
+    Option("force_square_ar", BOOL, "True", KEY + "square", TRUTH),  # of the boxes alone
     Option("repeat_last", BOOL, "True", KEY + "repeat_last", TRUTH),
-))
+), ("--set", "tracking.follow=false", "--no-smoothing"))
 TRAINERS = {one.name: one for one in (FACEMESH, BLAZEFACE)}
 OWN_PREFIX = "nanoface_"  # of the file that the module writer makes
 SUFFIX = ".trainer"
@@ -102,7 +106,7 @@ def choose(trainer: Trainer, options: Mapping[str, Any]) -> Chosen:
     known = [option.name for option in trainer.options]
     ignored = ["option {}: there is none here that it would change{}".format(name[:40], did_you_mean(nearest(name, known)))
                for name in options if name not in known]
-    chosen = Chosen([], {}, ignored)
+    chosen = Chosen(always(trainer), {}, ignored)
     for option in trainer.options:
         given = options.get(option.name)
         value = _read(option, option.usual if given is None or given == "" else given)
@@ -125,16 +129,22 @@ def _read(option: Option, given: Any) -> str:
 
 
 def output_text(what: str, path: str, keys: Mapping[str, str]) -> str:
-    """An --output that writes this path, whatever stands in it."""
-    escaped = re.sub("[%&?]", lambda mark: "%{:02X}".format(ord(mark.group())), path) if keys else path
-    query = "&".join("{}={}".format(*item) for item in sorted(keys.items()))
-    return "{}:{}{}".format(OUTPUT_KINDS[what], escaped, query and "?" + query)
+    """An --output that writes this path, whatever stands in it; `keys`: those that its kind has count."""
+    kind, own = OUTPUT_KINDS[what]
+    given = dict(own, **{key: value for key, value in keys.items() if key not in NOT_OF.get(what, ())}, face="first")
+    escaped = re.sub("[%&?]", lambda mark: "%{:02X}".format(ord(mark.group())), path)
+    return "{}:{}?{}".format(kind, escaped, "&".join("{}={}".format(*item) for item in sorted(given.items())))
+
+
+def always(trainer: Trainer) -> List[str]:
+    """One face, each frame of a film from its beginning to its end, and no window or status log."""
+    return ["--no-window", "--status", "none", "--max-faces", "1", "--set", "source.loop=false",
+            "--set", "source.pace=every-frame"] + list(trainer.words)
 
 
 def run_words(source: str, boxes: str, outputs: Sequence[str], chosen: Chosen) -> List[str]:
-    """The command line of a job: one face of a film, from its beginning to its end, and no window or status log."""
-    words = ["run", "--source", source, "--no-window", "--status", "none", "--max-faces", "1",
-             "--set", "source.loop=false", "--set", "source.pace=every-frame"] + chosen.words
+    """The command line of a job."""
+    words = ["run", "--source", source] + chosen.words
     for text in outputs:
         words += ["--output", text]
     return words + (["--boxes", boxes] if boxes else [])

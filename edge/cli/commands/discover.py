@@ -27,7 +27,7 @@ def make_parser() -> ArgumentParser:
     group.add_argument("--host", metavar="HOST", help="address to listen at ({}: this machine alone)".format(LOOPBACK))
     group.add_argument("--port", metavar="N", type=count(65535), help="({})".format(PORT))
     group.add_argument("--data-dir", "--data_dir", metavar="DIR", help="where relative paths begin, and uploads go (data)")
-    group.add_argument("--tmp-dir", "--tmp_dir", metavar="DIR", help="of results to be fetched (one that is removed in the end)")
+    group.add_argument("--tmp-dir", "--tmp_dir", metavar="DIR", help="of results to be fetched (one that is removed later)")
     group.add_argument("--log-dir", "--log_dir", metavar="DIR", help="of the logs of jobs (the same)")
     group.add_argument("--jobs", metavar="N", type=count(MOST_AT_ONCE), help="that run at once (1); others wait")
     group = parser.add_argument_group("module")
