@@ -96,10 +96,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                                   tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
         detect_runner, found = networks.required(DETECT, config.models.detect)
-        detector = make_detector(found.name)
-        if tracking.detect_overlap is not None:
-            detector.most_iou = tracking.detect_overlap
-        detect = Detect(detect_runner, detector, aligner, tracks, settings)
+        detect = Detect(detect_runner, make_detector(found.name, tracking.detect_overlap), aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 

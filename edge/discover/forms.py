@@ -31,13 +31,13 @@ def only(request: Any, method: str) -> Any:
 
 async def body(request: Any) -> bytes:
     """Raises Refused."""
-    return bytes(await _within(_read_body, request))
+    return bytes(await _within(_read_body, request, FORM_S))
 
 
 async def form(request: Any) -> Dict[str, str]:
     """The fields; the first of each name counts. Raises Refused."""
     if request.content_type.startswith(MULTIPART):
-        pairs = await _within(_read_parts, request)
+        pairs = await _within(_read_parts, request, FORM_S)
     else:
         text = (await body(request)).decode("utf-8", "replace")
         if text.count("&") >= MOST_FIELDS:
@@ -49,7 +49,7 @@ async def form(request: Any) -> Dict[str, str]:
     return fields
 
 
-async def _within(read: Callable[[Any], Any], request: Any, limit_s: float = FORM_S) -> Any:
+async def _within(read: Callable[[Any], Any], request: Any, limit_s: float) -> Any:
     from aiohttp.http_exceptions import HttpProcessingError
     from aiohttp.web import RequestPayloadError
 
@@ -90,14 +90,16 @@ async def _read_parts(request: Any) -> List[Tuple[str, str]]:
 
 async def upload(request: Any, places: files.Places) -> str:
     """Store the field `file`; the name that it got. Raises Refused."""
+    from aiohttp import MultipartReader
+
     if not request.content_type.startswith(MULTIPART):
         raise Refused(400, "the field file is missing: send it as multipart/form-data")
-    parts = await _within(lambda _: request.multipart(), request)
+    parts = await _within(lambda _: request.multipart(), request, FORM_S)
     for _ in range(MOST_FIELDS):
         part = await _within(lambda _: parts.next(), request, STALLED_S)
         if part is None:
             break
-        if getattr(part, "name", None) == "file" and part.filename:
+        if not isinstance(part, MultipartReader) and part.name == "file" and part.filename:
             return await _store(part, request, places)
     raise Refused(400, "the field file is missing")
 

@@ -138,8 +138,8 @@ def output_text(what: str, path: str, keys: Mapping[str, str]) -> str:
 
 def always(trainer: Trainer) -> List[str]:
     """One face, each frame of a film from its beginning to its end, and no window or status log."""
-    return ["--no-window", "--status", "none", "--max-faces", "1", "--set", "source.loop=false",
-            "--set", "source.pace=every-frame"] + list(trainer.words)
+    return ["--no-window", "--status", "none", "--max-faces", "1", "--pose", "none", "--iris", "none",
+            "--set", "source.loop=false", "--set", "source.pace=every-frame"] + list(trainer.words)
 
 
 def run_words(source: str, boxes: str, outputs: Sequence[str], chosen: Chosen) -> List[str]:

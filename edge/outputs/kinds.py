@@ -80,8 +80,8 @@ OPENSEEFACE = {"mirror": AVATAR["mirror"], "face_id_offset": Key(whole(-10 ** 6,
                "freeze_s": Key(number(0, 1e7), "how long what is usual for a face is learnt, s (900; 0: always)")}
 FOLLOWED = matching("first|[1-9][0-9]{0,8}", "first, or the id of a face")
 SSI = {"face": Key(FOLLOWED, "the one that came first as long as it is there, then the next; or an id (first)"),
-       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names")}
-SSI["repeat_last"] = Key(flag(), "without a face the last values again, confidence 0 (true), or zeros")
+       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names"),
+       "repeat_last": Key(flag(), "without a face the last values again, confidence 0 (true), or zeros")}
 SSI_BOX = dict(SSI, square=Key(flag(), "a square of pixels, as DISCOVER's (true), or the box as it was found"))
 SSI_POINTS = dict(SSI, confidence=Key(choice("probability", "logit"), "0 to 1, or a hundredth of the network's logit, as "
                                       "DISCOVER has it (probability)"),

@@ -1,4 +1,6 @@
 """The detectors by the names of their networks."""
+from typing import Optional
+
 from edge.models.detectors.blazeface import BlazeFace
 from edge.models.detectors.faceboxes import FaceBoxes
 from edge.models.detectors.fmr import FasterMobileRetinaFace
@@ -18,6 +20,9 @@ DETECTORS = {
 }
 
 
-def make_detector(network: str) -> Detector:
-    """The crops and the decoder of one network, by its name in the manifest."""
-    return DETECTORS[network](network)
+def make_detector(network: str, most_iou: Optional[float] = None) -> Detector:
+    """The crops and the decoder of one network, by its name in the manifest. `most_iou` in the place of its own."""
+    detector = DETECTORS[network](network)
+    if most_iou is not None:
+        detector.most_iou = most_iou
+    return detector
