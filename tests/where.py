@@ -22,9 +22,10 @@ ON_THE_HOST = {
 }
 ON_THE_BOARD = {
     OLDER_NUMPY: (
-        "contract/test_openseeface_socket.py", "contract/test_relay.py", "unit/test_live_axes.py",
+        "contract/test_openseeface_socket.py", "contract/test_relay.py", "contract/test_ssi_peer.py", "unit/test_live_axes.py",
         "unit/test_live_openseeface.py", "unit/test_live_output.py", "unit/test_live_signals.py", "unit/test_live_signs.py",
-        "unit/test_live_testface.py", "unit/test_recording.py", "unit/test_relay_served.py", "unit/test_sources_replay.py"),
+        "unit/test_live_testface.py", "unit/test_recording.py", "unit/test_relay_served.py", "unit/test_sources_replay.py",
+        "unit/test_ssi_files.py", "unit/test_ssi_outputs.py"),
 }
 ON_PYTHON36 = {
     SAME_PYTHON: (

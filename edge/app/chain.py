@@ -87,6 +87,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     camera = camera_of(config)
 
     given = given_boxes(config, report)
+    if given is None:
+        detect_runner, found = networks.required(DETECT, config.models.detect)
     align_runner, mesh = networks.required(ALIGN, config.models.align)
     aligner = make_aligner(mesh.name)
     detect: Finder
@@ -95,7 +97,6 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     else:
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                                   tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-        detect_runner, found = networks.required(DETECT, config.models.detect)
         detect = Detect(detect_runner, make_detector(found.name, tracking.detect_overlap), aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)

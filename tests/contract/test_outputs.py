@@ -17,6 +17,7 @@ from edge.outputs.spec import parse_output
 from edge.recording.reading import Reader
 
 FILES = {"record": "a.nfr", "jsonl": "a.jsonl", "csv": "a.csv", "video": "a.mp4", "images": "frames", "image": "a.jpg"}
+PAIRS = {"ssi": "a.stream", "ssi-box": "a.stream", "ssi-events": "a.annotation"}  # and a second file with a ~
 FULL = Face(
     1, Roi(80.0, 60.0, 90.0, 0.0), 0.9, (50.0, 30.0, 110.0, 90.0),
     landmarks=np.random.RandomState(0).uniform(40.0, 100.0, (468, 3)),
@@ -69,7 +70,7 @@ def frames_in(kind, path):
 
 def test_every_kind_that_can_be_named_can_be_made(tmp_path):
     for kind in (name for name, line in KINDS.items() if not line.live):
-        target = "" if kind == "window" else ":" + str(tmp_path / FILES.get(kind, "table.csv"))
+        target = "" if kind == "window" else ":" + str(tmp_path / dict(FILES, **PAIRS).get(kind, "table.csv"))
         output = make_output(parse_output(kind + target), options())
         assert isinstance(output, Output) and output.name == kind + target
         assert output.fatal == (kind != "window")
@@ -165,21 +166,21 @@ def test_only_a_file_of_a_file_makes_the_source_wait(kind, blocking, tmp_path):
     assert make_output(parse_output(text), options(blocking=blocking)).blocking == (blocking and kind != "window")
 
 
-@pytest.mark.parametrize("kind", sorted(FILES) + ["window"])
+@pytest.mark.parametrize("kind", sorted(FILES) + sorted(PAIRS) + ["window"])
 def test_close_without_open_is_fine(kind, tmp_path):
-    text = kind if kind == "window" else "{}:{}".format(kind, tmp_path / FILES[kind])
+    text = kind if kind == "window" else "{}:{}".format(kind, tmp_path / dict(FILES, **PAIRS)[kind])
     make_output(parse_output(text), options()).close()
     assert os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("kind", sorted(FILES))
+@pytest.mark.parametrize("kind", sorted(FILES) + sorted(PAIRS))
 @pytest.mark.parametrize("place, words", [
     ("file/{}", "part of the path is a file"), ("{}", "it is a folder; add a file name"),
     ("x" * 300 + "/{}", "choose another place"),
 ], ids=["a file for a folder", "a folder for a file", "too long a name"])
 def test_a_place_that_cannot_be_is_one_clear_line_that_names_the_option(kind, place, words, tmp_path):
     (tmp_path / "file").write_text("")
-    target = tmp_path / place.format(FILES[kind])
+    target = tmp_path / place.format(dict(FILES, **PAIRS)[kind])
     if place == "{}" and kind == "images":
         target.write_text("")
         words = "part of the path is a file"

@@ -32,6 +32,7 @@ RECORDS, EVENT, STATUS = "docs/records.md", "\n## The event record\n", "\n## The
 # what the inputs of errors.md name
 FILES = {
     "typo.yaml": b"tracking:\n  max_face: 2\n", "notes.txt": b"notes\n", "cam.json": b'{"fx": 600}',
+    "mesh.stream": b'<stream><info ftype="BINARY" sr="30" dim="937" type="FLOAT"/><chunk num="0"/></stream>',
     "c.mp4": b"a film", "cut.mp4": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\1\0mdat" + bytes(500),
 }
 OUTPUT = 5  # exit code of inputs that need networks
