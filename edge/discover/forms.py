@@ -57,7 +57,8 @@ async def _within(read: Callable[[Any], Any], request: Any, limit_s: float) -> A
         return await asyncio.wait_for(read(request), limit_s)
     except asyncio.TimeoutError:
         raise Refused(408, "it did not end within {:g} s".format(limit_s))
-    except (HttpProcessingError, RequestPayloadError, ValueError, AttributeError) as e:  # the last: a form within a form
+    # the last two: of a form within a form
+    except (HttpProcessingError, RequestPayloadError, ValueError, AttributeError, AssertionError) as e:
         raise Refused(400, "this is no form: " + reason(e)[:200])
     except OSError as e:  # of the disk; a peer that has gone reads no answer
         raise Refused(507, reason(e))

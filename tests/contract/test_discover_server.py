@@ -179,7 +179,7 @@ def test_what_cannot_be_done_is_an_error_with_its_reason_in_the_log(served, clie
     data = [entry("input", fields.get("id", "data"), fields.get("film", FILM).format(**place), kind=VIDEO),
             entry("input", "bounding_box", "boxes.stream"), dict(output, active=fields.get("active", True))]
     data[0]["src"] = fields.get("src", data[0]["src"])
-    form = {name: value for name, value in fields.items() if name in ("trainerFilePath", "data", "sessions", "options", "optStr")}
+    form = {name: fields[name] for name in ("trainerFilePath", "data", "sessions", "options", "optStr") if name in fields}
     form = dict(dict(jobID="wrong", trainerFilePath="facemesh.trainer", data=json.dumps(data)), **form)
     assert client.told("/process", **form) == {"success": "True"}
     assert client.wait("wrong") == ERROR
@@ -299,8 +299,9 @@ def test_what_a_stranger_calls_a_job_is_no_name_of_a_file_and_no_html(served, cl
 
 
 @pytest.mark.parametrize("headers, status", [
-    ({}, 200), (dict(Origin="http://localhost:3000"), 200), (dict(Origin="https://evil.example"), 403), (dict(Origin="null"), 403),
-    (dict(Host="evil.example"), 403), (dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors"), 403),
+    ({}, 200), (dict(Origin="http://localhost:3000"), 200), (dict(Origin="https://evil.example"), 403),
+    (dict(Origin="null"), 403), (dict(Host="evil.example"), 403),
+    (dict(Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors"), 403),
 ], ids=str)
 def test_a_page_of_a_stranger_starts_no_job(served, client, headers, status):
     form = b"jobID=k&trainerFilePath=facemesh.trainer&data=[]"
@@ -310,7 +311,8 @@ def test_a_page_of_a_stranger_starts_no_job(served, client, headers, status):
 
 @pytest.mark.parametrize("path, method, status", [
     ("/process", "GET", 405), ("/job_status_all", "POST", 405), ("/log/x", "POST", 405), ("/nothing", "GET", 404),
-    ("/train", "POST", 404), ("/log/../../etc/passwd", "GET", 404), ("/upload", "POST", 400), ("/api/update_progress", "POST", 415),
+    ("/train", "POST", 404), ("/log/../../etc/passwd", "GET", 404), ("/upload", "POST", 400),
+    ("/api/update_progress", "POST", 415),
 ])
 def test_what_is_not_there_is_refused(client, path, method, status):
     answer = client.ask(path, b"" if method == "POST" else None, method)
@@ -324,7 +326,8 @@ def test_what_is_not_there_is_refused(client, path, method, status):
      + b"x" * (forms.FORM_BYTES + 10) + b"\r\n--e--\r\n"),
     ("Content-Type: multipart/form-data; boundary=e", b"--e\r\nnonsense\r\n\r\nx\r\n--e--\r\n"),
     ("Content-Type: multipart/form-data", b"no boundary"), ("Content-Type: multipart/form-data; boundary=e", b"--f--\r\n"),
-    ("Content-Type: multipart/mixed; boundary=e", b"--e\r\nContent-Type: multipart/mixed; boundary=f\r\n\r\n--f\r\n\r\n--f--\r\n--e--"),
+    ("Content-Type: multipart/mixed; boundary=e",
+     b"--e\r\nContent-Type: multipart/mixed; boundary=f\r\n\r\n--f\r\n\r\n--f--\r\n--e--"),
 ], ids=range(7))
 @pytest.mark.parametrize("path", ["/process", "/upload"])
 def test_a_body_that_is_too_long_or_none_is_refused(served, client, path, head, body):
@@ -340,8 +343,9 @@ def test_a_body_that_is_too_long_or_none_is_refused(served, client, path, head, 
 def test_slow_and_broken_clients_hold_nobody_up(served, client, monkeypatch):
     monkeypatch.setattr(forms, "FORM_S", 0.3)
     monkeypatch.setattr(forms, "STALLED_S", 0.3)
-    heads = [b"POST /process HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\njob",
-             b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\nContent-Type: multipart/form-data; boundary=e\r\n\r\n"
+    begins = b"POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+    heads = [begins.replace(b"{}", b"/process") + b"\r\njob",
+             begins.replace(b"{}", b"/upload") + b"Content-Type: multipart/form-data; boundary=e\r\n\r\n"
              b'--e\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\nhalf']
     held = [socket.create_connection(("127.0.0.1", served.server.port), PATIENCE_S) for _ in range(6)]
     for at, peer in enumerate(held):
@@ -365,7 +369,8 @@ def test_a_result_is_sent_whole_to_a_slow_reader(served, client):
     with open(os.path.join(results, "large.stream~"), "wb") as f:
         f.write(os.urandom(1 << 20) * 5)
     with socket.create_connection(("127.0.0.1", served.server.port), PATIENCE_S) as peer:
-        peer.sendall(b"POST /fetch_result HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 7\r\n\r\njobID=k")
+        peer.sendall(b"POST /fetch_result HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 7\r\n\r\n"
+                     b"jobID=k")
         time.sleep(0.3)
         got = 0
         for data in iter(lambda: peer.recv(65536), b""):
