@@ -87,8 +87,9 @@ def client(served):
 
 
 def test_a_stub_client_gets_from_an_upload_to_its_result(served, client):
-    stored = client.upload("clip of me.mp4", b"any").body.decode()
+    stored = client.upload("clip of me.mp4", b" any" * 1000000).body.decode()
     assert len(stored) == 10 and stored.endswith(".mp4") and os.listdir(served.places.uploads) == [stored]
+    assert os.path.getsize(os.path.join(served.places.uploads, stored)) == 4000000
     assert client.process("job 1", film_to_points(stored, name="mesh")) == {"success": "True"}
     assert client.wait("job 1") == FINISHED
     answer = client.post("/fetch_result", jobID="job 1", delete_after_download="True")

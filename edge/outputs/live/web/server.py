@@ -20,6 +20,7 @@ from edge.outputs.live.web.origin import host_is_ours, origin_is_allowed
 MOST_CONNECTIONS = 128  # the oldest that has asked for nothing yet gives way to a new one
 HANDSHAKE_S = 5.0  # for the head of a request, and between two requests
 MOST_HEAD = 16384  # bytes of it
+AHEAD = 1 << 20  # bytes of a body that may come with the head, before its request is looked at
 SEND_BUFFER = 65536  # bytes that the kernel holds for a peer: what lies there is old when it is read
 BACKLOG, PAUSE_S, START_S, CLOSE_S = 128, 0.1, 5.0, 1.0
 # of WebSockets: what a peer may say, in bytes and messages, and how often it is asked whether it is there
@@ -187,7 +188,7 @@ class WebServer:
             self._connections.pop(one.transport, None)
 
     def _wait_for_request(self, one: _Connection) -> None:
-        one.asked, one.allowance, one.patient = False, MOST_HEAD, False
+        one.asked, one.allowance, one.patient = False, MOST_HEAD + min(self._body, AHEAD), False
         one.timer = asyncio.get_event_loop().call_later(HANDSHAKE_S, self.refuse, one)
 
     # of a request
