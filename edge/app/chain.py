@@ -98,7 +98,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                                   tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
         detect = Detect(detect_runner, make_detector(found.name, tracking.detect_overlap), aligner, tracks, settings)
-    align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
+    align = Align(align_runner, aligner, tracks,
+                  AlignSettings(tracking.presence, config.models.iris == (OFF,), found_box=not tracking.follow))
     filled = set(detect.fills + align.fills)
 
     pose = iris = None

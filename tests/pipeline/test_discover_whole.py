@@ -96,7 +96,7 @@ def test_every_option_changes_what_is_written(values, trainer, name):
     assert [one.shape for one in usual] == [one.shape for one in changed] == [
         (8, {"landmarks": 937 if trainer is FACEMESH else 13, "bounding_box": 5}[io.ids[0]])
         for io in trainer.ios if io.type == "output"]
-    assert any((a != b).any() for a, b in zip(usual, changed))
+    assert (usual[0] != changed[0]).any()  # of blazeface the boxes
 
 
 def test_a_box_and_six_points_of_every_frame_with_a_face(values):
