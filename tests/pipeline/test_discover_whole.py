@@ -54,8 +54,8 @@ def serve(program):
         return begun[-1]
     yield start
     for one in begun:
-        one.process.kill()
-        finish(one.folder, one.process)
+        if one.process.poll() is None:
+            one.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
