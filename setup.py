@@ -26,7 +26,8 @@ setup(
     license="Apache-2.0",
     py_modules=["nanoface"],
     packages=find_packages(include=["edge", "edge.*", "engines", "engines.*", "calibration", "calibration.*"]),
-    package_data={"edge": ["config/*.yaml", "sources/*.jpg", "face/*.json", "outputs/live/*.json", "runtimes/gpu/*.cu"],
+    package_data={"edge": ["config/*.yaml", "sources/*.jpg", "face/*.json", "outputs/live/*.json", "runtimes/gpu/*.cu",
+                           "discover/*.txt"],
                   "engines": ["manifest/*.yaml", "build/*.json", "estimate/*.yaml", "estimate/*.json"],
                   "calibration": ["estimate/*.yaml"]},
     data_files=[("share/nanoface", sorted(glob.glob("systemd/nanoface*")))],  # no package: Debian has one

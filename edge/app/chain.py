@@ -81,7 +81,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     Raises ModelError where a network that is needed was not built, EngineError where no runtime is there.
     """
     networks, tracking = Networks(config, report), config.tracking
-    tracks = Tracks(tracking.lost_after_s, memory=not stills)
+    tracks = Tracks(tracking.lost_after_s, memory=tracking.follow and not stills)
     camera = camera_of(config)
 
     given = given_boxes(config, report)
@@ -96,7 +96,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     else:
         assert given is not None
         detect = FromBoxes(given, aligner, tracks, partial(report, "note"))
-    align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
+    align = Align(align_runner, aligner, tracks,
+                  AlignSettings(tracking.presence, config.models.iris == (OFF,), found_box=not tracking.follow))
     filled = set(detect.fills + align.fills)
 
     pose = iris = None

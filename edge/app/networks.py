@@ -40,16 +40,17 @@ class Networks:
     def detector(self) -> Tuple[Runner, Detector]:
         """As required(), with what decodes it; where frames are to be resized for it, of the size that they come to."""
         scale, candidates = self._models.detector_scale, self._models.detect
+        overlap = self._config.tracking.detect_overlap
         if scale is None:
             runner, network = self.required(DETECT, candidates)
-            return runner, make_detector(network.name)
+            return runner, make_detector(network.name, overlap)
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
         name = self._first(DETECT, ways.preferred(self._home, self._config, DETECT, self._tuned)).name
         if name not in MULTIPLES:
             raise ConfigError("{} has one size of its input: leave --detector-scale (models.detector_scale) out, or take "
                               "--detector {}".format(name, ", ".join(MULTIPLES)))
-        detector = scaled_detector(name, scale)
+        detector = scaled_detector(name, scale, overlap)
         return open_sized(models.locate(self._home, name, any_size=True), self._models.runtime, detector.size), detector
 
     def _first(self, role: str, in_order: Sequence[str]) -> models.StoredNetwork:

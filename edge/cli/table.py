@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
     "openseeface": "track with the options of OpenSeeFace's facetracker.py",
+    "discover": "answer as the server of DISCOVER does, or write a module for it",
     "completion": "print what completes all of this in bash, zsh or fish",
     "help": "show this, or the options of a command",
     "version": "print the version",

@@ -79,6 +79,8 @@ class TrackingConfig(NamedTuple):
     max_faces: int
     max_faces_stills: int
     detect_score: Optional[float]
+    detect_overlap: Optional[float]
+    follow: bool
     presence: float
     refresh_s: float
     lost_after_s: float

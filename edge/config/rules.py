@@ -191,6 +191,8 @@ RULES: Dict[str, Rule] = {
     "tracking.max_faces": whole(1, roles.MOST_TRACKED),
     "tracking.max_faces_stills": whole(1, 32),
     "tracking.detect_score": _or_null(number(0, 1)),
+    "tracking.detect_overlap": _or_null(number(0, 1)),
+    "tracking.follow": flag(),
     "tracking.presence": number(0, 1),
     "tracking.refresh_s": number(0, 3600, "s"),
     "tracking.lost_after_s": number(0, 3600, "s"),

@@ -92,9 +92,12 @@ OPENSEEFACE = {"mirror": AVATAR["mirror"], "face_id_offset": Key(whole(-10 ** 6,
                "freeze_s": Key(number(0, 1e7), "how long what is usual for a face is learnt, s (900; 0: always)")}
 FOLLOWED = matching("first|[1-9][0-9]{0,8}", "first, or the id of a face")
 SSI = {"face": Key(FOLLOWED, "the one that came first as long as it is there, then the next; or an id (first)"),
-       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names")}
+       "media": Key(matching("[A-Za-z0-9_;:.-]{1,200}", "words with ; between"), "media type that the header names"),
+       "repeat_last": Key(flag(), "without a face the last values again, confidence 0 (true), or zeros")}
+SSI_BOX = dict(SSI, square=Key(flag(), "a square of pixels, as DISCOVER's (true), or the box as it was found"))
 SSI_POINTS = dict(SSI, confidence=Key(choice("probability", "logit"), "0 to 1, or a hundredth of the network's logit, as "
-                                      "DISCOVER has it (probability)"))
+                                      "DISCOVER has it (probability)"),
+                  points=Key(choice("mesh", "blazeface"), "all 468, or eyes, nose, mouth, ears as blazeface has them (mesh)"))
 SSI_EVENTS = {"event": Key(choice("blink", "eyes_closed", "perclos", "yawn", "nod", "shake", "away", "distance", "presence"),
                            "this one alone, whole; of all, the shortest stands where several overlap"),
               "face": Key(matching("all|[1-9][0-9]{0,8}", "all, or the id of a face"), "whose events (all)")}
@@ -127,7 +130,7 @@ KINDS: Dict[str, Kind] = {
     "mesh3d": Kind(PICTURES, "exports.painters:make_shaded", "the faces as shaded heads over the picture", "mesh3d:heads.mp4",
                    dict(SURFACE, opacity=Key(number(0.0, 1.0), "of the heads (0.6)"))),
     "ssi-box": Kind(FILE, "ssi.streams:make_box", "the box of a face as an SSI stream: DISCOVER, NOVA",
-                    "ssi-box:face_bounding_box.stream", SSI, (".stream",), True, beside="~"),
+                    "ssi-box:face_bounding_box.stream", SSI_BOX, (".stream",), True, beside="~"),
     "ssi": Kind(FILE, "ssi.streams:make_points", "the points of a face as an SSI stream: DISCOVER, NOVA",
                 "ssi:face_mesh.stream?confidence=logit", SSI_POINTS, (".stream",), True, beside="~"),
     "ssi-events": Kind(FILE, "ssi.events:make", "the events as an SSI annotation: DISCOVER, NOVA",

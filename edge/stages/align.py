@@ -23,6 +23,7 @@ class AlignSettings(NamedTuple):
 
     presence: float
     points_only: bool = False  # leave out what the network gives beside the points
+    found_box: bool = False  # the box stays that of the detector, in the place of that of the points
 
 
 class Fit(NamedTuple):
@@ -70,7 +71,8 @@ class Align(Stage):
             return None
         seen = found.seen
         more = NOTHING_MORE if self._settings.points_only else seen.more
-        return face._replace(roi=found.following, score=seen.presence, box=found.box, landmarks=seen.landmarks, **more)
+        box = face.box if self._settings.found_box else found.box
+        return face._replace(roi=found.following, score=seen.presence, box=box, landmarks=seen.landmarks, **more)
 
     def _fit(self, packet: Packet, roi: Roi) -> Optional[Fit]:
         image = packet.frame.image

@@ -29,8 +29,9 @@ MAY_IMPORT = {
     "app": "config store ssi stages models face geometry sources outputs runtimes pipeline telemetry " + BELOW,
     "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
     "bench": "app config store models geometry stages.detect sources outputs runtimes pipeline telemetry " + BELOW,
+    "discover": "outputs.live.web " + BELOW,  # its jobs are processes: nothing of the tracker is in the server's
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
-    "cli": "app bench doctor service config store outputs telemetry " + BELOW,
+    "cli": "app bench doctor discover service config store outputs telemetry " + BELOW,
     "library": "app config store sources outputs " + BELOW,
     "__main__": "cli host",
 }
@@ -40,7 +41,7 @@ ABOVE_ALL = ("cli", "library")  # what a person uses, and what a program does: b
 # package -> files that may import it
 THREADS = ("edge/host/stop.py", "edge/host/waiting.py", "edge/pipeline/*", "edge/sources/*", "edge/outputs/sender.py",
            "edge/outputs/direct.py", "edge/outputs/pictures/*", "edge/outputs/live/*", "edge/outputs/relay/*",
-           "edge/stages/tracks.py", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
+           "edge/stages/tracks.py", "edge/discover/*", "edge/telemetry/*", "edge/runtimes/gpu/context.py",
            "edge/library/*")  # starts none: it distinguishes its callers' threads
 BEHIND = {
     # rotation.py: its decomposition of nine numbers takes a sixth of LAPACK's time, in every frame; sparse.py draws
@@ -57,7 +58,7 @@ BEHIND = {
     "prometheus_client": ("edge/telemetry/metrics*.py",),
     "pythonosc": ("edge/outputs/live/*",),
     "paho": ("edge/outputs/live/*",),
-    "aiohttp": ("edge/outputs/live/*",),
+    "aiohttp": ("edge/outputs/live/*", "edge/discover/*"),
     "threading": THREADS,
     "multiprocessing": THREADS,
     "queue": THREADS,

@@ -7,8 +7,8 @@ from live_web import event, exchange, made, record, upgrade
 from patience import wait_until
 
 from edge.core.errors import OutputError
+from edge.outputs.live.web.origin import host_is_ours, origin_is_allowed
 from edge.outputs.live.web.receivers import MOST_EVENTS, STALLED_S, Message, Receivers, WebSocketPeer, message
-from edge.outputs.live.web.server import host_is_ours, origin_is_allowed
 from edge.outputs.live.web.ws import encode
 
 POINTS = np.arange(6.0).reshape(2, 3)

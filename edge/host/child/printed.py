@@ -43,6 +43,13 @@ class PrintedLines:
             self._rest = lines.pop()[-LONGEST_LINE:]
             self._lines.extend(line.decode("utf-8", "replace") for line in lines)
 
+    def pop(self) -> List[str]:
+        """The whole lines since the last time, as many as are kept."""
+        self.take()
+        lines = list(self._lines)
+        self._lines.clear()
+        return lines
+
     def lines(self) -> List[str]:
         """All that are kept, and what has no end yet."""
         self.take()

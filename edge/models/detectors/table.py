@@ -1,5 +1,5 @@
 """The detectors by the names of their networks."""
-from functools import partial
+from typing import Optional
 
 from edge.models.detectors.blazeface import BlazeFace
 from edge.models.detectors.faceboxes import FaceBoxes
@@ -23,11 +23,16 @@ DETECTORS = {
 MULTIPLES = {"yunet_s": 32, "yunet_n": 32, "fmr_8and16": 32, "fmr_16and32": 32, "rfb320": 32, "faceboxes": 32}
 
 
-def make_detector(network: str) -> Detector:
-    """The crops and the decoder of one network, by its name in the manifest."""
-    return DETECTORS[network](network)
+def make_detector(network: str, most_iou: Optional[float] = None, **size: int) -> Detector:
+    """The crops and the decoder of one network, by its name in the manifest. `most_iou` in the place of its own; `width` and
+    `height` of the input where it can see others."""
+    detector = DETECTORS[network](network, **size)
+    if most_iou is not None:
+        detector.most_iou = most_iou
+    return detector
 
 
-def scaled_detector(network: str, scale: float) -> ScaledDetector:
+def scaled_detector(network: str, scale: float, most_iou: Optional[float] = None) -> ScaledDetector:
     """The same for one of MULTIPLES, which sees each frame resized by `scale`."""
-    return ScaledDetector(network, scale, MULTIPLES[network], partial(DETECTORS[network], network))
+    return ScaledDetector(network, scale, MULTIPLES[network],
+                          lambda width, height: make_detector(network, most_iou, width=width, height=height))

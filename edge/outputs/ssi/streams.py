@@ -23,6 +23,9 @@ PIECE = 256  # samples written at once
 FIRST = "first"
 CERTAIN = 1.0 - 2.0 ** -53  # the largest below 1
 LANDMARKS, BOX = "feature;face;landmarks;facemesh", "feature;face;boundingbox"
+KEYPOINTS = "feature;face;landmarks;blazeface"
+# right eye, left eye, nose, mouth, right ear, left ear: the points of the mesh whose middle each is
+PARTS = ((33, 133), (362, 263), (1, 1), (13, 14), (234, 234), (454, 454))
 WHOLE_FRAME = (0.0, 0.0, 1.0, 1.0, 0.0)
 
 Record = Dict[str, Any]
@@ -55,6 +58,7 @@ class SsiStream(Output):
         self.name, self.blocking = spec.text, options.blocking
         self._fps, self._values = options.fps, values
         self._media = spec.keys.get("media", media)
+        self._repeats = spec.keys.get("repeat_last", True)
         face = spec.keys.get("face", FIRST)
         self._wanted = None if face == FIRST else int(face)
         self._followed: Optional[int] = None
@@ -115,7 +119,7 @@ class SsiStream(Output):
 
     def _repeated(self) -> np.ndarray:
         again = self._last.copy()
-        again[-1] = 0.0
+        again[-1 if self._repeats else slice(None)] = 0.0
         return again
 
     def _write(self, sample: np.ndarray, times: int) -> None:
@@ -161,13 +165,15 @@ def logit_share(probability: float) -> Optional[float]:
 
 def make_points(spec: OutputSpec, options: OutputOptions) -> Output:
     kind = LogitStream if spec.keys.get("confidence") == "logit" else SsiStream
-    output = kind(spec, options, LANDMARKS, (0.0,) * 937, _points)
+    few = spec.keys.get("points") == "blazeface"
+    output = kind(spec, options, KEYPOINTS, (0.0,) * 13, _keypoints) if few else kind(
+        spec, options, LANDMARKS, (0.0,) * 937, _points)
     output.landmarks = True
     return output
 
 
 def make_box(spec: OutputSpec, options: OutputOptions) -> Output:
-    return SsiStream(spec, options, BOX, WHOLE_FRAME, _box)
+    return SsiStream(spec, options, BOX, WHOLE_FRAME, _box if spec.keys.get("square", True) else _found_box)
 
 
 def _points(face: Record, size: Sequence[int], confidence: float) -> Optional[Sequence[float]]:
@@ -179,3 +185,18 @@ def _points(face: Record, size: Sequence[int], confidence: float) -> Optional[Se
 
 def _box(face: Record, size: Sequence[int], confidence: float) -> Optional[Sequence[float]]:
     return square(face["box"], size[0], size[1], confidence) if "box" in face else None
+
+
+def _keypoints(face: Record, size: Sequence[int], confidence: float) -> Optional[Sequence[float]]:
+    if "landmarks" not in face:
+        return None
+    points = np.asarray(face["landmarks"], np.float64)
+    shares = points[np.array(PARTS)].mean(axis=1)[:, 1::-1] / (size[1], size[0])
+    return shares.ravel().tolist() + [confidence]
+
+
+def _found_box(face: Record, size: Sequence[int], confidence: float) -> Optional[Sequence[float]]:
+    if "box" not in face:
+        return None
+    x0, y0, x1, y1 = face["box"]
+    return [y0 / size[1], x0 / size[0], y1 / size[1], x1 / size[0], confidence]

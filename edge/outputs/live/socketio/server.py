@@ -31,7 +31,7 @@ class SocketioServer(AvatarOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
         assert spec.address is not None
-        self._server = WebServer(self.name, spec.address, self._serve, spec.keys.get("origin", ()), MOST_BODY)
+        self._server = WebServer("output " + self.name, spec.address, self._serve, spec.keys.get("origin", ()), MOST_BODY)
         self._sessions, self._receivers = Sessions(), Receivers()
         self._unasked = 0
 

@@ -4,9 +4,7 @@ aiohttp reads the requests; this file accepts the connections, so that none of t
 wants: a web page of a stranger, a name that was made to lead here (DNS rebinding), a request that never ends.
 """
 import asyncio
-import ipaddress
 import logging
-import re
 import socket
 from importlib import import_module
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
@@ -17,40 +15,17 @@ from edge.core.rules import Address
 from edge.host.reading import reason
 from edge.outputs.live.loop import Loop
 from edge.outputs.live.web.allowance import Allowance
+from edge.outputs.live.web.origin import host_is_ours, origin_is_allowed
 
 MOST_CONNECTIONS = 128  # the oldest that has asked for nothing yet gives way to a new one
 HANDSHAKE_S = 5.0  # for the head of a request, and between two requests
 MOST_HEAD = 16384  # bytes of it
+AHEAD = 1 << 20  # bytes of a body that may come with the head, before its request is looked at
 SEND_BUFFER = 65536  # bytes that the kernel holds for a peer: what lies there is old when it is read
 BACKLOG, PAUSE_S, START_S, CLOSE_S = 128, 0.1, 5.0, 1.0
 # of WebSockets: what a peer may say, in bytes and messages, and how often it is asked whether it is there
 LARGEST_MESSAGE, SAID_AT_ONCE, SAID_A_SECOND, HEARTBEAT_S = 4096, 100.0, 10.0, 30.0
-LOCAL_ORIGIN = re.compile(r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?\Z", re.IGNORECASE)
 Handler = Callable[[Any], Any]  # a coroutine function: aiohttp's request -> response
-
-
-def host_is_ours(header: Optional[str], own: Iterable[str]) -> bool:
-    """Whether the Host of a request names this machine: loopback, one of `own` names and addresses. A page whose name was
-    made to lead here sends its own name."""
-    host = re.sub(r":\d*\Z", "", header or "").lower().rstrip(".")
-    names = {name.lower() for name in own}
-    if host == "localhost" or host in names:
-        return True
-    try:
-        address: Any = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return bool(address.is_loopback) or str(mapped or address) in names
-
-
-def origin_is_allowed(headers: Mapping[str, str], named: Iterable[str]) -> bool:
-    """A page says its Origin, but for pictures and the like, which browsers mark; it is one of this machine, or was named by
-    the user. Programs say none."""
-    origin = headers.get("Origin")
-    if origin is None:
-        return headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin") or headers.get("Sec-Fetch-Mode") == "navigate"
-    return LOCAL_ORIGIN.match(origin) is not None or origin.lower() in {name.lower() for name in named}
 
 
 class _Connection(asyncio.Protocol):
@@ -63,6 +38,7 @@ class _Connection(asyncio.Protocol):
         self.allowance: Optional[int] = MOST_HEAD
         self.asked = False  # a request of it is being answered
         self.known = False  # it has asked for something that it may have
+        self.patient = False  # what it asked for is long, and whoever writes it bounds the time
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -86,7 +62,7 @@ class _Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """It does not read what it asked for."""
-        if self.allowance is not None:
+        if self.allowance is not None and not self.patient:
             self._server.refuse(self)
         self._inner.pause_writing()
 
@@ -98,7 +74,7 @@ class WebServer:
     """Opened and closed by the thread of its output, once or again; all else happens in the thread of its loop."""
 
     def __init__(self, name: str, address: Address, handler: Handler, origins: Iterable[str] = (), body: int = 0) -> None:
-        """`handler` gets the requests whose Host and Origin are right; `body`: bytes of one at most."""
+        """`name`: in errors. `handler` gets the requests whose Host and Origin are right; `body`: bytes of one at most."""
         self.refused = 0  # connections and requests, for whatever reason
         self.port = 0
         self.loop = Loop(name)
@@ -118,7 +94,7 @@ class WebServer:
             self.loop.run(self._begin(), START_S)
         except TimeoutError as e:
             self.close()
-            raise OutputError("output {}: {}".format(self._name, e))
+            raise OutputError("{}: {}".format(self._name, e))
 
     def close(self) -> None:
         """May be called twice."""
@@ -136,7 +112,7 @@ class WebServer:
         try:
             found = socket.getaddrinfo(self._address.host, self._address.port, 0, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as e:
-            raise OutputError("output {}: there is no host {}: {}".format(self._name, self._address.host, reason(e)))
+            raise OutputError("{}: there is no host {}: {}".format(self._name, self._address.host, reason(e)))
         family, kind, protocol, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
         made = socket.socket(family, kind, protocol)
         try:
@@ -146,7 +122,7 @@ class WebServer:
             made.setblocking(False)
         except OSError as e:
             made.close()
-            raise OutputError("output {} cannot listen at {}: {}".format(self._name, self._address.text, reason(e)))
+            raise OutputError("{} cannot listen at {}: {}".format(self._name, self._address.text, reason(e)))
         return made
 
     async def _begin(self) -> None:
@@ -212,7 +188,7 @@ class WebServer:
             self._connections.pop(one.transport, None)
 
     def _wait_for_request(self, one: _Connection) -> None:
-        one.asked, one.allowance = False, MOST_HEAD
+        one.asked, one.allowance, one.patient = False, MOST_HEAD + min(self._body, AHEAD), False
         one.timer = asyncio.get_event_loop().call_later(HANDSHAKE_S, self.refuse, one)
 
     # of a request
@@ -233,6 +209,21 @@ class WebServer:
         finally:
             if request.transport in self._connections:
                 self._wait_for_request(one)
+
+    async def send(self, request: Any, response: Any, pieces: Iterable[bytes], stalled_s: float) -> Any:
+        """A response whose body may be long, for a peer that has `stalled_s` to take each piece of it."""
+        one = self._connections.get(request.transport)
+        if one is None:
+            return response
+        one.patient = True
+        try:
+            await _named(response).prepare(request)
+            for piece in pieces:
+                await asyncio.wait_for(response.write(piece), stalled_s)
+            await asyncio.wait_for(response.write_eof(), stalled_s)
+        except (asyncio.TimeoutError, OSError):  # also one that is gone
+            self.refuse(one)
+        return response
 
     def refusal(self, status: int, text: str) -> Any:
         self.refused += 1

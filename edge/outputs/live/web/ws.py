@@ -28,7 +28,7 @@ class WsOutput(LiveOutput):
     def __init__(self, spec: OutputSpec, options: OutputOptions) -> None:
         super().__init__(spec, options)
         assert spec.address is not None
-        self._server = WebServer(self.name, spec.address, self._serve, spec.keys.get("origin", ()))
+        self._server = WebServer("output " + self.name, spec.address, self._serve, spec.keys.get("origin", ()))
         self._receivers = Receivers()
         self._unasked = 0
 
