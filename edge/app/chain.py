@@ -84,10 +84,10 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
     detect_runner, found = networks.required(DETECT, config.models.detect)
     align_runner, mesh = networks.required(ALIGN, config.models.align)
-    aligner = make_aligner(mesh.name)
+    aligner = make_aligner(mesh.like)
     settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
                               tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-    detect = Detect(detect_runner, make_detector(found.name), aligner, tracks, settings)
+    detect = Detect(detect_runner, make_detector(found.like, found.size), aligner, tracks, settings)
     align = Align(align_runner, aligner, tracks, AlignSettings(tracking.presence, config.models.iris == (OFF,)))
     filled = set(detect.fills + align.fills)
 
@@ -111,7 +111,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smoothing.enabled and not stills else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          shapes=_blendshapes(mesh.name, coarse, report) if wanted.shapes else None,
+                                          shapes=_blendshapes(mesh.like, coarse, report) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))))
 

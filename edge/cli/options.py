@@ -32,6 +32,7 @@ class Option(NamedTuple):
     metavar: str
     text: str
     value: Any = None
+    also: Tuple[str, ...] = ()  # other spellings
 
 
 SOURCE_OPTIONS = (
@@ -55,9 +56,14 @@ PACE_OPTIONS = (
 )
 NETWORK_OPTIONS = (
     Option("--detector", "models.detect", "NAME", ", ".join(NETWORKS[DETECT])),
-    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN])),
+    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN]), also=("--align",)),
     Option("--pose", "models.pose", "NAME", "mb05, or none: no head pose"),
     Option("--iris", "models.iris", "NAME", "iris_landmark, or none: no iris, blink or gaze"),
+    Option("--detector-like", "models.detect_like", "NAME", "of an .onnx or .xml of your own in its place: the network "
+           "of ours whose tensors it takes and gives, or ssd300x7"),
+    Option("--aligner-like", "models.align_like", "NAME", "the same of the aligner", also=("--align-like",)),
+    Option("--pose-like", "models.pose_like", "NAME", "the same of the pose"),
+    Option("--iris-like", "models.iris_like", "NAME", "the same of the irises"),
     Option("--runtime", "models.runtime", "NAME", "auto, openvino, onnxruntime or tensorrt"),
 )
 TRACKING_OPTIONS = (
@@ -79,7 +85,7 @@ class _Put(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
         option = self.option
         value = RULES[option.key].from_text(values) if option.value is None else option.value
-        _append(namespace, Setting(option.key, value, option.flag))
+        _append(namespace, Setting(option.key, value, option_string or option.flag))
 
 
 class _PutSource(argparse.Action):
@@ -145,7 +151,7 @@ def overrides_of(settings: Optional[Sequence[Setting]]) -> Tuple[Dict[str, Any],
 
 def add(group: Any, options: Sequence[Option]) -> None:
     for option in options:
-        group.add_argument(option.flag, dest="settings", action=_Put, option=option)
+        group.add_argument(option.flag, *option.also, dest="settings", action=_Put, option=option)
 
 
 def add_source(parser: ArgumentParser, alone: bool = False) -> None:

@@ -17,6 +17,7 @@ from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
 from edge.store import models, plans, ways
+from edge.store.own import check_file
 
 PYCUDA = "pycuda"
 WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
@@ -83,6 +84,9 @@ def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], 
     name = "model " + role
     if getattr(config.models, role) == (OFF,):
         return Finding(name, OK, "switched off")
+    own = config.models.own(role)
+    if own:
+        return _check_own(name, own, getattr(config.models, role + "_like"))
     try:
         names = ways.preferred(home, config, role, tuned, board)
         known = models.read_index(home)
@@ -97,6 +101,14 @@ def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], 
         text = "{}, since {} is not fetched".format(network.name, " and ".join(skipped))
         return Finding(name, WARN, text, _fetch(skipped))
     return Finding(name, OK, network.name)
+
+
+def _check_own(name: str, path: str, like: str) -> Finding:
+    try:
+        check_file(path)
+    except ModelError as e:
+        return Finding(name, FAIL, str(e))
+    return Finding(name, OK, "{}, a file of your own, like {}".format(path, like))
 
 
 def _fetch(names: Sequence[str]) -> str:
