@@ -5,8 +5,8 @@ reach beyond the file's folder, or fill the memory.
 """
 import hashlib
 import os
-import re
-from typing import BinaryIO, Iterator, List, Tuple
+from typing import BinaryIO, Iterator, List, Mapping, Tuple
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from edge.core.errors import ModelError
 from edge.core.redact import one_line
@@ -17,7 +17,7 @@ from edge.store.models import MOST_BYTES, sha256_of
 MOST_XML = 1 << 26  # bytes
 MOST_FIELDS = 10 ** 6  # of an ONNX file
 MOST_DEPTH = 20  # of graphs within graphs
-DTD = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+VERSIONS = ("10", "11")  # of OpenVINO's descriptions; older ones are not read by the versions that are supported
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 # onnx.proto: message -> number of a field that is looked into -> its message. A tensor whose values lie in another file names
 # it in field 13, a list of key (1) and value (2)
@@ -51,10 +51,41 @@ def _of_xml(path: str) -> List[str]:
         text = f.read(MOST_XML + 1)
     if len(text) > MOST_XML:
         raise ModelError("{} has more than {} MB, which no description of a network has".format(path, MOST_XML >> 20))
-    if DTD.search(text) or not re.search(rb"<net[\s>]", text):
-        raise ModelError("{} is no network of OpenVINO's".format(path))
+    description = _Description()
+    try:
+        description.read(text)
+    except (ExpatError, ValueError, LookupError) as e:  # the last: an encoding that is not known
+        raise ModelError("{} is no network of OpenVINO's, or was cut short".format(path)) from e
     values = os.path.splitext(path)[0] + ".bin"
-    return [values] if os.path.lexists(values) or b"<const" in text or b'"Const"' in text else []
+    return [values] if description.has_values or os.path.lexists(values) else []
+
+
+class _Description:
+    """Of a network in XML: what it needs to be before OpenVINO reads it, which takes anything else for one of TensorFlow's."""
+
+    has_values = False
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def read(self, text: bytes) -> None:
+        """Raises ExpatError or ValueError for what is none."""
+        parser = ParserCreate()
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.Parse(text, True)
+
+    def _doctype(self, *_: object) -> None:
+        raise ValueError("a document type, whose entities may grow without limit")
+
+    def _start(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 1 and (name != "net" or attributes.get("version") not in VERSIONS) or self._depth > MOST_DEPTH * 10:
+            raise ValueError("no network")
+        self.has_values = self.has_values or name == "layer" and attributes.get("type") == "Const"
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
 
 
 def _of_onnx(path: str) -> List[str]:

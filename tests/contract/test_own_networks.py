@@ -162,28 +162,34 @@ def deep(levels):
                 [("landmarks", (1, 1404))]), "cannot run"),
     (onnx_bytes([("Relu", "picture", "y", {})], [("picture", (1, 3, 192, 192))], [("y", (1, 3, 192, 192))])[:-40], "my.onnx"),
 ])
-def test_a_file_that_is_no_network_is_one_line(tmp_path, monkeypatch, runtime, content, text):
+def test_a_file_that_is_no_network_is_one_line(tmp_path, monkeypatch, capfd, runtime, content, text):
     path = write(tmp_path / "my.onnx", content)
     with pytest.raises(ModelError) as refused:
         opened(tmp_path, monkeypatch, path, runtime=runtime)
     assert text in str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 600
+    assert capfd.readouterr() == ("", "")
 
 
 BOMB = b'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><net name="&b;"></net>'
 
 
 @pytest.mark.parametrize("content, text", [
-    (BOMB, "no network of OpenVINO's"), (b"<html></html>", "no network of OpenVINO's"), (b"", "no network of OpenVINO's"),
+    (BOMB, "no network of OpenVINO's"), (BOMB.decode().encode("utf-16"), "no network of OpenVINO's"),
+    (b'<?xml version="1.0"?><net name="x" version="7"></net>', "no network of OpenVINO's"),
+    (b'<?xml version="1.0" encoding="klingon"?><net name="x" version="11"></net>', "no network of OpenVINO's"),
+    (b'<net version="11">' + b"<a>" * 10000 + b"</a>" * 10000 + b"</net>", "no network of OpenVINO's"),
+    (b"<html></html>", "no network of OpenVINO's"), (b"", "no network of OpenVINO's"),
     (b'<?xml version="1.0"?><net name="x" version="11"><layers>', "my.xml"),
     (b'<?xml version="1.0"?><net name="x" version="11"><layers><layer id="0" name="a" type="Evil" version="extension">'
      b'<output><port id="0" precision="FP32"/></output></layer></layers><edges/></net>', "my.xml"),
 ])
-def test_an_xml_that_is_no_network_is_one_line(tmp_path, monkeypatch, content, text):
+def test_an_xml_that_is_no_network_is_one_line(tmp_path, monkeypatch, capfd, content, text):
     need_runtime("openvino")
     path = write(tmp_path / "my.xml", content)
     with pytest.raises(ModelError) as refused:
         opened(tmp_path, monkeypatch, path)
     assert text in str(refused.value) and "\n" not in str(refused.value)
+    assert capfd.readouterr() == ("", ""), "nor do the runtime's own readers say anything"
 
 
 @pytest.mark.parametrize("name", ["my.onnx", "my.xml"])

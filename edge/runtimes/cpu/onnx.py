@@ -24,7 +24,8 @@ class OnnxRunner(CpuRunner):
         ort = imported(PACKAGE, CURE)
         self.backend = "onnxruntime {} cpu".format(".".join(ort.__version__.split(".")[:2]))
         self._failures = tuple(set(self._failures + _failures()))
-        self._session = ort.InferenceSession(self._file, _options(ort), providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(self._file, _options(ort), providers=["CPUExecutionProvider"],
+                                             enable_fallback=0)  # which tries the same again, and prints that
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if self._interface is not None:
             return own_tensors(self.model, self._interface, _open(inputs), _open(outputs), self._shapes)
