@@ -135,9 +135,9 @@ class _Walk:
             self._left -= 1
             self._file.seek(at)
             head = self._file.read(20)
-            key, used = _varint(head)
+            key, used = varint(head)
             kind = key & 7
-            value, more = _varint(head[used:]) if kind in (VARINT, BYTES) else (0, 0)
+            value, more = varint(head[used:]) if kind in (VARINT, BYTES) else (0, 0)
             begin = at + used + more
             at = begin + {VARINT: 0, EIGHT: 8, BYTES: value, FOUR: 4}.get(kind, end)
             if not key >> 3 or at > end or self._left < 0:
@@ -150,7 +150,7 @@ class _Walk:
         return self._file.read(min(stop - begin, 4096))
 
 
-def _varint(data: bytes) -> Tuple[int, int]:
+def varint(data: bytes) -> Tuple[int, int]:
     """A number and how many bytes it takes."""
     value = 0
     for i, byte in enumerate(data[:10]):
