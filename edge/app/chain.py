@@ -87,7 +87,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     given = given_boxes(config, report)
     detector = None if given is not None else networks.detector()
     align_runner, mesh = networks.required(ALIGN, config.models.align)
-    aligner = make_aligner(mesh.name)
+    aligner = make_aligner(mesh.like)
     detect: Finder
     if detector is not None:
         settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
@@ -126,7 +126,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     return Stages(detect, align, pose, iris,
                   Express(ExpressSettings(camera, filters if smooth == ONE_EURO else None, absent,
                                           wanted.landmarks, learn=not stills, neutral=neutral(mesh.name),
-                                          shapes=_blendshapes(mesh.name, coarse, report) if wanted.shapes else None,
+                                          shapes=_blendshapes(mesh.like, coarse, report) if wanted.shapes else None,
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))),
                   _mean(smoothing, wanted.landmarks, report) if smooth == MEAN else None)

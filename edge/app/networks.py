@@ -3,6 +3,7 @@ from typing import Callable, Optional, Sequence, Tuple
 
 import numpy as np
 
+from edge.app.own import open_own
 from edge.config.load import Config
 from edge.core.contracts import Runner
 from edge.core.errors import ConfigError, ModelError
@@ -29,6 +30,8 @@ class Networks:
 
     def required(self, role: str, candidates: Sequence[str]) -> Tuple[Runner, models.StoredNetwork]:
         """Raises ModelError where no candidate was built. Of several, `nanoface build --tune` may have found the best."""
+        if self._models.own(role):
+            return open_own(self._home, self._models, role)
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
         in_order = ways.preferred(self._home, self._config, role, self._tuned)
@@ -43,7 +46,10 @@ class Networks:
         overlap = self._config.tracking.detect_overlap
         if scale is None:
             runner, network = self.required(DETECT, candidates)
-            return runner, make_detector(network.name, overlap)
+            return runner, make_detector(network.like, overlap, network.size)
+        if self._models.own(DETECT):
+            raise ConfigError("a detector of your own has one size of its input: leave --detector-scale "
+                              "(models.detector_scale) out")
         if not self._any_built(candidates):
             need_runtime(self._models.runtime)
         name = self._first(DETECT, ways.preferred(self._home, self._config, DETECT, self._tuned)).name
@@ -68,7 +74,7 @@ class Networks:
         """The same, or None where it is switched off or not built; `instead`: what happens then."""
         if tuple(candidates) == (OFF,):
             return None
-        if not self._any_built(candidates):
+        if not self._models.own(role) and not self._any_built(candidates):
             self._report("note", "{}: {} not built, {}".format(role, " and ".join(candidates), instead))
             return None
         return self.required(role, candidates)

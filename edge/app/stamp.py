@@ -1,4 +1,5 @@
-"""What made a recording: for who gets it with a bug report. No path, name, address or text of a user."""
+"""What made a recording: for who gets it with a bug report. No path, name, address or text of a user, but for the name of
+the file of a network of one's own."""
 import platform
 from typing import AbstractSet, Any, Callable, Dict, Mapping, Sequence
 
@@ -34,6 +35,9 @@ class Stamp:
             "coarse": sorted(self.coarse), "max_faces": config.tracking.max_faces,
             "profile": bool(self.profile()),
         }
+        own = {stage.name: runner.own for stage in self.stages for runner in stage.runners if runner.own}
+        if own:  # of the user's own: what it is like, and its hash; the file's name is that of the network
+            found["own_networks"] = own
         if config.camera.intrinsics:
             found["camera"] = load(config.camera.intrinsics)._asdict()
         return found

@@ -59,9 +59,14 @@ PACE_OPTIONS = (
 NETWORK_OPTIONS = (
     Option("--detector", "models.detect", "NAME", ", ".join(NETWORKS[DETECT])),
     Option("--detector-scale", "models.detector_scale", "S", "the detector sees the frame resized by S, such as 0.4 or 1"),
-    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN])),
+    Option("--aligner", "models.align", "NAME", ", ".join(NETWORKS[ALIGN]), also=("--align",)),
     Option("--pose", "models.pose", "NAME", "mb05, or none: no head pose"),
     Option("--iris", "models.iris", "NAME", "iris_landmark, or none: no iris, blink or gaze"),
+    Option("--detector-like", "models.detect_like", "NAME", "of an .onnx or .xml of your own in its place: the network "
+           "of ours whose tensors it takes and gives, or ssd300x7"),
+    Option("--aligner-like", "models.align_like", "NAME", "the same of the aligner", also=("--align-like",)),
+    Option("--pose-like", "models.pose_like", "NAME", "the same of the pose"),
+    Option("--iris-like", "models.iris_like", "NAME", "the same of the irises"),
     Option("--runtime", "models.runtime", "NAME", "auto, openvino, onnxruntime or tensorrt"),
 )
 TRACKING_OPTIONS = (
@@ -86,7 +91,7 @@ class _Put(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
         option = self.option
         value = RULES[option.key].from_text(values) if isinstance(values, str) else option.value
-        _append(namespace, Setting(option.key, value, option.flag))
+        _append(namespace, Setting(option.key, value, option_string or option.flag))
 
 
 class _PutSource(argparse.Action):

@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from edge.config.file import DEFAULTS_FILE, Found, UserFile, choose_file, describe, read_file, read_line
+from edge.config.networks import ModelsConfig, like_fault, without_like
 from edge.config.rules import RULES, no_such_key, worker_ends, worker_groups
 from edge.core import redact
 from edge.core.errors import ConfigError
@@ -55,20 +56,6 @@ class CameraConfig(NamedTuple):
     gain: Union[None, str, float]
     white_balance: Union[None, str, float]
     power_line_hz: Union[None, str, float]
-
-
-class ModelsConfig(NamedTuple):
-    """Names of networks, the preferred one first; pose and iris are ("none",) where they are switched off."""
-
-    detect: Tuple[str, ...]
-    detector_scale: Optional[float]
-    align: Tuple[str, ...]
-    pose: Tuple[str, ...]
-    iris: Tuple[str, ...]
-    runtime: str
-    memory: str
-    crops: str
-    graphs: str
 
 
 class EnginesConfig(NamedTuple):
@@ -218,13 +205,13 @@ def load_config(path: Optional[str], overrides: Mapping[str, Any], environ: Opti
     layers.append({key: Found(v, spelled.get(key, "the command line")) for key, v in overrides.items()})
     values = _checked(read_file(UserFile(DEFAULTS_FILE, "the defaults")))
     for layer in layers:
-        values.update(_one_source(_checked(layer), layer))
+        values.update(without_like(_one_source(_checked(layer), layer)))
         if "output.window" in layer and values["output.window"] is False:  # also none that was named before
             values["outputs"] = tuple(text for text in values["outputs"] if text.partition("?")[0].strip().lower() != "window")
     values["source.spec"] = _source(values, layers, user_file, environ is not None)
     _check_outputs(values["outputs"], layers)
     config = _tree(values)._replace(chosen=frozenset(key for layer in layers for key in layer))
-    contradiction = _contradiction(config.source, config.events)
+    contradiction = _contradiction(config.source, config.events) or like_fault(config.models, spelled)
     if contradiction:
         raise ConfigError(contradiction)
     return config

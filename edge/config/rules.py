@@ -3,8 +3,9 @@ import os
 import re
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from edge.config.networks import like_rule, networks_rule
 from edge.core import roles
-from edge.core.roles import AUTO, CAN_BE_OFF, CAPTURE, NETWORKS, OFF, OUTPUT, STAGES
+from edge.core.roles import AUTO, CAPTURE, OFF, OUTPUT, STAGES
 from edge.core.rules import Address, Rule, choice, flag, is_profile, number, numeral, parse_address, which_points, whole
 from edge.core.spelling import did_you_mean, nearest
 from edge.host.reading import can_be_name
@@ -72,36 +73,6 @@ def _texts(allowed: str) -> Rule:
         return tuple(texts)
 
     return Rule(allowed, read, lambda text: [text])
-
-
-def _networks(role: str) -> Rule:
-    known = NETWORKS[role]
-
-    def read(value: Any) -> Tuple[str, ...]:
-        names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-            raise ValueError
-        if names == [OFF] and role in CAN_BE_OFF:
-            return (OFF,)
-        for name in names:
-            if name not in known:
-                raise ValueError(_why_not(name, role))
-            if names.count(name) > 1:
-                raise ValueError("{} is named twice".format(name))
-        return tuple(names)
-
-    off = ", or none alone to switch it off" if role in CAN_BE_OFF else ""
-    return Rule("names in order of preference, of {}{}".format(", ".join(known), off), read,
-                lambda text: [part.strip() for part in text.split(",")], known + ((OFF,) if role in CAN_BE_OFF else ()))
-
-
-def _why_not(name: str, role: str) -> str:
-    for other, names in NETWORKS.items():
-        if name in names:
-            return "{} is a network for {}, not for {}".format(name, other, role)
-    if name == OFF:
-        return "none stands alone" if role in CAN_BE_OFF else "{} cannot be switched off".format(role)
-    return "there is no network {!r}{}".format(name, did_you_mean(nearest(name, NETWORKS[role])))
 
 
 def _or_off(rule: Rule) -> Rule:
@@ -178,11 +149,15 @@ RULES: Dict[str, Rule] = {
     "camera.gain": _or_null(_or_auto(number(0, 10000))),
     "camera.white_balance": _or_null(_or_auto(number(1000, 15000, "kelvin"))),
     "camera.power_line_hz": _or_null(_or_auto(choice(50, 60))),
-    "models.detect": _networks(roles.DETECT),
+    "models.detect": networks_rule(roles.DETECT),
     "models.detector_scale": _or_null(number(0.01, 4)),
-    "models.align": _networks(roles.ALIGN),
-    "models.pose": _networks(roles.POSE),
-    "models.iris": _networks(roles.IRIS),
+    "models.align": networks_rule(roles.ALIGN),
+    "models.pose": networks_rule(roles.POSE),
+    "models.iris": networks_rule(roles.IRIS),
+    "models.detect_like": like_rule(roles.DETECT),
+    "models.align_like": like_rule(roles.ALIGN),
+    "models.pose_like": like_rule(roles.POSE),
+    "models.iris_like": like_rule(roles.IRIS),
     "models.runtime": choice(AUTO, *roles.RUNTIMES),
     "models.memory": choice("pinned", "mapped"),
     "models.crops": choice("auto", "cpu"),

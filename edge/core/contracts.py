@@ -47,6 +47,7 @@ class Runner(ABC):
     outputs = ()  # type: Tuple[Tensor, ...]
     backend = ""  # what the status shows, e.g. "onnxruntime", "openvino f32", "tensorrt fp16"
     model = ""  # name of the network, e.g. "yunet_s"
+    own = ""  # of a network of the user's own: what it is like, and the hash of its file
     note = ""  # why it is this runtime, or works in this way, where that is not what one would expect
     run_s = 0.0  # processor time of the calling thread since open(), in the network or enqueuing and waiting for it
 

@@ -17,6 +17,9 @@ NETWORKS: Dict[str, Tuple[str, ...]] = {
     POSE: ("mb05",),
     IRIS: ("iris_landmark",),
 }
+SSD300X7 = "ssd300x7"
+# role -> what a network of one's own may be like, beside those
+LIKE_ONLY: Dict[str, Tuple[str, ...]] = {DETECT: (SSD300X7,)}
 ROLES = tuple(NETWORKS)  # in the order of the pipeline
 FILLS_TOO = {"face_attention": (IRIS,)}  # network -> later roles whose work it does as well, as the manifest has it
 CAN_BE_OFF = (POSE, IRIS)

@@ -5,7 +5,7 @@ from edge.config.file import SYSTEM_FILE, choose_file, own_file
 from edge.config.load import Config
 from edge.core.errors import EngineError, ModelError
 from edge.core.redact import hide, one_line
-from edge.core.roles import IRIS, NETWORKS, OFF, POSE, TENSORRT, WITH_PLANS
+from edge.core.roles import FILLS_TOO, IRIS, NETWORKS, OFF, POSE, TENSORRT, WITH_PLANS
 from edge.doctor.board import check_board
 from edge.doctor.cameras import check_cameras
 from edge.doctor.gstreamer import check_gstreamer, kind_of
@@ -17,6 +17,7 @@ from edge.doctor.service import check_jtop, check_service
 from edge.doctor.system import check_films, check_folders, check_source, check_system_logs, check_time
 from edge.host import commands
 from edge.store import models, plans, ways
+from edge.store.own import check_file, name_of
 
 PYCUDA = "pycuda"
 WITHOUT = {POSE: "the pose comes from the mesh alone", IRIS: "there is no iris, blink or gaze"}  # what still runs
@@ -75,6 +76,8 @@ def check_models(config: Config, machine: Machine, board: bool = False) -> List[
         tuned = {}
     used = ways.in_use(home, config, tuned, board)
     filled = {role: network.name for network in used.values() for role in network.also if role not in used}
+    for own, like in ((config.models.own(role), getattr(config.models, role + "_like")) for role in NETWORKS):
+        filled.update((role, name_of(own)) for role in FILLS_TOO.get(like, ()) if own and role not in used)
     return [Finding("model " + role, OK, "{} fills it as well".format(filled[role])) if role in filled else
             _check_role(home, config, role, tuned, board) for role in NETWORKS]
 
@@ -83,6 +86,9 @@ def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], 
     name = "model " + role
     if getattr(config.models, role) == (OFF,):
         return Finding(name, OK, "switched off")
+    own = config.models.own(role)
+    if own:
+        return _check_own(role, own, getattr(config.models, role + "_like"))
     try:
         names = ways.preferred(home, config, role, tuned, board)
         known = models.read_index(home)
@@ -97,6 +103,15 @@ def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], 
         text = "{}, since {} is not fetched".format(network.name, " and ".join(skipped))
         return Finding(name, WARN, text, _fetch(skipped))
     return Finding(name, OK, network.name)
+
+
+def _check_own(role: str, path: str, like: str) -> Finding:
+    try:
+        check_file(path)
+    except ModelError as e:
+        cure = "models.{} in the configuration: name another file, or {}".format(role, like)
+        return Finding("model " + role, FAIL, str(e), cure)
+    return Finding("model " + role, OK, "{}, a file of your own, like {}".format(name_of(path), like))
 
 
 def _fetch(names: Sequence[str]) -> str:

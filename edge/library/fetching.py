@@ -2,9 +2,10 @@
 import io
 from typing import Any, Callable, List, Sequence
 
-from edge.config.load import ModelsConfig
+from edge.config.networks import ModelsConfig
 from edge.core.errors import StateError
-from edge.core.roles import IRIS, OFF
+from edge.core.interface import is_file
+from edge.core.roles import FILLS_TOO, IRIS, OFF
 from edge.store import models as modelstore
 from edge.store.canonical import CANONICAL_FACE
 
@@ -36,11 +37,11 @@ def _missing(models: ModelsConfig, home: str) -> List[Sequence[str]]:
     there = modelstore.read_index(home)
     wanted: List[Sequence[str]] = [models.detect, models.align, models.pose]
     aligner = next((there[name] for name in models.align if name in there), {})
-    if IRIS not in aligner.get(modelstore.ROLES, ()):
+    if IRIS not in aligner.get(modelstore.ROLES, FILLS_TOO.get(models.align_like or "", ())):
         wanted.append(models.iris)
     if tuple(models.pose) != (OFF,):
         wanted.append((CANONICAL_FACE,))
-    return [names for names in wanted if tuple(names) != (OFF,) and there.keys().isdisjoint(names)]
+    return [names for names in wanted if tuple(names) != (OFF,) and not is_file(names[0]) and there.keys().isdisjoint(names)]
 
 
 class Lines(io.TextIOBase):

@@ -39,6 +39,7 @@ class Input(NamedTuple):
     scale: float
     offset: Tuple[float, float, float]  # per channel, in the order of `colour`
     centred: bool = False  # the frame in the middle of what is left over, else at the top left
+    stretched: bool = False  # the frame fills it, whatever its aspect
 
 
 class Detector(ABC):
@@ -66,7 +67,7 @@ class Detector(ABC):
         return self.input.size
 
     def crop(self, width: int, height: int) -> Crop:
-        """The whole frame, its aspect kept. The same object while the frames' size stays."""
+        """The whole frame, its aspect kept unless the input is stretched. The same object while the frames' size stays."""
         if self._crop is None or self._frame_size != (width, height):
             self._frame_size, self._crop = (width, height), whole_frame_crop(width, height, self.input)
         return self._crop
@@ -174,7 +175,7 @@ def whole_frame_crop(width: int, height: int, look: Input, resized: Optional[flo
     largest = fit(width, height, look) if resized is None else resized
     matrix = np.zeros((2, 3))
     for axis, (length, room) in enumerate(zip((width, height), look.size)):
-        shown = max(1, int(round(length * largest)))
+        shown = room if look.stretched else max(1, int(round(length * largest)))
         scale = shown / float(length)
         matrix[axis, axis] = scale
         matrix[axis, 2] = 0.5 * scale - 0.5 + ((room - shown) // 2 if look.centred else 0)

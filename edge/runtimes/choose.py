@@ -31,6 +31,8 @@ def open_runner(network: StoredNetwork, runtime: str, **ways: str) -> Runner:
     `auto` takes TensorRT where it is installed and the network has a plan, else the runner's note has why not.
     `ways`: memory, crops and graphs of TensorRT's runner.
     """
+    if network.interface is not None:
+        return _own_runner(network, runtime)
     if runtime != AUTO:
         return _make(runtime, network, ways)
     if find_spec(_module(TENSORRT).PACKAGE) is None:
@@ -60,6 +62,22 @@ def open_sized(network: StoredNetwork, runtime: str, first: Tuple[int, int]) -> 
                           "for: leave --detector-scale (models.detector_scale) out, or add --runtime " + AUTO_ORDER[-1])
     name = _first_installed() if runtime == AUTO else runtime
     return SizedRunner(network.name, first, lambda size: _make(name, network, {}, size))
+
+
+def _own_runner(network: StoredNetwork, runtime: str) -> Runner:
+    """Of the user's own: no engine is built of it. OpenVINO's description of a network is for OpenVINO alone."""
+    if runtime == TENSORRT:
+        raise EngineError("{} is a network of your own, and nanoface builds engines of its own networks only: --runtime auto "
+                          "runs it on the processor, and the others on their engines".format(network.name))
+    described = network.file.lower().endswith(".xml")
+    if described and runtime == ONNXRUNTIME:
+        raise EngineError("{} is for OpenVINO, and not for ONNX Runtime: leave --runtime {} out, or export it as .onnx".format(
+            network.name, runtime))
+    taken = OPENVINO if described else runtime if runtime != AUTO else _first_installed()
+    runner = _make(taken, network, {})
+    if runtime == AUTO and find_spec(_module(TENSORRT).PACKAGE) is not None:
+        runner.note = "no engine is built of {}, a network of your own: {} instead".format(network.name, taken)
+    return runner
 
 
 def need_runtime(runtime: str) -> None:

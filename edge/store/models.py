@@ -10,6 +10,7 @@ import sys
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from edge.core.errors import ModelError
+from edge.core.interface import Interface
 from edge.host import commands
 from edge.host.process import CODE
 from edge.host.reading import read_json, reason
@@ -50,10 +51,17 @@ class StoredNetwork(NamedTuple):
     sha256: str = ""  # of `file`
     also: Tuple[str, ...] = ()  # roles of later stages that it fills as well, which then need no network
     pixels: Optional[PixelInput] = None  # of `cpu_file`; None: it takes what `file` takes
+    interface: Optional[Interface] = None  # of one of the user's own: that of the network that it is like; None: it is ours
+    size: Optional[Tuple[int, int]] = None  # width and height of an own one's input, where `like` leaves them to the file
 
     @property
     def roles(self) -> Tuple[str, ...]:
         return (self.role,) + self.also
+
+    @property
+    def like(self) -> str:
+        """The name of the network of ours that has its crops and its decoder: mostly its own."""
+        return self.name if self.interface is None else self.interface.like
 
 
 def home_dir(environ: Optional[Mapping[str, str]] = None) -> str:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from edge.core.errors import ModelError
+from edge.core.interface import is_file
 from edge.core.roles import AUTO, FILLS_TOO, OFF, ROLES, TENSORRT
 from edge.store.models import StoredNetwork, first_available, read_index
 from edge.store.plans import plan_path, plans_dir
@@ -78,8 +79,10 @@ def in_use(home: str, config: Any, tuned: Mapping[str, str], board: Optional[boo
     network of an earlier one fills has none of its own, unless the user named one.
     """
     found: Dict[str, StoredNetwork] = {}
+    own = [role for role in ROLES if is_file(getattr(config.models, role)[0])]  # what runs them is no network of ours
+    by_own = {other for role in own for other in FILLS_TOO.get(getattr(config.models, role + "_like"), ())}
     for role in ROLES:
-        filled = any(role in network.roles for network in found.values())
+        filled = role in by_own or any(role in network.roles for network in found.values())
         if getattr(config.models, role) == (OFF,) or (filled and "models." + role not in config.chosen):
             continue
         try:

@@ -53,7 +53,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         record = self._record()
-        families = [_build(record, self._l4t)] + _counted(self._totals()) + _at_present(record)
+        families = [_build(record, self._l4t), _networks(record)] + _counted(self._totals()) + _at_present(record)
         families += _outputs(record) + _board(record.get("board") or {})
         return iter(families)
 
@@ -65,6 +65,17 @@ def _build(record: Mapping[str, Any], l4t: str) -> Any:
     backends = {stage.get("backend") for stage in (record.get("stages") or {}).values()}
     family = GaugeMetricFamily("nanoface_build_info", "What runs", labels=["version", "l4t", "runtime"])
     family.add_metric([__version__, l4t, ", ".join(sorted(name for name in backends if name))], 1.0)
+    return family
+
+
+def _networks(record: Mapping[str, Any]) -> Any:
+    """1 for each stage that has one; of one of the user's own the name of its file."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily("nanoface_network_info", "Network of a stage", labels=["stage", "network"])
+    for name, row in (record.get("stages") or {}).items():
+        if row.get("model"):
+            family.add_metric([name, row["model"]], 1.0)
     return family
 
 

@@ -46,7 +46,7 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
     files = [name for name in names if _is_path(name)]
     networks, missing = _networks(home, [name for name in names if name not in files], everything=not names)
     linted = [_lint(title, role, path, True) for title, role, path in networks]
-    linted += [_lint_foreign(path) for path in files]
+    linted += [lint_foreign(path) for path in files]
     if markdown:
         report.block(_markdown(linted))
     else:
@@ -57,7 +57,7 @@ def run_lint(home: str, names: Sequence[str], out: TextIO, markdown: bool = Fals
     return ModelError.exit_code if any(one.of("fault") for one in linted) else 0
 
 
-def _lint_foreign(path: str) -> Linted:
+def lint_foreign(path: str) -> Linted:
     """What kills a process of its own is not looked at here; the output of that process is ignored."""
     from engines.lint.view import FAULT, Finding
 

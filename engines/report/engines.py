@@ -41,6 +41,8 @@ class Engines:
             return ["switched off, or not built"]
         runner, stored = found
         self._filled.update((other, stored.name) for other in stored.also)
+        if stored.interface is not None:
+            return ["{}, a network of the user's own, like {}: neither timed nor verified".format(stored.name, stored.like)]
         try:
             began = clock.monotonic()
             runner.open()

@@ -11,7 +11,7 @@ from edge.recording.format import MAGIC
 from edge.recording.reading import Reader
 
 PIECE = 1 << 16
-SHOWN = ("nanoface", "source", "fps", "networks", "smoothing", "profile", "python", "machine")
+SHOWN = ("nanoface", "source", "fps", "networks", "own_networks", "smoothing", "profile", "python", "machine")
 
 
 class Along:

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "fetch": "verify lint convert manifest",
     "build": "verify lint manifest",
     "estimate": "convert manifest",
+    "export": "lint convert manifest",
     "report": "estimate build verify manifest",
 }
 

@@ -149,6 +149,20 @@ def test_a_role_that_the_network_of_an_earlier_one_fills_needs_no_network(tmp_pa
     assert found["model pose"].state == WARN and found["model align"].state == OK
 
 
+def test_a_network_of_ones_own_is_looked_at_by_its_name_and_fills_what_the_one_that_it_is_like_fills(tmp_path):
+    stored(tmp_path, ["yunet_s", "mb05"])
+    path = tmp_path / "my.onnx"
+    keys = {"models.align": str(path), "models.align_like": "face_attention"}
+    config = load_config(None, keys, {"NANOFACE_CONFIG": os.devnull})
+    absent = {f.name: f for f in doctor.check_models(config, tree(tmp_path, {}))}["model align"]
+    assert absent.state == FAIL and "there is no" in absent.text and "models.align" in absent.cure
+    path.write_bytes(b"\x08\x07\x3a\x00")
+    found = {f.name: f for f in doctor.check_models(config, tree(tmp_path, {}))}
+    assert [found["model " + role].state for role in ("detect", "align", "pose", "iris")] == [OK] * 4
+    assert found["model align"].text == "my.onnx, a file of your own, like face_attention"
+    assert found["model iris"].text == "my.onnx fills it as well"
+
+
 def test_index_that_is_no_json_is_a_failure_and_roles_switched_off_are_none(tmp_path):
     stored(tmp_path, [])
     (tmp_path / "home" / "onnx" / "index.json").write_text("{")

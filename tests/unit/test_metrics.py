@@ -176,3 +176,11 @@ def test_an_output_is_up_however_it_says_that_it_works(state, up):
     items, is_up, _ = _outputs({"outputs": {"x": stats}})
     assert [sample.value for sample in is_up.samples] == [up]
     assert {sample.labels["was"]: sample.value for sample in items.samples} == {"sent": 1, "refused": 4}
+
+
+def test_each_network_is_named_with_its_stage(serve):
+    stages = {"align": {"model": "my.onnx", "backend": "openvino"}, "express": {"backend": ""}, "detect": {"model": "yunet_s"}}
+    page = get(serve(dict(RECORD, stages=stages)))
+    told = re.findall('^nanoface_network_info{(.+)} 1.0$', page, re.MULTILINE)
+    assert [dict(re.findall(r'(\w+)="([^"]*)"', labels)) for labels in told] == [
+        {"stage": "align", "network": "my.onnx"}, {"stage": "detect", "network": "yunet_s"}]

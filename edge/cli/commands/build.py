@@ -6,6 +6,8 @@ from typing import Any, TextIO, Tuple
 from edge.cli.command import ANY_NETWORK, Command
 from edge.cli.options import add_config, config_of
 from edge.cli.parser import ArgumentParser, count
+from edge.core.errors import ConfigError
+from edge.core.interface import is_file
 from edge.core.roles import NETWORKS, OFF
 from edge.store.models import home_dir
 
@@ -50,11 +52,17 @@ def run(args: Any, out: TextIO) -> int:
 
     config = config_of(args)
     models = config.models._asdict()
+    own = [role for role in NETWORKS if config.models.own(role)]
+    for word in args.only + args.networks:
+        if is_file(word) or word in own:
+            raise ConfigError("{}: engines are built of nanoface's own networks only; one of your own runs on the "
+                              "processor".format(config.models.own(word) if word in own else word))
     options = BuildOptions(
         only=tuple(args.only), networks=tuple(args.networks), all_networks=args.all_networks, fp32=args.fp32,
         workspace_mb=args.workspace, tactics=args.tactics, force=args.force, list_only=args.list, lint=not args.no_lint,
         timeout_s=60.0 * args.timeout, untuned=args.untuned,
-        candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,)}, named=config.chosen)
+        candidates={role: models[role] for role in NETWORKS if models[role] != (OFF,) and role not in own},
+        named=config.chosen)
     if args.unattended:
         from engines.build.unattended import run_unattended
 

@@ -4,6 +4,7 @@ from typing import Any, TextIO
 
 from edge.cli.command import Command
 from edge.cli.options import NETWORK_OPTIONS, TRACKING_OPTIONS, Option, add, add_config, add_source, config_of, take_source
+from edge.cli.own import note_findings
 from edge.cli.parser import ArgumentParser
 from edge.core.errors import SourceError
 from edge.host import console
@@ -60,6 +61,7 @@ def _track(args: Any, out: TextIO) -> int:
         from edge.outputs.spec import parse_outputs
         from edge.telemetry.status import table
 
+        note_findings(config, args.report)
         try:
             record = app.run(config, stop, args.report)
         finally:

@@ -1,5 +1,5 @@
 """ONNX Runtime on one thread. Works from version 1.10, the last for Python 3.6."""
-from typing import Any, Mapping, Tuple, Type
+from typing import Any, List, Mapping, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from edge.core.contracts import Tensor
 from edge.core.roles import ONNXRUNTIME
 from edge.host.analytics import load_runtime
 from edge.host.packages import install
-from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
+from edge.runtimes.cpu.runner import CpuRunner, OpenTensor, imported, own_tensors, static_tensor, zeros
 
 PACKAGE = ONNXRUNTIME
 CURE = install(PACKAGE)
@@ -23,12 +23,19 @@ class OnnxRunner(CpuRunner):
     def _load(self) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
         ort = imported(PACKAGE, CURE)
         self.backend = "onnxruntime {} cpu".format(".".join(ort.__version__.split(".")[:2]))
-        self._failures = _failures()
+        self._failures = tuple(set(self._failures + _failures()))
         options = _options(ort)
         for name, value in self._open_dims().items():
             options.add_free_dimension_override_by_name(name, value)
-        self._session = ort.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
-        return self._tensors(self._session.get_inputs()), self._tensors(self._session.get_outputs())
+        self._session = ort.InferenceSession(self._file, options, providers=["CPUExecutionProvider"],
+                                             enable_fallback=0)  # which tries the same again, and prints that
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if self._interface is not None:
+            return own_tensors(self.model, self._interface, _open(inputs), _open(outputs), self._shapes)
+        return self._tensors(inputs), self._tensors(outputs)
+
+    def _shapes(self, feed: Tensor) -> Sequence[Sequence[int]]:
+        return [np.shape(values) for values in self._session.run(None, zeros([feed]))]
 
     def _tensors(self, nodes: Any) -> Tuple[Tensor, ...]:
         return tuple(static_tensor(self.model, n.name, n.shape, n.type == "tensor(float)") for n in nodes)
@@ -48,10 +55,15 @@ class OnnxRunner(CpuRunner):
         self._binding = self._session = None
 
 
+def _open(nodes: Any) -> List[OpenTensor]:
+    """A dimension that is left open has a name, or nothing."""
+    return [(n.name, [d if isinstance(d, int) and d > 0 else None for d in n.shape], n.type == "tensor(float)") for n in nodes]
+
+
 def _failures() -> Tuple[Type[Exception], ...]:
     """The exceptions of ONNX Runtime, which have no common base of their own."""
     state = vars(load_runtime("onnxruntime.capi.onnxruntime_pybind11_state"))
-    return (RuntimeError,) + tuple(v for v in state.values() if isinstance(v, type) and issubclass(v, Exception))
+    return tuple(v for v in state.values() if isinstance(v, type) and issubclass(v, Exception))
 
 
 def _options(ort: Any) -> Any:

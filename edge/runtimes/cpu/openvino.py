@@ -2,14 +2,15 @@
 import ctypes
 import sys
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping, Tuple
+from typing import Any, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from edge.core.contracts import Tensor
+from edge.core.interface import Interface
 from edge.core.roles import OPENVINO
 from edge.host.packages import install
-from edge.runtimes.cpu.runner import CpuRunner, imported, static_tensor
+from edge.runtimes.cpu.runner import CpuRunner, OpenTensor, imported, own_tensors, static_tensor, zeros
 
 RESULT = "/sink_port_"  # follows an output's name; get_any_name() may name another tensor that holds the same values
 PACKAGE = OPENVINO
@@ -61,16 +62,44 @@ class OpenVinoRunner(CpuRunner):
         self.backend = "openvino {} f32".format(".".join(ov.__version__.split(".")[:2]))
         with signal_stack_kept():
             core, network = ov.Core(), self._file  # type: Any, Any
-            if self._open_dims():
+            if self._interface is not None:
+                network = self._own_network(ov, self._interface)
+            elif self._open_dims():
                 network, sides = core.read_model(self._file), list(self._open_dims().values())
                 network.reshape([d if d.is_static else sides.pop(0) for d in network.inputs[0].get_partial_shape()])
             self._request = core.compile_model(network, "CPU", CONFIG).create_infer_request()
         float32 = ov.Type.f32
+        if self._interface is not None:
+            return own_tensors(self.model, self._interface, self._open(self._request.model_inputs, float32),
+                               self._open(self._request.model_outputs, float32), self._shapes)
         return self._tensors(self._request.model_inputs, float32), self._tensors(self._request.model_outputs, float32)
+
+    def _own_network(self, ov: Any, interface: Interface) -> Any:
+        """Read, its batch fixed, its inputs and outputs in 32 bits."""
+        network = ov.Core().read_model(self._file)
+        if len(network.inputs) == 1:
+            dims = [d.get_length() if d.is_static else None for d in network.inputs[0].get_partial_shape()]
+            network.reshape(list(interface.sized(dims, self.model)))
+        steps = ov.preprocess.PrePostProcessor(network)
+        for tensors, ports in ((steps.input, network.inputs), (steps.output, network.outputs)):
+            for i in range(len(ports)):
+                tensors(i).tensor().set_element_type(ov.Type.f32)
+        return steps.build()
+
+    def _open(self, ports: Any, float32: Any) -> List[OpenTensor]:
+        """By the names of their tensors, of which a port may have several."""
+        wanted = {} if self._interface is None else self._interface.outputs
+        return [(next((name for name in sorted(port.get_names()) if name in wanted), name_of(port)),
+                 [d.get_length() if d.is_static else None for d in port.get_partial_shape()],
+                 port.get_element_type() == float32) for port in ports]
+
+    def _shapes(self, feed: Tensor) -> Sequence[Sequence[int]]:
+        self._request.infer(list(zeros([feed]).values()))
+        return [tuple(self._request.get_output_tensor(i).shape) for i in range(len(self._request.model_outputs))]
 
     def _tensors(self, ports: Any, float32: Any) -> Tuple[Tensor, ...]:
         return tuple(
-            static_tensor(self.model, port.get_node().get_friendly_name().split(RESULT)[0],
+            static_tensor(self.model, name_of(port),
                           [d.get_length() if d.is_static else None for d in port.get_partial_shape()],
                           port.get_element_type() == float32)
             for port in ports)
@@ -87,3 +116,7 @@ class OpenVinoRunner(CpuRunner):
 
     def _unload(self) -> None:
         self._request = None
+
+
+def name_of(port: Any) -> str:
+    return port.get_node().get_friendly_name().split(RESULT)[0]  # type: ignore[no-any-return]

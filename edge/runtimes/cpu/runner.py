@@ -5,17 +5,24 @@ The network reads its inputs and writes its outputs where they lie, so nothing i
 import os
 import re
 from abc import abstractmethod
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from edge.core import clock
 from edge.core.contracts import Crop, Runner, Tensor, Ticket
 from edge.core.errors import EdgeError, EngineError, ModelError
+from edge.core.interface import Interface
 from edge.host.analytics import load_runtime
 from edge.models.warp import Warper
 from edge.runtimes.cpu.pixels import PixelFeed, takes_pixels
 from edge.store.models import HEIGHT, WIDTH, StoredNetwork, cure
+
+# what a runtime's binding, or numpy, may raise of a file that is not ours
+OF_FOREIGN = (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError, OSError)
+
+
+OpenTensor = Tuple[str, Sequence[Optional[int]], bool]
 
 
 class Finished(Ticket):
@@ -37,11 +44,13 @@ class CpuRunner(Runner):
         self._size = size
         self._file = network.cpu_file
         self._arithmetic = network.pixels
+        self._interface = network.interface  # of a network of the user's own, which may have other names and an open batch
+        self.own = "" if network.interface is None else "{} {}".format(network.like, network.sha256)
         self._pixels: Optional[PixelFeed] = None  # where the file takes pixel values
         self._warper = Warper()
         self._feeds: Optional[Dict[str, np.ndarray]] = None  # the network's inputs; None: not open
         self._results: Dict[str, np.ndarray] = {}  # the network's outputs
-        self._failures: Tuple[Type[Exception], ...] = (RuntimeError,)  # what the runtime raises for a bad network
+        self._failures: Tuple[Type[Exception], ...] = (RuntimeError,) if network.interface is None else OF_FOREIGN
 
     def open(self) -> None:
         """Load, allocate and run once. May be called again after close()."""
@@ -50,16 +59,19 @@ class CpuRunner(Runner):
             if not os.path.isfile(self._file):
                 raise ModelError("the file of network {} is missing ({}): {}".format(self.model, self._file, cure()))
             self.inputs, self.outputs = self._load()
+            names = {} if self._interface is None else self._interface.names_in(self.outputs, self.model)
             self._feeds, self._results = zeros(self.inputs), zeros(self.outputs)
             self._bind(self._feeds, self._results)
             self._take_pixels(self._feeds)
+            self._rename(names)
             self._run()
         except EdgeError:
             self.close()
             raise
         except self._failures as e:
             self.close()
-            raise ModelError("{} cannot run {} ({}): {}".format(self.backend, self._file, reason(e), rebuild())) from e
+            raise ModelError("{} cannot run {} ({}): {}".format(
+                self.backend, self._file, reason(e), self._cure())) from e
         self.run_s = 0.0
 
     def submit(self, image: np.ndarray, crops: Sequence[Crop]) -> Ticket:
@@ -96,6 +108,16 @@ class CpuRunner(Runner):
         (name, values), = feeds.items()
         self._pixels = PixelFeed(arithmetic, values)
         self.inputs = (Tensor(name, self._pixels.shape),)
+
+    def _rename(self, names: Mapping[str, str]) -> None:
+        """Outputs as the decoder calls them; the others of the file are nobody's."""
+        if names:
+            self._results = {name: self._results[own] for name, own in names.items()}
+            self.outputs = tuple(Tensor(name, values.shape) for name, values in self._results.items())
+
+    def _cure(self) -> str:
+        """For a file that is not what it should be."""
+        return rebuild() if self._interface is None else "export it again"
 
     def _timed_run(self) -> Dict[str, np.ndarray]:
         began_at = clock.thread_cpu()
@@ -162,6 +184,25 @@ def static_tensor(model: str, name: str, dims: Sequence[Any], is_float32: bool) 
         raise ModelError("{} of network {} is ({}) {}, not float32 of a fixed shape: {}".format(
             name, model, shape, kind, rebuild()))
     return Tensor(name, tuple(dims))
+
+
+def own_tensors(model: str, interface: Interface, inputs: Sequence[OpenTensor], outputs: Sequence[OpenTensor],
+                run: Callable[[Tensor], Sequence[Sequence[int]]]) -> Tuple[Tuple[Tensor, ...], Tuple[Tensor, ...]]:
+    """Inputs and outputs of a network of the user's own, (name, dimensions or None, is it float32), which may leave its batch
+    open. `run`: once on zeros, the shapes of the outputs. Raises ModelError.
+    """
+    if len(inputs) != 1:
+        raise ModelError("{} has {} inputs, and {} one: {}".format(
+            model, len(inputs), interface.like, ", ".join(name for name, _, _ in inputs) or "none"))
+    for name, _, is_float32 in list(inputs) + list(outputs):
+        if not is_float32:
+            raise ModelError("{} of {} is not float32: keep inputs and outputs in float32 where it is exported".format(
+                name, model))
+    feed = Tensor(inputs[0][0], interface.sized(inputs[0][1], model))
+    shapes: Sequence[Sequence[Optional[int]]] = [dims for _, dims, _ in outputs]
+    if any(None in dims for dims in shapes):
+        shapes = run(feed)
+    return (feed,), tuple(static_tensor(model, name, dims, True) for (name, _, _), dims in zip(outputs, shapes))
 
 
 def zeros(tensors: Sequence[Tensor]) -> Dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""A fetched network as a file for other programs."""
