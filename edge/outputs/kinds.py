@@ -57,6 +57,7 @@ PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Ke
                style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
+NAMED = dict(STILL, suffix=Key(matching(r"[^/\x00-\x1f\x7f]{1,40}", "up to 40 characters, no slash"), "before each extension: _res"))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
@@ -91,7 +92,7 @@ KINDS: Dict[str, Kind] = {
     "csv": Kind(FILE, "files.csv:make", "a table, one row a face (- is standard output)", "csv:clip.csv", RECORD, (".csv",)),
     "video": Kind(FILE, "pictures.video:make", "the film with what was found drawn into it",
                   "video:demo.mp4?mirror=true", PICTURE, (".mp4",), True),
-    "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
+    "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", NAMED),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
     "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
@@ -157,6 +158,11 @@ class OutputSpec(NamedTuple):
         """Whether a file for each frame or picture is written into it."""
         kind = KINDS[self.kind]
         return kind.target == FOLDER or kind.target == PICTURES and not self.target.lower().endswith(kind.files)
+
+    @property
+    def naming(self) -> Tuple[str, str]:
+        """How the files of its folder are called, for PictureNames."""
+        return KINDS[self.kind].each, self.keys.get("suffix", "")
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:
