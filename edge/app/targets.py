@@ -23,9 +23,9 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
     names = {naming: _annotated(kind, naming) for naming in {spec.naming for spec in outputs}}
     log_files = [] if status is None else names_of(status, config.status.keep)
     for spec in outputs:
-        beside = bool(spec.naming[1])  # a suffix keeps it off what lies in the source's own folder
-        over = next((path for path in read if not (beside and os.path.isdir(path)) and _writes(spec, path, names)), "") or _over(
-            spec, names, read)
+        # a suffix keeps it off what lies in the source's own folder
+        before = [path for path in read if not (spec.naming[1] and os.path.isdir(path))]
+        over = next((path for path in before if _writes(spec, path, names)), "") or _over(spec, names, read)
         if over:
             raise ConfigError("--output {} would write over the source {}".format(spec.text, over))
         for path in log_files:

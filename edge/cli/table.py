@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "write one text file with all about this board",
     "service": "install, show or remove the service that starts at boot",
     "openseeface": "track with the options of OpenSeeFace's facetracker.py",
+    "ailia": "track with the options of ailia-models' facemesh.py",
     "completion": "print what completes all of this in bash, zsh or fish",
     "help": "show this, or the options of a command",
     "version": "print the version",

@@ -57,7 +57,8 @@ PICTURE = dict(FACE, mirror=Key(flag(), "show it as in a mirror"), draw_times=Ke
                style=Key(choice(*STYLES), "of what is drawn: the mesh with all that was found, or the 468 points (mesh)"))
 FACES = {"faces": Key(choice("all", "first"), "of a frame (all)")}
 STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(QUALITY)))
-NAMED = dict(STILL, suffix=Key(matching(r"[^/\x00-\x1f\x7f]{1,40}", "up to 40 characters, no slash"), "before each extension: _res"))
+NAMED = dict(STILL, suffix=Key(matching(r"[^/\x00-\x1f\x7f]{1,40}", "up to 40 characters, no slash"),
+                               "before each extension: _res"))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))

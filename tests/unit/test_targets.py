@@ -179,8 +179,7 @@ def test_annotated_pictures_keep_their_names():
 
 
 @pytest.mark.parametrize("files, called", [
-    (["a/IMG_1.jpg", "b/IMG_1.jpg", "IMG_1_res.jpg", "IMG_1_res.jpg"], ["IMG_1_res.jpg", "IMG_1_res-2.jpg", "IMG_1_res_res.jpg",
-                                                                       "IMG_1_res_res.jpg"]),
+    (["a/IMG_1.jpg", "b/IMG_1.jpg", "IMG_1_res.jpg"], ["IMG_1_res.jpg", "IMG_1_res-2.jpg", "IMG_1_res_res.jpg"]),
     (["x.heic", "y.PNG", "no extension", ".jpg"], ["x.heic_res.jpg", "y_res.PNG", "no extension_res.jpg", ".jpg_res.jpg"]),
     (["n" * 192 + ".jpg", "n" * 193 + ".jpg", ""], ["n" * 192 + "_res.jpg", "000001_res.jpg", "000002_res.jpg"]),
 ])
