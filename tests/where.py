@@ -34,7 +34,7 @@ ON_PYTHON36 = {
         "contract/test_live_web_hostile.py", "contract/test_live_ws_peers.py",
         "contract/test_seams_command.py", "pipeline/test_clock_steps.py", "pipeline/test_link.py",
         "pipeline/test_no_telemetry.py", "unit/test_apart.py", "unit/test_buildlock.py", "unit/test_cli.py",
-        "unit/test_cli_ailia.py", "unit/test_cli_openseeface.py",
+        "unit/test_cli_ailia.py", "unit/test_cli_openseeface.py", "unit/test_cli_pose.py",
         "unit/test_commands.py", "unit/test_completion.py", "unit/test_config.py",
         "unit/test_config_source.py", "unit/test_console.py", "unit/test_doctor_outputs.py", "unit/test_endings.py",
         "unit/test_hostile_playlists.py", "unit/test_live_listening.py", "unit/test_live_loop.py", "unit/test_live_mqtt.py",

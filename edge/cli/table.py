@@ -13,6 +13,7 @@ from edge.core.errors import ConfigError
 # this name in capitals, and is imported on demand.
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
+    "pose": "print yaw, pitch and roll of each face",
     "status": "show what a running tracker does",
     "models": "list, fetch, check or lint the networks",
     "bench": "measure the pipeline and each network alone",

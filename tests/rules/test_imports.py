@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "doctor": "config store sources.live.v4l2 telemetry.board outputs.spec outputs.kinds " + BELOW,  # what will listen where
     "bench": "app config store sources outputs runtimes pipeline telemetry " + BELOW,
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
-    "cli": "app bench doctor service config store outputs telemetry " + BELOW,
+    # library: what only asks where heads are turned is a program like others; rotation: its angles as others write them
+    "cli": "app bench doctor service config store outputs telemetry library geometry.rotation " + BELOW,
     "library": "app config store sources outputs " + BELOW,
     "__main__": "cli host",
 }
