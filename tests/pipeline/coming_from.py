@@ -159,7 +159,7 @@ def exported(done):
 
 def answers(done):
     """DISCOVER's server, asked while it ran."""
-    assert json.loads(done.answer) == {}
+    assert isinstance(json.loads(done.answer), (dict, list)) and "127.0.0.1" in done.out
 
 
 CHECKS = {

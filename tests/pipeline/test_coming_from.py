@@ -165,7 +165,7 @@ def before(command, nanoface):
         made = nanoface("clip.mp4", "--output", "ssi-box:face_bounding_box.stream", NANOFACE_CONFIG=configured(folder, False))
         assert made.code == 0, made.err
     if "facemesh.onnx" in command:
-        shutil.copy(models.locate(nanoface.home, "face_landmark").path, os.path.join(folder, "facemesh.onnx"))
+        shutil.copy(models.locate(nanoface.home, "face_landmark").file, os.path.join(folder, "facemesh.onnx"))
     if "facemesh_pth" in command:
         need_networks(nanoface.home, "facemesh_pth")
     if "fmr_8and16" in command:
