@@ -1,7 +1,7 @@
 """The stages of a run, composed of the networks that are there, and what is given up to keep the rate."""
 import re
 from functools import partial
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union
 
 from edge.app.boxes import given_boxes
 from edge.app.camera import camera_of
@@ -90,9 +90,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     aligner = make_aligner(mesh.like)
     detect: Finder
     if detector is not None:
-        settings = DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
-                                  tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
-        detect = Detect(detector[0], detector[1], aligner, tracks, settings)
+        detect = Detect(detector[0], detector[1], aligner, tracks, _detect_settings(config, stills, live))
     else:
         assert given is not None
         detect = FromBoxes(given, aligner, tracks, partial(report, "note"))
@@ -113,11 +111,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
         iris = None if opened is None else IrisStage(opened[0], IrisLandmark())
         filled.update(() if iris is None else iris.fills)
 
-    absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
-    if "irises" not in filled:
-        absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else NO_NETWORK
-    if wanted.landmarks68 and (pose is None or not pose.points):
-        absent["landmarks68"] = _why_no_points68(pose, report)
+    absent = _absent(config, filled, pose, wanted, report)
     smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
     smooth = smoothing.kind if smoothing.enabled and not stills else ""
     if smooth != MEAN and config.chosen.intersection(OF_MEAN):
@@ -130,6 +124,22 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
                                           auto_centre=config.neutral.auto_centre, events=wanted.events and not stills,
                                           limits=Limits(lost_after_s=tracking.lost_after_s, **config.events._asdict()))),
                   _mean(smoothing, wanted.landmarks, report) if smooth == MEAN else None)
+
+
+def _detect_settings(config: Config, stills: bool, live: bool) -> DetectSettings:
+    tracking = config.tracking
+    return DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
+                          tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
+
+
+def _absent(config: Config, filled: Set[str], pose: Optional[PoseStage], wanted: Parts, report: Report) -> Dict[str, str]:
+    """What no stage fills in, and why."""
+    absent = {} if "pose" in filled else {"pose": SWITCHED_OFF}
+    if "irises" not in filled:
+        absent["iris"] = SWITCHED_OFF if config.models.iris == (OFF,) else NO_NETWORK
+    if wanted.landmarks68 and (pose is None or not pose.points):
+        absent["landmarks68"] = _why_no_points68(pose, report)
+    return absent
 
 
 def _why_no_points68(pose: Optional[PoseStage], report: Report) -> str:

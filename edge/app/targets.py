@@ -6,7 +6,7 @@ from typing import List, Mapping, Sequence, Set, Tuple
 
 from edge.config.load import Config
 from edge.core.errors import ConfigError
-from edge.outputs.kinds import KINDS, OutputSpec
+from edge.outputs.kinds import OutputSpec
 from edge.outputs.spec import PictureNames
 from edge.sources.spec import Kind, classify
 from edge.ssi.header import DATA
@@ -21,10 +21,12 @@ def check_targets(specs: Sequence[OutputSpec], config: Config) -> None:
     outputs = [spec for spec in specs if spec.path]
     kind = NO_FILE if config.source.spec is None else classify(config.source.spec)
     status, read = config.status.file(os.environ), read_files(config, kind)
-    names = {each: _annotated(kind, each) for each in {KINDS[spec.kind].each for spec in outputs}}
+    names = {naming: _annotated(kind, naming) for naming in {spec.naming for spec in outputs}}
     log_files = [] if status is None else names_of(status, config.status.keep)
     for spec in outputs:
-        over = next((path for path in read if _writes(spec, path, names)), "") or _over(spec, names, read)
+        # a suffix keeps it off what lies in the source's own folder
+        before = [path for path in read if not (spec.naming[1] and os.path.isdir(path))]
+        over = next((path for path in before if _writes(spec, path, names)), "") or _over(spec, names, read)
         if over:
             raise ConfigError("--output {} would write over the source {}".format(spec.text, over))
         for path in log_files:
@@ -63,28 +65,29 @@ def read_files(config: Config, kind: Kind) -> List[str]:
     return [path for path in found if path and os.path.exists(path)]
 
 
-def _annotated(kind: Kind, each: str) -> Set[str]:
-    """How a folder of annotated pictures names those of a source; `each` as in the table of outputs."""
-    names = PictureNames(each)
+def _annotated(kind: Kind, naming: Tuple[str, str]) -> Set[str]:
+    """How a folder of annotated pictures names those of a source."""
+    names = PictureNames(*naming)
     return {names.name(path, seq) for seq, path in enumerate(kind.paths)}
 
 
-def _writes(spec: OutputSpec, path: str, names: Mapping[str, Set[str]]) -> bool:
+def _writes(spec: OutputSpec, path: str, names: Mapping[Tuple[str, str], Set[str]]) -> bool:
     """Whether an output writes to `path`; `names` as _annotated() has them, by what they end in."""
     if any(_same(written, path) for written in spec.paths):
         return True
     folder, name = os.path.split(os.path.abspath(path))
-    each, (stem, extension) = KINDS[spec.kind].each, os.path.splitext(name)
-    numbered = extension == (each or ".jpg") and NUMBERED.fullmatch(stem) is not None
-    return spec.is_folder and (name in names[each] or numbered) and _same(spec.path, folder)
+    each, suffix = spec.naming
+    ending = suffix + (each or ".jpg")
+    numbered = name.endswith(ending) and NUMBERED.fullmatch(name[:-len(ending)]) is not None
+    return spec.is_folder and (name in names[spec.naming] or numbered) and _same(spec.path, folder)
 
 
-def _over(spec: OutputSpec, names: Mapping[str, Set[str]], read: Sequence[str]) -> str:
+def _over(spec: OutputSpec, names: Mapping[Tuple[str, str], Set[str]], read: Sequence[str]) -> str:
     """The picture in the output's folder that leads to one that is read, by a link; "" where there is none."""
     if not spec.is_folder:
         return ""
     sources = {os.path.realpath(path) for path in read} | {_number(path) for path in read}
-    written = (os.path.join(spec.path, name) for name in sorted(names[KINDS[spec.kind].each]))
+    written = (os.path.join(spec.path, name) for name in sorted(names[spec.naming]))
     return next((path for path in written if os.path.exists(path) and sources & {os.path.realpath(path), _number(path)}), "")
 
 

@@ -65,7 +65,8 @@ class ArgumentParser(argparse.ArgumentParser):
     def _meant(self, word: str) -> str:
         options = self._option_string_actions
         if not word.startswith("-"):
-            return ", did you mean --source {}?".format(shown(word)) if "--source" in options else ""
+            source = next((option for option in ("--source", "--input") if option in options), "")
+            return ", did you mean {} {}?".format(source, shown(word)) if source else ""
         near = nearest(word.split("=")[0], options)
         if not near and os.path.exists(word):
             near = os.path.join(os.curdir, word)

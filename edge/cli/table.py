@@ -13,6 +13,7 @@ from edge.core.errors import ConfigError
 # this name in capitals, and is imported on demand.
 COMMANDS = {
     "run": "track faces in a camera, video, pictures or stream",
+    "pose": "print yaw, pitch and roll of each face",
     "status": "show what a running tracker does",
     "models": "list, fetch, check or lint the networks",
     "bench": "measure the pipeline, each network alone, or detectors at several sizes",
@@ -28,6 +29,7 @@ COMMANDS = {
     "service": "install, show or remove the service that starts at boot",
     "openseeface": "track with the options of OpenSeeFace's facetracker.py",
     "discover": "answer as the server of DISCOVER does, or write a module for it",
+    "ailia": "track with the options of ailia-models' facemesh.py",
     "completion": "print what completes all of this in bash, zsh or fish",
     "help": "show this, or the options of a command",
     "version": "print the version",

@@ -43,6 +43,21 @@ def angles(rotation: np.ndarray) -> Tuple[float, float, float]:
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
+def seen_along(rotation: np.ndarray, place: Iterable[float]) -> np.ndarray:
+    """The rotation of a head on the optical axis that is seen as the one at `place` (3,) in the camera frame is."""
+    return FLIP.dot(toward(place)).dot(FLIP).T.dot(rotation)
+
+
+def angles_of_3ddfa(seen: np.ndarray) -> Tuple[float, float, float]:
+    """(yaw, pitch, roll) in degrees as 3DDFA_V2 takes them of a head that is seen along its line of sight.
+
+    Its order of the three turns is the other way round, and so are the signs of pitch and roll.
+    """
+    (a, _, _), (d, _, _), (g, h, i) = seen.tolist()
+    yaw, pitch, roll = math.asin(min(1.0, max(-1.0, g))), math.atan2(h, i), math.atan2(d, a)
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
 def nearest(matrix: np.ndarray) -> np.ndarray:
     """The rotation nearest to a (3, 3) matrix in the Frobenius norm (polar decomposition).
 

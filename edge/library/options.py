@@ -34,7 +34,10 @@ def tracker_config(config: Optional[Any], options: Optional[Options], keywords: 
 
 
 def stream_config(source: Any, config: Optional[Any], options: Optional[Options], keywords: Options) -> Config:
-    """The same with the keys of a source. `source` None: that of the file or the options, else the first camera."""
+    """The same with the keys of a source. `source` None: that of the file or the options, else the first camera. A `config`
+    that was loaded is taken as it is."""
+    if isinstance(config, Config):
+        return config
     settings = _settings(options, keywords, OF_STREAM)
     if source is not None:
         if "source.spec" in settings:

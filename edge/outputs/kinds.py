@@ -63,6 +63,8 @@ STILL = dict(PICTURE, quality=Key(whole(1, 100), "of JPEG and WebP ({})".format(
 MESHES = dict(FACES, each=Key(flag(), "a file for each face: _1, _2"))
 SURFACE = dict(FACES, quality=STILL["quality"])
 CODE = dict(SURFACE, background=Key(choice("image", "black"), "around the faces (image)"))
+NAMED = dict(STILL, suffix=Key(matching(r"[^/\x00-\x1f\x7f]{1,40}", "up to 40 characters, no slash"),
+                               "before each extension: _res"))
 # of live outputs
 RATE = {"rate": Key(number(0.1, 240.0), "frames a second at most")}
 AVATAR = dict(RATE, mirror=Key(flag(), "right and left change places, as in a mirror"))
@@ -108,7 +110,7 @@ KINDS: Dict[str, Kind] = {
     "csv": Kind(FILE, "files.csv:make", "a table, one row a face (- is standard output)", "csv:clip.csv", RECORD, (".csv",)),
     "video": Kind(FILE, "pictures.video:make", "the film with what was found drawn into it",
                   "video:demo.mp4?mirror=true", PICTURE, (".mp4",), True),
-    "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", STILL),
+    "images": Kind(FOLDER, "pictures.images:make_folder", "every frame or picture, drawn", "images:out?quality=80", NAMED),
     "image": Kind(FILE, "pictures.images:make", "the newest frame with a face, drawn", "image:now.jpg", STILL,
                   (".jpg", ".jpeg", ".png"), True),
     "pose": Kind(PICTURES, "pictures.posebox:make", "how each head is turned, as a box around it",
@@ -200,6 +202,11 @@ class OutputSpec(NamedTuple):
         """`path` and that of a second file, those that there are."""
         beside = KINDS[self.kind].beside
         return tuple([self.path] if self.path and not beside else [self.path, self.path + beside] if self.path else [])
+
+    @property
+    def naming(self) -> Tuple[str, str]:
+        """How the files of its folder are called, for PictureNames."""
+        return KINDS[self.kind].each, self.keys.get("suffix", "")
 
     @property
     def bound(self) -> Optional[Tuple[str, int]]:

@@ -71,28 +71,30 @@ def parse_outputs(texts: Iterable[str]) -> Tuple[OutputSpec, ...]:
 
 class PictureNames:
     """What the annotated pictures of a run are called: as their sources, IMG_1.jpg from IMG_1.jpg; a name that is taken gets a
-    number, a frame without a file has its own. `each`: what all of them end in, IMG_1.png."""
+    number, a frame without a file has its own. `each`: what all of them end in, IMG_1.png; `suffix`: what stands before that,
+    IMG_1_res.jpg."""
 
-    def __init__(self, each: str = "") -> None:
-        self._each = each
+    def __init__(self, each: str = "", suffix: str = "") -> None:
+        self._each, self._suffix = each, suffix
         self._names: Dict[str, str] = {}
         self._taken: Set[str] = set()
 
     def name(self, file: str, seq: int) -> str:
         if not file:
-            return "{:06d}{}".format(seq, self._each or ".jpg")
+            return "{:06d}{}{}".format(seq, self._suffix, self._each or ".jpg")
         if file not in self._names:
             self._names[file] = self._new(os.path.basename(file), seq)
         return self._names[file]
 
     def _new(self, source: str, seq: int) -> str:
-        if len(os.fsencode(source)) > LONGEST_NAME:
+        if len(os.fsencode(source + self._suffix)) > LONGEST_NAME:
             source = "{:06d}".format(seq)
         stem, extension = os.path.splitext(source)
         if self._each:
             extension = self._each
         elif extension.lower() not in FORMATS:
             stem, extension = source, ".jpg"
+        stem += self._suffix
         name, number = stem + extension, 1
         while name.lower() in self._taken:
             number += 1

@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "bench": "app config store models geometry stages.detect sources outputs runtimes pipeline telemetry " + BELOW,
     "discover": "outputs.live.web " + BELOW,  # its jobs are processes: nothing of the tracker is in the server's
     "service": "app config store runtimes telemetry sources.live.v4l2 " + BELOW,
-    "cli": "app bench doctor discover service config store outputs telemetry " + BELOW,
+    # library: what only asks where heads are turned is a program like others; rotation: its angles as others write them
+    "cli": "app bench doctor discover service config store outputs telemetry library geometry.rotation " + BELOW,
     "library": "app config store sources outputs " + BELOW,
     "__main__": "cli host",
 }

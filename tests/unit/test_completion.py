@@ -70,7 +70,7 @@ def in_bash(folder, *words):
     (["clip.mp4", "--fl"], ["--flip"]),
     (["--fl"], ["--flip"]),
     (["re"], ["report"]),
-    (["po"], ["portrait", "pony.mp4"]),
+    (["po"], ["pose", "portrait", "pony.mp4"]),
     (["build", "--only", "y"], ["yunet_s", "yunet_n"]),
     (["build", "--only", "al"], ["align"]),
     (["estimate", "--board", ""], ["nano", "nano-5w"]),

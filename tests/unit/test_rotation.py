@@ -1,6 +1,7 @@
 """Angles, exponentials and means of rotations, in the conventions of the frame record."""
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -94,3 +95,29 @@ def test_toward_carries_the_optical_axis_to_the_ray(x, y):
     off_axis = math.hypot(x, y)  # the smallest: about an axis at right angles to both
     shortest = np.array([-y, x, 0.0]) * (math.atan2(off_axis, 1.0) / max(off_axis, 1e-12))
     assert np.allclose(turned, rotation.exp(shortest), atol=1e-9)
+
+
+def turn(axis, degrees):
+    """The usual right-handed rotation about an axis."""
+    return cv2.Rodrigues(np.radians(degrees) * np.eye(3)[axis])[0]
+
+
+@given(small, any_angle, any_angle)
+def test_the_angles_of_3ddfa_come_back(yaw, pitch, roll):
+    # Rz Ry Rx, of which 3DDFA_V2 takes the second angle the other way
+    seen = turn(2, roll).dot(turn(1, -yaw)).dot(turn(0, pitch))
+    assert np.allclose(rotation.angles_of_3ddfa(seen), (yaw, pitch, roll), atol=1e-6)
+
+
+@pytest.mark.parametrize("ours, theirs", [((20, 0, 0), (20, 0, 0)), ((0, 20, 0), (0, -20, 0)), ((0, 0, 20), (0, 0, -20))])
+def test_3ddfa_turns_pitch_and_roll_the_other_way(ours, theirs):
+    assert np.allclose(rotation.angles_of_3ddfa(rotation.from_angles(*ours)), theirs)
+
+
+@given(small, small, small, st.floats(-400.0, 400.0), st.floats(-300.0, 300.0))
+def test_a_head_that_faces_the_lens_is_seen_straight_wherever_it_is(yaw, pitch, roll, x, y):
+    place = np.array([x, y, 500.0])
+    facing = rotation.FLIP.dot(rotation.toward(place)).dot(rotation.FLIP)
+    assert np.allclose(rotation.FLIP.dot(facing).dot([0, 0, 1.0]), -place / np.linalg.norm(place))
+    seen = rotation.from_angles(yaw, pitch, roll)
+    assert np.allclose(rotation.seen_along(facing.dot(seen), place), seen)

@@ -143,7 +143,7 @@ def test_a_new_log_has_the_mode_that_the_service_wants_whatever_the_umask(tmp_pa
 
 @pytest.fixture
 def pictures(tmp_path, monkeypatch):
-    for name in ("src/IMG_1.jpg", "src/x.heic", "other/IMG_1.jpg", "links"):
+    for name in ("src/IMG_1.jpg", "src/x.heic", "other/IMG_1.jpg", "twice/IMG_1.jpg", "twice/IMG_1_res.jpg", "links"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.mkdir() if name == "links" else path.write_bytes(name.encode())
@@ -156,7 +156,11 @@ def pictures(tmp_path, monkeypatch):
     ("src", ["images:src"], True), ("src/IMG_1.jpg", ["images:src"], True), ("src", ["images:links"], True),
     ("src", ["images:new", "image:new/IMG_1.jpg"], True), ("src/IMG_1.jpg,other/IMG_1.jpg", ["images:other"], True),
     ("src", ["images:new"], False), ("src/IMG_1.jpg", ["images:new", "image:new/last.jpg"], False),
-    ("src/IMG_1.jpg", ["images:other"], False),
+    ("src/IMG_1.jpg", ["images:other"], False), ("src", ["images:src?suffix=_res"], False),
+    ("twice", ["images:twice?suffix=_res"], True), ("src", ["images:new?suffix=_res", "image:new/IMG_1.jpg"], False),
+    ("src", ["images:new?suffix=_res", "image:new/IMG_1_res.jpg"], True),
+    ("src", ["images:new?suffix=_res", "image:new/000007_res.jpg"], True),
+    ("src", ["images:new?suffix=_res", "image:new/000007.jpg"], False),
 ])
 def test_annotated_pictures_never_go_over_their_sources(pictures, source, outputs, clash):
     config = load_config(None, {"source.spec": source, "status.path": "none"}, {})
@@ -172,6 +176,22 @@ def test_annotated_pictures_keep_their_names():
     files = ["a/IMG_1.jpg", "b/IMG_1.jpg", "a/IMG_1.jpg", "c/img_1.JPG", "x.heic", "y.png", "n" * 230 + ".jpg", ""]
     assert [names.name(file, seq) for seq, file in enumerate(files)] == [
         "IMG_1.jpg", "IMG_1-2.jpg", "IMG_1.jpg", "img_1-3.JPG", "x.heic.jpg", "y.png", "000006.jpg", "000007.jpg"]
+
+
+@pytest.mark.parametrize("files, called", [
+    (["a/IMG_1.jpg", "b/IMG_1.jpg", "IMG_1_res.jpg"], ["IMG_1_res.jpg", "IMG_1_res-2.jpg", "IMG_1_res_res.jpg"]),
+    (["x.heic", "y.PNG", "no extension", ".jpg"], ["x.heic_res.jpg", "y_res.PNG", "no extension_res.jpg", ".jpg_res.jpg"]),
+    (["n" * 192 + ".jpg", "n" * 193 + ".jpg", ""], ["n" * 192 + "_res.jpg", "000001_res.jpg", "000002_res.jpg"]),
+])
+def test_a_suffix_stands_before_the_extension(files, called):
+    names = PictureNames(suffix="_res")
+    assert [names.name(file, seq) for seq, file in enumerate(files)] == called
+
+
+@pytest.mark.parametrize("text", ["images:out?suffix=a/b", "images:out?suffix=", "image:a.jpg?suffix=_res"])
+def test_what_is_no_suffix(text):
+    with pytest.raises(ConfigError, match="suffix"):
+        parse_outputs([text])
 
 
 def test_folders_that_outputs_and_log_make_are_reported_once_when_they_are_there(here):

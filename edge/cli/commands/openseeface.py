@@ -1,76 +1,54 @@
 """`nanoface openseeface`: takes the command line of OpenSeeFace's facetracker.py, and runs as `nanoface run` does."""
-import argparse
 import os
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, TextIO, Tuple
+from typing import Any, Dict, List, TextIO
 
 from edge.cli.command import Command
-from edge.cli.commands import run as tracking
-from edge.cli.options import Option, Setting, add, add_config
+from edge.cli.foreign import (
+    INTEGER,
+    LARGEST,
+    OF_RUN,
+    SHARE,
+    SWITCH,
+    Word,
+    add_words,
+    as_film,
+    left_out,
+    number,
+    output_text,
+    run_noted,
+)
+from edge.cli.options import Setting, add, add_config
 from edge.cli.parser import ArgumentParser, shown
 from edge.core.errors import ConfigError
 from edge.core.roles import MOST_TRACKED, OFF
 from edge.core.rules import parse_address
-from edge.outputs.kinds import KINDS, forms
+from edge.outputs.kinds import KINDS
 
 WIDTH, HEIGHT, FPS = 640, 360, 24  # what OpenSeeFace asks a camera for by itself
-LARGEST = 10 ** 6
-OUTPUTS = (
-    Option("--output", "outputs", "KIND:TARGET", "one more: {}; see nanoface run --help".format(forms())),
-    Option("--status", "status.path", "PATH", "the status log; none writes no log"),
-    Option("--max-frames", "source.max_frames", "N", "stop after so many frames"),
-)
-
-
-def _number(kind: Callable[[str], Any], low: float, high: float) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError("{} is not {} from {:.0f} to {:.0f}".format(shown(text), what, low, high))
-        return value
-
-    return read
-
-
-SWITCH, INTEGER, SHARE = _number(int, 0, LARGEST), _number(int, -LARGEST, LARGEST), _number(float, 0, 1)
-
-
-class Word(NamedTuple):
-    """An option of OpenSeeFace. `read` None: it takes no value."""
-
-    flags: str
-    metavar: str
-    read: Optional[Callable[[str], Any]]
-    text: str
-
-
 MEANT = (
     Word("-i --ip", "HOST", str, "where the program runs that receives it (127.0.0.1)"),
-    Word("-p --port", "N", _number(int, 1, 65535), "its port (11573)"),
+    Word("-p --port", "N", number(int, 1, 65535), "its port (11573)"),
     Word("-c --capture", "SPEC", str, "a camera's number, a film, or whatever nanoface run takes as a source (0)"),
-    Word("-W --width", "N", _number(int, 16, 16384), "asked of a camera ({})".format(WIDTH)),
-    Word("-H --height", "N", _number(int, 16, 16384), "asked of a camera ({})".format(HEIGHT)),
-    Word("-F --fps", "N", _number(int, 0, 1000), "asked of a camera ({}; 0: its own)".format(FPS)),
+    Word("-W --width", "N", number(int, 16, 16384), "asked of a camera ({})".format(WIDTH)),
+    Word("-H --height", "N", number(int, 16, 16384), "asked of a camera ({})".format(HEIGHT)),
+    Word("-F --fps", "N", number(int, 0, 1000), "asked of a camera ({}; 0: its own)".format(FPS)),
     Word("-M --mirror-input", "", None, "flip the picture before tracking"),
     Word("-t --threshold", "X", SHARE, "presence below which a face is lost (tracking.presence)"),
     Word("-d --detection-threshold", "X", SHARE, "score from which a detection is a face (tracking.detect_score)"),
     Word("-v --visualize", "N", SWITCH, "1 or more: open a live picture"),
     Word("-s --silent", "N", SWITCH, "1: print nothing but errors"),
-    Word("--faces", "N", _number(int, 1, LARGEST), "faces tracked at once (1), {} at most".format(MOST_TRACKED)),
+    Word("--faces", "N", number(int, 1, LARGEST), "faces tracked at once (1), {} at most".format(MOST_TRACKED)),
     Word("--scan-every", "N", INTEGER, "frames between two looks for more faces"),
     Word("--discard-after", "N", INTEGER, "frames for which a lost face is waited for (10)"),
-    Word("--max-feature-updates", "S", _number(float, 0, 1e7), "seconds for which the usual face is learnt (900; 0: always)"),
+    Word("--max-feature-updates", "S", number(float, 0, 1e7), "seconds for which the usual face is learnt (900; 0: always)"),
     Word("--video-out", "FILE", str, "the film with what was found, as MP4"),
     Word("--log-data", "FILE", str, "OpenSeeFace's table, with a name for each column"),
     Word("--gaze-tracking", "N", SWITCH, "0: no irises"),
     Word("--face-id-offset", "N", INTEGER, "added to the number of each face"),
     Word("--repeat-video", "N", SWITCH, "1: start a film again at its end"),
     Word("-l --list-cameras", "N", SWITCH, "1: list the cameras and end; 2: their names alone"),
-    Word("-a --list-dcaps", "N", _number(int, -1, LARGEST), "list what camera N can do and end; -1: all of them"),
+    Word("-a --list-dcaps", "N", number(int, -1, LARGEST), "list what camera N can do and end; -1: all of them"),
     Word("--raw-rgb", "N", SWITCH, "told: frames from standard input need GStreamer"),
     Word("--benchmark", "N", SWITCH, "told: that is nanoface bench"),
 )
@@ -78,10 +56,10 @@ MEANT = (
 LEFT_OUT = (
     Word("-m --max-threads", "N", INTEGER, ""), Word("-P --pnp-points", "N", INTEGER, ""),
     Word("--scan-retinaface", "N", INTEGER, ""), Word("--no-3d-adapt", "N", INTEGER, ""), Word("--try-hard", "N", INTEGER, ""),
-    Word("--video-scale", "N", _number(int, 1, 4), ""), Word("--video-fps", "X", _number(float, 0, LARGEST), ""),
-    Word("--log-output", "FILE", str, ""), Word("--model", "N", _number(int, -3, 4), ""), Word("--model-dir", "DIR", str, ""),
+    Word("--video-scale", "N", number(int, 1, 4), ""), Word("--video-fps", "X", number(float, 0, LARGEST), ""),
+    Word("--log-output", "FILE", str, ""), Word("--model", "N", number(int, -3, 4), ""), Word("--model-dir", "DIR", str, ""),
     Word("--dump-points", "FILE", str, ""), Word("--use-dshowcapture", "N", INTEGER, ""),
-    Word("--blackmagic-options", "TEXT", str, ""), Word("--priority", "N", _number(int, 0, 5), ""),
+    Word("--blackmagic-options", "TEXT", str, ""), Word("--priority", "N", number(int, 0, 5), ""),
     Word("-D --dcap", "N", INTEGER, ""), Word("-B --blackmagic", "N", INTEGER, ""),
     Word("--use-escapi", "N", INTEGER, ""), Word("--high-quality-3d", "N", INTEGER, ""),
     Word("--smooth-rotation", "N", INTEGER, ""), Word("--smooth-translation", "N", INTEGER, ""),
@@ -94,19 +72,11 @@ def make_parser() -> ArgumentParser:
         "nanoface openseeface -c 0 -W 1280 -H 720 --discard-after 0 --scan-every 0\n"
         "nanoface openseeface -c 0 --ip 192.0.2.7 --port 11573 --faces 1")
     parser.usage = "nanoface openseeface [OPTION ...]"
-    _add(parser.add_argument_group("OpenSeeFace's options"), MEANT)
-    _add(parser.add_argument_group("taken, and left out: there is nothing here that they would change"), LEFT_OUT)
-    add(parser.add_argument_group("of nanoface run"), OUTPUTS)
+    add_words(parser.add_argument_group("OpenSeeFace's options"), MEANT)
+    add_words(parser.add_argument_group("taken, and left out: there is nothing here that they would change"), LEFT_OUT)
+    add(parser.add_argument_group("of nanoface run"), OF_RUN)
     add_config(parser)
     return parser
-
-
-def _add(group: Any, words: Tuple[Word, ...]) -> None:
-    for word in words:
-        if word.read is None:
-            group.add_argument(*word.flags.split(), action="store_true", help=word.text)
-        else:
-            group.add_argument(*word.flags.split(), type=word.read, metavar=word.metavar, help=word.text)
 
 
 def take(args: Any) -> None:
@@ -119,18 +89,13 @@ def take(args: Any) -> None:
     ):
         if getattr(args, name):
             raise ConfigError("--{}: {}".format(name.replace("_", "-"), cure))
-    left = [_name(word) for word in LEFT_OUT if getattr(args, _name(word)[2:].replace("-", "_")) is not None]
-    args.notes = ["left out, as there is nothing here that they would change: " + ", ".join(left)] if left else []
+    args.notes = left_out(args, LEFT_OUT)
     args.quiet = bool(args.silent)
     own = args.settings or []
     args.settings = _source(args) + _tracked(args) + _outputs(args)
     if args.visualize or not any(s.key == "outputs" and "window" in "".join(s.value) for s in own):
         args.settings.append(Setting("output.window", bool(args.visualize), "--visualize"))
     args.settings += own
-
-
-def _name(word: Word) -> str:
-    return word.flags.split()[-1]
 
 
 def _source(args: Any) -> List[Setting]:
@@ -184,15 +149,9 @@ def _outputs(args: Any) -> List[Setting]:
     given = "&".join("{}={}".format(key, value) for key, value in keys if value is not None)
     found = [("--ip", "openseeface://{}{}".format(address.text, given and "?" + given))]
     if args.log_data:
-        given = given or ("face_id_offset=0" if "?" in args.log_data else "")
-        path = re.sub("[%&?]", lambda mark: "%{:02X}".format(ord(mark.group())), args.log_data) if given else args.log_data
-        found.append(("--log-data", "openseeface-csv:{}{}".format(path, given and "?" + given)))
+        found.append(("--log-data", output_text("openseeface-csv", args.log_data, given, "face_id_offset=0")))
     if args.video_out:
-        film = args.video_out
-        if not film.lower().endswith(".mp4"):
-            film = os.path.splitext(film)[0] + ".mp4"
-            args.notes.append("--video-out {}: it is written as {}".format(args.video_out, film))
-        found.append(("--video-out", "video:" + film))
+        found.append(("--video-out", "video:" + as_film("--video-out", args.video_out, args.notes)))
     return [Setting("outputs", [text], spelled) for spelled, text in found]
 
 
@@ -200,9 +159,7 @@ def run(args: Any, out: TextIO) -> int:
     if args.list_cameras or args.list_dcaps is not None:
         args.list_cameras = args.list_cameras or 0
         return _list_cameras(args, out)
-    for note in args.notes:
-        args.report("note", note)
-    return tracking.run(args, out)
+    return run_noted(args, out)
 
 
 def _list_cameras(args: Any, out: TextIO) -> int:

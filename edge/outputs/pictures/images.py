@@ -10,7 +10,7 @@ from edge.core.contracts import Output
 from edge.core.errors import OutputError
 from edge.core.packet import Packet
 from edge.outputs.files.file import write_whole
-from edge.outputs.kinds import KINDS, QUALITY, OutputOptions, OutputSpec
+from edge.outputs.kinds import QUALITY, OutputOptions, OutputSpec
 from edge.outputs.pictures.overlay import Overlay, style_of
 from edge.outputs.pictures.painter import Painter
 from edge.outputs.spec import FORMATS, PictureNames
@@ -28,7 +28,7 @@ class FolderOutput(Output):
         self.name, self.blocking = spec.text, blocking
         self._spec, self._painter = spec, painter
         self.shapes, self.events = painter.shapes, painter.events
-        self._names = PictureNames(KINDS[spec.kind].each)
+        self._names = PictureNames(*spec.naming)
 
     def open(self) -> None:
         self._painter.open()
