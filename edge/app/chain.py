@@ -83,7 +83,6 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
     networks, tracking = Networks(config, report), config.tracking
     tracks = Tracks(tracking.lost_after_s, memory=tracking.follow and not stills)
     camera = camera_of(config)
-
     given = given_boxes(config, report)
     detector = None if given is not None else networks.detector()
     align_runner, mesh = networks.required(ALIGN, config.models.align)
