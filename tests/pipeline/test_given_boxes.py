@@ -130,3 +130,11 @@ def test_a_killed_run_leaves_streams_that_are_read(program):
     for name, dim in (("p.stream", 937), ("b.stream", 5)):
         found = read_stream(os.path.join(folder, name), dim)
         assert len(found.values) > 5 and not found.half
+
+
+def test_what_a_detector_would_have_looked_at_is_told_to_be_in_vain(detected, program):
+    path = detected.path("b.stream")
+    done = program.run("--source", "portrait", "--max-frames", "2", "--boxes", path, "--detector-scale", "0.4", "--max-faces",
+                       "16", "--set", "tracking.detect_overlap=0.3", "--output", "jsonl:a.jsonl")
+    assert done.notes() == ["models.detector_scale, tracking.max_faces, tracking.detect_overlap have no effect: the boxes of "
+                            "{} are taken".format(path)]
