@@ -32,7 +32,7 @@ SWITCHED_OFF, NO_NETWORK = "switched off", "no network was fetched for it"
 GIVEN = "{} gives its values"
 OF_MEAN = ("smoothing.n_pre", "smoothing.n_next")
 Finder = Union[Detect, FromBoxes]
-OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
+OF_NETWORKS = ("source.boxes", "models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
 
 
 class Stages(NamedTuple):

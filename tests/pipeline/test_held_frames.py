@@ -1,4 +1,5 @@
 """A stage that holds frames back: at any end of a run they still come out, once, in order, with their events."""
+import json
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run
 from patience import wait_until
 from whole_runs import finish, whole_program
 
+from edge.bench.measure import SETTLE_S
 from edge.core.contracts import Output
 from edge.core.errors import FrameError, SourceError
 from edge.core.packet import END, Event
@@ -172,3 +174,12 @@ def test_a_signal_loses_no_frame_that_was_taken(number, models_home, tmp_path_fa
     frames, stages = [record["frame"] for record in done.records("a.jsonl")], done.records("s.jsonl")[-1]["stages"]
     assert done.code == 0 and frames == list(range(stages["express"]["count"])) and len(frames) > NEXT
     assert len(read_stream(done.path("a.stream"), 937).values) == len(frames)
+
+
+def test_a_measurement_waits_for_no_frame_that_is_held(models_home, tmp_path_factory):
+    program = whole_program(models_home, tmp_path_factory)
+    done = program.call("bench", "portrait", "--frames", "3", "--rounds", "1", "--json", "--set", "smoothing.kind=mean",
+                        "--set", "smoothing.n_next=2")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["wall_ms"]["median"] < 1e3 * SETTLE_S / 3
