@@ -12,6 +12,9 @@ from edge.sources.spec import IMAGES, LIVE_KINDS, RECORD, classify
 from edge.ssi.boxes import Boxes
 from edge.stages.boxes import Given
 
+OF_DETECTOR = ("models.detect", "models.detector_scale", "tracking.max_faces", "tracking.max_faces_stills",
+               "tracking.detect_score", "tracking.detect_overlap", "tracking.refresh_s")
+
 
 def given_boxes(config: Config, report: Report) -> Optional[Given]:
     """None where a detector looks. Raises ConfigError, and SourceError for a file that is none of boxes."""
@@ -27,8 +30,10 @@ def given_boxes(config: Config, report: Report) -> Optional[Given]:
                             ("fps", source.fps is not None and kind != IMAGES)):
         if hinders:
             raise ConfigError("--boxes tells where faces are in the film as it is: leave --{} out".format(option))
-    if "models.detect" in config.chosen:
-        report("note", "models.detect has no effect: the boxes of {} are taken".format(path))
+    in_vain = [key for key in OF_DETECTOR if key in config.chosen]
+    if in_vain:
+        report("note", "{} {} no effect: the boxes of {} are taken".format(
+            ", ".join(in_vain), "have" if len(in_vain) > 1 else "has", path))
     try:
         boxes = Boxes(path)
     except (OSError, ValueError) as e:

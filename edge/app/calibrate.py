@@ -42,7 +42,8 @@ Show = Callable[[float, str], None]  # how far it is, 0..1, and why the newest f
 def take_neutral(config: Config, asked: Asked, report: Report, show: Show) -> Taken:
     """Raises SourceError where the face cannot be taken, and what a run raises."""
     use_one_thread()
-    config = config._replace(tracking=config.tracking._replace(max_faces=max(FACES, config.tracking.max_faces)))
+    config = config._replace(tracking=config.tracking._replace(max_faces=max(FACES, config.tracking.max_faces), follow=True),
+                             smoothing=config.smoothing._replace(enabled=False))
     source = make_source(source_options(config))
     if source.facts is not None:
         raise SourceError("a neutral face is taken from pictures, and {} holds points alone: give a film, a camera or a "

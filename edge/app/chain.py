@@ -32,7 +32,7 @@ SWITCHED_OFF, NO_NETWORK = "switched off", "no network was fetched for it"
 GIVEN = "{} gives its values"
 OF_MEAN = ("smoothing.n_pre", "smoothing.n_next")
 Finder = Union[Detect, FromBoxes]
-OF_NETWORKS = ("models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
+OF_NETWORKS = ("source.boxes", "models.", "tracking.", "smoothing.", "neutral.", "events.", "camera.")
 
 
 class Stages(NamedTuple):
@@ -112,7 +112,7 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 
     absent = _absent(config, filled, pose, wanted, report)
     smoothing, coarse = config.smoothing, wanted.coarse or config.output.coarse_shapes
-    smooth = smoothing.kind if smoothing.enabled and not stills else ""
+    smooth = "" if stills else _smoothing(config, wanted, report)
     if smooth != MEAN and config.chosen.intersection(OF_MEAN):
         report("note", "{} of --smoothing mean have no effect".format(" and ".join(OF_MEAN)))
     filters = OneEuroSettings(smoothing.min_cutoff_hz, smoothing.beta, smoothing.derivative_cutoff_hz)
@@ -128,7 +128,8 @@ def make_stages(config: Config, stills: bool, report: Report, live: bool = False
 def _detect_settings(config: Config, stills: bool, live: bool) -> DetectSettings:
     tracking = config.tracking
     return DetectSettings(tracking.max_faces_stills if stills else tracking.max_faces, tracking.detect_score,
-                          tracking.refresh_s, config.governor.idle_after_s if live else None, closer_look=stills)
+                          tracking.refresh_s, config.governor.idle_after_s if live and tracking.follow else None,
+                          closer_look=stills)
 
 
 def _absent(config: Config, filled: Set[str], pose: Optional[PoseStage], wanted: Parts, report: Report) -> Dict[str, str]:
@@ -147,6 +148,19 @@ def _why_no_points68(pose: Optional[PoseStage], report: Report) -> str:
         return NO_NETWORK
     report("note", "there are no 68 points: the network of the pose, which gives them, is switched off")
     return SWITCHED_OFF
+
+
+def _smoothing(config: Config, wanted: Parts, report: Report) -> str:
+    """Its kind, "" for none. Reports what there is not where no face keeps its id."""
+    smoothing = config.smoothing
+    if config.tracking.follow:
+        return smoothing.kind if smoothing.enabled else ""
+    without = ["nothing is smoothed"] if smoothing.enabled and smoothing.kind == MEAN else []
+    if wanted.events:
+        without.append("the only event is the presence of anybody")
+    if without:
+        report("note", "tracking.follow is false, so no face keeps its id: " + ", and ".join(without))
+    return ""
 
 
 def _mean(smoothing: SmoothingConfig, points: bool, report: Report) -> Optional[Mean]:
@@ -179,8 +193,10 @@ def _runs(stage: Type[Stage], config: Config, filled: Set[str], by: str, report:
     return False
 
 
-def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
-    """What is given up to keep the rate, in this order."""
+def steps_of(stages: Stages, halve_output: Switch, follow: bool = True) -> List[Step]:
+    """What is given up to keep the rate, in this order. `follow`: faces are held from frame to frame; without it each frame
+    needs the detector and all estimators.
+    """
     def halved(stage: Stage, usual: int) -> Callable[[bool], None]:
         def give_up(given_up: bool) -> None:
             stage.interval = 2 * usual if given_up else usual
@@ -190,9 +206,10 @@ def steps_of(stages: Stages, halve_output: Switch) -> List[Step]:
     if stages.iris is not None:
         steps.append(Step("irises in every second frame only", halved(stages.iris, 1)))
     pose = stages.pose
-    if pose is not None:
+    if pose is not None and follow:
         if pose.points:
             steps.append(Step("68 points in every second frame only", lambda given_up: pose.thin(2 if given_up else 1)))
         steps.append(Step("all estimators of the pose half as often", halved(pose, pose.interval)))
-    return steps + [Step("the detector half as often", halved(stages.detect, 1)),
-                    Step("records of every second frame only", halve_output.set)]
+    if follow and isinstance(stages.detect, Detect):
+        steps.append(Step("the detector half as often", halved(stages.detect, 1)))
+    return steps + [Step("records of every second frame only", halve_output.set)]

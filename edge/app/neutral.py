@@ -6,6 +6,7 @@ from edge.app.networks import Report
 from edge.config.load import Config
 from edge.core import clock
 from edge.core.errors import ConfigError, EdgeError
+from edge.core.interface import is_file
 from edge.core.packet import Packet
 from edge.core.roles import OFF
 from edge.face.capture import NeutralCapture, Progress, told
@@ -49,8 +50,9 @@ def load(stored: Profiles, name: str, network: str, report: Report) -> Neutral:
     neutral = of_facts(found.facts)
     if neutral.network != network:
         raise ConfigError("the profile {} was made with {}, and this run has {}, which sees another face: {}, or take "
-                          "--aligner {}".format(name, neutral.network, network,
-                                                commands.run("calibrate neutral --name " + name), neutral.network))
+                          "--aligner {}".format(
+                              name, neutral.network, network, commands.run("calibrate neutral --name " + name),
+                              "with that file" if is_file(neutral.network) else neutral.network))
     return neutral
 
 

@@ -88,7 +88,8 @@ def _run(config: Config, stop: Any, report: Report, health: Health, before: Star
         this.profile = stamp.profile = stages.express.neutral.record
     this.hint = "" if senders or config.output.window is False else NOTHING
     halve_output = Switch()
-    steps = steps_of(stages, halve_output) if config.governor.enabled and source.live and isinstance(stages, Stages) else []
+    steps = steps_of(stages, halve_output, config.tracking.follow) if (
+        config.governor.enabled and source.live and isinstance(stages, Stages)) else []
     steering = Steering(Governor(config.governor.target_fps, len(steps)), steps, this.throttled, this.changed)
     this.governor = steering.record if steps else None
 

@@ -17,9 +17,7 @@ StageEstimate = Callable[[Mapping[str, str]], Dict[str, Tuple[float, float, floa
 
 def run_bench(config: Config, count: int, rounds: int, as_json: bool, out: TextIO) -> None:
     """Measure `rounds` over the first `count` frames, and write the figures to `out`. Raises EdgeErrors."""
-    if config.source.boxes is not None:
-        raise ConfigError("boxes of a file are no network to measure: leave --boxes out")
-    frames = decoded(config, count)
+    frames = _frames(config, count)
     result = figures(measure_pipeline(config, frames, rounds), config, frames, measure_alone(config, frames[0], rounds))
     _write(result, lines(result), as_json, out)
 
@@ -34,9 +32,16 @@ def run_detectors(config: Config, names: Sequence[str], scales: Sequence[float],
 
 def run_stages(config: Config, estimate: StageEstimate, count: int, rounds: int, as_json: bool, out: TextIO) -> None:
     """The same of each stage. `estimate`: role -> network to role -> optimistic, middle and pessimistic ms on a Nano."""
-    frames = decoded(config, count)
+    frames = _frames(config, count)
     found = stages.measure_stages(config, frames, rounds, estimate)
     _write_table(found, config, frames, rounds, stages.lines, as_json, out)
+
+
+def _frames(config: Config, count: int) -> List[np.ndarray]:
+    """Of a run whose detector is measured, too."""
+    if config.source.boxes is not None:
+        raise ConfigError("boxes of a file are no network to measure: leave --boxes out")
+    return decoded(config, count)
 
 
 def _write_table(found: Dict[str, Any], config: Config, frames: Sequence[np.ndarray], rounds: int,

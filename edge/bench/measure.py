@@ -1,6 +1,7 @@
 """What is measured: the whole pipeline in rounds, and every network alone.
 
-One pipeline runs all rounds, the first of which is not counted; between two rounds it is empty. What is measured is the
+One pipeline runs all rounds, the first of which is not counted; between two rounds it is empty, but for frames that smoothing
+holds back. What is measured is the
 processor time of the whole process, so that no thread of it is forgotten.
 """
 import resource
@@ -43,16 +44,17 @@ class Round(NamedTuple):
 class Stopwatch:
     """Takes the process's times where a round begins and ends."""
 
-    def __init__(self, frames: int, runners: Sequence[Runner], written: Callable[[], int],
-                 pause: Callable[[], None]) -> None:
+    def __init__(self, frames: int, runners: Sequence[Runner], written: Callable[[], int], pause: Callable[[], None],
+                 held: int = 0) -> None:
+        """`held`: frames that come out with those of the next round only."""
         self.rounds = []  # type: List[Round]
-        self._frames, self._runners, self._written, self._pause = frames, runners, written, pause
+        self._frames, self._runners, self._written, self._pause, self._held = frames, runners, written, pause, held
         self._began = (0.0, 0.0, 0.0)
 
     def between(self, done: int) -> None:
         """Called by the source: wait until all is written, note the round, and pause before the next one."""
         deadline = clock.monotonic() + SETTLE_S
-        while self._written() < done * self._frames and clock.monotonic() < deadline:
+        while self._written() < done * self._frames - self._held and clock.monotonic() < deadline:
             time.sleep(STEP_S)
         if done > 1:  # the first round warms up
             spent = [1e3 * (now - then) / self._frames for now, then in zip(self._times(), self._began)]
@@ -86,7 +88,8 @@ def measure_pipeline(config: Config, frames: Sequence[np.ndarray], rounds: int,
         every = [stage for group in groups for stage in group]
         runners = [runner for stage in every for runner in stage.runners]
         meter = Meter(every, clock.monotonic())
-        watch = Stopwatch(len(frames), runners, lambda: min(s.stats()["sent"] for s in senders), lambda: between(measured()))
+        watch = Stopwatch(len(frames), runners, lambda: min(s.stats()["sent"] for s in senders), lambda: between(measured()),
+                          config.smoothing.n_next if any(stage.holds for stage in every) else 0)
         plan = Plan(source, groups, senders, encode, meter, capture_thread=not reads,
                     output_thread=len(groups) > 1 and not writes)
         Pipeline(plan).run(Stop())

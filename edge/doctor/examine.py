@@ -5,7 +5,7 @@ from edge.config.file import SYSTEM_FILE, choose_file, own_file
 from edge.config.load import Config
 from edge.core.errors import EngineError, ModelError
 from edge.core.redact import hide, one_line
-from edge.core.roles import FILLS_TOO, IRIS, NETWORKS, OFF, POSE, TENSORRT, WITH_PLANS
+from edge.core.roles import DETECT, FILLS_TOO, IRIS, NETWORKS, OFF, ONNXRUNTIME, POSE, TENSORRT, WITH_PLANS
 from edge.doctor.board import check_board
 from edge.doctor.cameras import check_cameras
 from edge.doctor.gstreamer import check_gstreamer, kind_of
@@ -96,6 +96,12 @@ def _check_role(home: str, config: Config, role: str, tuned: Mapping[str, str], 
             text = "{} is not fetched: {}".format(" or ".join(names), WITHOUT[role])
             return Finding(name, WARN, text, _fetch(names))
         network, skipped = models.first_available(home, names)
+        if role == DETECT and config.models.detector_scale is not None:
+            if board and plans.find(home, role, network.name) is not None:
+                return Finding(name, FAIL, "{} has an engine, which has one size of its input: models.detector_scale needs a "
+                               "CPU's runtime".format(network.name),
+                               "leave models.detector_scale out, or models.runtime: " + ONNXRUNTIME)
+            models.locate(home, network.name, any_size=True)
     except ModelError as e:
         text, _, cure = str(e).rpartition(": ")  # a ModelError ends with its cure
         return Finding(name, FAIL, text, cure)

@@ -88,7 +88,7 @@ class PoseStage(Stage):
         if self.points:
             face = face.without("landmarks68", LEFT_OUT) if seen is None else face._replace(landmarks68=seen.points)
         if last is not None:
-            self._skipped += 1
+            self._skipped += seen is None
             fit = self._carried(mesh, of_mesh.dot(last.turn), camera)
         else:
             fit = self._fused(face, of_mesh, None if seen is None else seen.rotation, camera)

@@ -113,8 +113,9 @@ def test_what_cannot_have_boxes_is_a_line(words, line, code, detected, program, 
     assert done.code == code and line in one_line(done.err)
 
 
-def test_boxes_are_no_network_that_could_be_measured(detected, program, capfd):
-    done = InProcess(detected.folder, capfd, program.home)("bench", "portrait", "--boxes", "b.stream")
+@pytest.mark.parametrize("words", [("portrait",), ("stages", "portrait")])
+def test_boxes_are_no_network_that_could_be_measured(words, detected, program, capfd):
+    done = InProcess(detected.folder, capfd, program.home)("bench", *words, "--set", "source.boxes=b.stream")
     assert done.code == 2 and "leave --boxes out" in one_line(done.err)
 
 
@@ -130,3 +131,18 @@ def test_a_killed_run_leaves_streams_that_are_read(program):
     for name, dim in (("p.stream", 937), ("b.stream", 5)):
         found = read_stream(os.path.join(folder, name), dim)
         assert len(found.values) > 5 and not found.half
+
+
+def test_what_a_detector_would_have_looked_at_is_told_to_be_in_vain(detected, program):
+    path = detected.path("b.stream")
+    done = program.run("--source", "portrait", "--max-frames", "2", "--boxes", path, "--detector-scale", "0.4", "--max-faces",
+                       "16", "--set", "tracking.detect_overlap=0.3", "--output", "jsonl:a.jsonl")
+    assert done.notes() == ["models.detector_scale, tracking.max_faces, tracking.detect_overlap have no effect: the boxes of "
+                            "{} are taken".format(path)]
+
+
+def test_boxes_of_a_recording_are_told_to_be_in_vain(detected, program):
+    kept = program.run("--source", "portrait", "--max-frames", "2", "--output", "record:a.nfr")
+    done = program.run("--source", "record:" + kept.path("a.nfr"), "--boxes", detected.path("b.stream"), "--output",
+                       "jsonl:a.jsonl")
+    assert done.notes() == ["a recording is replayed as it is: source.boxes has no effect"]

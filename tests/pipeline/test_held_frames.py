@@ -1,14 +1,21 @@
 """A stage that holds frames back: at any end of a run they still come out, once, in order, with their events."""
+import json
+import os
+import signal
 import threading
 import time
 
 import pytest
 from fakes.pipeline import FakeSender, FakeSource, FakeStage, counts, run
+from patience import wait_until
+from whole_runs import finish, whole_program
 
+from edge.bench.measure import SETTLE_S
 from edge.core.contracts import Output
 from edge.core.errors import FrameError, SourceError
 from edge.core.packet import END, Event
 from edge.outputs.sender import Sender
+from edge.ssi.stream import read_stream
 from edge.stages.mean import Mean
 
 NEXT = 3
@@ -153,3 +160,26 @@ def test_an_output_that_drops_frames_drops_none_of_the_last(threads, needs_pictu
     done = go(threads, tells, FakeSource(10 ** 6 if stopped else 12, live=True, on_read=read), [Sender(output)], stop)
     assert done.error is None and output.frames == sorted(set(output.frames))
     assert output.frames[-NEXT:] == tells.made[-NEXT:] and output.told == tells.made
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_loses_no_frame_that_was_taken(number, models_home, tmp_path_factory):
+    program = whole_program(models_home, tmp_path_factory)
+    folder, process = program.start("run", "portrait", "--loop", "--smoothing", "mean", "--n-next", "7", "--output",
+                                    "jsonl:a.jsonl", "--output", "ssi:a.stream", "--status", "s.jsonl")
+    path = os.path.join(folder, "a.jsonl")
+    wait_until(lambda: process.poll() is not None or os.path.exists(path) and os.path.getsize(path) > 9000, "records")
+    process.send_signal(number)
+    done = finish(folder, process)
+    frames, stages = [record["frame"] for record in done.records("a.jsonl")], done.records("s.jsonl")[-1]["stages"]
+    assert done.code == 0 and frames == list(range(stages["express"]["count"])) and len(frames) > NEXT
+    assert len(read_stream(done.path("a.stream"), 937).values) == len(frames)
+
+
+def test_a_measurement_waits_for_no_frame_that_is_held(models_home, tmp_path_factory):
+    program = whole_program(models_home, tmp_path_factory)
+    done = program.call("bench", "portrait", "--frames", "3", "--rounds", "1", "--json", "--set", "smoothing.kind=mean",
+                        "--set", "smoothing.n_next=2")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["wall_ms"]["median"] < 1e3 * SETTLE_S / 3

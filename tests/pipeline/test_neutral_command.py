@@ -131,3 +131,14 @@ def test_a_wrong_word_is_named(words, text):
 def test_what_there_is_not_is_one_line(tmp_path, capfd, words, code, text):
     done = InProcess(tmp_path, capfd)(*words)
     assert done.code == code and text in done.out + done.err and len((done.out + done.err).strip().split("\n")) == 1
+
+
+@pytest.mark.shared(SWEEP)
+def test_it_is_taken_whatever_the_runs_smooth_or_follow_and_names_a_network_of_ones_own(command, shared, models_home):
+    film = os.path.join(shared, SWEEP)
+    own = ("--aligner", os.path.join(models_home, "onnx", "face_landmark.onnx"), "--aligner-like", "face_landmark")
+    done = command("calibrate", "neutral", film, "--end", "1", "--set", "smoothing.kind=mean", "--set", "tracking.follow=false",
+                   *own + quick())
+    assert done.code == 0 and "later" not in done.err, done.err
+    wrong = command("run", film, "--profile", "me", *quick())
+    assert one_line(wrong, 2).endswith("or take --aligner with that file")

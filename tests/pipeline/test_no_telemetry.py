@@ -14,6 +14,9 @@ CLI = ("-m", "edge")
 STATE = os.path.join(".local", "state", "nanoface", "")
 DEMO = CLI + ("run", "--source", "portrait", "--runtime")
 PICTURES = ("--output", "video:demo.mp4", "--output", "image:demo.jpg", "--output", "jsonl:-")
+FILES = tuple(word for target in (
+    "ply:a.ply", "obj:b.obj", "depth:c.png", "uv:d.png", "mesh3d:e.mp4", "pose:f.jpg", "sparse:g.png", "ssi:h.stream",
+    "ssi-box:i.stream", "ssi-events:j.annotation", "record:k.nfr") for word in ("--output", target))
 SHORT = ("--max-frames", "20")
 LONG = ("--realtime", "--fps", "2", "--max-frames", "30")  # ONNX Runtime 1.32 asks 9 s after it was loaded
 PROGRAM = """from nanoface import Tracker
@@ -31,6 +34,9 @@ COMMANDS = {  # what is run: the packages that it needs, the words for Python
     "estimate": (("onnx",), CLI + ("estimate",)),
     "calibrate": (CONVERTED, CLI + ("calibrate", "fp16", "mb05", "--frames", "1")),
     "report": ((), CLI + ("report", "--seconds", "1", "--source", "portrait")),
+    "pose": ((), CLI + ("pose", "portrait", "--max-frames", "5")),
+    "files of others": ((), CLI + ("run", "--source", "portrait") + SHORT + FILES),
+    "discover module": ((), CLI + ("discover", "module", "module")),
     "a program of others": ((), ("-c", PROGRAM)),
 }
 

@@ -163,6 +163,19 @@ def test_a_network_of_ones_own_is_looked_at_by_its_name_and_fills_what_the_one_t
     assert found["model iris"].text == "my.onnx fills it as well"
 
 
+def test_a_detector_at_a_scale_needs_a_file_for_it_and_no_engine(tmp_path):
+    stored(tmp_path, ["yunet_s", "face_attention", "mb05", "iris_landmark"])
+    config = load_config(None, {"models.detector_scale": 0.5}, {"NANOFACE_CONFIG": os.devnull})
+    found = doctor.check_models(config, tree(tmp_path, {}))[0]
+    assert found.state == FAIL and "for other sizes" in found.text and "models fetch yunet_s" in found.cure
+    path = tmp_path / "home" / "onnx" / "index.json"
+    index = json.loads(path.read_text())
+    entry = index["networks"]["yunet_s"]
+    entry.update(sizes_file=entry["file"], sizes_sha256=entry["sha256"])
+    path.write_text(json.dumps(index))
+    assert doctor.check_models(config, tree(tmp_path, {}))[0].state == OK
+
+
 def test_index_that_is_no_json_is_a_failure_and_roles_switched_off_are_none(tmp_path):
     stored(tmp_path, [])
     (tmp_path / "home" / "onnx" / "index.json").write_text("{")

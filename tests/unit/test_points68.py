@@ -59,6 +59,7 @@ def test_the_network_runs_once_in_every_frame_where_they_are_wanted_and_the_pose
     plain, asking = Tracker(pose_every=5).open(), Tracker(pose_every=5, points68=True).open()
     without_them, with_them = faces_of(plain, range(20)), faces_of(asking, range(20))
     assert (plain.runners["pose"].calls, asking.runners["pose"].calls) == (4, 20)
+    assert (plain.pose.counters(), asking.pose.counters()) == ({"skipped": 16}, {"skipped": 0})
     for a, b in zip(without_them, with_them):
         assert a.landmarks68 is None and b.landmarks68.shape == (68, 2) and not b.missing
         assert np.array_equal(a.pose.rotation, b.pose.rotation)
