@@ -7,8 +7,10 @@ from fakes import gridmesh
 from fakes.gridmesh import MESH, face, landmarks, packet, written
 
 from edge.core.errors import ConfigError, OutputError
+from edge.core.parts import Parts
 from edge.core.records import Recorded
 from edge.outputs.exports import meshes
+from edge.outputs.record import encode
 from edge.outputs.spec import parse_output
 
 HEIGHT, WIDTH = 120, 160
@@ -66,6 +68,14 @@ def of(lines, *words):
 def test_a_ply_file_is_theirs_but_for_the_blank_line(tmp_path, points):
     written("ply:{}".format(tmp_path / "a.ply"), packet([face(each) for each in points], IMAGE))
     assert lines_of(tmp_path / "a.ply") == their_ply(*points)
+
+
+def test_a_mesh_is_made_of_the_points_that_the_record_tells(tmp_path):
+    points = landmarks(60.3, 60.7) + np.random.RandomState(5).uniform(-0.004, 0.004, (468, 3))
+    seen = packet([face(points)], IMAGE)
+    written("ply:{}".format(tmp_path / "a.ply"), seen)
+    told = np.array(encode(seen, 0.0, Parts(landmarks=True))["faces"][0]["landmarks"])
+    assert lines_of(tmp_path / "a.ply") == their_ply(told)
 
 
 @pytest.mark.parametrize("points", [(ONE,), (ONE, OTHER), (landmarks(5, 118),)], ids=["one", "two", "half outside"])

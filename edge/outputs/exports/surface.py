@@ -6,6 +6,7 @@ import numpy as np
 from edge.core.errors import ModelError, OutputError
 from edge.core.packet import Packet
 from edge.outputs.kinds import OutputSpec
+from edge.outputs.record import PIXEL
 from edge.store.canonical import CanonicalMesh, read_mesh
 from edge.store.models import home_dir
 
@@ -21,7 +22,9 @@ def open_mesh(spec: OutputSpec) -> CanonicalMesh:
 
 
 def points_of(packet: Packet, spec: OutputSpec) -> List[np.ndarray]:
-    """(468, 3) x, y pixels and nearness of each face that has points: larger = nearer, the farthest one is 0."""
+    """(468, 3) x, y pixels and nearness of each face that has points: larger = nearer, the farthest one is 0. Rounded as in
+    the records, so that both tell the same mesh."""
     found = [face.landmarks for face in packet.faces if face.landmarks is not None and np.isfinite(face.landmarks).all()]
     faces = found[:1] if spec.keys.get("faces") == FIRST else found
-    return [np.column_stack([points[:, :2], points[:, 2].max() - points[:, 2]]) for points in faces]
+    rounded = [np.round(points, PIXEL) for points in faces]
+    return [np.column_stack([points[:, :2], points[:, 2].max() - points[:, 2]]) for points in rounded]
