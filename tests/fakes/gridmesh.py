@@ -37,7 +37,7 @@ def landmarks(cx, cy, scale=0.5, yaw_deg=20.0):
     turn = math.radians(yaw_deg)
     x, y, z = (scale * MESH.points.astype(np.float64)).T
     x, z = x * math.cos(turn) + z * math.sin(turn), z * math.cos(turn) - x * math.sin(turn)
-    return np.column_stack([cx + x, cy - y, -z])
+    return np.round(np.column_stack([cx + x, cy - y, -z]), 2)  # as records tell them
 
 
 def face(points, track_id=1):
