@@ -156,7 +156,8 @@ def before(command, nanoface):
     """Files that a row needs and that others would bring along."""
     folder = nanoface.folder
     if "--boxes" in command:
-        made = nanoface("clip.mp4", "--output", "ssi-box:face_bounding_box.stream", NANOFACE_CONFIG=configured(folder, False, False))
+        made = nanoface("clip.mp4", "--output", "ssi-box:face_bounding_box.stream",
+                        NANOFACE_CONFIG=configured(folder, False, False))
         assert made.code == 0, made.err
     if "facemesh.onnx" in command:
         shutil.copy(models.locate(nanoface.home, "face_landmark").file, os.path.join(folder, "facemesh.onnx"))
