@@ -20,7 +20,7 @@ from edge.models.spec import shaped
 SIZE = 120
 PARAMETERS = 62
 DAMAGED = "mb05 lacks the numbers that came with its weights: {}"
-MARGIN, DOWN = 1.4, 0.05  # of the face's size: side of the region, and how far its centre is moved down
+MARGIN, DOWN = 1.4, 0.07  # of the face's size: side of the region, and how far its centre is moved down
 # mesh points at the edge of what the 68 points cover: brows, temples, jaw, chin
 OUTLINE = np.array([70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397,
                     288, 361, 323, 454, 356])

@@ -22,7 +22,13 @@ class Networks:
     def __init__(self, config, report):
         from fakes.tracker import good
 
-        self._answers = good()
+        self._answers, self._detect = good(), config.models.detect
+
+    def detector(self):
+        from edge.models.detectors.table import make_detector
+
+        runner, network = self.required("detect", self._detect)
+        return runner, make_detector(network.name)
 
     def required(self, role, candidates):
         from fakes.tracker import DECODE, Answering

@@ -105,9 +105,9 @@ def one_line(err):
 
 
 @pytest.mark.parametrize("words, parts", [
-    ([""], ["A word is missing", "run, status, models, bench, doctor"]),
+    ([""], ["A word is missing", "run, pose, status, models, bench, doctor"]),
     (["rnu"], ["rnu is unknown", "did you mean run"]),
-    (["frobnicate"], ["frobnicate is unknown", "there are run, status"]),
+    (["frobnicate"], ["frobnicate is unknown", "there are run, pose, status"]),
     (["--verbos"], ["--verbos is unknown", "see nanoface --help"]),
     (["-x"], ["-x is unknown"]),
     (["run", "--sorce", "portrait"], ["--sorce is unknown", "did you mean --source?", "see nanoface run --help"]),

@@ -28,7 +28,7 @@ RECORD = {
 
 
 class Stage:
-    name, runners = "detect", ()
+    name, runners, note = "detect", (), ""
 
     def counters(self):
         return {"skipped": 4}

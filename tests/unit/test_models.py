@@ -163,7 +163,7 @@ def test_what_mb05_measures_a_face_by_is_the_same_on_both_sides_and_the_edge_of_
 def test_mb05_looks_from_above_the_brows_to_below_the_chin():
     landmarks = np.full((468, 3), 150.0)
     landmarks[[234, 454], 0], landmarks[[105, 152], 1] = (100.0, 200.0), (80.0, 220.0)  # 100 wide, 140 high
-    assert Mb05(PLAIN).roi(landmarks, 0.0) == pytest.approx((150.0, 150.0 + 0.05 * 120.0, 1.4 * 120.0, 0.0))
+    assert Mb05(PLAIN).roi(landmarks, 0.0) == pytest.approx((150.0, 150.0 + 0.07 * 120.0, 1.4 * 120.0, 0.0))
     landmarks[10, 1] = 0.0  # the forehead does not count
     assert Mb05(PLAIN).roi(landmarks, 0.0).size == pytest.approx(1.4 * 120.0)
 

@@ -104,7 +104,7 @@ def rows(*boxes, **ends):
 
 @pytest.mark.parametrize("width, height", [(640, 480), (480, 640), (384, 384), (1920, 1080), (100, 50)])
 def test_boxes_are_shares_of_the_frame_whatever_its_aspect_as_the_frame_fills_the_input(width, height):
-    detector = make_detector("ssd300x7", (384, 384))
+    detector = make_detector("ssd300x7", size=(384, 384))
     crop = detector.crop(width, height)
     assert (crop.size, crop.colour, crop.scale, crop.offset) == ((384, 384), BGR, 1.0, (0.0, 0.0, 0.0))
     corners = np.array([[-0.5, -0.5, 1], [width - 0.5, height - 0.5, 1]]).dot(crop.matrix.T)
