@@ -137,8 +137,8 @@ def test_what_there_is_not_is_one_line(tmp_path, capfd, words, code, text):
 def test_it_is_taken_whatever_the_runs_smooth_or_follow_and_names_a_network_of_ones_own(command, shared, models_home):
     film = os.path.join(shared, SWEEP)
     own = ("--aligner", os.path.join(models_home, "onnx", "face_landmark.onnx"), "--aligner-like", "face_landmark")
-    done = command("calibrate", "neutral", film, "--end", "1", "--set", "smoothing.kind=mean", "--set", "tracking.follow=false",
-                   *own + quick())
+    done = command("calibrate", "neutral", film, "--end", "1", "--set", "smoothing.kind=mean", "--set",
+                   "tracking.follow=false", *own + quick())
     assert done.code == 0 and "later" not in done.err, done.err
     wrong = command("run", film, "--profile", "me", *quick())
     assert one_line(wrong, 2).endswith("or take --aligner with that file")
