@@ -280,7 +280,7 @@ def test_a_flood_of_jobs_is_bounded_and_the_oldest_are_forgotten(served, client,
 
 def test_jobs_whose_requests_are_long_fill_neither_the_memory_nor_the_list(served, client):
     for n in range(3):
-        client.process("job{}".format(n), film_to_points(served.film()), junk="x" * 900000, trainer="a/" * 5000 + "facemesh.trainer")
+        client.process("job{}".format(n), film_to_points(served.film()), "a/" * 5000 + "facemesh.trainer", junk="x" * 900000)
         assert client.wait("job{}".format(n)) == FINISHED
     assert len(client.ask("/job_status_all").body) < 20000 and client.ask("/").body.count(b"<td>a</td>") == 3
     assert not any(job.form for job in served.server._jobs._all.values())
