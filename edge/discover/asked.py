@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 from edge.host.reading import can_be_name, parse_json
 
 MOST_ENTRIES, MOST_SESSIONS = 64, 1000
+LONGEST_NAME, LONGEST_URI = 255, 4096  # of a session or dataset, which are folders' names; no path is longer
 FILE, REQUEST = "file", "request"
 ORIGINS = (FILE, REQUEST, "db", "url")
 SUPER_TYPES = ("stream", "annotation", "text", "image", "table")
@@ -61,8 +62,11 @@ def read(form: Mapping[str, str]) -> Asked:
     if not trainer:
         raise ValueError("trainerFilePath not specified in request.")
     sessions = _json("sessions", fields.get("sessions") or '["dummy_session"]', list)
+    dataset = fields.get("dataset") or "dummy_dataset"
     if not 0 < len(sessions) <= MOST_SESSIONS or not all(isinstance(one, str) for one in sessions):
         raise ValueError("sessions: a list of 1 to {} names is meant".format(MOST_SESSIONS))
+    if max(map(len, sessions + [dataset])) > LONGEST_NAME:
+        raise ValueError("a name of a session or dataset has more than {} characters".format(LONGEST_NAME))
     if "data" not in fields:
         raise ValueError("data not specified in request.")
     entries = _json("data", fields["data"], list)
@@ -70,8 +74,10 @@ def read(form: Mapping[str, str]) -> Asked:
         raise ValueError("data: there are more than {} entries".format(MOST_ENTRIES))
     options = (_json("options", fields["options"], dict) if fields.get("options")
                else old_options(fields.get("opt_str", "")))
-    return Asked(trainer, tuple(_entry(one) for one in entries), fields.get("dataset") or "dummy_dataset", tuple(sessions),
-                 options, tuple(sorted(set(fields) - set(USED))))
+    if len(options) > MOST_ENTRIES:
+        raise ValueError("there are more than {} options".format(MOST_ENTRIES))
+    return Asked(trainer, tuple(_entry(one) for one in entries), dataset, tuple(sessions), options,
+                 tuple(sorted(set(fields) - set(USED))))
 
 
 def old_options(text: str) -> Dict[str, Any]:
@@ -109,6 +115,8 @@ def _entry(one: Any) -> Entry:
     for name, value in texts.items():
         if not isinstance(value, str) or not can_be_name(value) or re.search(r"[\x00-\x1f]", value):
             raise ValueError("data: {} of {} is no text on one line".format(name, src[:80]))
+        if len(value) > LONGEST_URI:
+            raise ValueError("data: {} of {} has more than {} characters".format(name, src[:80], LONGEST_URI))
     return Entry(texts["type"], texts["id"], parts[0], src, texts["uri_template" if template else "uri"], template,
                  texts["name"], one.get("active", True) not in (False, "False", "false"))
 
@@ -122,4 +130,7 @@ def uri_of(entry: Entry, asked: Asked, session: str) -> str:
     for place in pieces[1::2]:
         if place not in names:
             raise ValueError("uri_template {}: {} is neither {{dataset}} nor {{session}}".format(entry.uri[:80], place[:40]))
-    return "".join(names.get(piece, piece) if at % 2 else piece for at, piece in enumerate(pieces))
+    uri = "".join(names.get(piece, piece) if at % 2 else piece for at, piece in enumerate(pieces))
+    if len(uri) > LONGEST_URI:
+        raise ValueError("uri_template {}: it comes to more than {} characters".format(entry.uri[:80], LONGEST_URI))
+    return uri

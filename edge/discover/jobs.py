@@ -17,7 +17,7 @@ from edge.host.reading import reason
 WAITING, RUNNING, FINISHED, ERROR, CANCELED = STATES = ("WAITING", "RUNNING", "FINISHED", "ERROR", "CANCELED")
 ACTIVE = (WAITING, RUNNING)
 MOST_WAITING, MOST_ENDED = 100, 200
-LONGEST_KEY, LONGEST_PROGRESS = 200, 40
+LONGEST_KEY, LONGEST_PROGRESS, LONGEST_DETAILS = 200, 40, 4000
 TIME = "%m/%d/%Y, %H:%M:%S"
 JOB_TYPE = "du-process"  # the only one
 
@@ -25,7 +25,10 @@ JOB_TYPE = "du-process"  # the only one
 class Job:
     def __init__(self, key: str, form: Mapping[str, str], log: JobLog, results: str) -> None:
         """`results`: the folder of what is fetched later; it may not be there."""
-        self.key, self.form, self.log, self.results = key, form, log, results
+        self.key, self.form, self.log, self.results = key, form, log, results  # `form`: until it has been read
+        trainer = next((value for name, value in form.items() if reading.spelled(name) == "trainer_file_path"), "")
+        self._module = (PureWindowsPath(trainer[:LONGEST_KEY]).parts or ("",))[0]
+        self._details = str(reading.shown(form))[:LONGEST_DETAILS]
         self.status, self.progress = WAITING, ""
         self.start_time = self.end_time = ""
         self.canceled = False
@@ -35,12 +38,10 @@ class Job:
         return STATES.index(self.status)
 
     def listed(self) -> Dict[str, Any]:
-        trainer = next((value for name, value in self.form.items() if reading.spelled(name) == "trainer_file_path"), "")
-        parts = PureWindowsPath(trainer).parts
         return {"job_key": self.key, "job_type": JOB_TYPE if self.start_time else "Unknown",
-                "module_name": parts[0] if parts else "", "status": self.status, "progress": self.progress or "-",
+                "module_name": self._module, "status": self.status, "progress": self.progress or "-",
                 "start_time": self.start_time, "end_time": self.end_time, "log_path": self.log.path,
-                "details": str(reading.shown(self.form)), "interactive_url": "", "was_canceled": self.canceled}
+                "details": self._details, "interactive_url": "", "was_canceled": self.canceled}
 
 
 class Jobs:
@@ -88,6 +89,8 @@ class Jobs:
         job.canceled, job.status, job.end_time = True, CANCELED, _now()
         if began:
             job.log.line("Action successfully canceled.")
+        else:
+            job.form = {}
         return True
 
     def remove_results(self, job: Job) -> None:
@@ -131,6 +134,7 @@ class Jobs:
         """One after the other, each whatever became of the others. What went wrong; "" where nothing did."""
         job.log.line(str(reading.shown(job.form)))
         asked = reading.read(job.form)
+        job.form = {}
         trainer = trainers.find(asked.trainer)
         chosen = trainers.choose(trainer, asked.options)
         for line in chosen.ignored + ["{} changes nothing here".format(name) for name in asked.unused]:
@@ -139,6 +143,7 @@ class Jobs:
         for number, session in enumerate(asked.sessions, 1):
             if job.canceled:
                 break
+            await asyncio.sleep(0)  # a thousand that fail at once keep nobody waiting
             job.progress = "{}/{}".format(number, len(asked.sessions))
             job.log.line("Processing session ({}): {}...".format(job.progress, session))
             failed = await self._session(job, Plan(self._places, job, trainer, asked), session, chosen)

@@ -1,6 +1,8 @@
 """Reading a stream. Raises OSError or ValueError, with a text to stand behind the name."""
+import io
 import os
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from itertools import islice
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -47,7 +49,7 @@ def read_stream(path: str, dim: Optional[int] = None, most: int = MOST_BYTES) ->
         size = os.fstat(f.fileno()).st_size
         if size > most:
             raise ValueError("its data are {} MB; at most {} MB are read".format(size >> 20, most >> 20))
-        data = f.read(most)
+        data = f.read(size)
     values, half = _text_rows(data, header, told) if header.form == ASCII else _rows(data, header)
     if told and (len(values) != told or half):
         raise ValueError("its header counts {} samples, and there are {}{}: it is cut off, or of another stream".format(
@@ -71,17 +73,28 @@ def _rows(data: bytes, header: Header) -> Tuple[np.ndarray, bool]:
 
 def _text_rows(data: bytes, header: Header, told: int) -> Tuple[np.ndarray, bool]:
     """The last line is whole where it ends, or the header counts it."""
-    text = data.decode("ascii")
-    lines = (text if header.delim.isspace() or not header.delim else text.replace(header.delim, " ")).splitlines()
-    half = bool(lines) and not text.endswith("\n") and len(lines) != told
-    parts = list(_parsed(lines[:-1] if half else lines, header.dim))
-    return np.concatenate(parts) if parts else np.zeros((0, header.dim)), half
+    parts: List[np.ndarray] = []
+    lines = enumerate(io.TextIOWrapper(io.BytesIO(data), "ascii"), 1)
+    for batch in iter(lambda: list(islice(lines, BATCH)), []):
+        number, last = batch[-1]
+        half = not last.endswith("\n") and number != told
+        parts.append(_parsed(batch[:-1] if half else batch, header))
+        if half:
+            return np.concatenate(parts), True
+    return np.concatenate(parts) if parts else np.zeros((0, header.dim)), False
 
 
-def _parsed(lines: List[str], dim: int) -> Iterator[np.ndarray]:
-    for at in range(0, len(lines), BATCH):
-        rows = [line.split() for line in lines[at:at + BATCH]]
-        odd = next((number for number, row in enumerate(rows, at + 1) if len(row) != dim), None)
-        if odd is not None:
-            raise ValueError("line {} of its data has {} values, not {}".format(odd, len(rows[odd - at - 1]), dim))
-        yield np.array(rows, np.float64)
+def _parsed(lines: List[Tuple[int, str]], header: Header) -> np.ndarray:
+    delim, dim = header.delim, header.dim
+    rows = []
+    for number, line in lines:
+        line = line if delim.isspace() or not delim else line.replace(delim, " ")
+        row = line.split(None, dim)  # no more, however long the line is
+        if len(row) > dim or len(row) < dim:
+            raise ValueError("line {} of its data has {} values, not {}".format(
+                number, "more" if len(row) > dim else len(row), dim))
+        try:
+            rows.append(list(map(float, row)))
+        except ValueError:
+            raise ValueError("line {} of its data: could not convert {!r} to numbers".format(number, line[:40])) from None
+    return np.array(rows, np.float64).reshape(-1, dim)

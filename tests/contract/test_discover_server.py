@@ -165,6 +165,10 @@ FILM, TARGET = "{data}/a.mp4", "{data}/x.stream"
     (dict(target="folder/x.stream"), "leads out of the data folder"), (dict(id="other"), "data has no input data"),
     (dict(origin="db"), "an output is written to a file"), (dict(active=False), "data has no output"),
     (dict(template="{{session.__class__}}"), "is neither {dataset} nor {session}"),
+    (dict(film="a/" * 200000), "uri of file:stream:video has more than 4096 characters"),
+    (dict(template="{{session}}" * 300, sessions='["{}"]'.format("s" * 200)), "it comes to more than 4096 characters"),
+    (dict(sessions='["{}"]'.format("s" * 256)), "more than 255 characters"),
+    (dict(optStr=";".join("o{}=1".format(i) for i in range(70000))), "there are more than 64 options"),
 ], ids=lambda value: str(sorted(value.items()))[:40] if isinstance(value, dict) else "")
 def test_what_cannot_be_done_is_an_error_with_its_reason_in_the_log(served, client, fields, told):
     served.film(), served.film("list.txt"), served.film("boxes.stream", "<stream/>"), served.film("text.stream", "a will")
@@ -272,6 +276,14 @@ def test_a_flood_of_jobs_is_bounded_and_the_oldest_are_forgotten(served, client,
     keys = [job["job_key"] for job in json.loads(client.ask("/job_status_all").body.decode())]
     assert keys == ["a", "b", "c"] and client.status("job2") == WAITING
     assert len(os.listdir(served.places.tmp)) == len(os.listdir(served.places.log)) == 3
+
+
+def test_jobs_whose_requests_are_long_fill_neither_the_memory_nor_the_list(served, client):
+    for n in range(3):
+        client.process("job{}".format(n), film_to_points(served.film()), "a/" * 5000 + "facemesh.trainer", junk="x" * 900000)
+        assert client.wait("job{}".format(n)) == FINISHED
+    assert len(client.ask("/job_status_all").body) < 20000 and client.ask("/").body.count(b"<td>a</td>") == 3
+    assert not any(job.form for job in served.server._jobs._all.values())
 
 
 def test_a_log_is_bounded_and_holds_no_password(served, client, monkeypatch):

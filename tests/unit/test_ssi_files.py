@@ -2,6 +2,7 @@
 import os
 import random
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ BOMB = ('<?xml version="1.0"?><!DOCTYPE stream [<!ENTITY a "aaaaaaaaaa">'
     ({"dim": 0}, rows(1), "dim is '0'"), ({"type": "STRUCT"}, rows(1), "type is 'STRUCT'"),
     ({"form": "BIN_LZ4"}, rows(1), "ftype is 'BIN_LZ4'"), ({}, None, "b.stream~, is not there"),
     ({"form": "ASCII"}, b"1 2 3 4 5\n1 2 3\n", "line 2 of its data has 3 values, not 5"),
-    ({"form": "ASCII"}, b"1 2 3 4 x\n", "could not convert"), ({"form": "ASCII"}, b"\xff\xfe\n", "codec can't decode"),
+    ({"form": "ASCII"}, b"1 2 3 4 x\n", "could not convert"), ({"form": "ASCII"}, b"x" * 9999 + b" 1 2 3 4\n", "line 1 of"),
+    ({"form": "ASCII"}, b"\xff\xfe\n", "codec can't decode"),
     ({"xml": BOMB}, rows(1), "declares a document type"), ({"xml": "no XML"}, rows(1), "it is no XML"),
     ({"xml": ""}, rows(1), "it is no XML"), ({"xml": "<trainer/>"}, rows(1), "no header of an SSI stream"),
     ({"xml": "<stream><chunk/></stream>"}, rows(1), "it has no info"),
@@ -178,3 +180,15 @@ def test_what_overlaps_nothing_stays_whole():
     apart = [Segment(0, 10, 1, 0.5), Segment(10, 20, 1, 0.25), Segment(40, 90, 0, 1.0)]
     assert one_at_a_time(apart[::-1]) == apart
     assert apart[2].line == "0.040;0.090;0;1.00\n"
+
+
+@pytest.mark.parametrize("text", [b"\n" * (4 << 20), b"1 " * (2 << 20) + b"\n"], ids=["lines", "values"])
+def test_text_of_many_lines_or_values_takes_no_memory_for_each(text, tmp_path):
+    path = pair(tmp_path, text, form="ASCII", num=0)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="line 1 of its data has (0|more) values, not 5"):
+            Boxes(path)
+        assert tracemalloc.get_traced_memory()[1] < 6 * len(text)
+    finally:
+        tracemalloc.stop()
