@@ -69,6 +69,11 @@ def angles(done):
     assert all(abs(float(angle)) < 30.0 for angle in row[:3]) and float(row[1]) > 0.0  # it looks down: theirs > 0
 
 
+def points68(done):
+    (record,) = done.records("face.jsonl")
+    assert np.array(record["faces"][0]["landmarks68"]).shape == (68, 2) and "landmarks" not in record["faces"][0]
+
+
 def mesh(name, colours):
     """468 vertices and 898 triangles, as text."""
     def check(done):
@@ -173,6 +178,8 @@ CHECKS = {
     "nanoface pose face.jpg --convention 3ddfa": angles,
     "nanoface face.jpg --output ply:face.ply": mesh("face.ply", False),
     "nanoface face.jpg --output obj:face.obj": mesh("face.obj", True),
+    "nanoface face.jpg --output 'ply:face.ply?each=true'": mesh("face_1.ply", False),
+    "nanoface face.jpg --landmarks 68 --output jsonl:face.jsonl": points68,
     "nanoface face.jpg --runtime onnxruntime --output image:face_onnx.jpg": picture("face_onnx.jpg"),
     "nanoface clip.mp4 --output sparse:clip_2d_sparse.mp4": film("clip_2d_sparse.mp4"),
     "nanoface clip.mp4 --output mesh3d:clip_3d.mp4": film("clip_3d.mp4"),
@@ -186,8 +193,8 @@ CHECKS = {
     "nanoface discover module cml/nanoface_facemesh": module,
     "nanoface clip.mp4 --output ssi-box:face_bounding_box.stream": stream("face_bounding_box.stream", 5),
     "nanoface clip.mp4 --boxes face_bounding_box.stream --output ssi:face_mesh.stream": stream("face_mesh.stream", 937),
-    "nanoface clip.mp4 --output ssi:face_mesh.stream?confidence=logit": stream("face_mesh.stream", 937),
-    "nanoface clip.mp4 --output ssi-events:blink.annotation?event=blink": annotation,
+    "nanoface clip.mp4 --output 'ssi:face_mesh.stream?confidence=logit'": stream("face_mesh.stream", 937),
+    "nanoface clip.mp4 --output 'ssi-events:blink.annotation?event=blink'": annotation,
 
     "nanoface 0 --output socketio-server://:6789": served,
     "nanoface 0 --output socketio://127.0.0.1:6789": spoken_to,
