@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 from discover_client import ERROR, FINISHED, RUNNING, VIDEO, Client, entry, film_to_points
+from in_process import InProcess
 from patience import PATIENCE_S, wait_until
-from whole_runs import ROOT, finish, need_networks, whole_program
+from whole_runs import ROOT, finish, need_networks, quick, whole_program
 
 from edge.discover.trainers import BLAZEFACE, FACEMESH, TRAINERS, choose, output_text, run_words
 from edge.host import ffmpeg
@@ -59,9 +60,15 @@ def serve(program):
 
 
 @pytest.fixture(scope="module")
-def values(program, film, tmp_path_factory):
-    """Of the streams that a trainer writes with these options, joined."""
-    known = {}
+def known():
+    """Trainer and options -> what values() found."""
+    return {}
+
+
+@pytest.fixture
+def values(program, models_home, known, film, tmp_path, tmp_path_factory, capfd):
+    """Of each of the streams that a trainer writes with these options. In this process: another one takes longer to load."""
+    nanoface = InProcess(tmp_path, capfd, models_home)
 
     def of(trainer, **options):
         key = trainer.name, tuple(sorted(options.items()))
@@ -71,7 +78,8 @@ def values(program, film, tmp_path_factory):
             paths = [str(folder / (io.ids[0] + ".stream")) for io in outputs]
             chosen = choose(trainer, options)
             words = run_words(film, "", [output_text(io.what, path, chosen.keys) for io, path in zip(outputs, paths)], chosen)
-            program.run(*words[1:])
+            done = nanoface(*(words + list(quick())))
+            assert done.code == 0, done.err
             known[key] = [read_stream(path, None).values for path in paths]
         return known[key]
     return of
