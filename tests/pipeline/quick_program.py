@@ -41,12 +41,6 @@ class Networks:
         name = "face_landmark" if role == "align" else candidates[0]  # whose made-up answers these are
         return runner, StoredNetwork(name, "", "", DECODE, role, "")
 
-    def detector(self):
-        from edge.models.detectors.table import make_detector
-
-        runner, network = self.required("detect", ("yunet_s",))
-        return runner, make_detector(network.name)
-
     def optional(self, role, candidates, instead):
         return self.required(role, candidates)
 
