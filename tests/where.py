@@ -11,6 +11,7 @@ TWINS = PYTHON36, BOARD = "python36", "board"
 READS_TEXT = "the host's Python reads the same text"
 NO_PYTHON = "what is tried is no Python: it runs beside the host's Python"
 OLDER_NUMPY = "arrays without a network: the twin of the board runs it, with the same packages and an older numpy"
+TYPED_ON_A_PC = "whole lines as a PC's user types them: what each option does is tried on every Python by a test of its own"
 SAME_PYTHON = "no array and no network in it: the twin of Python 3.6 runs it, whose other packages are the same"
 SAME_DECODERS = "tables of files that OpenCV and FFmpeg decode: the twin of Python 3.6 runs them with the same versions"
 ON_A_PC = "calibration makes tables on a PC: the twin of Python 3.6 runs it, a board never does"
@@ -18,6 +19,7 @@ ON_A_PC = "calibration makes tables on a PC: the twin of Python 3.6 runs it, a b
 ON_THE_HOST = {
     READS_TEXT: ("rules/test_docs.py", "rules/test_engine_rooms.py", "rules/test_imports.py", "rules/test_rooms.py",
                  "rules/test_style.py", "rules/test_waits.py", "unit/test_board_page.py"),
+    TYPED_ON_A_PC: ("pipeline/test_coming_from.py",),
     NO_PYTHON: ("engines/test_crop_kernel_arithmetic.py", "unit/test_makefile.py"),
 }
 ON_THE_BOARD = {

@@ -213,6 +213,7 @@ def test_a_server_that_floods_us_is_left(standin, said, why):
         await response.send_str("40/kizuna,{}")
         for _ in range(20000):
             await (response.ping(b"x") if said is None else response.send_str(said))
+        await response.receive()  # until we leave: one that ends by itself may be seen to before its messages are read
 
     output = made("socketio://", ("127.0.0.1", standin(serve)))
     output.open()
