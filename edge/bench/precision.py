@@ -9,6 +9,7 @@ from edge.bench.wider import Boxes, Faces
 from edge.geometry import boxes as upright
 
 LEAST_IOU = 0.5
+AT_ONCE = 256  # boxes whose shares of all faces are held
 
 
 class Judged(NamedTuple):
@@ -36,14 +37,15 @@ def _outcomes(boxes: np.ndarray, faces: np.ndarray, ignored: np.ndarray) -> Tupl
     hit, counts = np.zeros(len(boxes), bool), np.ones(len(boxes), bool)
     if not len(faces) or not len(boxes):
         return hit, counts
-    table = upright.iou(boxes, faces)
     free = ~ignored
-    for row, face in enumerate(table.argmax(axis=1)):
-        if table[row, face] < LEAST_IOU:
-            continue
-        counts[row] = not ignored[face]
-        hit[row] = free[face]
-        free[face] = False
+    for first in range(0, len(boxes), AT_ONCE):
+        table = upright.iou(boxes[first:first + AT_ONCE], faces)
+        for row, face in enumerate(table.argmax(axis=1)):
+            if table[row, face] < LEAST_IOU:
+                continue
+            counts[first + row] = not ignored[face]
+            hit[first + row] = free[face]
+            free[face] = False
     return hit, counts
 
 

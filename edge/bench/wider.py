@@ -6,7 +6,7 @@ submission each picture has a file EVENT/NAME.txt: its name, the number of boxes
 """
 import os
 import re
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from edge.host.reading import at_most, can_be_name, open_regular, reason
 
 MOST_BYTES = 1 << 27
 MOST_PIXELS = 1e6  # of a coordinate
-MOST_FACES = 100000  # of one picture
+MOST_FACES = 10000  # of one picture, five times as many as WIDER FACE has in any
+MOST_PICTURES = 100000
 INVALID = 7  # the column
 FIELDS = range(4, 11)  # some copies have the box alone
 NUMBER = re.compile(r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$")
@@ -49,23 +50,23 @@ class _Lines:
             raise SourceError("{} is no text".format(one_line(path))) from None
         except (OSError, ValueError) as e:
             raise SourceError("{} cannot be read: {}".format(one_line(path), reason(e))) from e
-        self._path, self._at = path, 0
-        numbered = [(i, line.strip()) for i, line in enumerate(text.split("\n"), 1)]
-        self._left = [(i, line) for i, line in numbered if line][::-1]
+        self._path, self._at, self._lines = path, 0, _numbered(text)
+        self._ahead = next(self._lines, None)
 
     def __bool__(self) -> bool:
-        return bool(self._left)
+        return self._ahead is not None
 
     def next(self, what: str) -> str:
-        if not self._left:
+        if self._ahead is None:
             raise self.fault("the file ends where {} should follow".format(what))
-        self._at, line = self._left.pop()
+        self._at, line = self._ahead
+        self._ahead = next(self._lines, None)
         return line
 
     def skip_zeros(self) -> None:
         """The line of zeros of a picture without a face; other writers leave it out."""
-        if self._left and re.match(r"^0(\s+0){3,9}$", self._left[-1][1]):
-            self._left.pop()
+        if self._ahead is not None and re.match(r"^0(\s+0){3,9}$", self._ahead[1]):
+            self._ahead = next(self._lines, None)
 
     def count(self) -> int:
         line = self.next("the number of boxes")
@@ -88,6 +89,16 @@ class _Lines:
         return SourceError("{}, line {}: {}".format(one_line(self._path), self._at, text))
 
 
+def _numbered(text: str) -> Iterator[Tuple[int, str]]:
+    """Number and text of each line that is not empty, one at a time: a file may be nothing but ends of lines."""
+    number, before = 1, 0
+    for found in re.finditer("[^\n]+", text):
+        number += text.count("\n", before, found.start())
+        before = found.start()
+        if found.group().strip():
+            yield number, found.group().strip()
+
+
 def read_truth(path: str) -> Dict[str, Faces]:
     """Name of a picture below the folder of pictures -> its faces, in the order of the file. Raises SourceError."""
     lines, found = _Lines(path), {}  # type: _Lines, Dict[str, Faces]
@@ -97,6 +108,8 @@ def read_truth(path: str) -> Dict[str, Faces]:
             raise lines.fault("{} is no name of a picture below the folder".format(repr(name[:60])))
         if name in found:
             raise lines.fault("{} is there twice".format(repr(name[:60])))
+        if len(found) >= MOST_PICTURES:
+            raise lines.fault("there are more than {} pictures".format(MOST_PICTURES))
         count = lines.count()
         rows = [lines.numbers(FIELDS, "x y w h and six marks") for _ in range(count)]
         if not count:

@@ -22,7 +22,8 @@ VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 # onnx.proto: message -> number of a field that is looked into -> its message. A tensor whose values lie in another file names
 # it in field 13, a list of key (1) and value (2)
 FIELDS = {
-    "model": {7: "graph"}, "graph": {1: "node", 5: "tensor", 15: "sparse"}, "node": {5: "attribute"},
+    "model": {7: "graph", 25: "function"}, "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"}, "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"}, "tensor": {13: "entry"},
 }

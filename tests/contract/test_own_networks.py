@@ -128,6 +128,19 @@ def test_values_in_a_file_that_does_not_lie_beside_it_are_refused(tmp_path, monk
         opened(tmp_path, monkeypatch, folder / "my.onnx", runtime=runtime)
 
 
+def test_values_of_a_function_may_not_lie_elsewhere_either(tmp_path):
+    import onnx
+    from onnx import helper
+
+    model = onnx.load(constant_onnx(tmp_path / "my.onnx", MESH_VALUES))
+    tensor = onnx.TensorProto(name="t", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    nodes = [helper.make_node("Constant", [], ["y"], value=tensor)]
+    model.functions.append(helper.make_function("my.ops", "F", [], ["y"], nodes, [helper.make_opsetid("", 13)]))
+    with pytest.raises(ModelError, match="beside it and nowhere else"):
+        check_file(write(tmp_path / "my.onnx", model.SerializeToString()))
+
+
 def test_values_in_a_file_beside_it_are_read_and_belong_to_its_hash(tmp_path, monkeypatch, runtime):
     data = with_values_in("my.onnx.data", tmp_path / "my.onnx")
     with pytest.raises(ModelError, match="there is no .*my.onnx.data"):

@@ -4,6 +4,7 @@ A kind is a function (random, folder) -> Case. The folder is empty, and the proc
 """
 import json
 import os
+import struct
 import zipfile
 from collections import namedtuple
 
@@ -397,7 +398,8 @@ def record(random, folder):
         data = b"".join(pieces)
     path = write(folder, random.choice(("a.nfr", "a.mp4")), data)
     outputs = ("jsonl:a.jsonl?landmarks=yes&shapes=yes&events=yes", "csv:a.csv",
-               random.choice(("image:a.jpg", "record:b.nfr", "jsonl:b.jsonl")))
+               random.choice(("image:a.jpg", "record:b.nfr", "jsonl:b.jsonl", "ssi:a.stream", "ssi-box:a.stream", "pose:a.jpg",
+                              "ssi-events:a.annotation", "sparse:a.png")))
     part = random.choice(((), ("--start", "0.1"), ("--fps", "5"), ("--loop", "--max-frames", "40")))
     return words("run", "--source", path, "--status", "none", "--output", outputs[0], "--output", outputs[1],
                  "--output", outputs[2], *part)
@@ -434,9 +436,77 @@ def network(random, folder):
     return words("models", "lint", "a.onnx")
 
 
+def boxes(random, folder):
+    """A stream of boxes, its header or its data changed."""
+    from edge.ssi.boxes import Boxes
+
+    ascii_ = random.random() < 0.5
+    header = ('<stream ssi-v="2"><info ftype="{}" sr="30" dim="5" byte="4" type="FLOAT" delim=" " /><meta type="x" />'
+              '<chunk from="0" to="1" byte="0" num="{}" /></stream>').format("ASCII" if ascii_ else "BINARY", 0).encode()
+    data = b"0.1 0.2 0.8 0.7 0.9\n" * 30 if ascii_ else struct.pack("<5f", 0.1, 0.2, 0.8, 0.7, 0.9) * 30
+    path = write(folder, "a.stream", mutated(random, header))
+    write(folder, "a.stream~", mutated(random, data) if random.random() < 0.5 else data)
+
+    def read():
+        found = Boxes(path)
+        for row in range(-1, 40):
+            found.box(found.stream.row_at(row / 30.0))
+    return call(read, ValueError, OSError)
+
+
+def ground_truth(random, folder):
+    from edge.bench.wider import read_found, read_truth
+
+    truth = b"0--Parade/a.jpg\n1\n10 10 50 50 0 0 0 0 0 0\n1--X/b.jpg\n0\n0 0 0 0 0 0 0 0 0 0\n"
+    path = write(folder, "a.txt", mutated(random, truth))
+    found = write(folder, "b.txt", mutated(random, b"a\n2\n1 2 3 4 0.5\n5 6 7 8 1e-3\n"))
+    return call(lambda: read_truth(path)) if random.random() < 0.5 else call(lambda: read_found(found))
+
+
+def own_network(random, folder):
+    from edge.store.own import check_file
+
+    with open(os.path.join(os.environ["FUZZ_SEEDS"], "a.onnx"), "rb") as f:
+        onnx = f.read()
+    xml = b'<?xml version="1.0"?><net name="x" version="11"><layers><layer id="0" name="a" type="Parameter"/></layers></net>'
+    name, data = random.choice((("a.onnx", onnx), ("a.xml", xml)))
+    path = write(folder, name, mutated(random, data))
+    return call(lambda: check_file(path))
+
+
+def discover_request(random, folder):
+    """A form as DISCOVER's clients post it, and the command line that it comes to."""
+    from types import SimpleNamespace
+
+    from edge.discover import asked, files, jobs, trainers
+
+    src = "file:stream:"
+    form = {"jobID": b"k", "trainerFilePath": b"facemesh\\facemesh.trainer", "sessions": b'["a", "b"]', "dataset": b"d",
+            "optStr": b"presence=0.5;confidence=logit", "options": b'{"presence": 0.5, "smoothing": "True"}',
+            "data": json.dumps([{"src": src + "video", "type": "input", "id": "data", "uri": write(folder, "a.mp4", b"")},
+                                {"src": src + "ssistream", "type": "output", "id": "landmarks",
+                                 "uri_template": "{dataset}_{session}.stream"}]).encode()}
+    for name in random.sample(sorted(form), random.choice((1, 1, 2))):
+        form[name] = mutated(random, form[name])
+    if random.random() < 0.5:
+        del form["options"]
+    form = {name: value.decode("utf-8", "replace") for name, value in form.items()}
+
+    def read():
+        found = asked.read(form)
+        trainer = trainers.find(found.trainer)
+        chosen = trainers.choose(trainer, found.options)
+        job = SimpleNamespace(log=SimpleNamespace(line=lambda *_: None), results=os.path.join(folder, "results"))
+        plan = jobs.Plan(files.Places(folder, folder, folder), job, trainer, found)
+        for session in found.sessions[:20]:
+            line = plan.words(session, chosen)
+            assert line[:2] == ["run", "--source"] and os.path.isabs(line[2]) and not any("\0" in word for word in line)
+    return call(read, ValueError, OSError)
+
+
 # kind -> how often it comes beside the others
 KINDS = {
     configuration: 30, intrinsics: 12, index: 12, sidecars: 12, status: 14, picture_list: 8, command_line: 14, environment: 8,
     address: 12, replies: 8, rewritten: 4, wheel: 8, references: 6, board: 6, secrets: 6, film: 6, picture: 8, network: 1,
-    record: 12,
+    record: 12, boxes: 10, ground_truth: 6, own_network: 8, discover_request: 12,
 }

@@ -10,7 +10,7 @@ fuzz_run = pytest.importorskip("fuzz_run")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KINDS = ("configuration intrinsics index sidecars status picture_list command_line environment address replies rewritten "
-         "wheel references board secrets record").split()
+         "wheel references board secrets record boxes ground_truth own_network discover_request").split()
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory and time as Linux does")
 
 

@@ -132,9 +132,10 @@ def test_each_face_may_have_a_file_of_its_own(tmp_path):
     assert of(lines_of(tmp_path / "one" / "a_1.obj"), "f") == their_obj(ONE)[1]
 
 
-def test_faces_without_points_are_left_out_and_the_first_may_be_the_only_one(tmp_path):
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
+def test_faces_without_points_are_left_out_and_the_first_may_be_the_only_one(tmp_path, value):
     broken = ONE.copy()
-    broken[7, 1] = np.nan
+    broken[7, 1] = value
     item = packet([face(None), face(broken), face(ONE), face(OTHER)], IMAGE)
     written("ply:{}".format(tmp_path / "all.ply"), item)
     written("ply:{}?faces=first".format(tmp_path / "first.ply"), item)

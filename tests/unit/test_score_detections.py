@@ -2,6 +2,7 @@
 import io
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -144,6 +145,7 @@ def test_a_face_without_an_area_is_ignored(tmp_path):
 @pytest.mark.parametrize("text, part", [
     ("", "names no picture"), (NAME, "the number of boxes should follow"), (NAME + "\nmany\n", "'many' is no number of boxes"),
     (NAME + "\n2\n1 2 3 4 0 0 0 0 0 0\n", "line 3: the file ends"), (NAME + "\n1\n1 2 3\n", "line 3"),
+    (NAME + "\n10001\n", "is no number of boxes"),
     (NAME + "\n-1\n", "is no number of boxes"), (NAME + "\n99999999999999999999\n", "is no number of boxes"),
     (NAME + "\n100001\n", "is no number of boxes"), (NAME + "\n1\n1 2 -3 4 0 0 0 0 0 0\n", "holds no box"),
     (NAME + "\n1\n1 2 1e300 4 0 0 0 0 0 0\n", "holds no box"), (NAME + "\n1\n1 2 nan 4 0 0 0 0 0 0\n", "is no line of"),
@@ -263,3 +265,25 @@ def test_words_that_make_no_sense_are_refused(words, part):
     with pytest.raises(ConfigError) as e:
         SCORE.check(args)
     assert part in str(e.value)
+
+
+def test_a_crowd_and_a_file_of_ends_of_lines_take_no_memory_for_each_pair_or_line(tmp_path, monkeypatch):
+    crowd = np.random.RandomState(1).uniform(0, 900, (2500, 2))
+    crowd = np.concatenate([crowd, crowd + 40], axis=1)
+    pictures = [(Boxes(crowd, np.linspace(1, 0, len(crowd))), Faces(crowd, np.zeros(len(crowd), bool)))]
+    path = tmp_path / "truth.txt"
+    monkeypatch.setattr(wider, "MOST_BYTES", 16 << 20)
+    path.write_bytes(b"\n" * (8 << 20) + "{}\n0\n".format(NAME).encode())
+    tracemalloc.start()
+    try:
+        assert judge(pictures, 0.0).hits.sum() == 2500
+        assert list(wider.read_truth(str(path))) == [NAME]
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()
+    path.write_text("{}\n0\n\n \n{}\nmany\n".format(NAME, OTHER))
+    with pytest.raises(SourceError, match="line 6: 'many' is no number"):
+        wider.read_truth(str(path))
+    monkeypatch.setattr(wider, "MOST_PICTURES", 1)
+    with pytest.raises(SourceError, match="line 5: there are more than 1 pictures"):
+        wider.read_truth(str(path))

@@ -50,6 +50,15 @@ def test_a_frame_without_a_face_repeats_the_last_values_at_confidence_0(tmp_path
         assert np.array_equal(values[2, :-1], values[1, :-1])
 
 
+@pytest.mark.parametrize("far", [1e300, -1e39, float("nan")])
+def test_a_face_that_is_nowhere_is_none(far, tmp_path):
+    lost = face(box=(far, 50.0, 140.0, 150.0))._replace(landmarks=POINTS * far)
+    for kind in ("ssi", "ssi-box", "ssi-box?square=false"):
+        frames = [packet(0, 0.0, face()), packet(1, 1 / 30.0, lost)]
+        found, _ = written(tmp_path / "a.stream", frames, kind.split("?")[0], kind[kind.index("?"):] if "?" in kind else "")
+        assert np.array_equal(found.values[1, :-1], found.values[0, :-1]) and found.values[1, -1] == 0.0
+
+
 @pytest.mark.parametrize("keys, followed", [("", [2, 2, 0, 3, 3, 2]), ("?face=3", [3, 0, 0, 3, 3, 0]),
                                             ("?face=first", [2, 2, 0, 3, 3, 2])])
 def test_one_face_is_followed_as_long_as_it_is_there(keys, followed, tmp_path):

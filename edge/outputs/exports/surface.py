@@ -11,6 +11,7 @@ from edge.store.canonical import CanonicalMesh, read_mesh
 from edge.store.models import home_dir
 
 ALL, FIRST = "all", "first"  # of the key `faces`
+FARTHEST = 1e6  # pixels: a stranger's recording may say more, the squares of which would be no numbers
 
 
 def open_mesh(spec: OutputSpec) -> CanonicalMesh:
@@ -24,7 +25,8 @@ def open_mesh(spec: OutputSpec) -> CanonicalMesh:
 def points_of(packet: Packet, spec: OutputSpec) -> List[np.ndarray]:
     """(468, 3) x, y pixels and nearness of each face that has points: larger = nearer, the farthest one is 0. Rounded as in
     the records, so that both tell the same mesh."""
-    found = [face.landmarks for face in packet.faces if face.landmarks is not None and np.isfinite(face.landmarks).all()]
+    found = [points for points in (face.landmarks for face in packet.faces)
+             if points is not None and np.isfinite(points).all() and np.abs(points).max() <= FARTHEST]
     faces = found[:1] if spec.keys.get("faces") == FIRST else found
     rounded = [np.round(points, PIXEL) for points in faces]
     return [np.column_stack([points[:, :2], points[:, 2].max() - points[:, 2]]) for points in rounded]

@@ -20,6 +20,7 @@ DEFAULT_FPS = 30.0  # where the source does not know its rate
 NEAR = 0.75  # of a period: so far a frame may be from its sample, so that a camera's jitter makes no holes
 MOST_FILLED = 18000  # samples; beyond that what follows is a chunk of its own, which says its time
 PIECE = 256  # samples written at once
+FARTHEST = 1e30  # a stranger's recording may say more, which is no number in 32 bits
 FIRST = "first"
 CERTAIN = 1.0 - 2.0 ** -53  # the largest below 1
 LANDMARKS, BOX = "feature;face;landmarks;facemesh", "feature;face;boundingbox"
@@ -86,9 +87,10 @@ class SsiStream(Output):
         face = self._choose(record["faces"])
         score = None if face is None else scores.get(face["id"])
         sample = None if face is None or score is None else self._values(face, record["size"], score)
-        if sample is not None:
+        seen = sample is not None and all(-FARTHEST < value < FARTHEST for value in sample)
+        if seen:
             self._last = np.array(sample, "<f4")
-        self._write(self._last if sample is not None else self._repeated(), 1)
+        self._write(self._last if seen else self._repeated(), 1)
         self._places.next = place + 1
 
     def _begin(self, record: Record) -> None:
