@@ -105,6 +105,17 @@ def test_the_faces_are_those_of_onnx_runtime(board, on_pc, shared, source, frame
     assert 0.0 < np.median(pixels) <= MOST_PX and np.median(degrees) <= MOST_DEG and np.median(irises) <= MOST_PX
 
 
+def test_the_68_points_are_those_of_onnx_runtime_in_every_frame(board, on_pc):
+    words = ("--source", "portrait", "--max-frames", "20", "--landmarks", "68", "--output", "jsonl:faces.jsonl", "--quiet",
+             "--aligner", "face_landmark")
+    ours = board.run("--runtime", "tensorrt", *words).records("faces.jsonl")
+    assert board.books()["clean"], board.books()
+    both = [[np.array(record["faces"][0]["landmarks68"]) for record in records] for records in (ours, on_pc(*words))]
+    assert [len(each) for each in both] == [20, 20] and not any("landmarks" in record["faces"][0] for record in ours)
+    pixels = np.hypot(*np.moveaxis(np.subtract(*both), -1, 0))
+    assert pixels.shape == (20, 68) and 0.0 < np.median(pixels) <= MOST_PX and pixels.max() <= 10 * MOST_PX
+
+
 def test_without_a_word_a_board_takes_the_way_that_it_built_first(board):
     done = board.run("--runtime", "auto", "--source", "portrait", "--max-frames", "3", "--output", "jsonl:faces.jsonl")
     assert "face_landmark" in done.err + done.out and ATTENTION not in done.err + done.out, done.err + done.out
