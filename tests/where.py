@@ -19,7 +19,7 @@ ON_A_PC = "calibration makes tables on a PC: the twin of Python 3.6 runs it, a b
 ON_THE_HOST = {
     READS_TEXT: ("rules/test_docs.py", "rules/test_engine_rooms.py", "rules/test_imports.py", "rules/test_rooms.py",
                  "rules/test_style.py", "rules/test_waits.py", "unit/test_board_page.py"),
-    TYPED_ON_A_PC: ("pipeline/test_coming_from.py",),
+    TYPED_ON_A_PC: ("pipeline/test_coming_from.py", "pipeline/test_discover_whole.py", "pipeline/test_exports_whole.py"),
     NO_PYTHON: ("engines/test_crop_kernel_arithmetic.py", "unit/test_makefile.py"),
 }
 ON_THE_BOARD = {
@@ -27,6 +27,8 @@ ON_THE_BOARD = {
         "contract/test_openseeface_socket.py", "contract/test_relay.py", "contract/test_ssi_peer.py",
         "unit/test_exports_meshes.py", "unit/test_exports_pictures.py", "unit/test_exports_raster.py",
         "unit/test_live_axes.py", "unit/test_live_openseeface.py", "unit/test_live_output.py",
+        "unit/test_outputs_pictures.py", "unit/test_outputs_posebox.py", "unit/test_outputs_sparse.py", "unit/test_points68.py",
+        "unit/test_stage_mean.py",
         "unit/test_live_signals.py", "unit/test_live_signs.py",
         "unit/test_live_testface.py", "unit/test_recording.py", "unit/test_relay_served.py", "unit/test_sources_replay.py",
         "unit/test_ssi_files.py", "unit/test_ssi_outputs.py"),
